@@ -1,0 +1,42 @@
+/** What a user can mend: wrong usage or configuration, a root that is not there. Shown without a stack. */
+export class UserError extends Error {
+  override readonly name = 'UserError';
+  /** What to do about it, in one sentence. */
+  readonly hint: string | undefined;
+  /** contract.md §5: 2 usage or configuration, 3 something left unsent, 4 another isocket works on this root. */
+  readonly exitCode: 2 | 3 | 4;
+
+  constructor(message: string, options: { hint?: string; exitCode?: 2 | 3 | 4; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.hint = options.hint;
+    this.exitCode = options.exitCode ?? 2;
+  }
+}
+
+/**
+ * Why a send failed, and so whose trouble it is:
+ * `network` the line (try again later) · `destination-full` wait for room · `auth` a person must act ·
+ * `file` this file only · `source-changed` the file moved on while it was read (look again).
+ */
+export type TransportErrorClass = 'network' | 'destination-full' | 'auth' | 'file' | 'source-changed';
+
+/** The only error that a transport rejects with. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  readonly class: TransportErrorClass;
+  /** What to do about it, in one sentence. */
+  readonly hint: string | undefined;
+
+  constructor(errorClass: TransportErrorClass, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.class = errorClass;
+    this.hint = options.hint;
+  }
+}
+
+/** The code of a system error (`ENOENT`, `EACCES` …), or undefined for anything else. */
+export const systemErrorCode = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+/** The words of an error, whatever was thrown. */
+export const errorMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error));

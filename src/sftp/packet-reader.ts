@@ -1,0 +1,105 @@
+import { AttributeFlag, MAX_PACKET_BYTES, type Attributes } from './protocol.ts';
+
+/** The peer sent what is no SFTP packet. The channel is of no more use. */
+export class MalformedPacketError extends Error {
+  override readonly name = 'MalformedPacketError';
+}
+
+/** Reads the fields of one packet in order. Every read beyond the end throws `MalformedPacketError`. */
+export class PacketReader {
+  readonly #packet: Buffer;
+  #at = 0;
+
+  constructor(packet: Buffer) {
+    this.#packet = packet;
+  }
+
+  get remaining(): number {
+    return this.#packet.length - this.#at;
+  }
+
+  u8(): number {
+    return this.#packet.readUInt8(this.#advance(1));
+  }
+
+  u32(): number {
+    return this.#packet.readUInt32BE(this.#advance(4));
+  }
+
+  /** A size or offset; beyond 2^53 it is malformed. */
+  u64(): number {
+    const value = this.u32() * 2 ** 32 + this.u32();
+    if (value > Number.MAX_SAFE_INTEGER) throw new MalformedPacketError(`number out of range: ${value}`);
+    return value;
+  }
+
+  /** A view into the packet: copy it to keep it. */
+  bytes(): Buffer {
+    const length = this.u32();
+    const start = this.#advance(length);
+    return this.#packet.subarray(start, start + length);
+  }
+
+  text(): string {
+    return this.bytes().toString('utf8');
+  }
+
+  attributes(): Attributes {
+    const flags = this.u32();
+    const attributes = {
+      ...(flags & AttributeFlag.SIZE ? { size: this.u64() } : {}),
+      ...(flags & AttributeFlag.UIDGID ? { uid: this.u32(), gid: this.u32() } : {}),
+      ...(flags & AttributeFlag.PERMISSIONS ? { permissions: this.u32() } : {}),
+      ...(flags & AttributeFlag.ACMODTIME ? { atime: this.u32(), mtime: this.u32() } : {}),
+    };
+    if (flags & AttributeFlag.EXTENDED) {
+      for (let pairs = this.u32(); pairs > 0; pairs -= 1) {
+        this.bytes();
+        this.bytes();
+      }
+    }
+    return attributes;
+  }
+
+  #advance(length: number): number {
+    const start = this.#at;
+    if (start + length > this.#packet.length) throw new MalformedPacketError('packet ends too early');
+    this.#at = start + length;
+    return start;
+  }
+}
+
+/**
+ * Cuts a stream of bytes into packets (without their length). Packets arrive in pieces of any size; a reader gets a view
+ * that is valid until it returns.
+ */
+export const createPacketSplitter = (onPacket: (packet: Buffer) => void) => {
+  let pieces: Buffer[] = [];
+  let held = 0;
+  return (chunk: Buffer): void => {
+    let data = chunk;
+    if (held > 0) {
+      pieces.push(chunk);
+      held += chunk.length;
+      const head = pieces[0] ?? chunk;
+      // Joins only once a packet is whole: a big one comes in many pieces.
+      if (head.length >= 4 && held < 4 + packetLength(head, 0)) return;
+      data = Buffer.concat(pieces, held);
+    }
+    let at = 0;
+    while (data.length - at >= 4) {
+      const length = packetLength(data, at);
+      if (data.length - at - 4 < length) break;
+      onPacket(data.subarray(at + 4, at + 4 + length));
+      at += 4 + length;
+    }
+    held = data.length - at;
+    pieces = held > 0 ? [data.subarray(at)] : [];
+  };
+};
+
+const packetLength = (data: Buffer, at: number): number => {
+  const length = data.readUInt32BE(at);
+  if (length === 0 || length > MAX_PACKET_BYTES) throw new MalformedPacketError(`packet of ${length} bytes`);
+  return length;
+};

@@ -1,0 +1,106 @@
+/**
+ * The whole contract between isocket and a transport: how files get to one destination.
+ *
+ * A transport module exports a `TransportPlugin` by default. isocket calls `parseOptions` once while it reads the
+ * configuration and `connect` once a run; from then on it talks to the `Transport`. Retry, back-off, concurrency,
+ * dry-run, marking and logging are isocket's: a transport sends what it is told to send and says truthfully what happened.
+ */
+import type { Name } from './name.ts';
+
+export { TransportError, UserError, type TransportErrorClass } from './errors.ts';
+export { decodeName, encodeName, fsPath, showName, type Name } from './name.ts';
+
+/** What a source file was when it was decided to send it. A transport that reads the file itself compares this with what it opened. */
+export interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** One file to deliver. */
+export interface OutgoingFile {
+  /** Where to read it. Open with O_NOFOLLOW. */
+  readonly sourcePath: Name;
+  /** Where it goes, below the destination's `path`: "DC1/sub/file". Never absolute, never holds "." or "..". */
+  readonly targetPath: Name;
+  /** Permission bits for the destination, the mark already taken off (07777 at most). */
+  readonly mode: number;
+  readonly identity: FileIdentity;
+}
+
+/** One file to look for at the destination. */
+export interface ExpectedFile {
+  /** Only read where content is compared. */
+  readonly sourcePath: Name;
+  readonly targetPath: Name;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
+/** What `verify` found wrong. */
+export interface Discrepancy {
+  readonly file: ExpectedFile;
+  readonly kind: 'missing' | 'different';
+  /** In words: "is 12 bytes, not 4096". */
+  readonly detail: string;
+}
+
+/** One line of `isocket check`. */
+export interface ProbeResult {
+  readonly what: string;
+  readonly state: 'ok' | 'warning' | 'failure';
+  readonly detail: string;
+  /** The cure; with every warning and failure. */
+  readonly hint?: string;
+}
+
+/** What isocket lends a transport for one run. */
+export interface TransportContext {
+  /** The site's name. */
+  readonly site: string;
+  /** Marks our temporary files at the destination: `.isocket-OWNER-….part`. Eight hex digits, the same for a site in every run. */
+  readonly owner: string;
+  /** A folder of this transport's own that survives a restart, made on first use (mode 0700). */
+  readonly stateFolder: string;
+  /** Confirm a file only when it is on stable storage, content and name. */
+  readonly durable: boolean;
+  /** Bytes a second; null: no limit. */
+  readonly bandwidth: number | null;
+  /** One line for the log: a capability that is missing, a channel that was refused. */
+  readonly log: (level: 'info' | 'warning', message: string) => void;
+}
+
+export interface Transport extends AsyncDisposable {
+  /** For people: "sftp://user@host:22/path". */
+  readonly label: string;
+  /** How many sends it wants at once. */
+  readonly inFlight: number;
+  /**
+   * Resolves only when the destination has confirmed the whole file under its final name. Rejects with a
+   * `TransportError`; each file's fate is its own. Connects when first needed and again after the line was lost.
+   * After an abort nothing of this send goes on, and nothing is left but a temporary file that a later send resumes.
+   */
+  send(file: OutgoingFile, signal: AbortSignal): Promise<void>;
+  /** Which of these are missing or different: size and whole-second mtime, or content where `checksum` is asked. */
+  verify(files: readonly ExpectedFile[], options: { readonly checksum: boolean }, signal: AbortSignal): Promise<Discrepancy[]>;
+  /**
+   * Removes the temporary files of this owner that nothing will resume, in these folders below the destination's path
+   * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is no error.
+   */
+  tidy(folders: readonly Name[], signal: AbortSignal): Promise<void>;
+  /** Looks at the destination for `isocket check`; leaves nothing behind. */
+  probe(signal: AbortSignal): Promise<ProbeResult[]>;
+}
+
+export interface TransportPlugin<Options = unknown> {
+  readonly name: string;
+  /** Pure. The `destination` section as written → options; throws a `UserError` that names key, value and what is expected. */
+  parseOptions(input: Readonly<Record<string, unknown>>): Options;
+  /** Opens nothing yet: the first `send`, `verify` or `probe` connects. */
+  connect(options: Options, context: TransportContext): Transport;
+}
+
+/** Gives a plug-in its types; returns it as it is. */
+export const definePlugin = <Options>(plugin: TransportPlugin<Options>): TransportPlugin<Options> => plugin;
