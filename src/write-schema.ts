@@ -1,0 +1,8 @@
+import { writeFileSync } from 'node:fs';
+import { configJsonSchema } from './config.ts';
+
+// `npm run schema`: the schema that editors use, from the definition that isocket checks with.
+writeFileSync(
+  new URL('../templates/isocketrc.schema.json', import.meta.url),
+  `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
+);
