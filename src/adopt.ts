@@ -1,0 +1,43 @@
+import type { Report } from './events.ts';
+import type { DirectorySnapshot } from './lifecycle.ts';
+import { isMarked } from './mark.ts';
+import type { Name } from './name.ts';
+import { createPassingRecord, createRecord, openRecord, type InodeState, type MarkRecord } from './record.ts';
+import { walk, type IsExcluded } from './scanner.ts';
+import type { StateFolder } from './state.ts';
+
+export interface AdoptOptions {
+  readonly root: Name;
+  readonly state: StateFolder;
+  readonly isExcluded: IsExcluded;
+  readonly report: Report;
+  /** Leave no trace: for a dry run. */
+  readonly dry: boolean;
+}
+
+/**
+ * The record of a directory. Where it has none it begins with the marks of the old tool, or those that a lost state knew of: a file
+ * that is marked and whose ctime differs from its mtime counts as sent (contract.md §3). A directory that was made after
+ * our state cannot have such marks: there a file that is born g+w is not taken for sent.
+ */
+export const openDirectoryRecord = (
+  directory: DirectorySnapshot,
+  { root, state, isExcluded, report, dry }: AdoptOptions,
+): MarkRecord => {
+  const { name } = directory;
+  const path = state.recordPath(name);
+  const existing = openRecord(path);
+  if (existing !== undefined) return existing;
+  let files = 0;
+  const adopted = function* (): Generator<readonly [InodeState, Name]> {
+    if (directory.birthNs > state.sinceNs) return;
+    for (const entry of walk(`${root}/${name}`, isExcluded)) {
+      if (entry.kind !== 'file' || !isMarked(entry.stats) || entry.stats.ctimeNs === entry.stats.mtimeNs) continue;
+      files += 1;
+      yield [entry.stats, entry.path];
+    }
+  };
+  const record = dry ? createPassingRecord(adopted()) : createRecord(path, adopted());
+  if (files > 0) report({ type: 'adopted', directory: name, files });
+  return record;
+};

@@ -1,0 +1,122 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+  type BigIntStats,
+} from 'node:fs';
+import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
+import { isSameFile, type FileIdentity } from './identity.ts';
+import { fsPath, showName, type Name } from './name.ts';
+
+/** g+w: the mark itself. */
+const MARK = 0o020;
+
+export const isMarked = (stats: { readonly mode: bigint }): boolean => (Number(stats.mode) & MARK) !== 0;
+
+/** Permission bits for the destination: those of the source without the mark. */
+export const modeWithoutMark = (stats: { readonly mode: bigint }): number => Number(stats.mode) & 0o7777 & ~MARK;
+
+const CAP_FOWNER = 3n;
+let mayMarkAnything: boolean | undefined;
+
+/**
+ * Only its owner, root, or a process with CAP_FOWNER may mark a file: found out before it is sent, so that it is not sent in vain.
+ * @throws TransportError `file`
+ */
+export const checkMayMark = (path: Name, stats: { readonly uid: bigint }): void => {
+  if (Number(stats.uid) === process.geteuid?.()) return;
+  mayMarkAnything ??= hasCapability(CAP_FOWNER);
+  if (mayMarkAnything) return;
+  throw new TransportError(
+    'file',
+    `Cannot mark "${showName(path)}": it belongs to user ${stats.uid}, isocket runs as user ${process.geteuid?.() ?? '?'}`,
+    {
+      hint: 'run isocket as the parser’s user, or give it CAP_FOWNER',
+    },
+  );
+};
+
+const hasCapability = (capability: bigint): boolean => {
+  const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
+};
+
+/**
+ * Sets the mark on a file that the destination has confirmed, unless it is no longer what was sent. Returns its state right
+ * after, for the record.
+ * @throws TransportError `source-changed`, or `file` where the mark cannot be set
+ */
+export const mark = (path: Name, sent: FileIdentity): BigIntStats =>
+  withFile(path, 'mark', (descriptor) => {
+    const before = fstatSync(descriptor, { bigint: true });
+    if (!isSameFile(before, sent)) throw changed(path);
+    if (isMarked(before)) return before; // Marked under another of its names.
+    fchmodSync(descriptor, (Number(before.mode) & 0o7777) | MARK);
+    const after = fstatSync(descriptor, { bigint: true });
+    if (after.size !== sent.size || after.mtimeNs !== sent.mtimeNs) {
+      fchmodSync(descriptor, Number(before.mode) & 0o7777 & ~MARK);
+      throw changed(path);
+    }
+    return after;
+  });
+
+/** Takes the mark off, so that a crash from here on leaves the file unsent. Returns its state right after. */
+export const unmark = (path: Name): BigIntStats =>
+  withFile(path, 'take the mark off', (descriptor) => {
+    fchmodSync(descriptor, Number(fstatSync(descriptor, { bigint: true }).mode) & 0o7777 & ~MARK);
+    return fstatSync(descriptor, { bigint: true });
+  });
+
+// By descriptor, never by path: whoever swaps the file for a link must not have us change what it points to.
+const withFile = <T>(path: Name, action: string, use: (descriptor: number) => T): T => {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return use(descriptor);
+  } catch (error) {
+    if (error instanceof TransportError) throw error;
+    const code = systemErrorCode(error);
+    if (code === 'ENOENT' || code === 'ELOOP') throw changed(path);
+    throw new TransportError('file', `Cannot ${action} "${showName(path)}": ${errorMessage(error)}`, {
+      hint:
+        code === 'EPERM'
+          ? 'only its owner or root may mark a file: run isocket as the parser’s user'
+          : 'see that the file system is writable and keeps permission bits',
+      cause: error,
+    });
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+};
+
+const changed = (path: Name): TransportError =>
+  new TransportError('source-changed', `Did not mark "${showName(path)}": it changed while it was sent`);
+
+/** Writes `DIRECTORY/finished.watch`, durably and all at once. */
+export const writeFinishedWatch = (directoryPath: Name, proof: object): void => {
+  const temporary = fsPath(`${directoryPath}/${FINISHED_WATCH_TEMPORARY}`);
+  const descriptor = openSync(temporary, 'w', 0o644);
+  try {
+    writeSync(descriptor, `${JSON.stringify(proof)}\n`);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(temporary, fsPath(`${directoryPath}/${FINISHED_WATCH}`));
+  const folder = openSync(fsPath(directoryPath), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+};
+
+export const FINISHED_PARSE = 'finished.parse';
+export const FINISHED_WATCH = 'finished.watch';
+export const FINISHED_WATCH_TEMPORARY = '.isocket-finished.watch';
