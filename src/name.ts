@@ -14,7 +14,7 @@ const ESCAPE = 0xdc00;
 export const decodeName = (bytes: Buffer): Name => {
   if (isUtf8(bytes)) return bytes.toString('utf8');
   let name = '';
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = validSequenceLength(bytes, at);
     name += length > 0 ? bytes.toString('utf8', at, at + length) : String.fromCharCode(ESCAPE + (bytes[at] ?? 0));
     at += Math.max(length, 1);

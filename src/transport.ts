@@ -5,23 +5,16 @@
  * configuration and `connect` once a run; from then on it talks to the `Transport`. Retry, back-off, concurrency,
  * dry-run, marking and logging are isocket's: a transport sends what it is told to send and says truthfully what happened.
  */
+import type { FileIdentity } from './identity.ts';
 import type { Name } from './name.ts';
 
 export { TransportError, UserError, type TransportErrorClass } from './errors.ts';
+export { isSameFile, type FileIdentity } from './identity.ts';
 export { decodeName, encodeName, fsPath, showName, type Name } from './name.ts';
-
-/** What a source file was when it was decided to send it. A transport that reads the file itself compares this with what it opened. */
-export interface FileIdentity {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-}
 
 /** One file to deliver. */
 export interface OutgoingFile {
-  /** Where to read it. Open with O_NOFOLLOW. */
+  /** Where to read it. Open with O_NOFOLLOW, and hold what was opened against `identity`, before and after reading. */
   readonly sourcePath: Name;
   /** Where it goes, below the destination's `path`: "DC1/sub/file". Never absolute, never holds "." or "..". */
   readonly targetPath: Name;
@@ -45,15 +38,6 @@ export interface Discrepancy {
   readonly kind: 'missing' | 'different';
   /** In words: "is 12 bytes, not 4096". */
   readonly detail: string;
-}
-
-/** One line of `isocket check`. */
-export interface ProbeResult {
-  readonly what: string;
-  readonly state: 'ok' | 'warning' | 'failure';
-  readonly detail: string;
-  /** The cure; with every warning and failure. */
-  readonly hint?: string;
 }
 
 /** What isocket lends a transport for one run. */
@@ -84,21 +68,23 @@ export interface Transport extends AsyncDisposable {
    */
   send(file: OutgoingFile, signal: AbortSignal): Promise<void>;
   /** Which of these are missing or different: size and whole-second mtime, or content where `checksum` is asked. */
-  verify(files: readonly ExpectedFile[], options: { readonly checksum: boolean }, signal: AbortSignal): Promise<Discrepancy[]>;
+  verify(
+    files: readonly ExpectedFile[],
+    options: { readonly checksum: boolean },
+    signal: AbortSignal,
+  ): Promise<Discrepancy[]>;
   /**
    * Removes the temporary files of this owner that nothing will resume, in these folders below the destination's path
    * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is no error.
    */
   tidy(folders: readonly Name[], signal: AbortSignal): Promise<void>;
-  /** Looks at the destination for `isocket check`; leaves nothing behind. */
-  probe(signal: AbortSignal): Promise<ProbeResult[]>;
 }
 
 export interface TransportPlugin<Options = unknown> {
   readonly name: string;
   /** Pure. The `destination` section as written → options; throws a `UserError` that names key, value and what is expected. */
   parseOptions(input: Readonly<Record<string, unknown>>): Options;
-  /** Opens nothing yet: the first `send`, `verify` or `probe` connects. */
+  /** Opens nothing yet: the first `send`, `verify` or `tidy` connects. */
   connect(options: Options, context: TransportContext): Transport;
 }
 

@@ -32,10 +32,12 @@ export class PacketWriter {
 
   /** Everything since the last take. The bytes are the caller's. */
   take(): Buffer {
-    const taken = this.#buffer.subarray(0, this.#length);
-    this.#buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+    const encoded = this.#buffer.subarray(0, this.#length);
     this.#length = 0;
-    return taken;
+    // A few replies or requests are copied, so that the buffer serves again; a full one is handed over.
+    if (encoded.length < FIRST_CAPACITY / 4) return Buffer.from(encoded);
+    this.#buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+    return encoded;
   }
 
   u8(value: number): this {

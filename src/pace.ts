@@ -1,0 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Holds bytes back so that no more than `bytesPerSecond` leave in the long run. */
+export const createPace = (bytesPerSecond: number | null): ((bytes: number) => Promise<void> | undefined) => {
+  let paidUntilMs = 0;
+  return (bytes) => {
+    if (bytesPerSecond === null) return undefined;
+    const now = performance.now();
+    paidUntilMs = Math.max(paidUntilMs, now) + (bytes / bytesPerSecond) * 1000;
+    // Timers are no finer than a few milliseconds: smaller debts are carried on.
+    return paidUntilMs - now > 10 ? delay(paidUntilMs - now) : undefined;
+  };
+};

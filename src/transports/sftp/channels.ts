@@ -1,0 +1,107 @@
+import { TransportError } from '../../errors.ts';
+import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
+import { connectSsh, type SshConnection } from './ssh-connection.ts';
+import type { SftpOptions } from './options.ts';
+
+/** The channels of one connection. */
+export interface Channels {
+  readonly closed: boolean;
+  /** The round trip, not the processor, decides. */
+  readonly isLongLine: boolean;
+  /** All that are open; never empty. */
+  readonly all: readonly SftpClient[];
+  /** The one with the least to do. */
+  least(): SftpClient;
+  close(): void;
+}
+
+export interface ChannelsOptions {
+  /** fsync runs one at a time on a channel: durable work wants several. */
+  readonly durable: boolean;
+  readonly log: (level: 'info' | 'warning', message: string) => void;
+}
+
+const LONG_LINE_MS = 5;
+const CHANNELS = { short: 2, durable: 4, long: 8 } as const;
+
+const WATCH_EVERY_MS = 5_000;
+/** Requests wait and nothing came in for this long: the line is dead, whatever TCP thinks. */
+const SILENCE_MS = 30_000;
+const IDLE_PROBE_MS = 20_000;
+
+/**
+ * Connects and opens the channels that pay: two at hand, more where fsync or a long line would keep one channel waiting.
+ * A server that allows fewer (MaxSessions) gets along with what it allows.
+ */
+export const openChannels = async (
+  options: SftpOptions,
+  { durable, log }: ChannelsOptions,
+  signal: AbortSignal,
+): Promise<Channels> => {
+  const connection = await connectSsh(options, signal);
+  try {
+    const first = await openSftpClient(await connection.openSftpChannel());
+    const isLongLine = (await roundTripMs(first)) > LONG_LINE_MS;
+    const wanted = isLongLine ? CHANNELS.long : durable ? CHANNELS.durable : CHANNELS.short;
+    const all = [first, ...(await openMore(connection, wanted - 1, log))];
+    return watchOver(connection, all, isLongLine);
+  } catch (error) {
+    connection.close();
+    if (error instanceof TransportError) throw error;
+    throw new TransportError(
+      'network',
+      `Cannot open an SFTP channel to ${options.host}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        hint: 'see that the server offers the sftp subsystem to this account',
+        cause: error,
+      },
+    );
+  }
+};
+
+/** The quicker of two requests that cost the server nothing. */
+const roundTripMs = async (channel: SftpClient): Promise<number> => {
+  const started = performance.now();
+  await channel.realpath('.');
+  const first = performance.now();
+  await channel.realpath('.');
+  return Math.min(first - started, performance.now() - first);
+};
+
+const openMore = async (
+  connection: SshConnection,
+  count: number,
+  log: ChannelsOptions['log'],
+): Promise<SftpClient[]> => {
+  const attempts = await Promise.allSettled(
+    Array.from({ length: count }, async () => openSftpClient(await connection.openSftpChannel())),
+  );
+  const opened = attempts.filter((attempt) => attempt.status === 'fulfilled').map((attempt) => attempt.value);
+  if (opened.length < count)
+    log('info', `the server allows ${opened.length + 1} channels a connection (MaxSessions), not ${count + 1}`);
+  return opened;
+};
+
+const watchOver = (connection: SshConnection, all: readonly SftpClient[], isLongLine: boolean): Channels => {
+  const isBusy = (): boolean => all.some((channel) => channel.pending > 0);
+  const close = (): void => {
+    clearInterval(watch);
+    for (const channel of all) channel.destroy();
+    connection.close();
+  };
+  const watch = setInterval(() => {
+    if (isBusy() && connection.silentMs() > SILENCE_MS) close();
+    else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS) all[0]?.realpath('.').catch(close);
+  }, WATCH_EVERY_MS);
+  watch.unref();
+  connection.onClose(close);
+  return {
+    get closed() {
+      return connection.closed || all.some((channel) => channel.closed);
+    },
+    isLongLine,
+    all,
+    least: () => all.reduce((least, channel) => (channel.pending < least.pending ? channel : least)),
+    close,
+  };
+};

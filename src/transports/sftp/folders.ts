@@ -1,0 +1,102 @@
+import { TransportError } from '../../errors.ts';
+import { showName, type Name } from '../../name.ts';
+import { SftpStatusError, type SftpClient } from '../../sftp/client.ts';
+import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+
+/** The folders at the destination: made when needed, and their entries made durable. */
+export interface Folders {
+  /** Makes the folder with its parents, once for all who ask. */
+  ensure(folder: Name): Promise<void>;
+  /** The folder turned out not to be there: the next `ensure` looks again. */
+  forget(folder: Name): void;
+  /** Puts the names in the folder on stable storage: one fsync serves all who asked before it began. */
+  sync(folder: Name): Promise<void>;
+}
+
+export const parentOf = (path: Name): Name => {
+  const slash = path.lastIndexOf('/');
+  return slash > 0 ? path.slice(0, slash) : slash === 0 ? '/' : '.';
+};
+
+/** `channel` gives the channel to use now; with `durable` a new folder is there for good before `ensure` resolves. */
+export const createFolders = (channel: () => SftpClient, { durable }: { readonly durable: boolean }): Folders => {
+  const ensured = new Map<Name, Promise<void>>();
+  const nextSync = new Map<Name, Promise<void>>();
+  const runningSync = new Map<Name, Promise<void>>();
+
+  const make = async (folder: Name): Promise<void> => {
+    const there = await channel().stat(folder);
+    if (there !== undefined) {
+      if (((there.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return;
+      throw new TransportError(
+        'file',
+        `Cannot use folder "${showName(folder)}" at the destination: it is not a directory`,
+        {
+          hint: 'move it out of the way, or correct destination.path',
+        },
+      );
+    }
+    const parent = parentOf(folder);
+    if (parent !== folder) await ensure(parent);
+    try {
+      await channel().mkdir(folder, {});
+    } catch (error) {
+      // Another one may have made it between our look and our MKDIR.
+      if (!(error instanceof SftpStatusError) || (await channel().stat(folder)) === undefined)
+        throw makeError(error, folder);
+    }
+    if (durable) await sync(parent);
+  };
+
+  const ensure = (folder: Name): Promise<void> => {
+    const known = ensured.get(folder);
+    if (known !== undefined) return known;
+    const making = make(folder);
+    ensured.set(folder, making);
+    making.catch(() => ensured.delete(folder));
+    return making;
+  };
+
+  const syncNow = async (folder: Name): Promise<void> => {
+    if (!channel().has(Extension.FSYNC)) return;
+    const use = channel();
+    // fsync on a handle of OPENDIR fails; OpenSSH opens a folder for reading like a file.
+    const handle = await use.open(folder, OpenFlag.READ, {});
+    await Promise.all([use.fsync(handle), use.close(handle)]);
+  };
+
+  const sync = (folder: Name): Promise<void> => {
+    const queued = nextSync.get(folder);
+    if (queued !== undefined) return queued;
+    const before = runningSync.get(folder) ?? Promise.resolve();
+    // Names that were renamed while a sync runs may have come too late for it: they wait for the next one.
+    const next = before
+      .catch(() => undefined)
+      .then(() => {
+        nextSync.delete(folder);
+        const running = syncNow(folder);
+        runningSync.set(folder, running);
+        return running;
+      });
+    nextSync.set(folder, next);
+    return next;
+  };
+
+  return { ensure, forget: (folder) => ensured.delete(folder), sync };
+};
+
+const makeError = (error: unknown, folder: Name): unknown => {
+  if (!(error instanceof SftpStatusError)) return error;
+  const denied = error.status === Status.PERMISSION_DENIED;
+  return new TransportError(
+    'auth',
+    `Cannot make folder "${showName(folder)}" at the destination: ${denied ? 'permission denied' : error.message}`,
+    {
+      hint: 'give the account the right to write there, or correct destination.path',
+      cause: error,
+    },
+  );
+};

@@ -1,0 +1,81 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import type { ServerHostKeyAlgorithm } from 'ssh2';
+
+/** One key of a `known_hosts` file: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT. */
+export interface KnownHost {
+  /** The first field as written: patterns, or one hash. */
+  readonly hosts: string;
+  readonly isRevoked: boolean;
+  readonly keyType: string;
+  readonly key: Buffer;
+}
+
+export interface HostAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type HostKeyVerdict = 'known' | 'unknown' | 'changed' | 'revoked';
+
+/** Lines that are no keys are passed over, and so are certificate authorities: ssh2 knows no host certificates. */
+export const parseKnownHosts = (text: string): KnownHost[] =>
+  text.split(/\r?\n/).flatMap((line): KnownHost[] => {
+    if (/^\s*(#|$)/.test(line)) return [];
+    const fields = line.trim().split(/\s+/);
+    const marker = fields[0]?.startsWith('@') === true ? fields.shift() : undefined;
+    const [hosts, keyType, key] = fields;
+    if (hosts === undefined || keyType === undefined || key === undefined) return [];
+    if (marker !== undefined && marker !== '@revoked') return [];
+    return [{ hosts, keyType, key: Buffer.from(key, 'base64'), isRevoked: marker === '@revoked' }];
+  });
+
+/** Is this the host's key? A revoked key is revoked whatever other lines say; `changed`: the host is known by other keys only. */
+export const judgeHostKey = (known: readonly KnownHost[], address: HostAddress, key: Buffer): HostKeyVerdict => {
+  const ofHost = known.filter((entry) => isOfHost(entry, address));
+  const isSame = (entry: KnownHost): boolean => entry.key.equals(key);
+  if (ofHost.some((entry) => entry.isRevoked && isSame(entry))) return 'revoked';
+  const valid = ofHost.filter((entry) => !entry.isRevoked);
+  if (valid.some(isSame)) return 'known';
+  return valid.length > 0 ? 'changed' : 'unknown';
+};
+
+const SIGNATURES: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = {
+  'ssh-ed25519': ['ssh-ed25519'],
+  'ecdsa-sha2-nistp256': ['ecdsa-sha2-nistp256'],
+  'ecdsa-sha2-nistp384': ['ecdsa-sha2-nistp384'],
+  'ecdsa-sha2-nistp521': ['ecdsa-sha2-nistp521'],
+  'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
+};
+
+/** The kinds of signature to ask the host for, in the file's order; empty for an unknown host. */
+export const knownKeyTypes = (known: readonly KnownHost[], address: HostAddress): ServerHostKeyAlgorithm[] => {
+  const ofHost = known.filter((entry) => !entry.isRevoked && isOfHost(entry, address));
+  return [...new Set(ofHost.flatMap(({ keyType }) => SIGNATURES[keyType] ?? []))];
+};
+
+/** As `ssh-keygen -l` prints it. */
+export const hostKeyFingerprint = (key: Buffer): string =>
+  `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+
+const isOfHost = ({ hosts }: KnownHost, { host, port }: HostAddress): boolean => {
+  const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
+  if (hosts.startsWith('|')) return isHashOf(hosts, name);
+  const patterns = hosts.split(',');
+  const matches = (pattern: string): boolean => toRegExp(pattern).test(name);
+  if (patterns.some((pattern) => pattern.startsWith('!') && matches(pattern.slice(1)))) return false;
+  return patterns.some((pattern) => !pattern.startsWith('!') && matches(pattern));
+};
+
+/** `|1|salt|hmac-sha1(salt, name)`, both in base64. */
+const isHashOf = (hashed: string, name: string): boolean => {
+  const [, version, salt = '', wanted = ''] = hashed.split('|');
+  if (version !== '1') return false;
+  const actual = createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest();
+  const expected = Buffer.from(wanted, 'base64');
+  return expected.length === actual.length && timingSafeEqual(expected, actual);
+};
+
+const toRegExp = (pattern: string): RegExp => {
+  const escaped = pattern.toLowerCase().replace(/[.+^${}()|[\]\\]/g, '\\$&');
+  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`);
+};

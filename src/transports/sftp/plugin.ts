@@ -1,0 +1,146 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { userInfo } from 'node:os';
+import { SftpStatusError } from '../../sftp/client.ts';
+import { Status } from '../../sftp/protocol.ts';
+import {
+  definePlugin,
+  encodeName,
+  showName,
+  TransportError,
+  type OutgoingFile,
+  type Transport,
+  type TransportContext,
+} from '../../transport.ts';
+import { parentOf } from './folders.ts';
+import { parseSftpOptions, type SftpOptions } from './options.ts';
+import { openCheckpoint } from './resume.ts';
+import { toTransportError } from './server-errors.ts';
+import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
+import { SMALL_FILE_BYTES, uploadSmall } from './upload-small.ts';
+import { uploadBig } from './upload-big.ts';
+import { removeTemporaries } from './tidy.ts';
+import { verifyFiles } from './verify.ts';
+
+/** Files over the SFTP subsystem of any SSH server, with ssh2 for the connection and our own codec. */
+export const sftp = definePlugin<SftpOptions>({
+  name: 'sftp',
+  parseOptions: parseSftpOptions,
+  connect: (options, context) => createSftpTransport(options, context),
+});
+
+const createSftpTransport = (options: SftpOptions, context: TransportContext): Transport => {
+  const label = `sftp://${options.user ?? userInfo().username}@${options.host}:${options.port}${options.path.startsWith('/') ? '' : '/'}${options.path}`;
+  const disposed = new AbortController();
+  let session: Session | undefined;
+  let connecting: Promise<Session> | undefined;
+
+  const connect = async (): Promise<Session> => {
+    try {
+      // ssh2 takes its time to load: a run that has nothing to send does without.
+      const { openChannels } = await import('./channels.ts');
+      session = createSession(await openChannels(options, context, disposed.signal), options, context, label);
+      disposed.signal.throwIfAborted();
+      return session;
+    } finally {
+      connecting = undefined;
+    }
+  };
+  const connected = (): Session | Promise<Session> => {
+    if (disposed.signal.aborted) throw new TransportError('network', `Cannot use ${label}: it was closed`);
+    if (session !== undefined && !session.channels.closed) return session;
+    return (connecting ??= connect());
+  };
+  /** Runs `use` on a live connection; every other failure than ours becomes one. */
+  const withSession = async <T>(
+    action: string,
+    signal: AbortSignal,
+    use: (session: Session) => Promise<T>,
+  ): Promise<T> => {
+    signal.throwIfAborted();
+    const live = await connected();
+    try {
+      return await use(live);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw await toTransportError(error, live.channels.least(), { action, destination: label, folder: options.path });
+    }
+  };
+
+  const temporaryNames = createTemporaryNames(context);
+
+  return {
+    label,
+    get inFlight() {
+      return session?.sendsAtOnce ?? SENDS_PER_CHANNEL;
+    },
+    send: (file, signal) =>
+      withSession(`send "${showName(file.targetPath)}"`, signal, (live) => deliver(live, file, temporaryNames, signal)),
+    verify: (files, how, signal) =>
+      withSession('verify files', signal, (live) => verifyFiles(live, files, how, signal)),
+    tidy: (folders, signal) => withSession('tidy folders', signal, (live) => removeTemporaries(live, folders)),
+    [Symbol.asyncDispose]: async () => {
+      disposed.abort();
+      session?.channels.close();
+      await connecting?.catch(() => undefined);
+      session?.channels.close();
+    },
+  };
+};
+
+const deliver = async (
+  session: Session,
+  file: OutgoingFile,
+  temporaryNames: ReturnType<typeof createTemporaryNames>,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { options, context, folders, channels, places } = session;
+  const final = `${options.path}/${file.targetPath}`;
+  const folder = parentOf(final);
+  const upload = (): Promise<void> => {
+    if (file.identity.size <= SMALL_FILE_BYTES) {
+      return uploadSmall(session, channels.least(), file, `${folder}/${temporaryNames.next()}`, final);
+    }
+    const key = temporaryNames.keyOf(file);
+    return uploadBig(
+      session,
+      file,
+      `${folder}/${temporaryNames.of(key)}`,
+      final,
+      openCheckpoint(context.stateFolder, key),
+      signal,
+    );
+  };
+  await folders.ensure(folder);
+  // For callers that do not look at `inFlight`.
+  await places.take(1);
+  try {
+    signal.throwIfAborted();
+    await upload();
+  } catch (error) {
+    // Somebody removed the folder since we looked: make it again, once.
+    if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
+    folders.forget(folder);
+    await folders.ensure(folder);
+    await upload();
+  } finally {
+    places.give(1);
+  }
+  if (context.durable) await folders.sync(folder);
+};
+
+const createTemporaryNames = ({ owner }: TransportContext) => {
+  const run = randomBytes(6).toString('hex');
+  let count = 0;
+  return {
+    /** A name that nothing has: for a file that is sent in one burst. */
+    next: (): string => `.isocket-${owner}-${run}${(count += 1).toString(36)}.part`,
+    /** The name that a later attempt at the same content finds again. */
+    of: (key: string): string => `.isocket-${owner}-${key}.part`,
+    keyOf: ({ targetPath, identity: { dev, ino, size, mtimeNs } }: OutgoingFile): string =>
+      createHash('sha256')
+        .update(encodeName(targetPath))
+        .update(`\0${dev}:${ino}:${size}:${mtimeNs}`)
+        .digest('hex')
+        .slice(0, 24),
+  };
+};

@@ -1,0 +1,91 @@
+import { SftpStatusError, type SftpClient } from '../../sftp/client.ts';
+import { Extension, Status } from '../../sftp/protocol.ts';
+import { createBudget, type Budget } from '../../budget.ts';
+import { createPace } from '../../pace.ts';
+import { showName, TransportError, type Name, type OutgoingFile, type TransportContext } from '../../transport.ts';
+import type { Channels } from './channels.ts';
+import { createFolders, type Folders } from './folders.ts';
+import type { SftpOptions } from './options.ts';
+
+/** All that one upload needs of the connection it runs on. */
+export interface Session {
+  readonly channels: Channels;
+  readonly folders: Folders;
+  /** Sends that may run at once: enough to keep both ends busy, few enough for the server's table of handles. */
+  readonly sendsAtOnce: number;
+  readonly places: Budget;
+  /** Bytes of file content that are in memory at once. */
+  readonly memory: Budget;
+  readonly pace: ReturnType<typeof createPace>;
+  readonly options: SftpOptions;
+  readonly context: TransportContext;
+  readonly label: string;
+}
+
+const MEMORY_BYTES = 32 * 1024 * 1024;
+export const SENDS_PER_CHANNEL = 64;
+const SENDS_PER_CHANNEL_ON_LONG_LINE = 256;
+
+export const createSession = (
+  channels: Channels,
+  options: SftpOptions,
+  context: TransportContext,
+  label: string,
+): Session => {
+  const perChannel = channels.isLongLine ? SENDS_PER_CHANNEL_ON_LONG_LINE : SENDS_PER_CHANNEL;
+  const handles = Math.min(...channels.all.map(({ limits }) => limits.handles || Infinity));
+  const sendsAtOnce = channels.all.length * Math.min(perChannel, Math.ceil(handles / 2));
+  return {
+    channels,
+    folders: createFolders(() => channels.least(), context),
+    sendsAtOnce,
+    places: createBudget(sendsAtOnce),
+    memory: createBudget(MEMORY_BYTES),
+    pace: createPace(context.bandwidth),
+    options,
+    context,
+    label,
+  };
+};
+
+/** fsync where it was asked for and the server has it. */
+export const syncsContent = ({ context }: Session, channel: SftpClient): boolean =>
+  context.durable && channel.has(Extension.FSYNC);
+
+/** Permission bits and times as they are at the source; version 3 knows whole seconds. */
+export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
+  const mtime = Number(identity.mtimeNs / 1_000_000_000n);
+  return { permissions: mode, atime: mtime, mtime };
+};
+
+/** Gives the whole temporary file its final name, in place of what was there. */
+export const publish = async (
+  { options, label }: Session,
+  channel: SftpClient,
+  temporary: Name,
+  final: Name,
+): Promise<void> => {
+  if (channel.has(Extension.POSIX_RENAME)) return channel.posixRename(temporary, final);
+  try {
+    await channel.rename(temporary, final);
+  } catch (error) {
+    if (
+      !(error instanceof SftpStatusError) ||
+      error.status !== Status.FAILURE ||
+      (await channel.lstat(final)) === undefined
+    )
+      throw error;
+    if (!options.allowDeleteFirst) {
+      throw new TransportError(
+        'file',
+        `Cannot replace "${showName(final)}" at ${label}: the server cannot replace a file atomically`,
+        {
+          hint: 'remove it there, or set destination.allowDeleteFirst: true and accept a moment without the file',
+          cause: error,
+        },
+      );
+    }
+    await channel.remove(final);
+    await channel.rename(temporary, final);
+  }
+};

@@ -1,0 +1,25 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { decodeName, encodeName, showName } from '../../src/name.ts';
+
+it('gives every byte back as it was', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
+      expect(encodeName(decodeName(Buffer.from(bytes))).equals(Buffer.from(bytes))).toBe(true);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+it.each(['plain', '資料', 'emoji 🙂', 'e\u0301'])('leaves "%s" as it is', (name) => {
+  expect(decodeName(Buffer.from(name))).toBe(name);
+});
+
+it('shows nothing that a terminal would obey', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
+      expect(showName(decodeName(Buffer.from(bytes)))).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+    }),
+  );
+  expect(showName(decodeName(Buffer.from([0x61, 0xff, 0x0a, 0x1b])))).toBe('a\\xff\\n\\x1b');
+});
