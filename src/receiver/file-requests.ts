@@ -1,0 +1,112 @@
+import {
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsync,
+  ftruncateSync,
+  futimesSync,
+  openSync,
+  closeSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
+import { OpenFlag, Packet, Status } from '../sftp/protocol.ts';
+import { assertFileOrFolder, type Place } from './confined-folder.ts';
+import { RefusedError } from './refused-error.ts';
+import { attributesOf, writeError, writeOk } from './replies.ts';
+import type { RequestTable } from './request-table.ts';
+
+/** As OpenSSH: a packet less its header. */
+export const MAX_DATA_BYTES = 255 * 1024;
+
+/** One for all sessions: it is filled and copied within one request. */
+const readBuffer = Buffer.allocUnsafeSlow(MAX_DATA_BYTES);
+
+/** The requests on files by handle, and OPEN. */
+export const fileRequests: RequestTable = {
+  [Packet.OPEN]: ({ folder, handles, reply }, id, request) => {
+    const path = request.bytes();
+    const flags = openFlags(request.u32());
+    const mode = (request.attributes().permissions ?? 0o666) & 0o777;
+    const handle = handles.add({ fd: folder.at(path, (place) => openFileOrFolder(place, flags, mode)) });
+    reply.begin(Packet.HANDLE).u32(id).bytes(handle).end();
+  },
+
+  [Packet.CLOSE]: ({ handles, reply }, id, request) => {
+    handles.close(request.bytes());
+    writeOk(reply, id);
+  },
+
+  [Packet.READ]: ({ handles, reply }, id, request) => {
+    const { fd } = handles.get(request.bytes());
+    const offset = request.u64();
+    const length = Math.min(request.u32(), MAX_DATA_BYTES);
+    const read = readSync(fd, readBuffer, 0, length, offset);
+    if (read === 0 && length > 0) throw new RefusedError(Status.EOF, 'End of file');
+    reply.begin(Packet.DATA).u32(id).bytes(readBuffer.subarray(0, read)).end();
+  },
+
+  [Packet.WRITE]: ({ handles, reply }, id, request) => {
+    const { fd } = handles.get(request.bytes());
+    const offset = request.u64();
+    const data = request.bytes();
+    // The kernel may take less than all, as on a disk that fills up: what is left then meets the error.
+    for (let done = 0; done < data.length;) done += writeSync(fd, data, done, data.length - done, offset + done);
+    writeOk(reply, id);
+  },
+
+  [Packet.FSTAT]: ({ handles, reply }, id, request) => {
+    const { fd } = handles.get(request.bytes());
+    reply
+      .begin(Packet.ATTRS)
+      .u32(id)
+      .attributes(attributesOf(fstatSync(fd)))
+      .end();
+  },
+
+  [Packet.FSETSTAT]: ({ handles, reply }, id, request) => {
+    const { fd } = handles.get(request.bytes());
+    const { size, permissions, atime, mtime } = request.attributes();
+    if (size !== undefined) ftruncateSync(fd, size);
+    if (permissions !== undefined) fchmodSync(fd, permissions & 0o7777);
+    if (atime !== undefined && mtime !== undefined) futimesSync(fd, atime, mtime);
+    writeOk(reply, id);
+  },
+};
+
+/** fsync@openssh.com: the one call that waits for a disk, so the one that must not hold up the other channels. */
+export const syncHandle: RequestTable[number] = ({ handles, reply }, id, request) => {
+  const { fd } = handles.get(request.bytes());
+  return new Promise((resolve) => {
+    fsync(fd, (error) => {
+      if (error) writeError(reply, id, error);
+      else writeOk(reply, id);
+      resolve();
+    });
+  });
+};
+
+const openFlags = (wanted: number): number => {
+  const read = (wanted & OpenFlag.READ) !== 0;
+  const write = (wanted & OpenFlag.WRITE) !== 0;
+  return (
+    (read && write ? constants.O_RDWR : write ? constants.O_WRONLY : constants.O_RDONLY) |
+    (wanted & OpenFlag.APPEND ? constants.O_APPEND : 0) |
+    (wanted & OpenFlag.CREAT ? constants.O_CREAT : 0) |
+    (wanted & OpenFlag.TRUNC ? constants.O_TRUNC : 0) |
+    (wanted & OpenFlag.EXCL ? constants.O_EXCL : 0)
+  );
+};
+
+/** A folder may be opened for reading: clients sync it so, to make the names in it durable. */
+const openFileOrFolder = (place: Place, flags: number, mode: number): number => {
+  // O_NONBLOCK: opening a fifo would wait for its other end, and this process with it.
+  const fd = openSync(place, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY, mode);
+  try {
+    assertFileOrFolder(fstatSync(fd));
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+};

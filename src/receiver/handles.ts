@@ -1,0 +1,72 @@
+import { closeSync, type Dir } from 'node:fs';
+import { Status } from '../sftp/protocol.ts';
+import { RefusedError } from './refused-error.ts';
+
+/** What a client has open: a descriptor, and for OPENDIR the listing that goes on where the last READDIR stopped. */
+export interface OpenHandle {
+  readonly fd: number;
+  readonly listing?: Dir;
+}
+
+/** The handles of one channel. */
+export interface Handles {
+  /** Takes the descriptor over. @throws RefusedError when too many are open (the descriptor is closed then) */
+  readonly add: (handle: OpenHandle) => Buffer;
+  /** @throws RefusedError for what is no open handle of this channel */
+  readonly get: (id: Buffer) => OpenHandle;
+  /** @throws RefusedError as `get`, or the system's error: a close can tell of a failed write (NFS, quotas) */
+  readonly close: (id: Buffer) => void;
+  readonly closeAll: () => void;
+}
+
+export const createHandles = (most: number): Handles => {
+  const open = new Map<number, OpenHandle>();
+  let last = 0;
+
+  const keyOf = (id: Buffer): number => (id.length === 4 ? id.readUInt32BE() : 0);
+  const get = (id: Buffer): OpenHandle => {
+    const handle = open.get(keyOf(id));
+    if (!handle) throw new RefusedError(Status.FAILURE, 'no such handle');
+    return handle;
+  };
+
+  return {
+    get,
+    add: (handle) => {
+      if (open.size >= most) {
+        release(handle);
+        throw new RefusedError(Status.FAILURE, `more than ${most} open handles`);
+      }
+      // Counts on instead of using numbers again: a late request for a closed handle must not meet another file.
+      do last = last >= 0xffffffff ? 1 : last + 1;
+      while (open.has(last));
+      open.set(last, handle);
+      const id = Buffer.allocUnsafe(4);
+      id.writeUInt32BE(last);
+      return id;
+    },
+    close: (id) => {
+      const handle = get(id);
+      open.delete(keyOf(id));
+      release(handle);
+    },
+    closeAll: () => {
+      for (const handle of open.values()) {
+        try {
+          release(handle);
+        } catch {
+          // Nobody is left to be told; the descriptor is gone even when close fails.
+        }
+      }
+      open.clear();
+    },
+  };
+};
+
+const release = ({ fd, listing }: OpenHandle): void => {
+  try {
+    listing?.closeSync();
+  } finally {
+    closeSync(fd);
+  }
+};

@@ -1,0 +1,128 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import ssh2, { type ParsedKey } from 'ssh2';
+import { systemErrorCode, UserError } from '../errors.ts';
+
+/**
+ * The host key in a file; made there, readable by its owner alone, where there is none yet.
+ * @returns the private key in OpenSSH's format
+ * @throws UserError for a file that others may read, that is no key, or that cannot be read or made
+ */
+export const loadHostKey = (file: string): string => {
+  try {
+    return readHostKey(file) ?? makeHostKey(file);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const hint = 'let this user read and write it, or name another file with --host-key';
+    throw new UserError(`Cannot use the host key "${file}": ${systemErrorCode(error) ?? String(error)}`, {
+      hint,
+      cause: error,
+    });
+  }
+};
+
+/** @throws Error for what is no private key, or an encrypted one */
+export const parseHostKey = (text: string | Buffer): ParsedKey => {
+  const key: unknown = ssh2.utils.parseKey(text);
+  if (key instanceof Error) throw key;
+  if (!isPrivateKey(key)) throw new Error('not a private key');
+  return key;
+};
+
+const isPrivateKey = (key: unknown): key is ParsedKey =>
+  typeof key === 'object' && key !== null && 'isPrivateKey' in key && (key as ParsedKey).isPrivateKey();
+
+const readHostKey = (file: string): string | undefined => {
+  let fd: number;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const stats = fstatSync(fd);
+    if (!stats.isFile())
+      throw new UserError(`Cannot use the host key "${file}": it is not a file`, {
+        hint: 'name a file with --host-key',
+      });
+    if (stats.mode & 0o077) {
+      throw new UserError(`Cannot use the host key "${file}": other users may read or change it`, {
+        hint: `run: chmod 600 '${file}' - or delete it, if others may have read it, and a new one is made`,
+      });
+    }
+    const text = readFileSync(fd, 'utf8');
+    assertHostKey(file, text);
+    return text;
+  } finally {
+    closeSync(fd);
+  }
+};
+
+const assertHostKey = (file: string, text: string): void => {
+  try {
+    parseHostKey(text);
+  } catch (cause) {
+    throw new UserError(`Cannot use the host key "${file}": it holds no private key without a passphrase`, {
+      hint: 'delete it, and a new one is made, or name another file with --host-key',
+      cause,
+    });
+  }
+};
+
+/** Whole or not at all, and never over one that another process made meanwhile. */
+const makeHostKey = (file: string): string => {
+  const folder = dirname(file);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const temporary = join(folder, `.isocket-host-key-${randomUUID()}`);
+  const key = generateHostKey();
+  const fd = openSync(temporary, 'wx', 0o600);
+  try {
+    writeSync(fd, key);
+    fsyncSync(fd);
+    // The umask could have taken the owner's own bits.
+    chmodSync(temporary, 0o600);
+    linkSync(temporary, file);
+    return key;
+  } catch (error) {
+    const made = systemErrorCode(error) === 'EEXIST' ? readHostKey(file) : undefined;
+    if (made === undefined) throw error;
+    return made;
+  } finally {
+    closeSync(fd);
+    unlinkSync(temporary);
+  }
+};
+
+/** One ed25519 key of ssh2 1.17 in some 180 is broken (measured: 11 of 2,000): it is tried before it is kept. */
+const generateHostKey = (): string => {
+  for (;;) {
+    const text = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'isocket receive' }).private;
+    if (works(text)) return text;
+  }
+};
+
+const works = (text: string): boolean => {
+  try {
+    const key = parseHostKey(text);
+    const probe = Buffer.from('isocket');
+    const verified: unknown = key.verify(probe, key.sign(probe));
+    // 4 + "ssh-ed25519" + 4 + 32 bytes
+    return verified === true && key.getPublicSSH().length === 51;
+  } catch {
+    return false;
+  }
+};

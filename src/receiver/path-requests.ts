@@ -1,0 +1,110 @@
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  statfsSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs';
+import { Packet, Status } from '../sftp/protocol.ts';
+import { parseClientPath, showClientPath } from './client-path.ts';
+import { assertFileOrFolder, type Place } from './confined-folder.ts';
+import { RefusedError } from './refused-error.ts';
+import { attributesOf, writeOk } from './replies.ts';
+import type { RequestTable } from './request-table.ts';
+
+/** The requests on names. */
+export const pathRequests: RequestTable = {
+  [Packet.LSTAT]: ({ folder, reply }, id, request) => {
+    const stats = folder.at(request.bytes(), statsOf);
+    reply.begin(Packet.ATTRS).u32(id).attributes(attributesOf(stats)).end();
+  },
+
+  [Packet.STAT]: ({ folder, reply }, id, request) => {
+    const stats = folder.at(request.bytes(), statsOf);
+    assertFileOrFolder(stats);
+    reply.begin(Packet.ATTRS).u32(id).attributes(attributesOf(stats)).end();
+  },
+
+  [Packet.SETSTAT]: ({ folder, reply }, id, request) => {
+    const path = request.bytes();
+    const { size, permissions, atime, mtime } = request.attributes();
+    folder.atFile(path, (place) => {
+      if (size !== undefined) truncateSync(place, size);
+      if (permissions !== undefined) chmodSync(place, permissions & 0o7777);
+      if (atime !== undefined && mtime !== undefined) utimesSync(place, atime, mtime);
+    });
+    writeOk(reply, id);
+  },
+
+  [Packet.REMOVE]: ({ folder, reply }, id, request) => {
+    folder.at(request.bytes(), (place) => unlinkSync(place));
+    writeOk(reply, id);
+  },
+
+  [Packet.MKDIR]: ({ folder, reply }, id, request) => {
+    const path = request.bytes();
+    const mode = (request.attributes().permissions ?? 0o777) & 0o777;
+    folder.at(path, (place) => mkdirSync(place, mode));
+    writeOk(reply, id);
+  },
+
+  [Packet.RMDIR]: ({ folder, reply }, id, request) => {
+    folder.at(request.bytes(), (place) => rmdirSync(place));
+    writeOk(reply, id);
+  },
+
+  // By letters alone: nothing here is ever a symlink that could be resolved.
+  [Packet.REALPATH]: ({ reply }, id, request) => {
+    const path = showClientPath(parseClientPath(request.bytes()));
+    reply.begin(Packet.NAME).u32(id).u32(1).name(path).name(path).attributes({}).end();
+  },
+
+  [Packet.RENAME]: ({ folder, reply }, id, request) => {
+    const from = request.bytes();
+    const to = request.bytes();
+    folder.atBoth(from, to, renameWithoutReplacing);
+    writeOk(reply, id);
+  },
+};
+
+/** posix-rename@openssh.com: replaces what is there, at once. */
+export const posixRename: RequestTable[number] = ({ folder, reply }, id, request) => {
+  const from = request.bytes();
+  const to = request.bytes();
+  folder.atBoth(from, to, (source, target) => renameSync(source, target));
+  writeOk(reply, id);
+};
+
+/** statvfs@openssh.com */
+export const fileSystemStats: RequestTable[number] = ({ folder, reply }, id, request) => {
+  const { bsize, blocks, bfree, bavail, files, ffree } = folder.atFile(request.bytes(), (place) => statfsSync(place));
+  reply.begin(Packet.EXTENDED_REPLY).u32(id);
+  // f_bsize, f_frsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, f_favail, f_fsid, f_flag, f_namemax
+  for (const value of [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0, 0, 255]) reply.u64(value);
+  reply.end();
+};
+
+const statsOf = (place: Place) => {
+  const stats = lstatSync(place, { throwIfNoEntry: false });
+  // Clients ask for what is not there all the time; an error with its stack would cost ten times the call.
+  if (!stats) throw noSuchFile;
+  return stats;
+};
+
+const noSuchFile = new RefusedError(Status.NO_SUCH_FILE, 'no such file or directory');
+
+/** SFTP 3 never replaces: a link fails where the name is taken. Folders cannot be linked, and are looked for instead. */
+const renameWithoutReplacing = (source: Place, target: Place): void => {
+  if (statsOf(source).isFile()) {
+    linkSync(source, target);
+    unlinkSync(source);
+    return;
+  }
+  if (lstatSync(target, { throwIfNoEntry: false })) throw new RefusedError(Status.FAILURE, 'file already exists');
+  renameSync(source, target);
+};

@@ -1,0 +1,52 @@
+import type { Stats } from 'node:fs';
+import { getSystemErrorMessage } from 'node:util';
+import { errorMessage, systemErrorCode } from '../errors.ts';
+import { Packet, Status, type Attributes } from '../sftp/protocol.ts';
+import type { PacketWriter } from '../sftp/packet-writer.ts';
+import { RefusedError } from './refused-error.ts';
+
+/** As OpenSSH's sftp-server maps them; every other error is FAILURE. */
+const STATUS_OF_CODE: Readonly<Record<string, number>> = {
+  ENOENT: Status.NO_SUCH_FILE,
+  ENOTDIR: Status.NO_SUCH_FILE,
+  EBADF: Status.NO_SUCH_FILE,
+  EPERM: Status.PERMISSION_DENIED,
+  EACCES: Status.PERMISSION_DENIED,
+  EFAULT: Status.PERMISSION_DENIED,
+  // OpenSSH says "no such file" here. Ours comes from O_NOFOLLOW alone: a symlink, which is refused.
+  ELOOP: Status.PERMISSION_DENIED,
+  ENAMETOOLONG: Status.BAD_MESSAGE,
+  EINVAL: Status.BAD_MESSAGE,
+  ENOSYS: Status.OP_UNSUPPORTED,
+};
+
+export const writeStatus = (reply: PacketWriter, id: number, status: number, message: string): void => {
+  reply.begin(Packet.STATUS).u32(id).u32(status).bytes(message).bytes('').end();
+};
+
+export const writeOk = (reply: PacketWriter, id: number): void => writeStatus(reply, id, Status.OK, 'Success');
+
+/** An error → its status, in words that name no path of ours: those of Node hold the place below `/proc`. */
+export const writeError = (reply: PacketWriter, id: number, error: unknown): void => {
+  if (error instanceof RefusedError) {
+    writeStatus(reply, id, error.status, error.message);
+    return;
+  }
+  const code = systemErrorCode(error);
+  const errno = error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? error.errno : undefined;
+  const message = errno === undefined ? errorMessage(error) : getSystemErrorMessage(errno);
+  writeStatus(reply, id, (code === undefined ? undefined : STATUS_OF_CODE[code]) ?? Status.FAILURE, message);
+};
+
+export const attributesOf = (stats: Stats): Attributes => ({
+  size: stats.size,
+  uid: stats.uid,
+  gid: stats.gid,
+  permissions: stats.mode,
+  atime: wholeSeconds(stats.atimeMs),
+  mtime: wholeSeconds(stats.mtimeMs),
+});
+
+/** SFTP 3 has 32 bits: earlier than 1970 and later than 2106 stand at the ends. */
+const wholeSeconds = (milliseconds: number): number =>
+  Math.min(Math.max(Math.floor(milliseconds / 1000), 0), 0xffffffff);

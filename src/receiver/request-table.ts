@@ -1,0 +1,21 @@
+import type { PacketReader } from '../sftp/packet-reader.ts';
+import type { PacketWriter } from '../sftp/packet-writer.ts';
+import type { ConfinedFolder } from './confined-folder.ts';
+import type { Handles } from './handles.ts';
+
+/** What a request works on. */
+export interface RequestContext {
+  readonly folder: ConfinedFolder;
+  readonly handles: Handles;
+  /** Where the one reply goes. Nothing may be written before the reply is certain: half a packet cannot be taken back. */
+  readonly reply: PacketWriter;
+}
+
+/**
+ * Serves one kind of request: reads its fields, acts, writes one reply. What it throws becomes the reply, but for
+ * `MalformedPacketError`. A promise means that the reply comes later; it never rejects.
+ */
+export type RequestHandler = (context: RequestContext, id: number, request: PacketReader) => Promise<void> | undefined;
+
+/** By packet type. */
+export type RequestTable = Readonly<Record<number, RequestHandler>>;
