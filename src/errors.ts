@@ -1,6 +1,6 @@
 /** What a user can mend: wrong usage or configuration, a root that is not there. Shown without a stack. */
 export class UserError extends Error {
-  override readonly name = 'UserError';
+  override readonly name: string = 'UserError';
   /** What to do about it, in one sentence. */
   readonly hint: string | undefined;
   /** contract.md §5: 2 usage or configuration, 3 something left unsent, 4 another isocket works on this root. */

@@ -17,7 +17,14 @@ export type IsocketEvent =
   | { readonly type: 'found'; readonly directory: Name; readonly files: number; readonly bytes: number }
   | { readonly type: 'sent'; readonly path: Name; readonly bytes: number }
   | FailedEvent
-  | { readonly type: 'line'; readonly destination: string; readonly state: 'up' | 'lost'; readonly message: string }
+  | {
+      readonly type: 'line';
+      readonly destination: string;
+      readonly state: 'lost';
+      readonly message: string;
+      readonly hint?: string;
+      readonly retrying: boolean;
+    }
   | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
   | {
       readonly type: 'finished';

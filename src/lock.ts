@@ -1,0 +1,27 @@
+import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { lstatSync } from 'node:fs';
+import { systemErrorCode, UserError } from './errors.ts';
+import { fsPath, showName, type Name } from './name.ts';
+
+/**
+ * One isocket a root: cron and daemon, whoever runs them and wherever their state is. The lock is a socket in the kernel's
+ * abstract namespace, named after the root's device and inode: taken atomically, and gone with its process however that ends,
+ * so nothing stale can be left behind. (It holds for one host and one network namespace.)
+ * @throws UserError with exit code 4 where another isocket has it
+ */
+export const lockRoot = async (root: Name): Promise<AsyncDisposable> => {
+  const stats = lstatSync(fsPath(root), { bigint: true });
+  const server = createServer((socket) => socket.on('error', () => undefined).end(`${process.pid}\n`));
+  try {
+    server.listen(`\0isocket/root/${stats.dev}:${stats.ino}`);
+    await once(server, 'listening');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EADDRINUSE') throw error;
+    throw new UserError(`Did nothing: another isocket already works on "${showName(root)}"`, { exitCode: 4 });
+  }
+  server.unref();
+  return { [Symbol.asyncDispose]: () => closeServer(server) };
+};
+
+const closeServer = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));

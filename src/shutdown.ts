@@ -1,0 +1,31 @@
+/** Exit code of an orderly end by that signal: contract.md §5. */
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+
+export interface Shutdown extends Disposable {
+  /** Aborts at the first SIGINT or SIGTERM: nothing new starts, what is in flight ends. */
+  readonly signal: AbortSignal;
+  /** 130 or 143 after a signal, undefined before. */
+  readonly exitCode: number | undefined;
+}
+
+/** Listens for the signals. A second one ends the process at once. */
+export const listenForShutdown = (): Shutdown => {
+  const controller = new AbortController();
+  let exitCode: number | undefined;
+  const onSignal = (name: NodeJS.Signals): void => {
+    const code = name === 'SIGINT' ? EXIT_CODES.SIGINT : EXIT_CODES.SIGTERM;
+    if (exitCode !== undefined) process.exit(code);
+    exitCode = code;
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return {
+    signal: controller.signal,
+    get exitCode() {
+      return exitCode;
+    },
+    [Symbol.dispose]: () => {
+      process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    },
+  };
+};

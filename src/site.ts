@@ -1,0 +1,107 @@
+import { createBudget } from './budget.ts';
+import type { Config } from './config.ts';
+import { createIsExcluded } from './exclude.ts';
+import type { Report, SummaryEvent } from './events.ts';
+import { plan, type DirectoryPlan } from './lifecycle.ts';
+import { look } from './look.ts';
+import { openDirectoryRecord } from './adopt.ts';
+import { readRoot } from './scanner.ts';
+import { createSender } from './sender.ts';
+import type { Tally } from './dispatch.ts';
+import { createShipment, type ShipmentContext } from './shipment.ts';
+import type { StateFolder } from './state.ts';
+import type { Transport } from './transport.ts';
+import { createWritersView } from './writers.ts';
+
+export interface PassOptions {
+  readonly config: Config;
+  readonly state: StateFolder;
+  readonly destinations: readonly Transport[];
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+// While one directory's last files travel and are verified, the next ones are fed: at most so many wait for their end.
+const SETTLING_AT_ONCE = 16;
+
+/** One pass over a site: look, plan, send, verify, finish. `complete` says that nothing was left that could be sent. */
+export const runPass = async ({
+  config,
+  state,
+  destinations,
+  report,
+  signal,
+}: PassOptions): Promise<{ summary: SummaryEvent; complete: boolean }> => {
+  const started = performance.now();
+  const { root, tag, newest, exclude } = config.source;
+  const isExcluded = createIsExcluded(exclude);
+  const tally: Tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, finished: 0 };
+  const sender = createSender({ root, destinations, retry: config.send.retry, report, signal });
+  const context: ShipmentContext = {
+    config,
+    state,
+    isExcluded,
+    destinations,
+    sender,
+    writers: createWritersView(),
+    tally,
+    report,
+    signal,
+  };
+
+  const directories = readRoot(root, tag, isExcluded);
+  state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
+  const settling = createBudget(SETTLING_AT_ONCE);
+  const tails: Promise<void>[] = [];
+  for (const work of liveFirst(plan(directories, newest))) {
+    if (signal.aborted) break;
+    await settling.take(1);
+    const shipment = createShipment(work, context);
+    await shipment.feed();
+    const tail = shipment.settle().finally(() => {
+      shipment[Symbol.dispose]();
+      settling.give(1);
+    });
+    tail.catch(() => undefined); // Thrown below, when all have ended.
+    tails.push(tail);
+  }
+  const ends = await Promise.allSettled(tails);
+  const defect = ends.find((end) => end.status === 'rejected');
+  if (defect !== undefined) throw defect.reason;
+  return {
+    complete: tally.failed === 0 && sender.over === undefined,
+    summary: { type: 'summary', ...tally, held: 0, seconds: (performance.now() - started) / 1000 },
+  };
+};
+
+/** What `runPass` would send, and what it would hold back; sends and changes nothing. */
+export const planPass = async ({ config, state, report, signal }: Omit<PassOptions, 'destinations'>): Promise<void> => {
+  const { root, tag, newest, exclude, settleMs } = config.source;
+  const isExcluded = createIsExcluded(exclude);
+  const writers = createWritersView();
+  for (const { directory, phase, closedBy } of liveFirst(plan(readRoot(root, tag, isExcluded), newest))) {
+    signal.throwIfAborted();
+    if (phase === 'finished') continue;
+    using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: true });
+    await look(
+      directory,
+      closedBy,
+      record,
+      { root, isExcluded, settleMs, writers },
+      {
+        ready: (path, stats) => {
+          report({ type: 'planned', path: `${directory.name}/${path}`, bytes: Number(stats.size), phase });
+          return undefined;
+        },
+        heldBack: (path, reason) => report({ type: 'held-back', path: `${directory.name}/${path}`, reason }),
+        skipped: (path, kind) => report({ type: 'skipped', path: `${directory.name}/${path}`, kind }),
+      },
+    );
+  }
+};
+
+/** Live files go before the backlog; the backlog goes oldest first. */
+const liveFirst = (plans: readonly DirectoryPlan[]): DirectoryPlan[] => [
+  ...plans.filter(({ phase }) => phase === 'open'),
+  ...plans.filter(({ phase }) => phase === 'closed'),
+];
