@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs';
+
+// The suite never skips: where a part is missing it stops here, with the line that installs it.
+const PARTS: readonly (readonly [string, string])[] = [
+  ['/usr/sbin/sshd', 'openssh-server'],
+  ['/usr/lib/openssh/sftp-server', 'openssh-sftp-server'],
+  ['/usr/bin/ssh', 'openssh-client'],
+  ['/usr/bin/setpriv', 'util-linux'],
+  ['/usr/bin/chattr', 'e2fsprogs'],
+  ['/usr/bin/rsync', 'rsync'],
+];
+
+const missing = PARTS.filter(([path]) => !existsSync(path)).map(([, name]) => name);
+if (missing.length > 0) {
+  console.error(
+    `npm test: cannot run: system parts are missing. Install them:\n  sudo apt-get install -y ${missing.join(' ')}`,
+  );
+  process.exitCode = 1;
+} else if (process.geteuid?.() !== 0) {
+  console.error(
+    'npm test: cannot run: the scenarios start sshd and become other users. Run it as root: sudo ./test/all',
+  );
+  process.exitCode = 1;
+}

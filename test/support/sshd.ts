@@ -1,0 +1,56 @@
+import { execa } from 'execa';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { makeKey } from './keys.ts';
+import { freePort, listening } from './ports.ts';
+import type { TestServer } from './server.ts';
+
+export interface SshdOptions {
+  /** More lines for its configuration. */
+  readonly config?: readonly string[];
+}
+
+/** Starts a real OpenSSH server whose files are in `folder`. */
+export const startSshd = async (folder: string, { config = [] }: SshdOptions = {}): Promise<TestServer> => {
+  const files = `${folder}/sshd`;
+  mkdirSync(files, { recursive: true });
+  mkdirSync('/run/sshd', { recursive: true }); // Where Debian's sshd separates its privileges.
+  mkdirSync(`${folder}/destination`, { recursive: true });
+  const hostKey = await makeKey(`${files}/host_key`);
+  writeFileSync(`${files}/authorized_keys`, `${await makeKey(`${files}/user_key`)}\n`);
+  const port = await freePort();
+  writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${port} ${hostKey}\n`);
+  writeFileSync(
+    `${files}/sshd_config`,
+    [
+      `Port ${port}`,
+      'ListenAddress 127.0.0.1',
+      `HostKey ${files}/host_key`,
+      `AuthorizedKeysFile ${files}/authorized_keys`,
+      'StrictModes no',
+      'UsePAM no',
+      'PasswordAuthentication no',
+      `PidFile ${files}/pid`,
+      'Subsystem sftp /usr/lib/openssh/sftp-server',
+      ...config,
+      '',
+    ].join('\n'),
+  );
+  const sshd = execa('/usr/sbin/sshd', ['-D', '-e', '-f', `${files}/sshd_config`], { reject: false, buffer: true });
+  let died: string | undefined;
+  void sshd.then((result) => {
+    died = `sshd ended: ${result.stderr}`;
+  });
+  await listening(port, () => died);
+  return {
+    kind: 'openssh',
+    port,
+    identityFile: `${files}/user_key`,
+    knownHosts: `${files}/known_hosts`,
+    path: `${folder}/destination`,
+    folder: `${folder}/destination`,
+    [Symbol.asyncDispose]: async () => {
+      sshd.kill('SIGTERM');
+      await sshd;
+    },
+  };
+};
