@@ -1,0 +1,51 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export const CLI = new URL('../src/cli.ts', import.meta.url).pathname;
+
+/** Fills closed directories DC1 … under a root. */
+export const fill = (root: string, directories: number, files: number, bytes: number): void => {
+  for (let directory = 1; directory <= directories; directory += 1) {
+    const path = `${root}/DC${directory}`;
+    mkdirSync(path, { recursive: true });
+    for (let file = 1; file <= files; file += 1) writeFileSync(`${path}/file-${file}`, randomBytes(bytes));
+    writeFileSync(`${path}/finished.parse`, '');
+  }
+};
+
+export interface Run {
+  readonly seconds: number;
+  /** The most memory that the process itself had, in MB. */
+  readonly peakMb: number;
+}
+
+/** Runs a whole process. @throws Error where it fails */
+export const time = async (command: readonly string[], cwd: string): Promise<Run> => {
+  const [file = '', ...args] = command;
+  const started = performance.now();
+  const child = spawn(file, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
+  const ended = once(child, 'exit');
+  let peakKb = 0;
+  while (child.exitCode === null && child.signalCode === null) {
+    await Promise.race([ended, delay(50)]);
+    peakKb = Math.max(peakKb, peakOf(child.pid));
+  }
+  if (child.exitCode !== 0) throw new Error(`${command.join(' ')} ended with ${child.exitCode ?? child.signalCode}`);
+  return { seconds: (performance.now() - started) / 1000, peakMb: peakKb / 1024 };
+};
+
+const peakOf = (pid: number | undefined): number => {
+  try {
+    return Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
+  } catch {
+    return 0; // It has ended.
+  }
+};
+
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+};
