@@ -17,7 +17,7 @@ export interface HostAddress {
 
 export type HostKeyVerdict = 'known' | 'unknown' | 'changed' | 'revoked';
 
-/** Lines that are no keys are passed over, and so are certificate authorities: ssh2 knows no host certificates. */
+/** Lines that hold no key are passed over, as ssh does, and so are certificate authorities: ssh2 knows no host certificates. */
 export const parseKnownHosts = (text: string): KnownHost[] =>
   text.split(/\r?\n/).flatMap((line): KnownHost[] => {
     if (/^\s*(#|$)/.test(line)) return [];
@@ -26,8 +26,16 @@ export const parseKnownHosts = (text: string): KnownHost[] =>
     const [hosts, keyType, key] = fields;
     if (hosts === undefined || keyType === undefined || key === undefined) return [];
     if (marker !== undefined && marker !== '@revoked') return [];
-    return [{ hosts, keyType, key: Buffer.from(key, 'base64'), isRevoked: marker === '@revoked' }];
+    const blob = Buffer.from(key, 'base64');
+    if (!isKeyOf(keyType, blob)) return [];
+    return [{ hosts, keyType, key: blob, isRevoked: marker === '@revoked' }];
   });
+
+/** RFC 4253 §6.6: a key begins with its type. What does not (SSH 1, a torn line) would make a host look changed. */
+const isKeyOf = (keyType: string, blob: Buffer): boolean =>
+  blob.length > 4 + keyType.length &&
+  blob.readUInt32BE(0) === keyType.length &&
+  blob.toString('latin1', 4, 4 + keyType.length) === keyType;
 
 /** Is this the host's key? A revoked key is revoked whatever other lines say; `changed`: the host is known by other keys only. */
 export const judgeHostKey = (known: readonly KnownHost[], address: HostAddress, key: Buffer): HostKeyVerdict => {
@@ -77,5 +85,6 @@ const isHashOf = (hashed: string, name: string): boolean => {
 
 const toRegExp = (pattern: string): RegExp => {
   const escaped = pattern.toLowerCase().replace(/[.+^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`);
+  // A run of stars says no more than one, but takes a regular expression ages.
+  return new RegExp(`^${escaped.replace(/\*+/g, '.*').replaceAll('?', '.')}$`, 's');
 };

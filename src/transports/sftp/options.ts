@@ -19,18 +19,36 @@ export interface SftpOptions {
 // What ssh would take for an option, and what is no name of a host or user.
 const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
 
+const PORT = 'a whole number from 1 to 65535';
+const FILE = 'a file';
+
+const file = z.string().regex(/^[^\0]+$/, { error: FILE });
+
 export const sftpOptionsSchema = z.strictObject({
   transport: z.literal('sftp'),
-  host: z.string().regex(HARMLESS, { error: 'the name or address of a host' }),
-  path: z.string().regex(/^[^\0]+$/, { error: 'a path at the destination' }),
-  port: z.int().min(1).max(65535).default(22),
-  user: z.string().regex(HARMLESS, { error: 'the name of a user' }).optional(),
-  identityFile: z.string().min(1).default('~/.ssh/id_ed25519'),
-  agent: z.boolean().default(false),
-  passphraseFile: z.string().min(1).optional(),
+  host: z
+    .string()
+    .regex(HARMLESS, { error: 'the name or address of a host' })
+    .describe('Any SSH server with SFTP, or "isocket receive"'),
+  path: z
+    .string()
+    .regex(/^[^\0]+$/, { error: 'a path at the destination' })
+    .describe('DC1/sub/file lands below it'),
+  port: z.int({ error: PORT }).min(1, { error: PORT }).max(65535, { error: PORT }).default(22),
+  user: z
+    .string()
+    .regex(HARMLESS, { error: 'the name of a user' })
+    .optional()
+    .describe('Default: the user that runs isocket'),
+  identityFile: file.default('~/.ssh/id_ed25519').describe('The private key'),
+  agent: z.boolean().default(false).describe('Keys from the ssh agent instead'),
+  passphraseFile: file.optional().describe('For an encrypted key; or ISOCKET_PASSPHRASE in the environment'),
   ssh: z.literal('builtin').default('builtin'),
-  knownHosts: z.string().min(1).default('~/.ssh/known_hosts'),
-  allowDeleteFirst: z.boolean().default(false),
+  knownHosts: file.default('~/.ssh/known_hosts').describe('An unknown or changed host key is refused, always'),
+  allowDeleteFirst: z
+    .boolean()
+    .default(false)
+    .describe('A server that cannot replace a file atomically may delete the old one first'),
 });
 
 /** Pure. @throws ConfigError with every problem of the section */
