@@ -1,6 +1,6 @@
 import type { HeldBackReason, IsocketEvent } from '../events.ts';
 import { showName } from '../name.ts';
-import { formatBytes } from '../units.ts';
+import { formatBytes, formatDuration } from '../units.ts';
 
 /** `result` is what a command is asked for, `trouble` what somebody must know; the rest is for who wants to know more. */
 export type Weight = 'trouble' | 'warning' | 'result' | 'detail';
@@ -57,9 +57,10 @@ const describeReason = (reason: HeldBackReason): string =>
 type Summary = Extract<IsocketEvent, { type: 'summary' }>;
 
 /** Under cron a pass that did nothing says nothing. */
-const isIdle = ({ sent, failed, finished }: Summary): boolean => sent + failed + finished === 0;
+const isIdle = ({ sent, failed, held, finished }: Summary): boolean => sent + failed + held + finished === 0;
 
-const describeSummary = ({ sent, bytes, failed, finished, seconds }: Summary): string => {
+const describeSummary = ({ sent, bytes, failed, held, finished, seconds }: Summary): string => {
   const unsent = failed > 0 ? `, ${failed} NOT SENT` : '';
-  return `sent ${sent} files, ${formatBytes(bytes)}, in ${seconds.toFixed(1)} s${unsent}; finished ${finished} directories`;
+  const givenUp = held > 0 ? `, ${held} held` : '';
+  return `sent ${sent} files, ${formatBytes(bytes)}, in ${formatDuration(seconds * 1000)}${unsent}${givenUp}; finished ${finished} directories`;
 };

@@ -1,4 +1,5 @@
 import { configureSync, getLogger, getTextFormatter, resetSync, type LogRecord } from '@logtape/logtape';
+import { showName } from '../name.ts';
 import { describe, type Weight } from './describe.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -17,6 +18,8 @@ export const createTextReporter = ({ verbose, quiet, write }: TextReporterOption
     timestamp: 'rfc3339',
     level: 'FULL',
     category: () => 'isocket',
+    // As it is: the default writes a string as source code, in quotes and with every backslash doubled.
+    value: String,
     format: ({ timestamp, level, message }) => `${timestamp ?? ''} ${level.toLowerCase()}: ${message}`,
   });
   configureSync({
@@ -31,7 +34,7 @@ export const createTextReporter = ({ verbose, quiet, write }: TextReporterOption
   let failures = 0;
   const log = (weight: Weight, text: string): void => {
     // As a value, so that braces in a file's name are no placeholders.
-    const message = { text };
+    const message = { text: toOneLine(text) };
     if (weight === 'trouble') logger.error('{text}', message);
     else if (weight === 'warning') logger.warn('{text}', message);
     else if (weight === 'result') logger.info('{text}', message);
@@ -51,3 +54,6 @@ export const createTextReporter = ({ verbose, quiet, write }: TextReporterOption
     },
   };
 };
+
+/** A server's words are in some messages: they must neither begin a line nor move the cursor. Names are escaped already, so a backslash stays. */
+const toOneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, showName);
