@@ -20,6 +20,7 @@ export default tseslint.config(
       ],
       // What another part of the program threw goes on as it is.
       '@typescript-eslint/only-throw-error': ['error', { allowRethrowing: true, allowThrowingUnknown: true }],
+      '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
     },
   },
   { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },

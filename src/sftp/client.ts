@@ -79,7 +79,8 @@ export interface SftpClient {
 }
 
 interface Pending {
-  readonly resolve: (reply: Buffer) => void;
+  /** Reads the reply while it is there, and resolves or rejects. */
+  readonly settle: (reply: PacketReader) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -107,10 +108,16 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
 
   const flush = (): void => {
     flushing = false;
-    if (closedBy === undefined && writer.length > 0) channel.write(writer.take());
+    if (closedBy !== undefined || writer.length === 0) return;
+    const requests = writer.take();
+    channel.write(requests, () => writer.giveBack(requests));
   };
 
-  const request = (type: number, encode: (packet: PacketWriter) => void): Promise<Buffer> =>
+  const request = <T>(
+    type: number,
+    encode: (packet: PacketWriter) => void,
+    decode: (reply: PacketReader) => T,
+  ): Promise<T> =>
     new Promise((resolve, reject) => {
       if (closedBy !== undefined) {
         reject(closedBy);
@@ -118,7 +125,14 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
       }
       const id = nextId;
       nextId = (nextId + 1) >>> 0;
-      pending.set(id, { resolve, reject });
+      const settle = (reply: PacketReader): void => {
+        try {
+          resolve(decode(reply));
+        } catch (error) {
+          reject(error);
+        }
+      };
+      pending.set(id, { settle, reject });
       encode(writer.begin(type).u32(id));
       writer.end();
       if (flushing) return;
@@ -131,8 +145,7 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
     const waiting = pending.get(id);
     if (waiting === undefined) throw new ChannelClosedError('the server answered what was not asked');
     pending.delete(id);
-    // Copied: the reader of a reply runs later, when the packet's bytes may be gone.
-    waiting.resolve(Buffer.from(packet));
+    waiting.settle(new PacketReader(packet));
   };
 
   const handshake = new Promise<void>((resolve, reject) => {
@@ -167,17 +180,9 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
   });
   await handshake;
 
-  const done = async (reply: Promise<Buffer>): Promise<void> => {
-    const reader = new PacketReader(await reply);
-    if (expect(reader, Packet.STATUS) !== Packet.STATUS) return;
-    const status = reader.u32();
-    if (status !== Status.OK) throw statusError(status, reader);
-  };
-  const answer = async (reply: Promise<Buffer>, type: number): Promise<PacketReader> => {
-    const reader = new PacketReader(await reply);
-    expect(reader, type);
-    return reader;
-  };
+  /** For requests that the server answers with a status alone. */
+  const command = (type: number, encode: (packet: PacketWriter) => void): Promise<void> =>
+    request(type, encode, expectOk);
   const orUndefined = async <T>(value: Promise<T>, absent: number): Promise<T | undefined> => {
     try {
       return await value;
@@ -185,16 +190,6 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
       if (error instanceof SftpStatusError && error.status === absent) return undefined;
       throw error;
     }
-  };
-  const handleOf = async (reply: Promise<Buffer>) => (await answer(reply, Packet.HANDLE)).bytes();
-  const attributesOf = async (reply: Promise<Buffer>) => (await answer(reply, Packet.ATTRS)).attributes();
-  const namesOf = async (reply: Promise<Buffer>): Promise<DirectoryEntry[]> => {
-    const reader = await answer(reply, Packet.NAME);
-    return Array.from({ length: reader.u32() }, () => {
-      const name = decodeName(reader.bytes());
-      reader.bytes(); // The "ls -l" line: for people.
-      return { name, attributes: reader.attributes() };
-    });
   };
 
   const client: SftpClient = {
@@ -209,68 +204,109 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
     },
     has: (extension) => extensions.has(extension),
     open: (path, flags, attributes) =>
-      handleOf(request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes))),
-    write: (handle, offset, data) =>
-      done(request(Packet.WRITE, (packet) => packet.bytes(handle).u64(offset).bytes(data))),
+      request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
+    write: (handle, offset, data) => command(Packet.WRITE, (packet) => packet.bytes(handle).u64(offset).bytes(data)),
     read: (handle, offset, length) =>
       orUndefined(
-        answer(
-          request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length)),
-          Packet.DATA,
-        ).then((reader) => reader.bytes()),
+        request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readData),
         Status.EOF,
       ),
-    close: (handle) => done(request(Packet.CLOSE, (packet) => packet.bytes(handle))),
-    fsync: (handle) => done(request(Packet.EXTENDED, (packet) => packet.bytes(Extension.FSYNC).bytes(handle))),
-    fstat: (handle) => attributesOf(request(Packet.FSTAT, (packet) => packet.bytes(handle))),
-    fsetstat: (handle, attributes) =>
-      done(request(Packet.FSETSTAT, (packet) => packet.bytes(handle).attributes(attributes))),
+    close: (handle) => command(Packet.CLOSE, (packet) => packet.bytes(handle)),
+    fsync: (handle) => command(Packet.EXTENDED, (packet) => packet.bytes(Extension.FSYNC).bytes(handle)),
+    fstat: (handle) => request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
+    fsetstat: (handle, attributes) => command(Packet.FSETSTAT, (packet) => packet.bytes(handle).attributes(attributes)),
     lstat: (path) =>
-      orUndefined(attributesOf(request(Packet.LSTAT, (packet) => packet.name(path))), Status.NO_SUCH_FILE),
-    stat: (path) => orUndefined(attributesOf(request(Packet.STAT, (packet) => packet.name(path))), Status.NO_SUCH_FILE),
-    opendir: (path) => handleOf(request(Packet.OPENDIR, (packet) => packet.name(path))),
-    readdir: (handle) => orUndefined(namesOf(request(Packet.READDIR, (packet) => packet.bytes(handle))), Status.EOF),
-    mkdir: (path, attributes) => done(request(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes))),
-    remove: (path) => done(request(Packet.REMOVE, (packet) => packet.name(path))),
-    rename: (from, to) => done(request(Packet.RENAME, (packet) => packet.name(from).name(to))),
+      orUndefined(
+        request(Packet.LSTAT, (packet) => packet.name(path), readAttributes),
+        Status.NO_SUCH_FILE,
+      ),
+    stat: (path) =>
+      orUndefined(
+        request(Packet.STAT, (packet) => packet.name(path), readAttributes),
+        Status.NO_SUCH_FILE,
+      ),
+    opendir: (path) => request(Packet.OPENDIR, (packet) => packet.name(path), readHandle),
+    readdir: (handle) =>
+      orUndefined(
+        request(Packet.READDIR, (packet) => packet.bytes(handle), readNames),
+        Status.EOF,
+      ),
+    mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
+    remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
+    rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
     posixRename: (from, to) =>
-      done(request(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to))),
+      command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to)),
     realpath: async (path) => {
-      const [entry] = await namesOf(request(Packet.REALPATH, (packet) => packet.name(path)));
+      const [entry] = await request(Packet.REALPATH, (packet) => packet.name(path), readNames);
       return entry?.name ?? path;
     },
     space: async (path) => {
-      const reader = await answer(
-        request(Packet.EXTENDED, (packet) => packet.bytes(Extension.STATVFS).name(path)),
-        Packet.EXTENDED_REPLY,
+      const numbers = await request(
+        Packet.EXTENDED,
+        (packet) => packet.bytes(Extension.STATVFS).name(path),
+        (reply) => readNumbers(reply, 7),
       );
-      const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = Array.from({ length: 7 }, () =>
-        reader.u64(),
-      );
+      const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
       return { free: fragment * available, freeInodes, inodes };
     },
     destroy: () => closeWith(new ChannelClosedError('the SFTP channel was closed by us')),
   };
 
   if (extensions.has(Extension.LIMITS)) {
-    const reader = await answer(
-      request(Packet.EXTENDED, (packet) => packet.bytes(Extension.LIMITS)),
-      Packet.EXTENDED_REPLY,
+    const [, , write = 0, handles = 0] = await request(
+      Packet.EXTENDED,
+      (packet) => packet.bytes(Extension.LIMITS),
+      (reply) => readNumbers(reply, 4),
     );
-    const [, , write = 0, handles = 0] = Array.from({ length: 4 }, () => reader.u64());
     limits = { write: write > 0 ? write : SAFE_WRITE_BYTES, handles };
   }
   return client;
 };
 
 /** Reads the packet's type and id. A status where something else was expected is the server's refusal. */
-const expect = (reader: PacketReader, type: number): number => {
-  const actual = reader.u8();
-  reader.u32();
-  if (actual === type) return actual;
-  if (actual === Packet.STATUS) throw statusError(reader.u32(), reader);
+const expect = (reply: PacketReader, type: number): void => {
+  const actual = reply.u8();
+  reply.u32();
+  if (actual === type) return;
+  if (actual === Packet.STATUS) throw statusError(reply.u32(), reply);
   throw new ChannelClosedError(`the server answered with packet type ${actual}, not ${type}`);
 };
 
-const statusError = (status: number, reader: PacketReader): SftpStatusError =>
-  new SftpStatusError(status, (reader.remaining >= 4 && reader.text()) || `status ${status}`);
+const expectOk = (reply: PacketReader): void => {
+  expect(reply, Packet.STATUS);
+  const status = reply.u32();
+  if (status !== Status.OK) throw statusError(status, reply);
+};
+
+// Copied: the packet's bytes are gone when its reader returns.
+const readHandle = (reply: PacketReader): Buffer => {
+  expect(reply, Packet.HANDLE);
+  return Buffer.from(reply.bytes());
+};
+
+const readData = (reply: PacketReader): Buffer => {
+  expect(reply, Packet.DATA);
+  return Buffer.from(reply.bytes());
+};
+
+const readAttributes = (reply: PacketReader): Attributes => {
+  expect(reply, Packet.ATTRS);
+  return reply.attributes();
+};
+
+const readNames = (reply: PacketReader): DirectoryEntry[] => {
+  expect(reply, Packet.NAME);
+  return Array.from({ length: reply.u32() }, () => {
+    const name = decodeName(reply.bytes());
+    reply.bytes(); // The "ls -l" line: for people.
+    return { name, attributes: reply.attributes() };
+  });
+};
+
+const readNumbers = (reply: PacketReader, count: number): number[] => {
+  expect(reply, Packet.EXTENDED_REPLY);
+  return Array.from({ length: count }, () => reply.u64());
+};
+
+const statusError = (status: number, reply: PacketReader): SftpStatusError =>
+  new SftpStatusError(status, (reply.remaining >= 4 && reply.text()) || `status ${status}`);

@@ -2,6 +2,8 @@ import { encodeName, type Name } from '../name.ts';
 import { AttributeFlag, type Attributes } from './protocol.ts';
 
 const FIRST_CAPACITY = 64 * 1024;
+/** A buffer that grew beyond this is not kept. */
+const MOST_KEPT = 1024 * 1024;
 
 /**
  * Encodes packets one behind another into one buffer, so that many of them leave in one write: one packet a request
@@ -11,6 +13,8 @@ const FIRST_CAPACITY = 64 * 1024;
  */
 export class PacketWriter {
   #buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+  #spare: Buffer<ArrayBuffer> | undefined;
+  readonly #lent = new WeakSet<ArrayBuffer>();
   #length = 0;
   #start = 0;
 
@@ -30,14 +34,21 @@ export class PacketWriter {
     this.#buffer.writeUInt32BE(this.#length - this.#start - 4, this.#start);
   }
 
-  /** Everything since the last take. The bytes are the caller's. */
-  take(): Buffer {
+  /** Everything since the last take. The bytes are the caller's until it gives them back; it need not. */
+  take(): Buffer<ArrayBuffer> {
     const encoded = this.#buffer.subarray(0, this.#length);
     this.#length = 0;
     // A few replies or requests are copied, so that the buffer serves again; a full one is handed over.
     if (encoded.length < FIRST_CAPACITY / 4) return Buffer.from(encoded);
-    this.#buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+    this.#lent.add(this.#buffer.buffer);
+    this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+    this.#spare = undefined;
     return encoded;
+  }
+
+  /** What was taken has left, and its memory may serve again: new buffers by the thousand would wait for the garbage collector. */
+  giveBack({ buffer }: Buffer<ArrayBuffer>): void {
+    if (this.#lent.delete(buffer) && buffer.byteLength <= MOST_KEPT) this.#spare ??= Buffer.from(buffer);
   }
 
   u8(value: number): this {
