@@ -1,6 +1,6 @@
 import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
-import { SftpStatusError, type SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError, type DirectoryEntry, type SftpClient } from '../../sftp/client.ts';
 import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 
 const S_IFMT = 0o170000;
@@ -99,4 +99,27 @@ const makeError = (error: unknown, folder: Name): unknown => {
       cause: error,
     },
   );
+};
+
+/** The entries of a folder, as the server tells of them; none where it is not there. */
+export async function* listFolder(channel: SftpClient, folder: Name): AsyncGenerator<DirectoryEntry> {
+  let handle;
+  try {
+    handle = await channel.opendir(folder);
+  } catch (error) {
+    ignoreMissing(error);
+    return;
+  }
+  try {
+    for (let entries = await channel.readdir(handle); entries !== undefined; entries = await channel.readdir(handle)) {
+      yield* entries;
+    }
+  } finally {
+    await channel.close(handle);
+  }
+}
+
+/** @throws what says more than that something is not there */
+export const ignoreMissing = (error: unknown): void => {
+  if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
 };

@@ -1,11 +1,17 @@
 import { constants, open } from 'node:fs/promises';
 import { OpenFlag } from '../../sftp/protocol.ts';
-import { fsPath, type Discrepancy, type ExpectedFile } from '../../transport.ts';
+import type { Attributes } from '../../sftp/protocol.ts';
+import { fsPath, type Discrepancy, type ExpectedFile, type Name } from '../../transport.ts';
 import { firstDifference } from './compare.ts';
+import { listFolder, parentOf } from './folders.ts';
 import type { Session } from './session.ts';
 
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
+
+// A listing names a hundred files in one reply. Of a folder that holds so many more than were asked for, it is given up.
+const FEW_FILES = 32;
+const LISTED_FOR_ONE = 16;
 
 /** Looks at each file under its final name: size and whole-second mtime, and every byte where `checksum` is asked. */
 export const verifyFiles = async (
@@ -14,8 +20,9 @@ export const verifyFiles = async (
   { checksum }: { readonly checksum: boolean },
   signal: AbortSignal,
 ): Promise<Discrepancy[]> => {
-  const seen = await Promise.all(files.map((file) => checkAttributes(session, file)));
-  const found = seen.filter((discrepancy) => discrepancy !== undefined);
+  const byFolder = Map.groupBy(files, ({ targetPath }) => parentOf(targetPath));
+  const seen = await Promise.all([...byFolder].map(([folder, inFolder]) => checkFolder(session, folder, inFolder)));
+  const found = seen.flat();
   if (!checksum) return found;
   const wrong = new Set(found.map(({ file }) => file));
   // One after the other: a single file already keeps the line busy.
@@ -28,11 +35,34 @@ export const verifyFiles = async (
   return found;
 };
 
-const checkAttributes = async (
-  { channels, options }: Session,
-  file: ExpectedFile,
-): Promise<Discrepancy | undefined> => {
-  const attributes = await channels.least().lstat(`${options.path}/${file.targetPath}`);
+const checkFolder = async (session: Session, folder: Name, files: readonly ExpectedFile[]): Promise<Discrepancy[]> => {
+  const { channels, options } = session;
+  const found: Discrepancy[] = [];
+  const left = new Map(files.map((file) => [baseName(file.targetPath), file]));
+  const check = (file: ExpectedFile, attributes: Attributes | undefined): void => {
+    const discrepancy = compareAttributes(file, attributes);
+    if (discrepancy !== undefined) found.push(discrepancy);
+  };
+  if (files.length > FEW_FILES) {
+    let entries = files.length * LISTED_FOR_ONE;
+    for await (const { name, attributes } of listFolder(channels.least(), `${options.path}/${folder}`)) {
+      const file = left.get(name);
+      if (file !== undefined && left.delete(name)) check(file, attributes);
+      if (left.size === 0 || (entries -= 1) === 0) break;
+    }
+  }
+  // What the listing did not come to; what it did not show may have come there since.
+  await Promise.all(
+    [...left.values()].map(async (file) =>
+      check(file, await channels.least().lstat(`${options.path}/${file.targetPath}`)),
+    ),
+  );
+  return found;
+};
+
+const baseName = (path: Name): Name => path.slice(path.lastIndexOf('/') + 1);
+
+const compareAttributes = (file: ExpectedFile, attributes: Attributes | undefined): Discrepancy | undefined => {
   if (attributes === undefined) return { file, kind: 'missing', detail: 'it is not there' };
   const { size = 0, permissions = S_IFREG, mtime } = attributes;
   const different = (detail: string): Discrepancy => ({ file, kind: 'different', detail });
