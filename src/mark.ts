@@ -23,6 +23,7 @@ export const isMarked = (stats: { readonly mode: bigint }): boolean => (Number(s
 export const modeWithoutMark = (stats: { readonly mode: bigint }): number => Number(stats.mode) & 0o7777 & ~MARK;
 
 const CAP_FOWNER = 3n;
+const ownUser = BigInt(process.geteuid?.() ?? -1);
 let mayMarkAnything: boolean | undefined;
 
 /**
@@ -30,12 +31,12 @@ let mayMarkAnything: boolean | undefined;
  * @throws TransportError `file`
  */
 export const checkMayMark = (path: Name, stats: { readonly uid: bigint }): void => {
-  if (Number(stats.uid) === process.geteuid?.()) return;
+  if (stats.uid === ownUser) return;
   mayMarkAnything ??= hasCapability(CAP_FOWNER);
   if (mayMarkAnything) return;
   throw new TransportError(
     'file',
-    `Cannot mark "${showName(path)}": it belongs to user ${stats.uid}, isocket runs as user ${process.geteuid?.() ?? '?'}`,
+    `Cannot mark "${showName(path)}": it belongs to user ${stats.uid}, isocket runs as user ${ownUser}`,
     {
       hint: 'run isocket as the parser’s user, or give it CAP_FOWNER',
     },

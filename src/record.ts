@@ -72,8 +72,8 @@ export const createPassingRecord = (adopted: Iterable<readonly [InodeState, Name
 
 const useRecord = (path: string, isFresh: boolean): MarkRecord => {
   const descriptor = openSync(path, 'r+');
-  const known = new PairSet();
-  let position = loadEntries(descriptor, known);
+  const before = new PairSet();
+  let position = loadEntries(descriptor, before);
   // A torn last entry, from a crash, goes: what follows must stay aligned.
   ftruncateSync(descriptor, position);
   const buffer = Buffer.alloc(256 * ENTRY_BYTES);
@@ -99,7 +99,7 @@ const useRecord = (path: string, isFresh: boolean): MarkRecord => {
     flush();
     closeSync(descriptor);
   };
-  return recordOver(known, { isFresh, append, close });
+  return recordOver(before, { isFresh, append, close });
 };
 
 interface Storage {
@@ -108,20 +108,20 @@ interface Storage {
   readonly close: () => void;
 }
 
-const recordOver = (known: PairSet, { isFresh, append, close }: Storage): MarkRecord => {
+const recordOver = (before: PairSet, { isFresh, append, close }: Storage): MarkRecord => {
   const added = new PairSet();
+  const has = (ino: bigint, key: bigint): boolean => added.has(ino, key) || before.has(ino, key);
   const add = (ino: bigint, key: bigint): void => {
     append(ino, key);
-    known.add(ino, key);
     added.add(ino, key);
   };
   return {
     isFresh,
-    has: (state, name) => known.has(state.ino, pathKey(state, name)),
-    hasInode: (state) => known.has(state.ino, state.ctimeNs),
+    has: (state, name) => has(state.ino, pathKey(state, name)),
+    hasInode: (state) => has(state.ino, state.ctimeNs),
     isNew: (state, name) => added.has(state.ino, pathKey(state, name)),
     add: (state, name) => {
-      if (!known.has(state.ino, state.ctimeNs)) add(state.ino, state.ctimeNs);
+      if (!has(state.ino, state.ctimeNs)) add(state.ino, state.ctimeNs);
       if (state.nlink > 1n) add(state.ino, pathKey(state, name));
     },
     [Symbol.dispose]: close,

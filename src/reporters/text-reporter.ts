@@ -42,6 +42,8 @@ export const createTextReporter = ({ verbose, quiet, write }: TextReporterOption
   };
   return {
     report: (event) => {
+      // One a file: not worth the words where nobody reads them.
+      if (event.type === 'sent' && !verbose) return;
       if (event.type === 'failed' && !verbose && (failures += 1) > TOLD_OF_A_KIND) return;
       const described = describe(event);
       if (described !== undefined) log(described.weight, described.text);
