@@ -40,6 +40,17 @@ export interface Discrepancy {
   readonly detail: string;
 }
 
+/** One thing that a transport looked at before anything is sent: a line of `isocket check`. */
+export interface ProbeResult {
+  /** In a word or two: "host key", "login", "atomic rename", "free space". */
+  readonly what: string;
+  readonly state: 'ok' | 'warning' | 'failure';
+  /** What was found, in words. */
+  readonly message: string;
+  /** What to do about it, in one sentence; there for every warning and failure. */
+  readonly hint?: string;
+}
+
 /** What isocket lends a transport for one run. */
 export interface TransportContext {
   /** The site's name. */
