@@ -13,10 +13,6 @@ if (Number(version.split('.')[0]) < OLDEST_NODE) {
 } else {
   const { enableCompileCache } = await import('node:module');
   enableCompileCache();
-  // Each file leaves litter of some kilobytes, and V8, left alone, lets it grow to 100 MB on a large machine before it cleans up.
-  const { setFlagsFromString } = await import('node:v8');
-  setFlagsFromString('--semi-space-growth-factor=1'); // The space for what is new stays at its first size.
-  setFlagsFromString('--heap-growing-percent=20'); // The rest is cleaned up when it has grown by a fifth.
   // A reader that closed the pipe has all it wanted.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

@@ -51,7 +51,7 @@ export const runPass = async ({
 
   const directories = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
-  const settling = createBudget(SETTLING_AT_ONCE);
+  const settling = createBudget(() => SETTLING_AT_ONCE);
   const tails: Promise<void>[] = [];
   for (const work of liveFirst(plan(directories, newest))) {
     if (signal.aborted) break;

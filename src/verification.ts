@@ -34,7 +34,7 @@ export const createVerification = ({
   level,
   signal,
 }: VerificationOptions): Verification => {
-  const atOnce = createBudget(BATCHES_AT_ONCE);
+  const atOnce = createBudget(() => BATCHES_AT_ONCE);
   const running: Promise<Discrepancy[]>[] = [];
   let batch: ExpectedFile[] = [];
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseConfig, type Config } from '../config.ts';
 import type { Report } from '../events.ts';
 import { findConfig } from '../find-config.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { lockRoot } from '../lock.ts';
 import { checkRoot } from '../scanner.ts';
 import { defaultStatePath, openState, type StateFolder } from '../state.ts';
@@ -43,6 +44,7 @@ export interface OpenSite extends AsyncDisposable {
 export const openSite = async (options: CommonOptions, report: Report): Promise<OpenSite> => {
   const config = await readConfig(options, report);
   checkRoot(config.source.root);
+  keepHeapSmall();
   await using stack = new AsyncDisposableStack();
   stack.use(await lockRoot(config.source.root));
   const state = openSiteState(config);

@@ -3,7 +3,7 @@ import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
 import { connectSsh, type SshConnection } from './ssh-connection.ts';
 import type { SftpOptions } from './options.ts';
 
-/** The channels of one connection. */
+/** The channels of one connection. More may join while the first ones work. */
 export interface Channels {
   readonly closed: boolean;
   /** The round trip, not the processor, decides. */
@@ -22,7 +22,7 @@ export interface ChannelsOptions {
 }
 
 const LONG_LINE_MS = 5;
-const CHANNELS = { short: 2, durable: 4, long: 8 } as const;
+const CHANNELS = { short: 1, durable: 4, long: 8 } as const;
 
 const WATCH_EVERY_MS = 5_000;
 /** Requests wait and nothing came in for this long: the line is dead, whatever TCP thinks. */
@@ -30,8 +30,8 @@ const SILENCE_MS = 30_000;
 const IDLE_PROBE_MS = 20_000;
 
 /**
- * Connects and opens the channels that pay: two at hand, more where fsync or a long line would keep one channel waiting.
- * A server that allows fewer (MaxSessions) gets along with what it allows.
+ * Connects and opens the channels that pay: one at hand, more where fsync or a long line would keep it waiting. The work begins
+ * on the first; a server that allows fewer (MaxSessions) gets along with what it allows.
  */
 export const openChannels = async (
   options: SftpOptions,
@@ -41,9 +41,10 @@ export const openChannels = async (
   const connection = await connectSsh(options, signal);
   try {
     const first = await openSftpClient(await connection.openSftpChannel());
-    const isLongLine = (await roundTripMs(first)) > LONG_LINE_MS;
+    const isLongLine = await hasLongLine(first);
+    const all = [first];
     const wanted = isLongLine ? CHANNELS.long : durable ? CHANNELS.durable : CHANNELS.short;
-    const all = [first, ...(await openMore(connection, wanted - 1, log))];
+    void openMore(connection, wanted, all, log);
     return watchOver(connection, all, isLongLine);
   } catch (error) {
     connection.close();
@@ -59,27 +60,30 @@ export const openChannels = async (
   }
 };
 
-/** The quicker of two requests that cost the server nothing. */
-const roundTripMs = async (channel: SftpClient): Promise<number> => {
-  const started = performance.now();
-  await channel.realpath('.');
-  const first = performance.now();
-  await channel.realpath('.');
-  return Math.min(first - started, performance.now() - first);
+/** By a request that costs the server nothing; a slow answer is asked for again, since a busy machine may be slow once. */
+const hasLongLine = async (channel: SftpClient): Promise<boolean> => {
+  for (let attempt = 1; attempt <= 2; attempt += 1) {
+    const started = performance.now();
+    await channel.realpath('.');
+    if (performance.now() - started <= LONG_LINE_MS) return false;
+  }
+  return true;
 };
 
+/** Never rejects: what cannot be opened is done without, and a connection that is lost tells its users itself. */
 const openMore = async (
   connection: SshConnection,
-  count: number,
+  wanted: number,
+  all: SftpClient[],
   log: ChannelsOptions['log'],
-): Promise<SftpClient[]> => {
-  const attempts = await Promise.allSettled(
-    Array.from({ length: count }, async () => openSftpClient(await connection.openSftpChannel())),
+): Promise<void> => {
+  await Promise.allSettled(
+    Array.from({ length: wanted - all.length }, async () => {
+      all.push(await openSftpClient(await connection.openSftpChannel()));
+    }),
   );
-  const opened = attempts.filter((attempt) => attempt.status === 'fulfilled').map((attempt) => attempt.value);
-  if (opened.length < count)
-    log('info', `the server allows ${opened.length + 1} channels a connection (MaxSessions), not ${count + 1}`);
-  return opened;
+  if (all.length < wanted && !connection.closed)
+    log('info', `the server allows ${all.length} channels a connection (MaxSessions), not ${wanted}`);
 };
 
 const watchOver = (connection: SshConnection, all: readonly SftpClient[], isLongLine: boolean): Channels => {

@@ -33,14 +33,19 @@ export const createSession = (
   label: string,
 ): Session => {
   const perChannel = channels.isLongLine ? SENDS_PER_CHANNEL_ON_LONG_LINE : SENDS_PER_CHANNEL;
-  const handles = Math.min(...channels.all.map(({ limits }) => limits.handles || Infinity));
-  const sendsAtOnce = channels.all.length * Math.min(perChannel, Math.ceil(handles / 2));
+  const sendsAtOnce = (): number =>
+    channels.all.reduce(
+      (sum, { limits }) => sum + Math.min(perChannel, Math.ceil((limits.handles || Infinity) / 2)),
+      0,
+    );
   return {
     channels,
     folders: createFolders(() => channels.least(), context),
-    sendsAtOnce,
+    get sendsAtOnce() {
+      return sendsAtOnce();
+    },
     places: createBudget(sendsAtOnce),
-    memory: createBudget(MEMORY_BYTES),
+    memory: createBudget(() => MEMORY_BYTES),
     pace: createPace(context.bandwidth),
     options,
     context,

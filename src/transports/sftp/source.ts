@@ -3,29 +3,38 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { errorMessage, systemErrorCode } from '../../errors.ts';
 import { fsPath, showName, TransportError, isSameFile, type FileIdentity, type OutgoingFile } from '../../transport.ts';
 
+/** Up to here a file is read in one go and sent in one burst. */
+export const SMALL_FILE_BYTES = 128 * 1024;
+
 // NONBLOCK: a fifo that was put in the file's place must not make us wait for its writer.
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+// One for all: what is read is encoded before the next file is.
+const scratch = Buffer.allocUnsafeSlow(SMALL_FILE_BYTES);
+
 /**
  * Reads a whole small file in one go. Synchronous: a promise a call costs four times the processor time of the read itself.
+ * The content is the caller's until the next call. One look at the descriptor after the read is enough: whatever touched the
+ * file before moved its ctime.
  * @throws TransportError `source-changed` where it is not what was decided to be sent, `file` where it cannot be read
  */
 export const readSmallFile = (file: OutgoingFile): Buffer => {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(fsPath(file.sourcePath), READ_FLAGS);
-    checkUnchanged(file, fstatSync(descriptor, { bigint: true }));
     const size = Number(file.identity.size);
-    const content = Buffer.allocUnsafe(size);
     let length = 0;
     while (length < size) {
-      const read = readSync(descriptor, content, length, size - length, null);
+      const read = readSync(descriptor, scratch, length, size - length, null);
       if (read === 0) throw sourceChanged(file);
       length += read;
     }
     checkUnchanged(file, fstatSync(descriptor, { bigint: true }));
-    return content;
+    return scratch.subarray(0, size);
   } catch (error) {
+    // Another thing in the file's place (a folder, a fifo) cannot be read either: that is a change, not trouble with the disk.
+    if (descriptor !== undefined && systemErrorCode(error) !== undefined)
+      checkUnchanged(file, fstatSync(descriptor, { bigint: true }));
     throw toSourceError(error, file);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);

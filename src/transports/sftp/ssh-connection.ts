@@ -4,6 +4,7 @@ import { homedir, userInfo } from 'node:os';
 import type { Duplex } from 'node:stream';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { errorMessage, systemErrorCode, TransportError } from '../../errors.ts';
+import { gatherWrites } from '../../gather-writes.ts';
 import { hostKeyFingerprint, judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
 
@@ -32,6 +33,7 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
   const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
   const login = await readLogin(options);
   const socket = await connectSocket(host, port, signal);
+  gatherWrites(socket);
   const client = new ssh2.Client();
   let lastInbound = performance.now();
   let closed = false;

@@ -4,9 +4,6 @@ import type { Name, OutgoingFile } from '../../transport.ts';
 import { finalAttributes, publish, syncsContent, type Session } from './session.ts';
 import { readSmallFile } from './source.ts';
 
-/** Up to here a file is read in one go and sent in one burst. */
-export const SMALL_FILE_BYTES = 128 * 1024;
-
 /**
  * Three round trips: OPEN · everything up to CLOSE in one burst · rename. The rename waits until all before it is confirmed:
  * sent blindly behind a WRITE that failed on a full disk it publishes an empty file.
