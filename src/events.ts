@@ -25,6 +25,7 @@ export type IsocketEvent =
       readonly hint?: string;
       readonly retrying: boolean;
     }
+  | { readonly type: 'line'; readonly destination: string; readonly state: 'restored' }
   | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
   | {
       readonly type: 'finished';

@@ -3,13 +3,13 @@ import { openDirectoryRecord } from './adopt.ts';
 import type { Config } from './config.ts';
 import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
 import type { Report } from './events.ts';
-import { createDispatch, type Tally } from './dispatch.ts';
+import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
 import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
 import { FINISHED_PARSE, modeWithoutMark, unmark, writeFinishedWatch } from './mark.ts';
 import { fsPath, showName, type Name } from './name.ts';
 import type { IsExcluded } from './scanner.ts';
-import type { Fate, Sender } from './sender.ts';
+import type { Sender } from './sender.ts';
 import type { StateFolder } from './state.ts';
 import type { Transport } from './transport.ts';
 import { createVerification } from './verification.ts';
@@ -28,37 +28,60 @@ export interface ShipmentContext {
   readonly signal: AbortSignal;
 }
 
-/** The work on one directory in one pass. */
+/** The work on one directory, for as long as it is not finished: one round in a pass of `scan`, many in the daemon. */
 export interface Shipment extends Disposable {
-  /** Lists the directory and hands over what is unsent; resolves when the listing is through, with sends still under way. */
-  feed(): Promise<void>;
-  /** Waits for the sends; a closed directory is listed again until nothing is left, verified and finished. */
-  settle(): Promise<void>;
+  /** Begins a round: lists the directory and hands over what is unsent; resolves when the listing is through, with sends still under way. */
+  feed(plan: DirectoryPlan): Promise<void>;
+  /** Ends a round: waits for the sends; a closed directory is listed again until nothing is left, verified and finished. */
+  settle(plan: DirectoryPlan): Promise<RoundEnd>;
+  readonly dispatch: Dispatch;
+  /** Files that a listing found although close events are told: `expectEvents` says since when they are. */
+  readonly foundByListing: number;
+  /** From the next listing on every file that is closed is told of. */
+  expectEvents(): void;
+}
+
+export interface RoundEnd {
+  readonly finished: boolean;
+  /** Milliseconds until another round may get further; undefined: when something happens. */
+  readonly dueMs: number | undefined;
 }
 
 // A parser that keeps touching files of a closed directory keeps us from finishing it, not from ending the pass.
 const MOST_LOOKS = 5;
 const FOUND_A_REPORT = 256;
+/** A round is a listing: not oftener than this, whatever the configuration says. */
+const SOONEST_MS = 100;
 
-export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): Shipment => {
+export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentContext): Shipment => {
   const { config, state, isExcluded, destinations, sender, writers, tally, report, signal } = context;
-  const { directory, closedBy } = plan;
   const { root, settleMs, supersededMs } = config.source;
   const { name } = directory;
   const record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false });
-  const { fates, submit, drain } = createDispatch(name, record, sender, tally);
+  const { retry } = config.send;
+  const dispatch = createDispatch({ root, directory: name, record, sender, isExcluded, retry, tally, report });
+  const { fates, submit, drain, troubles } = dispatch;
+  let plan: DirectoryPlan;
   let found = { files: 0, bytes: 0 };
-  let looks = 0;
+  let rounds = 0;
+  let foundByListing = 0;
+  let events: 'none' | 'from-now' | 'told' = 'none';
+  /** Nothing went wrong, so that no temporary file can be left. */
+  let isClean = record.isFresh;
   let seen: Look | undefined;
   let verification: ReturnType<typeof createVerification>;
+  let toldReason: string | undefined;
 
   const reportFound = (): void => {
     if (found.files > 0) report({ type: 'found', directory: name, ...found });
     found = { files: 0, bytes: 0 };
   };
-  const lookOnce = async (): Promise<Look> => {
-    looks += 1;
-    const isFirst = looks === 1;
+  /** `isFirst`: of the round; what was told in the first round of all is not told again. */
+  const lookOnce = async (isFirst: boolean): Promise<Look> => {
+    const tells = isFirst && rounds === 1;
+    const { closedBy } = plan;
+    const areEventsTold = events === 'told';
+    if (events === 'from-now') events = 'told';
     verification = createVerification({ root, directory: name, record, destinations, level: config.verify, signal });
     const result = await look(
       directory,
@@ -69,17 +92,18 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
         ...(closedBy === null ? {} : { sent: (path, stats) => verification.add(path, stats) }),
         ready: (path, stats) => {
           signal.throwIfAborted();
-          if (isFirst) {
+          if (isFirst && !dispatch.isKnown(path)) {
+            if (areEventsTold && !troubles.mustWait(path)) foundByListing += 1;
             found = { files: found.files + 1, bytes: found.bytes + Number(stats.size) };
             if (found.files >= FOUND_A_REPORT) reportFound();
           }
           return submit(path, stats);
         },
         heldBack: (path, reason) => {
-          if (isFirst) report({ type: 'held-back', path: `${name}/${path}`, reason });
+          if (tells) report({ type: 'held-back', path: `${name}/${path}`, reason });
         },
         skipped: (path, kind) => {
-          if (!isFirst) return;
+          if (!tells) return;
           tally.skipped += 1;
           report({ type: 'skipped', path: `${name}/${path}`, kind });
         },
@@ -91,6 +115,7 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
 
   /** Why this closed directory cannot be finished, undefined when it is, 'again' where another look is needed. */
   const tryFinish = async (current: Look): Promise<string | undefined> => {
+    const { closedBy } = plan;
     const missing = await verification.end();
     for (const { file, detail } of missing) {
       report({
@@ -138,7 +163,6 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
   const tidy = async (current: Look): Promise<void> => {
     const folders = [name, ...current.folders.map((folder) => `${name}/${folder}`)];
     // Temporary files can only be left where some run did not get through: this one had no trouble and was the first.
-    const isClean = fates.failed + fates.changed + fates.stopped === 0 && record.isFresh;
     if (!isClean) await Promise.all(destinations.map((transport) => transport.tidy(folders, signal)));
   };
 
@@ -153,53 +177,88 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
     });
   };
 
-  const settleClosed = async (): Promise<void> => {
-    let reason: string | undefined;
-    while (seen !== undefined && !signal.aborted && sender.over === undefined) {
-      reason = seen.unsent === 0 ? await tryFinish(seen) : whyUnsent(seen, fates);
-      if (reason === undefined) return;
-      if (reason !== AGAIN || looks >= MOST_LOOKS) break;
-      seen = await lookOnce();
-      await drain();
-    }
-    report({
-      type: 'unfinished',
-      directory: name,
-      reason: (reason === AGAIN ? 'files in it keep changing' : reason) ?? 'the run was stopped',
-    });
+  const noteFates = (): void => {
+    isClean &&= fates.failed + fates.changed + fates.stopped === 0;
   };
 
-  const guarded = async (work: () => Promise<void>): Promise<void> => {
+  /** Is it finished? */
+  const settleClosed = async (): Promise<boolean> => {
+    let reason: string | undefined;
+    for (let looks = 1; seen !== undefined && !signal.aborted && sender.over === undefined; looks += 1) {
+      noteFates();
+      reason = seen.unsent === 0 ? await tryFinish(seen) : whyUnsent(seen, fates);
+      if (reason === undefined) return true;
+      if (reason !== AGAIN || looks >= MOST_LOOKS) break;
+      seen = await lookOnce(false);
+      await drain();
+    }
+    tellUnfinished((reason === AGAIN ? 'files in it keep changing' : reason) ?? 'the run was stopped');
+    return false;
+  };
+
+  const tellUnfinished = (reason: string): void => {
+    if (reason !== toldReason) report({ type: 'unfinished', directory: name, reason });
+    toldReason = reason;
+  };
+
+  const guarded = async (work: () => Promise<boolean>): Promise<boolean> => {
     try {
-      await work();
+      return await work();
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return false;
       // The directory was removed, or the line went down, while we worked on it. Anything else is a defect of ours.
       if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;
       if (error instanceof TransportError) tally.failed += 1;
       seen = undefined;
-      report({ type: 'unfinished', directory: name, reason: errorMessage(error) });
+      tellUnfinished(errorMessage(error));
+      return false;
     }
   };
 
+  /** When what holds files or the whole directory back may be over. */
+  const dueMs = (): number | undefined => {
+    const dues = [troubles.dueMs];
+    if (seen !== undefined && seen.heldBack > 0) dues.push(settleMs);
+    if (plan.closedBy === 'superseded') dues.push(supersededMs);
+    const known = dues.filter((due) => due !== undefined);
+    return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
+  };
+
   return {
-    feed: () =>
-      guarded(async () => {
-        seen = await lookOnce();
-      }),
-    settle: () =>
-      guarded(async () => {
+    dispatch,
+    get foundByListing() {
+      return foundByListing;
+    },
+    expectEvents: () => {
+      events = 'from-now';
+    },
+    feed: async (now) => {
+      plan = now;
+      rounds += 1;
+      noteFates();
+      dispatch.startRound();
+      await guarded(async () => {
+        seen = await lookOnce(true);
+        return false;
+      });
+    },
+    settle: async (now) => {
+      plan = now;
+      const finished = await guarded(async () => {
+        if (plan.closedBy === null || seen === undefined) return false;
         await drain();
-        if (closedBy !== null && seen !== undefined) await settleClosed();
-      }),
+        return settleClosed();
+      });
+      return { finished, dueMs: dueMs() };
+    },
     [Symbol.dispose]: () => record[Symbol.dispose](),
   };
 };
 
 const AGAIN = 'again';
 
-const whyUnsent = ({ unsent, heldBack }: Look, fates: Readonly<Record<Fate, number>>): string => {
-  if (fates.failed + fates.stopped > 0) return `${fates.failed + fates.stopped} files could not be sent`;
+const whyUnsent = ({ unsent, heldBack }: Look, { failed, stopped, waiting }: Dispatch['fates']): string => {
+  if (failed + stopped + waiting > 0) return `${failed + stopped + waiting} files could not be sent`;
   return heldBack === unsent ? `${heldBack} files are still being written` : AGAIN;
 };
 

@@ -8,7 +8,7 @@ import { openDirectoryRecord } from './adopt.ts';
 import { readRoot } from './scanner.ts';
 import { createSender } from './sender.ts';
 import type { Tally } from './dispatch.ts';
-import { createShipment, type ShipmentContext } from './shipment.ts';
+import { createShipment, type Shipment, type ShipmentContext } from './shipment.ts';
 import type { StateFolder } from './state.ts';
 import type { Transport } from './transport.ts';
 import { createWritersView } from './writers.ts';
@@ -35,8 +35,8 @@ export const runPass = async ({
   const started = performance.now();
   const { root, tag, newest, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const tally: Tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, finished: 0 };
-  const sender = createSender({ root, destinations, retry: config.send.retry, report, signal });
+  const tally: Tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 };
+  const sender = createSender({ root, destinations, retry: config.send.retry, patience: 'pass', report, signal });
   const context: ShipmentContext = {
     config,
     state,
@@ -57,8 +57,8 @@ export const runPass = async ({
     if (signal.aborted) break;
     await settling.take(1);
     const shipment = createShipment(work, context);
-    await shipment.feed();
-    const tail = shipment.settle().finally(() => {
+    await shipment.feed(work);
+    const tail = endRound(work, shipment).finally(() => {
       shipment[Symbol.dispose]();
       settling.give(1);
     });
@@ -70,7 +70,7 @@ export const runPass = async ({
   if (defect !== undefined) throw defect.reason;
   return {
     complete: tally.failed === 0 && sender.over === undefined,
-    summary: { type: 'summary', ...tally, held: 0, seconds: (performance.now() - started) / 1000 },
+    summary: { type: 'summary', ...tally, seconds: (performance.now() - started) / 1000 },
   };
 };
 
@@ -100,8 +100,14 @@ export const planPass = async ({ config, state, report, signal }: Omit<PassOptio
   }
 };
 
+/** The directory's share of the pass is over when its sends are. */
+const endRound = async (work: DirectoryPlan, shipment: Shipment): Promise<void> => {
+  await shipment.settle(work);
+  await shipment.dispatch.drain();
+};
+
 /** Live files go before the backlog; the backlog goes oldest first. */
-const liveFirst = (plans: readonly DirectoryPlan[]): DirectoryPlan[] => [
+export const liveFirst = (plans: readonly DirectoryPlan[]): DirectoryPlan[] => [
   ...plans.filter(({ phase }) => phase === 'open'),
   ...plans.filter(({ phase }) => phase === 'closed'),
 ];

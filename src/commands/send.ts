@@ -76,11 +76,12 @@ const sendFiles = async (
     return record;
   };
 
-  const sender = createSender({ root, destinations, retry: config.send.retry, report, signal });
+  const sender = createSender({ root, destinations, retry: config.send.retry, patience: 'pass', report, signal });
   const tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 };
-  const fail = (path: Name, message: string, hint: string): void => {
+  const fail = (path: Name, message: string, hint: string | undefined): void => {
     tally.failed += 1;
-    report({ type: 'failed', path, class: 'file', message, hint, attempts: 1, held: false });
+    const words = hint === undefined ? { message } : { message, hint };
+    report({ type: 'failed', path, class: 'file', ...words, attempts: 1, held: false });
   };
   const sendOne = async (file: Name): Promise<void> => {
     const [directory = '', ...below] = placeBelow(root, file);
@@ -107,18 +108,21 @@ const sendFiles = async (
       tally.skipped += 1;
       return;
     }
-    const fate = await sender.send({ directory, path, stats, record });
-    if (fate === 'sent') {
+    const outcome = await sender.send({ directory, path, stats, record, delivered: [] }, 'backlog');
+    if (outcome.fate === 'sent') {
       tally.sent += 1;
       tally.bytes += Number(stats.size);
-    } else if (fate === 'changed')
+    } else if (outcome.fate === 'changed')
       fail(file, `Did not mark "${showName(file)}": it changed while it was sent`, 'send it again when it is complete');
-    else tally.failed += 1;
+    else if (outcome.fate === 'failed') {
+      const { message, hint } = outcome.error;
+      fail(file, message, hint);
+    } else tally.failed += 1;
   };
 
   const underWay = new Set<Promise<void>>();
   for (const name of names) {
-    await sender.room();
+    await sender.room('backlog');
     if (signal.aborted) break;
     const one = sendOne(name).finally(() => underWay.delete(one));
     underWay.add(one);

@@ -28,6 +28,7 @@ export const describe = (event: IsocketEvent): { readonly weight: Weight; readon
     case 'failed':
       return { weight: 'trouble', text: withHint(event.message, event.hint) };
     case 'line':
+      if (event.state === 'restored') return { weight: 'result', text: `${event.destination} is reached again` };
       return {
         weight: 'trouble',
         text: withHint(event.message, event.hint) + (event.retrying ? ' (trying again)' : ''),
