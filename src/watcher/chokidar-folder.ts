@@ -45,11 +45,17 @@ export const watchWithChokidar = (
   const isThere = (): boolean => lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
 
   const start = async (): Promise<void> => {
-    if (!folder.isWellFormed()) { fail(new Error('its name is not valid UTF-8')); return; }
+    if (!folder.isWellFormed()) {
+      fail(new Error('its name is not valid UTF-8'));
+      return;
+    }
     // Loaded when it is needed: most hosts have inotifywait.
     const { watch } = await import('chokidar');
     if (stopped()) return;
-    if (!isThere()) { die({ kind: 'gone' }); return; }
+    if (!isThere()) {
+      die({ kind: 'gone' });
+      return;
+    }
     const watcher = watch(folder, { depth: 0, ignoreInitial: true, atomic: false, followSymlinks: false });
     const stopLag = onLag(() => {
       if (state === 'up') onEvent({ kind: 'rescan', path: '', why: 'lag' });
@@ -71,11 +77,13 @@ export const watchWithChokidar = (
         if (event === 'unlinkDir') die({ kind: 'gone' });
         return;
       }
-      // What is not UTF-8 arrives with its stray bytes replaced: such a name is none.
       const name = path.slice(folder.length + 1);
       if (event === 'addDir') onEvent({ kind: 'folder', path: name });
-      else if (event === 'add' || event === 'change')
-        onEvent({ kind: 'hint', path: name.includes('\ufffd') ? undefined : name });
+      else if (event === 'add' || event === 'change') onEvent({ kind: 'hint', path: name });
+    });
+    // What is not UTF-8 arrives with its stray bytes replaced, and is looked for in vain.
+    watcher.on('raw', (_event, path) => {
+      if (state === 'up' && path?.includes('\ufffd') === true) onEvent({ kind: 'hint', path: undefined });
     });
   };
   const stopped = (): boolean => state === 'stopped';

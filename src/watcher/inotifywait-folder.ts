@@ -55,7 +55,8 @@ export const watchWithInotifywait = (
       if (ending.why === 'stopped') return;
       if (ending.why === 'gone') {
         ready.resolve(undefined);
-        onEvent({ kind: 'gone' }); return;
+        onEvent({ kind: 'gone' });
+        return;
       }
       if (ending.upMs > HEALTHY_MS) waitMs = restartMs.first;
       if (ending.why === 'limit') {

@@ -26,21 +26,25 @@ export const watchTree = (
   { isExcluded, watchSubFolder, watchTop }: TreeOptions,
   onEvent: OnFileEvent,
 ): TreeWatch => {
-  const watched = new Map<Name, FolderWatch>();
+  const watched = new Map<Name, { readonly watch: FolderWatch; readonly ino: bigint | undefined }>();
   const closing = new Set<Promise<void>>();
   let isOver = false;
 
   /** False where there are enough watches: then nobody will ask for a listing of it. */
   const see = (path: Name): boolean => {
     if (isOver || watched.has(path) || isExcluded(path)) return true;
+    const ino = inodeOf(`${directory}/${path}`);
     const watch = watchSubFolder(`${directory}/${path}`, (event) => {
       // What it still says after it was given up is not of the folder that has its name now.
-      if (!isOver && watched.get(path) === watch) hear(path, event);
+      if (!isOver && watched.get(path)?.watch === watch) hear(path, event);
     });
-    if (watch !== undefined) watched.set(path, watch);
+    if (watch !== undefined) watched.set(path, { watch, ino });
     return watch !== undefined;
   };
   const meet = (path: Name): void => {
+    const known = watched.get(path);
+    // Another one moved to its place, before we heard that the first one went (chokidar never tells).
+    if (known !== undefined && known.ino !== inodeOf(`${directory}/${path}`)) forget(path);
     if (!see(path)) onRescan(path, 'ready');
   };
 
@@ -64,13 +68,16 @@ export const watchTree = (
   };
 
   const onGone = (folder: Name): void => {
+    forget(folder);
+    if (inodeOf(`${directory}/${folder}`) !== undefined) meet(folder);
+  };
+
+  const forget = (folder: Name): void => {
     for (const path of watched.keys()) if (path === folder || path.startsWith(`${folder}/`)) unwatch(path);
-    // Made again, or another one moved to its place, before we heard that the first one went.
-    if (isFolder(`${directory}/${folder}`)) meet(folder);
   };
 
   const unwatch = (path: Name): void => {
-    const watch = watched.get(path);
+    const watch = watched.get(path)?.watch;
     watched.delete(path);
     if (watch === undefined) return;
     const closed = close(watch).finally(() => closing.delete(closed));
@@ -100,4 +107,7 @@ const close = async (watch: FolderWatch): Promise<void> => {
   await watch[Symbol.asyncDispose]();
 };
 
-const isFolder = (path: Name): boolean => lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
+const inodeOf = (path: Name): bigint | undefined => {
+  const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+  return stats?.isDirectory() === true ? stats.ino : undefined;
+};
