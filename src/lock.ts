@@ -11,10 +11,9 @@ import { fsPath, showName, type Name } from './name.ts';
  * @throws UserError with exit code 4 where another isocket has it
  */
 export const lockRoot = async (root: Name): Promise<AsyncDisposable> => {
-  const stats = lstatSync(fsPath(root), { bigint: true });
   const server = createServer((socket) => socket.on('error', () => undefined).end(`${process.pid}\n`));
   try {
-    server.listen(`\0isocket/root/${stats.dev}:${stats.ino}`);
+    server.listen(rootAddress(root));
     await once(server, 'listening');
   } catch (error) {
     if (systemErrorCode(error) !== 'EADDRINUSE') throw error;
@@ -22,6 +21,12 @@ export const lockRoot = async (root: Name): Promise<AsyncDisposable> => {
   }
   server.unref();
   return { [Symbol.asyncDispose]: () => closeServer(server) };
+};
+
+/** The name of a root's lock: who holds it answers there to whoever connects. */
+export const rootAddress = (root: Name): string => {
+  const { dev, ino } = lstatSync(fsPath(root), { bigint: true });
+  return `\0isocket/root/${dev}:${ino}`;
 };
 
 const closeServer = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));

@@ -55,6 +55,12 @@ const createProgram = (end: (exitCode: number) => void): Command => {
       const { send } = await import('./commands/send.ts');
       end(await send(files, self.optsWithGlobals()));
     });
+  command('status', 'what is on disk, daemon or not: each directory, its files, what is sent, what is held and why')
+    .option('--watch', 'draw it again and again')
+    .action(async (_options, self: Command) => {
+      const { status } = await import('./commands/status.ts');
+      end(await status(self.optsWithGlobals()));
+    });
   command('receive', 'our own receiver: an SFTP-only SSH server confined to one folder')
     .requiredOption('--root <dir>', 'the folder that clients see as /')
     .requiredOption('--listen <host:port>', 'where to listen')

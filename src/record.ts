@@ -42,6 +42,23 @@ export const openRecord = (path: string): MarkRecord | undefined => {
   }
 };
 
+/** A look at the record, without touching it: another process may be writing it. undefined where there is none, or none for us to read. */
+export const readRecord = (path: string): Pick<MarkRecord, 'has'> | undefined => {
+  const pairs = new PairSet();
+  try {
+    const descriptor = openSync(path, 'r');
+    try {
+      loadEntries(descriptor, pairs);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return undefined;
+  }
+  return { has: (state, name) => pairs.has(state.ino, pathKey(state, name)) };
+};
+
 /** Begins a record with the marks found on the disk. It appears whole or not at all. */
 export const createRecord = (path: string, adopted: Iterable<readonly [InodeState, Name]>): MarkRecord => {
   // "=" begins no record's name.

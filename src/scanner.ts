@@ -109,7 +109,7 @@ function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded):
   for (const path of subFolders) yield* walkFolder(directoryPath, path, isExcluded);
 }
 
-function* readFolder(path: Name, mayVanish = false): Generator<Dirent<Buffer>> {
+export function* readFolder(path: Name, mayVanish = false): Generator<Dirent<Buffer>> {
   let folder;
   try {
     // The types know no listing of bytes, which Node has.
@@ -142,6 +142,11 @@ const kindOf = (entry: Typed): 'file' | 'folder' | 'unknown' | Exclude<SkippedKi
   if (entry.isFIFO()) return 'fifo';
   return entry.isCharacterDevice() || entry.isBlockDevice() ? 'device' : 'unknown';
 };
+
+/** Is this entry of a listing a folder (and no link to one)? */
+export const isFolder = (entry: Dirent<Buffer>, path: Name): boolean =>
+  entry.isDirectory() ||
+  (!isKnownType(entry) && lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true);
 
 /** Some file systems do not say in a listing what an entry is. */
 const isKnownType = (entry: Typed): boolean => kindOf(entry) !== 'unknown';

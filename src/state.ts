@@ -16,6 +16,23 @@ export interface StateFolder {
   keepRecordsOf(directories: ReadonlySet<Name>): void;
 }
 
+/** The state as it is, for looking without leaving a trace. */
+export interface StateView {
+  /** undefined: there is none yet, or we may not read it. */
+  readonly sinceNs: bigint | undefined;
+  recordPath(directory: Name): string;
+}
+
+export const viewState = (path: string): StateView => {
+  const recordPath = (directory: Name): string => join(path, 'records', recordName(directory));
+  try {
+    return { sinceNs: BigInt(readFileSync(join(path, 'since'), 'utf8')), recordPath };
+  } catch (error) {
+    if (systemErrorCode(error) === undefined && !(error instanceof SyntaxError)) throw error;
+    return { sinceNs: undefined, recordPath };
+  }
+};
+
 /** contract.md §6: `/var/lib/isocket/SITE`, or `~/.local/state/isocket/SITE` for who may not write there. */
 export const defaultStatePath = (site: string): string =>
   process.geteuid?.() === 0

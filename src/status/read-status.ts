@@ -1,0 +1,70 @@
+import type { Config } from '../config.ts';
+import { askActivity } from '../control/ask.ts';
+import { systemErrorCode } from '../errors.ts';
+import { createIsExcluded } from '../exclude.ts';
+import { plan, type DirectoryPlan } from '../lifecycle.ts';
+import { readRecord } from '../record.ts';
+import { readRoot, type IsExcluded } from '../scanner.ts';
+import { viewState, type StateView } from '../state.ts';
+import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
+import { readFinishedProof } from './finished-proof.ts';
+import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';
+
+/**
+ * The truth from the disk, whether a daemon runs or not, and what he says of his work. Takes no lock, makes no folder, writes nothing.
+ * @param statePath the site's state folder; it need not be there
+ * @throws UserError where the root cannot be read
+ */
+export const readStatus = async (config: Config, statePath: string): Promise<SiteStatus> => {
+  const { root, tag, newest, exclude } = config.source;
+  const isExcluded = createIsExcluded(exclude);
+  const directories = readRoot(root, tag, isExcluded);
+  const activity = await askActivity(root);
+  const state = viewState(statePath);
+  const onDisk = plan(directories, newest).flatMap((one) => readDirectory(one, root, state, isExcluded) ?? []);
+  return siteStatus({ site: config.site, root }, onDisk, activity);
+};
+
+const readDirectory = (
+  { directory, phase, closedBy }: DirectoryPlan,
+  root: string,
+  state: StateView,
+  isExcluded: IsExcluded,
+): Omit<DirectoryStatus, 'held'> | undefined => {
+  const { name } = directory;
+  const path = `${root}/${name}`;
+  if (phase === 'finished') {
+    const { files, bytes, closedBy: by } = readFinishedProof(path);
+    return {
+      name,
+      phase,
+      closedBy: by,
+      files,
+      bytes,
+      sent: files,
+      sentBytes: bytes,
+      skipped: 0,
+      oldestUnsentSeconds: null,
+    };
+  }
+  const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, directory), Date.now()));
+  return count && { name, phase, closedBy, ...count };
+};
+
+/** undefined for a directory that went while it was counted. */
+const countQuietly = (count: () => DirectoryCount): DirectoryCount | undefined => {
+  try {
+    return count();
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+};
+
+/** By the record; where there is none, as the next pass would adopt the marks (adopt.ts). */
+const countsAsSent = (state: StateView, { name, birthNs }: DirectoryPlan['directory']): CountsAsSent => {
+  const record = readRecord(state.recordPath(name));
+  if (record !== undefined) return (stats, path) => record.has(stats, path);
+  if (state.sinceNs !== undefined && birthNs > state.sinceNs) return () => false;
+  return ({ ctimeNs, mtimeNs }) => ctimeNs !== mtimeNs;
+};

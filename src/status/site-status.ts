@@ -1,0 +1,70 @@
+import type { Activity } from '../control/activity.ts';
+import type { ClosedBy } from '../lifecycle.ts';
+import type { Name } from '../name.ts';
+
+/** contract.md §5: what `status --json` prints. null where it is not known: the old tool's finished.watch says nothing. */
+export interface DirectoryStatus {
+  readonly name: Name;
+  readonly phase: 'open' | 'closed' | 'finished';
+  readonly closedBy: ClosedBy | null;
+  readonly files: number | null;
+  readonly bytes: number | null;
+  readonly sent: number | null;
+  readonly sentBytes: number | null;
+  /** As the daemon says; without one nothing is held. */
+  readonly held: number;
+  readonly skipped: number;
+  /** Since the last change (ctime) of the unsent file that waits longest. */
+  readonly oldestUnsentSeconds: number | null;
+}
+
+export interface SiteStatus {
+  readonly site: string;
+  readonly root: Name;
+  readonly directories: readonly DirectoryStatus[];
+  readonly totals: {
+    readonly files: number;
+    readonly sent: number;
+    readonly unsent: number;
+    readonly bytes: number;
+    readonly held: number;
+  };
+  readonly daemon: {
+    readonly running: boolean;
+    readonly pid: number | null;
+    readonly since: string | null;
+    /** Only while somebody works on the root: what he says of his work. */
+    readonly activity?: Activity;
+  };
+}
+
+/** What the disk shows and what the daemon says, put together. Pure. */
+export const siteStatus = (
+  { site, root }: Pick<SiteStatus, 'site' | 'root'>,
+  onDisk: readonly Omit<DirectoryStatus, 'held'>[],
+  activity: Activity | undefined,
+): SiteStatus => {
+  const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
+  const directories = onDisk.map(({ skipped, oldestUnsentSeconds, ...directory }) => ({
+    ...directory,
+    held: held.get(directory.name)?.length ?? 0,
+    skipped,
+    oldestUnsentSeconds,
+  }));
+  const sum = (count: (directory: DirectoryStatus) => number | null): number =>
+    directories.reduce((total, directory) => total + (count(directory) ?? 0), 0);
+  const [files, sent] = [sum((directory) => directory.files), sum((directory) => directory.sent)];
+  const running = activity?.kind === 'daemon';
+  return {
+    site,
+    root,
+    directories,
+    totals: { files, sent, unsent: files - sent, bytes: sum(({ bytes }) => bytes), held: sum((one) => one.held) },
+    daemon: {
+      running,
+      pid: running ? activity.pid : null,
+      since: running ? activity.since : null,
+      ...(activity === undefined ? {} : { activity }),
+    },
+  };
+};

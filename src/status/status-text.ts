@@ -1,0 +1,94 @@
+import { showName } from '../name.ts';
+import { formatBytes, formatDuration } from '../units.ts';
+import type { DirectoryStatus, SiteStatus } from './site-status.ts';
+
+export interface StatusTextOptions {
+  /** Finished directories one by one, and every held file. */
+  readonly verbose: boolean;
+}
+
+const MOST_HELD = 10;
+
+/** The status as a person reads it, one line a directory. Pure. */
+export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): string => {
+  const { site, root, directories, totals } = status;
+  const finished = directories.filter(({ phase }) => phase === 'finished');
+  const shown = verbose ? directories : directories.filter(({ phase }) => phase !== 'finished');
+  return [
+    `${showName(site)}: ${showName(root)}, ${describeProcess(status)}`,
+    ...(directories.length === 0 ? ['no directories'] : []),
+    ...table(shown.map(row)),
+    ...(verbose || finished.length === 0
+      ? []
+      : [`${counted(finished.length, 'finished directory', 'finished directories')}: ${amount(finished)}`]),
+    `total: ${counted(totals.files, 'file', 'files')}, ${formatBytes(totals.bytes)}; ${totals.sent} sent, ${totals.unsent} unsent, ${totals.held} held`,
+    ...describeActivity(status, verbose),
+    '',
+  ].join('\n');
+};
+
+const describeProcess = ({ daemon }: SiteStatus): string => {
+  if (daemon.running) {
+    const since = daemon.since === null ? '' : `, since ${showName(daemon.since)}`;
+    return `daemon running (process ${daemon.pid}${since})`;
+  }
+  const { activity } = daemon;
+  if (activity === undefined) return 'no daemon running';
+  return `${activity.kind === 'scan' ? 'a scan' : 'another isocket'} is at work (process ${activity.pid})`;
+};
+
+const row = (directory: DirectoryStatus): string[] => {
+  const { phase, closedBy, files, bytes, sent, held, skipped, oldestUnsentSeconds } = directory;
+  const unsent = files === null || sent === null ? 0 : files - sent;
+  return [
+    showName(directory.name),
+    closedBy === 'superseded' ? `${phase} (superseded)` : phase,
+    files === null ? '? files' : counted(files, 'file', 'files'),
+    bytes === null ? '?' : formatBytes(bytes),
+    phase === 'finished' ? '' : `${sent ?? '?'} sent`,
+    [
+      unsent === 0 ? '' : `${unsent} unsent`,
+      oldestUnsentSeconds === null ? '' : `oldest ${formatDuration(oldestUnsentSeconds * 1000)}`,
+      held === 0 ? '' : `${held} HELD`,
+      skipped === 0 ? '' : `${skipped} skipped`,
+    ]
+      .filter((part) => part !== '')
+      .join(', '),
+  ];
+};
+
+const table = (rows: readonly (readonly string[])[]): string[] => {
+  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  return rows.map((cells) => `  ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd());
+};
+
+const amount = (directories: readonly DirectoryStatus[]): string => {
+  const known = directories.filter(({ files }) => files !== null);
+  const files = known.reduce((total, one) => total + (one.files ?? 0), 0);
+  const bytes = known.reduce((total, one) => total + (one.bytes ?? 0), 0);
+  const unknown = directories.length - known.length;
+  return `${counted(files, 'file', 'files')}, ${formatBytes(bytes)}${unknown === 0 ? '' : `; ${unknown} of them do not say how many`}`;
+};
+
+const describeActivity = ({ daemon: { activity } }: SiteStatus, verbose: boolean): string[] => {
+  if (activity === undefined) return [];
+  const { inFlight, held, line, watcher, eventsLost, foundByRescan } = activity;
+  const shown = verbose ? held : held.slice(0, MOST_HELD);
+  return [
+    ...line.map(({ destination, state, message }) => {
+      const why = message === null ? '' : `: ${showName(message)}`;
+      return `line to ${showName(destination)}: ${showName(state)}${why}`;
+    }),
+    ...(inFlight.length === 0 ? [] : [`in flight: ${inFlight.length}, first ${showName(inFlight[0] ?? '')}`]),
+    ...shown.map(({ path, reason, attempts, nextSeconds }) => {
+      const next = nextSeconds === null ? '' : `, again in ${formatDuration(nextSeconds * 1000)}`;
+      return `held: ${showName(path)}: ${showName(reason)} (${counted(attempts, 'attempt', 'attempts')}${next})`;
+    }),
+    ...(held.length > shown.length ? [`held: ${held.length - shown.length} more (--verbose names them)`] : []),
+    ...(watcher === null
+      ? []
+      : [`watcher: ${showName(watcher)}; overflows ${eventsLost}, files found by rescan alone ${foundByRescan}`]),
+  ];
+};
+
+const counted = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;

@@ -1,0 +1,64 @@
+import { decodeName } from '../name.ts';
+import type { FileEvent } from './file-events.ts';
+
+/** How `inotifywait` ends a record: NUL from 3.20.11 on, a newline before. */
+export type RecordEnd = '\0' | '\n';
+
+export interface RecordReader {
+  /** The events of the records that this chunk completes. */
+  read(chunk: Buffer): FileEvent[];
+}
+
+const TAB = 0x09;
+/** Of a file's name, and the longest words of events with their tab. */
+const LONGEST_RECORD = 4096;
+
+/** Reads "EVENTS<TAB>NAME<END>" records, in whatever pieces they come. Names may hold any byte. */
+export const createRecordReader = (recordEnd: RecordEnd): RecordReader => {
+  const end = recordEnd.charCodeAt(0);
+  let rest: Buffer = Buffer.alloc(0);
+  return {
+    read: (chunk) => {
+      const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      const events: FileEvent[] = [];
+      let start = 0;
+      for (let at = bytes.indexOf(end); at !== -1; at = bytes.indexOf(end, start)) {
+        const event = readRecord(bytes.subarray(start, at));
+        // A name with a newline came in pieces: what stood before it was no whole name either.
+        if (event === 'unknown') events.splice(-1, 1, UNKNOWN);
+        else if (event !== undefined) events.push(event);
+        start = at + 1;
+      }
+      // A copy: what is kept of a chunk must not keep all of it.
+      rest = Buffer.from(bytes.subarray(start));
+      if (rest.length > LONGEST_RECORD) {
+        rest = Buffer.alloc(0);
+        events.push(UNKNOWN);
+      }
+      return withoutNeedlessHints(events);
+    },
+  };
+};
+
+const UNKNOWN: FileEvent = { kind: 'hint', path: undefined };
+
+const readRecord = (record: Buffer): FileEvent | 'unknown' | undefined => {
+  const tab = record.indexOf(TAB);
+  if (tab === -1) return 'unknown';
+  const words = record.toString('latin1', 0, tab).split(',');
+  if (!words.every((word) => /^[A-Z_]+$/.test(word))) return 'unknown';
+  const has = (word: string): boolean => words.includes(word);
+  if (has('Q_OVERFLOW')) return { kind: 'rescan', path: '', why: 'overflow' };
+  if (has('DELETE_SELF') || has('MOVE_SELF') || has('UNMOUNT')) return { kind: 'gone' };
+  const path = decodeName(record.subarray(tab + 1));
+  if (path === '') return undefined;
+  if (has('ISDIR')) return { kind: 'folder', path };
+  if (has('CLOSE_WRITE') || has('MOVED_TO')) return { kind: 'closed', path };
+  return has('CREATE') ? { kind: 'hint', path } : undefined;
+};
+
+/** A file that was created and closed within one chunk is told once. (Links are only created, never closed.) */
+const withoutNeedlessHints = (events: readonly FileEvent[]): FileEvent[] => {
+  const closed = new Set(events.map((event) => (event.kind === 'closed' ? event.path : undefined)));
+  return events.filter((event) => event.kind !== 'hint' || event.path === undefined || !closed.has(event.path));
+};

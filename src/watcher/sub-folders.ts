@@ -1,0 +1,18 @@
+import { systemErrorCode } from '../errors.ts';
+import { decodeName, type Name } from '../name.ts';
+import { isFolder, readFolder } from '../scanner.ts';
+
+/** The names of the folders in a folder; none where it went meanwhile or may not be read. */
+export const subFolders = (folder: Name): Name[] => {
+  const found: Name[] = [];
+  try {
+    for (const entry of readFolder(folder)) {
+      const name = decodeName(entry.name);
+      if (isFolder(entry, `${folder}/${name}`)) found.push(name);
+    }
+  } catch (error) {
+    // The listing that follows this one meets the same, and tells it.
+    if (systemErrorCode(error) === undefined) throw error;
+  }
+  return found;
+};

@@ -1,0 +1,126 @@
+import { execa } from 'execa';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connectServiceManager } from '../../src/service-manager.ts';
+
+// systemd's end of it: a datagram socket that prints each message as one line of JSON.
+const LISTENER = `
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print("up", flush=True)
+while True: print(json.dumps(s.recv(65536).decode().strip().split("\\n")), flush=True)`;
+
+const before = process.env.NOTIFY_SOCKET;
+let folder: string;
+let troubles: string[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-notify-'));
+  troubles = [];
+});
+afterEach(() => {
+  if (before === undefined) delete process.env.NOTIFY_SOCKET;
+  else process.env.NOTIFY_SOCKET = before;
+  rmSync(folder, { recursive: true });
+});
+
+const connect = (env: Record<string, string> = {}) => {
+  Object.assign(process.env, env.NOTIFY_SOCKET === undefined ? {} : { NOTIFY_SOCKET: env.NOTIFY_SOCKET });
+  return connectServiceManager({ env, tellTrouble: (message, hint) => troubles.push(`${message}; ${hint}`) });
+};
+
+const startListener = async () => {
+  const path = join(folder, 'notify');
+  const child = execa('python3', ['-c', LISTENER, path], { buffer: false, reject: false });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  await lines.next();
+  const next = async (): Promise<string[]> => {
+    for (;;) {
+      const { value } = (await lines.next()) as { value: string };
+      const words = JSON.parse(value) as string[];
+      if (!words.includes('BARRIER=1')) return words;
+    }
+  };
+  return {
+    path,
+    next,
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await child;
+    },
+  };
+};
+
+describe('the service manager', () => {
+  it('hears each turn of the service, in order', async () => {
+    await using listener = await startListener();
+    await using manager = connect({ NOTIFY_SOCKET: listener.path });
+    manager.ready('watching 3 directories');
+    expect(await listener.next()).toEqual(['READY=1', 'STATUS=watching 3 directories']);
+    manager.status('a\nb');
+    expect(await listener.next()).toEqual(['STATUS=a b']);
+    manager.reloading();
+    const [first, second] = await listener.next();
+    expect(first).toBe('RELOADING=1');
+    expect(second).toMatch(/^MONOTONIC_USEC=\d+$/);
+    manager.stopping();
+    expect(await listener.next()).toEqual(['STOPPING=1']);
+    await manager.told();
+    expect(troubles).toEqual([]);
+  });
+
+  it('hears only the last of what gathered while it was told', async () => {
+    await using listener = await startListener();
+    await using manager = connect({ NOTIFY_SOCKET: listener.path });
+    for (let count = 0; count < 100; count += 1) manager.status(`sent ${count}`);
+    expect(await listener.next()).toEqual(['STATUS=sent 0']);
+    expect(await listener.next()).toEqual(['STATUS=sent 99']);
+  });
+
+  it('is fed twice in the watchdog’s time while the service is alive, and no more when it is not', async () => {
+    await using listener = await startListener();
+    await using manager = connect({ NOTIFY_SOCKET: listener.path, WATCHDOG_USEC: '200000' });
+    let looks = 0;
+    const started = performance.now();
+    const { promise: dead, resolve } = Promise.withResolvers<undefined>();
+    manager.feedWatchdog(() => {
+      looks += 1;
+      if (looks === 6) resolve(undefined);
+      return looks <= 3;
+    });
+    for (let count = 0; count < 3; count += 1) expect(await listener.next()).toEqual(['WATCHDOG=1']);
+    await dead;
+    expect(performance.now() - started).toBeGreaterThan(400);
+    manager.stopping();
+    // Nothing came in between.
+    expect(await listener.next()).toEqual(['STOPPING=1']);
+  });
+
+  it('is not fed by a process that the watchdog is not for', async () => {
+    await using listener = await startListener();
+    await using manager = connect({ NOTIFY_SOCKET: listener.path, WATCHDOG_USEC: '1000', WATCHDOG_PID: '1' });
+    manager.feedWatchdog(() => true);
+    manager.stopping();
+    expect(await listener.next()).toEqual(['STOPPING=1']);
+  });
+
+  it('is left alone where none asked', async () => {
+    delete process.env.NOTIFY_SOCKET;
+    await using manager = connect({ WATCHDOG_USEC: '1000' });
+    manager.feedWatchdog(() => true);
+    manager.ready('up');
+    await manager.told();
+    expect(troubles).toEqual([]);
+  });
+
+  it('that does not listen is told of once, and stops nothing', async () => {
+    await using manager = connect({ NOTIFY_SOCKET: join(folder, 'nobody') });
+    manager.ready('up');
+    await manager.told();
+    manager.stopping();
+    await manager.told();
+    expect(troubles).toHaveLength(1);
+    expect(troubles[0]).toContain('Cannot tell the service manager');
+  });
+});

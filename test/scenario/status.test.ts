@@ -1,0 +1,212 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Activity } from '../../src/control/activity.ts';
+import { answerWith } from '../../src/control/answer.ts';
+import { askActivity } from '../../src/control/ask.ts';
+import { lockRoot, rootAddress } from '../../src/lock.ts';
+import type { SiteStatus } from '../../src/status/site-status.ts';
+import { startOwnReceiver } from '../support/own-receiver.ts';
+import { parser } from '../support/parser.ts';
+import { makeSite, type TestSite } from '../support/site.ts';
+
+let folder: string;
+let site: TestSite;
+let resources: AsyncDisposableStack;
+// Nothing is sent by looking.
+const nowhere = { port: 1, path: '/', identityFile: '/none', knownHosts: '/none' };
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-status-'));
+  site = makeSite(folder, nowhere as never);
+  resources = new AsyncDisposableStack();
+});
+afterEach(async () => {
+  await resources.disposeAsync();
+  rmSync(folder, { recursive: true });
+});
+
+const statusOf = async (of = site): Promise<SiteStatus> => {
+  const { exitCode, stdout, stderr } = await of.run(['status', '--json']);
+  expect([exitCode, stderr]).toEqual([0, '']);
+  expect(stdout.split('\n')).toHaveLength(1);
+  return JSON.parse(stdout) as SiteStatus;
+};
+
+const activity: Activity = {
+  pid: 4711,
+  kind: 'daemon',
+  since: '2026-11-24T00:00:00.000Z',
+  inFlight: ['DC1/big'],
+  held: [{ path: 'DC1/file-1', reason: 'permission denied', attempts: 5, nextSeconds: 60 }],
+  line: [{ destination: 'drms:/backup', state: 'lost', message: 'connection refused' }],
+  watcher: 'inotifywait 3.22.6.0',
+  eventsLost: 1,
+  foundByRescan: 2,
+};
+
+/** Somebody holds the lock of the root and answers like this. */
+const answering = async (answer: (socket: Socket) => void): Promise<void> => {
+  const server = createServer(answer).listen(rootAddress(site.root));
+  await once(server, 'listening');
+  resources.defer(async () => {
+    server.close();
+    await once(server, 'close');
+  });
+};
+
+describe('status', () => {
+  it('shows every phase, from the disk alone, and leaves no trace', async () => {
+    const { writeFiles, closeDirectory, markAll, makeDirectory } = parser(site.root);
+    for (const name of ['DC1', 'DC2']) makeDirectory(name);
+    writeFileSync(`${site.root}/DC1/finished.watch`, ''); // The old tool's.
+    writeFileSync(`${site.root}/DC2/finished.watch`, '{"files":7,"bytes":700,"closedBy":"superseded"}\n');
+    writeFiles('DC3', 3, 10);
+    markAll('DC3', 2);
+    closeDirectory('DC3');
+    writeFiles('DC4', 1, 10);
+    writeFiles('DC5', 2, 10);
+    mkdirSync(`${site.root}/DC5/sub`);
+    writeFileSync(`${site.root}/DC5/sub/deep`, 'deep');
+    writeFileSync(`${site.root}/DC5/.hidden`, 'x');
+    symlinkSync('file-1', `${site.root}/DC5/link`);
+    utimesSync(`${site.root}/DC5/file-1`, 1, 1);
+    const before = readdirSync(join(folder, 'site'));
+    const { directories, ...rest } = await statusOf();
+    const count = { held: 0, skipped: 0, oldestUnsentSeconds: expect.any(Number) as number };
+    const finished = { held: 0, skipped: 0, oldestUnsentSeconds: null };
+    expect(directories).toEqual([
+      {
+        name: 'DC1',
+        phase: 'finished',
+        closedBy: null,
+        files: null,
+        bytes: null,
+        sent: null,
+        sentBytes: null,
+        ...finished,
+      },
+      {
+        name: 'DC2',
+        phase: 'finished',
+        closedBy: 'superseded',
+        files: 7,
+        bytes: 700,
+        sent: 7,
+        sentBytes: 700,
+        ...finished,
+      },
+      { name: 'DC3', phase: 'closed', closedBy: 'parser', files: 3, bytes: 30, sent: 2, sentBytes: 20, ...count },
+      { name: 'DC4', phase: 'closed', closedBy: 'superseded', files: 1, bytes: 10, sent: 0, sentBytes: 0, ...count },
+      { name: 'DC5', phase: 'open', closedBy: null, files: 3, bytes: 24, sent: 0, sentBytes: 0, ...count, skipped: 2 },
+    ]);
+    // Its age is that of its last change, not of the time it bears.
+    expect(directories[4]?.oldestUnsentSeconds).toBeLessThan(60);
+    expect(Object.keys(directories[0] ?? {})).toEqual([
+      'name',
+      'phase',
+      'closedBy',
+      'files',
+      'bytes',
+      'sent',
+      'sentBytes',
+      'held',
+      'skipped',
+      'oldestUnsentSeconds',
+    ]);
+    expect(rest).toEqual({
+      site: 'site',
+      root: site.root,
+      totals: { files: 14, sent: 9, unsent: 5, bytes: 764, held: 0 },
+      daemon: { running: false, pid: null, since: null },
+    });
+    expect(readdirSync(join(folder, 'site'))).toEqual(before);
+    expect(existsSync(site.state)).toBe(false);
+  });
+
+  it('agrees with what a scan sent, and does not take a file that is born g+w for sent', async () => {
+    await using server = await startOwnReceiver(folder);
+    const shipped = makeSite(folder, server, { name: 'shipped' });
+    const { writeFiles, writeFile } = parser(shipped.root);
+    writeFiles('DC1', 3);
+    expect((await shipped.scan()).summary?.sent).toBe(3);
+    writeFile('DC1/file-2', 10);
+    writeFile('DC1/born');
+    chmodSync(`${shipped.root}/DC1/born`, 0o664);
+    expect((await statusOf(shipped)).directories[0]).toMatchObject({ files: 4, sent: 2, sentBytes: 2000 });
+  });
+
+  it('shows what the daemon says: what is held and why, in flight, the line, the watcher', async () => {
+    parser(site.root).writeFiles('DC1', 2);
+    await answering(answerWith(() => activity));
+    const found = await statusOf();
+    expect(found.daemon).toEqual({ running: true, pid: 4711, since: activity.since, activity });
+    expect([found.directories[0]?.held, found.totals.held]).toEqual([1, 1]);
+    const { stdout } = await site.run(['status']);
+    expect(stdout).toContain('daemon running (process 4711');
+    expect(stdout).toContain('held: DC1/file-1: permission denied (5 attempts, again in 1 m 0 s)');
+    expect(stdout).toContain('line to drms:/backup: lost: connection refused');
+    expect(stdout).toContain('in flight: 1, first DC1/big');
+    expect(stdout).toContain('watcher: inotifywait 3.22.6.0; overflows 1, files found by rescan alone 2');
+    expect(stdout).toMatch(/DC1 +open +2 files +1\.95 KB +0 sent +2 unsent, oldest .*, 1 HELD/);
+  });
+
+  it('runs beside whoever holds the lock, and tells that it is no daemon', async () => {
+    resources.use(await lockRoot(site.root));
+    expect((await statusOf()).daemon).toMatchObject({ running: false, pid: null, activity: { pid: process.pid } });
+    expect((await site.run(['status'])).stdout).toContain(`another isocket is at work (process ${process.pid})`);
+  });
+
+  it('says in the usual words that the root is not there', async () => {
+    rmSync(site.root, { recursive: true });
+    const { exitCode, stderr } = await site.run(['status']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('it is not there');
+  });
+});
+
+describe('the control socket', () => {
+  it('answers with one document, names of any bytes among it', async () => {
+    const full = { ...activity, inFlight: ['DC1/\udcff\n'] };
+    await answering(answerWith(() => full));
+    expect(await askActivity(site.root)).toEqual(full);
+  });
+
+  it('is nobody where nobody listens', async () => {
+    expect(await askActivity(site.root)).toBeUndefined();
+  });
+
+  it.each([
+    ['says nothing and does not hang up', () => undefined],
+    [
+      'talks without end',
+      (socket: Socket) => {
+        socket.on('error', () => undefined);
+        const talk = (): void => {
+          while (!socket.destroyed && socket.write(Buffer.alloc(1 << 20, 0x20)));
+          socket.once('drain', talk);
+        };
+        talk();
+      },
+    ],
+    ['says what is no answer', (socket: Socket) => void socket.end('hello\n')],
+    ['says JSON that is no answer', (socket: Socket) => void socket.end('{"pid":"x"}\n')],
+  ])('is not waited for when who listens %s', async (_how, answer) => {
+    await answering(answer);
+    const started = performance.now();
+    expect(await askActivity(site.root, 300)).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+});
