@@ -126,7 +126,8 @@ export function* readFolder(path: Name, mayVanish = false): Generator<Dirent<Buf
   }
 }
 
-const isOurs = (name: Name): boolean =>
+/** A marker, or the one that is just being written: never a file to send. */
+export const isOurs = (name: Name): boolean =>
   name === FINISHED_PARSE || name === FINISHED_WATCH || name === FINISHED_WATCH_TEMPORARY;
 
 type Typed = Pick<

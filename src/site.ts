@@ -22,7 +22,7 @@ export interface PassOptions {
 }
 
 // While one directory's last files travel and are verified, the next ones are fed: at most so many wait for their end.
-const SETTLING_AT_ONCE = 16;
+export const SETTLING_AT_ONCE = 16;
 
 /** One pass over a site: look, plan, send, verify, finish. `complete` says that nothing was left that could be sent. */
 export const runPass = async ({

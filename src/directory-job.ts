@@ -1,0 +1,141 @@
+import type { Budget } from './budget.ts';
+import type { DirectoryPlan } from './lifecycle.ts';
+import { FINISHED_PARSE } from './mark.ts';
+import { isOurs } from './scanner.ts';
+import { createShipment, type Shipment, type ShipmentContext } from './shipment.ts';
+import type { FileEvent } from './watcher/file-events.ts';
+import type { TreeWatch } from './watcher/watch-tree.ts';
+import type { Watcher } from './watcher/watcher.ts';
+
+/** One unfinished directory in the daemon: its watch, and rounds of work on it, one at a time. */
+export interface DirectoryJob extends AsyncDisposable {
+  readonly shipment: Shipment;
+  /** What the last look at the root said of it. */
+  plan: DirectoryPlan;
+  /** A round is wanted: now, or once more after the one that runs. */
+  request(): void;
+  /** From now on its events are heard. Harmless when repeated. */
+  watch(): void;
+  readonly isWatched: boolean;
+}
+
+/** What the jobs of one site have in common. */
+export interface JobContext {
+  readonly shipment: ShipmentContext;
+  readonly watcher: Watcher;
+  /** Backlog directories are listed one after the other, while so many of them wait for their last files. */
+  readonly lanes: { readonly feeding: Budget; readonly settling: Budget };
+  /** Something happened that only a look at the root can judge. */
+  readonly nudge: () => void;
+  readonly eventsLost: () => void;
+  readonly finished: (job: DirectoryJob) => void;
+  /** A defect of ours. */
+  readonly defect: (error: unknown) => void;
+}
+
+export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): DirectoryJob => {
+  const { watcher, lanes, nudge, eventsLost, finished, defect } = context;
+  const { root, settleMs } = context.shipment.config.source;
+  const { signal, isExcluded } = context.shipment;
+  const shipment = createShipment(first, context.shipment);
+  let running: Promise<void> | undefined;
+  /** The round that runs looks at what is asked for now; later is too late. */
+  let isPastLooking = false;
+  let again = false;
+  let isOver = false;
+  let timer: NodeJS.Timeout | undefined;
+  let tree: TreeWatch | undefined;
+
+  const round = async (): Promise<void> => {
+    const isBacklog = job.plan.phase !== 'open';
+    if (isBacklog) {
+      await lanes.settling.take(1);
+      await lanes.feeding.take(1);
+    }
+    try {
+      try {
+        again = false;
+        isPastLooking = true;
+        if (!isOver && !signal.aborted) await shipment.feed(job.plan);
+      } finally {
+        if (isBacklog) lanes.feeding.give(1);
+      }
+      if (isOver || signal.aborted) return;
+      const end = await shipment.settle(job.plan);
+      if (end.finished) finished(job);
+      else if (end.dueMs !== undefined) requestIn(end.dueMs);
+    } finally {
+      if (isBacklog) lanes.settling.give(1);
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    try {
+      do {
+        isPastLooking = false;
+        await round();
+      } while (again && !isOver && !signal.aborted);
+    } catch (error) {
+      defect(error);
+    } finally {
+      running = undefined;
+    }
+  };
+
+  const request = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (isOver || signal.aborted) return;
+    if (running === undefined) running = run();
+    else again ||= isPastLooking;
+  };
+  const requestIn = (ms: number): void => {
+    if (!isOver) timer ??= setTimeout(request, ms);
+  };
+
+  const hear = (event: FileEvent): void => {
+    if (signal.aborted) return;
+    switch (event.kind) {
+      case 'closed':
+        if (event.path === FINISHED_PARSE) nudge();
+        else if (!isOurs(event.path)) shipment.dispatch.closed(event.path);
+        return;
+      case 'hint':
+        if (event.path === FINISHED_PARSE) nudge();
+        else requestIn(settleMs);
+        return;
+      case 'rescan':
+        if (event.why === 'overflow' || event.why === 'restart' || event.why === 'lag') eventsLost();
+        request();
+        return;
+      case 'gone':
+        nudge();
+        return;
+      case 'folder':
+        return; // Its watch asks for a listing once it is established.
+    }
+  };
+
+  const job: DirectoryJob = {
+    shipment,
+    plan: first,
+    request,
+    get isWatched() {
+      return tree !== undefined;
+    },
+    watch: () => {
+      if (tree !== undefined || isOver) return;
+      tree = watcher.watchTree(`${root}/${first.directory.name}`, isExcluded, hear);
+      if (watcher.exact) void tree.ready.then(() => shipment.expectEvents());
+    },
+    [Symbol.asyncDispose]: async () => {
+      isOver = true;
+      clearTimeout(timer);
+      await tree?.[Symbol.asyncDispose]();
+      await running;
+      await shipment.dispatch.drain().catch(defect);
+      shipment[Symbol.dispose]();
+    },
+  };
+  return job;
+};
