@@ -76,7 +76,7 @@ export const createDaemon = ({ config, state, destinations, report, signal, watc
   const end = (job: DirectoryJob): void => {
     jobs.delete(job.plan.directory.name);
     foundByRescan += job.shipment.foundByListing;
-    const ended = job[Symbol.asyncDispose]().finally(() => ending.delete(ended));
+    const ended = dispose(job).finally(() => ending.delete(ended));
     ended.catch(defect.reject);
     ending.add(ended);
   };
@@ -191,6 +191,10 @@ export const createDaemon = ({ config, state, destinations, report, signal, watc
       foundByRescan: foundByRescan + [...jobs.values()].reduce((sum, { shipment }) => sum + shipment.foundByListing, 0),
     }),
   };
+};
+
+const dispose = async (job: DirectoryJob): Promise<void> => {
+  await job[Symbol.asyncDispose]();
 };
 
 const isSameDirectory = (now: DirectoryPlan | undefined, before: DirectoryPlan): boolean =>

@@ -36,13 +36,14 @@ export interface JobContext {
 export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): DirectoryJob => {
   const { watcher, lanes, nudge, eventsLost, finished, defect } = context;
   const { root, settleMs } = context.shipment.config.source;
-  const { signal, isExcluded } = context.shipment;
-  const shipment = createShipment(first, context.shipment);
+  const { isExcluded } = context.shipment;
+  const own = new AbortController();
+  const signal = AbortSignal.any([context.shipment.signal, own.signal]);
+  const shipment = createShipment(first, { ...context.shipment, signal });
   let running: Promise<void> | undefined;
   /** The round that runs looks at what is asked for now; later is too late. */
   let isPastLooking = false;
   let again = false;
-  let isOver = false;
   let timer: NodeJS.Timeout | undefined;
   let tree: TreeWatch | undefined;
 
@@ -56,12 +57,14 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
       try {
         again = false;
         isPastLooking = true;
-        if (!isOver && !signal.aborted) await shipment.feed(job.plan);
+        if (!signal.aborted) await shipment.feed(job.plan);
       } finally {
         if (isBacklog) lanes.feeding.give(1);
       }
-      if (isOver || signal.aborted) return;
+      if (signal.aborted) return;
       const end = await shipment.settle(job.plan);
+      // What the events did not tell of.
+      for (const folder of end.folders) tree?.see(folder);
       if (end.finished) finished(job);
       else if (end.dueMs !== undefined) requestIn(end.dueMs);
     } finally {
@@ -74,7 +77,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
       do {
         isPastLooking = false;
         await round();
-      } while (again && !isOver && !signal.aborted);
+      } while (again && !signal.aborted);
     } catch (error) {
       defect(error);
     } finally {
@@ -85,12 +88,12 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
   const request = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    if (isOver || signal.aborted) return;
+    if (signal.aborted) return;
     if (running === undefined) running = run();
     else again ||= isPastLooking;
   };
   const requestIn = (ms: number): void => {
-    if (!isOver) timer ??= setTimeout(request, ms);
+    if (!signal.aborted) timer ??= setTimeout(request, ms);
   };
 
   const hear = (event: FileEvent): void => {
@@ -124,12 +127,12 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
       return tree !== undefined;
     },
     watch: () => {
-      if (tree !== undefined || isOver) return;
+      if (tree !== undefined || signal.aborted) return;
       tree = watcher.watchTree(`${root}/${first.directory.name}`, isExcluded, hear);
       if (watcher.exact) void tree.ready.then(() => shipment.expectEvents());
     },
     [Symbol.asyncDispose]: async () => {
-      isOver = true;
+      own.abort();
       clearTimeout(timer);
       await tree?.[Symbol.asyncDispose]();
       await running;

@@ -10,6 +10,8 @@ export type HeldBackReason =
 export type IsocketEvent =
   | { readonly type: 'config'; readonly path: string }
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly message: string }
+  | { readonly type: 'watching'; readonly message: string }
+  | { readonly type: 'complete'; readonly path: Name }
   | { readonly type: 'planned'; readonly path: Name; readonly bytes: number; readonly phase: 'open' | 'closed' }
   | { readonly type: 'held-back'; readonly path: Name; readonly reason: HeldBackReason }
   | { readonly type: 'skipped'; readonly path: Name; readonly kind: SkippedKind }

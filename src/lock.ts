@@ -1,17 +1,19 @@
 import { createServer, type Server } from 'node:net';
 import { once } from 'node:events';
 import { lstatSync } from 'node:fs';
+import type { Activity } from './control/activity.ts';
+import { answerWith } from './control/answer.ts';
 import { systemErrorCode, UserError } from './errors.ts';
 import { fsPath, showName, type Name } from './name.ts';
 
 /**
  * One isocket a root: cron and daemon, whoever runs them and wherever their state is. The lock is a socket in the kernel's
  * abstract namespace, named after the root's device and inode: taken atomically, and gone with its process however that ends,
- * so nothing stale can be left behind. (It holds for one host and one network namespace.)
+ * so nothing stale can be left behind. (It holds for one host and one network namespace.) Who connects to it is told what we do.
  * @throws UserError with exit code 4 where another isocket has it
  */
-export const lockRoot = async (root: Name): Promise<AsyncDisposable> => {
-  const server = createServer((socket) => socket.on('error', () => undefined).end(`${process.pid}\n`));
+export const lockRoot = async (root: Name, activity: () => Activity): Promise<AsyncDisposable> => {
+  const server = createServer(answerWith(activity));
   try {
     server.listen(rootAddress(root));
     await once(server, 'listening');

@@ -49,7 +49,7 @@ const ENTRIES_A_TURN = 256;
 
 /** Lists a directory once and says of every file whether it is sent, may be sent, or must wait. */
 export const look = async (
-  { name }: DirectorySnapshot,
+  { name }: Pick<DirectorySnapshot, 'name'>,
   closedBy: ClosedBy | null,
   record: MarkRecord,
   { root, isExcluded, settleMs, writers }: LookOptions,

@@ -49,6 +49,19 @@ const createProgram = (end: (exitCode: number) => void): Command => {
       const { scan } = await import('./commands/scan.ts');
       end(await scan(self.optsWithGlobals()));
     });
+  command(
+    'daemon',
+    'runs until SIGTERM or SIGINT: files leave as they are closed; SIGHUP looks at everything again',
+  ).action(async (_options, self: Command) => {
+    const { daemon } = await import('./commands/daemon.ts');
+    end(await daemon(self.optsWithGlobals()));
+  });
+  command('watch <dir>', 'names each file of one directory as it is complete, until finished.parse; sends nothing')
+    .option('-0, --null', 'end each name with NUL, for: isocket send -0 -')
+    .action(async (dir: string, _options, self: Command) => {
+      const { watch } = await import('./commands/watch.ts');
+      end(await watch(dir, self.optsWithGlobals()));
+    });
   command('send [files...]', 'deliver and mark the files named')
     .option('-0, --null', 'with "-" as the only file: read NUL-separated names from stdin')
     .action(async (files: string[], _options, self: Command) => {

@@ -45,6 +45,8 @@ export interface RoundEnd {
   readonly finished: boolean;
   /** Milliseconds until another round may get further; undefined: when something happens. */
   readonly dueMs: number | undefined;
+  /** Sub-folders that the last listing met, below the directory. */
+  readonly folders: readonly Name[];
 }
 
 // A parser that keeps touching files of a closed directory keeps us from finishing it, not from ending the pass.
@@ -249,7 +251,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
         await drain();
         return settleClosed();
       });
-      return { finished, dueMs: dueMs() };
+      return { finished, dueMs: dueMs(), folders: seen?.folders ?? [] };
     },
     [Symbol.dispose]: () => record[Symbol.dispose](),
   };

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { parseConfig, type Config } from '../config.ts';
+import { idleActivity, type Activity } from '../control/activity.ts';
 import type { Report } from '../events.ts';
 import { findConfig } from '../find-config.ts';
 import { keepHeapSmall } from '../heap.ts';
@@ -38,15 +39,21 @@ export interface OpenSite extends AsyncDisposable {
 }
 
 /**
- * Locks the root and makes the transports ready; they connect when first needed.
+ * Locks the root and makes the transports ready; they connect when first needed. `activity` is what this process says of itself
+ * beyond that it works on the root.
  * @throws UserError: the configuration, the root or the state cannot be used, or another isocket works on the root
  */
-export const openSite = async (options: CommonOptions, report: Report): Promise<OpenSite> => {
+export const openSite = async (
+  options: CommonOptions,
+  report: Report,
+  activity: () => Partial<Activity> = () => ({}),
+): Promise<OpenSite> => {
   const config = await readConfig(options, report);
   checkRoot(config.source.root);
   keepHeapSmall();
   await using stack = new AsyncDisposableStack();
-  stack.use(await lockRoot(config.source.root));
+  const idle = idleActivity(new Date());
+  stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));
   const state = openSiteState(config);
   const destinations = connectAll(config, state, report);
   for (const transport of destinations) stack.use(transport);

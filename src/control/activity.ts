@@ -45,3 +45,16 @@ export const parseActivity = (answer: string): Activity | undefined => {
   }
   return activitySchema.safeParse(typeof input === 'number' ? { pid: input } : input).data;
 };
+
+/** Of a process that works on a root and has said nothing more yet. */
+export const idleActivity = (since: Date): Activity => ({
+  pid: process.pid,
+  kind: 'scan',
+  since: since.toISOString(),
+  inFlight: [],
+  held: [],
+  line: [],
+  watcher: null,
+  eventsLost: 0,
+  foundByRescan: 0,
+});

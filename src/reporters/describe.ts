@@ -12,6 +12,8 @@ export const describe = (event: IsocketEvent): { readonly weight: Weight; readon
       return { weight: 'detail', text: `configuration: ${event.path}` };
     case 'note':
       return { weight: event.level === 'warning' ? 'warning' : 'detail', text: event.message };
+    case 'watching':
+      return { weight: 'result', text: event.message };
     case 'planned':
       return { weight: 'result', text: `would send ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'held-back':
@@ -43,6 +45,7 @@ export const describe = (event: IsocketEvent): { readonly weight: Weight; readon
     case 'summary':
       return isIdle(event) ? undefined : { weight: 'result', text: describeSummary(event) };
     case 'found':
+    case 'complete':
       return undefined;
   }
 };

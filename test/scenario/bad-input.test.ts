@@ -297,8 +297,9 @@ describe('one bad file', () => {
 it('says in one line that another isocket works on the root: exit 4', async () => {
   const site = filledSite({ source: { settle: '0s' } });
   const { lockRoot } = await import('../../src/lock.ts');
+  const { idleActivity } = await import('../../src/control/activity.ts');
   await using stack = new AsyncDisposableStack();
-  stack.use(await lockRoot(site.root));
+  stack.use(await lockRoot(site.root, () => idleActivity(new Date())));
   const { exitCode, stderr } = await site.run(['scan']);
   expect(exitCode).toBe(4);
   expect(stderr.trim().split('\n')).toEqual([expect.stringContaining('another isocket already works on')]);

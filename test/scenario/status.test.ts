@@ -14,7 +14,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Activity } from '../../src/control/activity.ts';
+import { idleActivity, type Activity } from '../../src/control/activity.ts';
 import { answerWith } from '../../src/control/answer.ts';
 import { askActivity } from '../../src/control/ask.ts';
 import { lockRoot, rootAddress } from '../../src/lock.ts';
@@ -164,7 +164,7 @@ describe('status', () => {
   });
 
   it('runs beside whoever holds the lock, and tells that it is no daemon', async () => {
-    resources.use(await lockRoot(site.root));
+    resources.use(await lockRoot(site.root, () => idleActivity(new Date())));
     expect((await statusOf()).daemon).toMatchObject({ running: false, pid: null, activity: { pid: process.pid } });
     expect((await site.run(['status'])).stdout).toContain(`another isocket is at work (process ${process.pid})`);
   });

@@ -1,5 +1,6 @@
 import { execa } from 'execa';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import type { IsocketEvent, SummaryEvent } from '../../src/events.ts';
 import type { TestServer } from './server.ts';
 
@@ -22,6 +23,21 @@ export interface TestSite {
   run(args: readonly string[], options?: { readonly input?: Uint8Array; readonly user?: number }): Promise<Outcome>;
   /** `isocket scan --json` */
   scan(): Promise<Outcome>;
+  /** A command that runs until it is told to stop, with `--json`. */
+  start(args: readonly string[], options?: { readonly env?: Readonly<Record<string, string>> }): RunningSite;
+}
+
+/** A command under way. Disposing of it kills it. */
+export interface RunningSite extends AsyncDisposable {
+  readonly pid: number;
+  readonly events: readonly IsocketEvent[];
+  readonly stderr: () => string;
+  /** Resolves with the first event, past or to come, that fits. Rejects when the command ends without it. */
+  event(fits: (event: IsocketEvent) => boolean): Promise<IsocketEvent>;
+  /** Sends the signal and resolves with the exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | undefined>;
+  /** Resolves with the exit code when it ends by itself. */
+  readonly ended: Promise<number | undefined>;
 }
 
 type Sections = Readonly<Record<string, unknown>>;
@@ -84,7 +100,71 @@ export const makeSite = (
       summary: events.find((event) => event.type === 'summary'),
     };
   };
-  return { root, config, state: `${home}/state`, run, scan: () => run(['scan', '--json']) };
+  const start: TestSite['start'] = (args, { env } = {}) => startCommand(home, args, env);
+  return { root, config, state: `${home}/state`, run, scan: () => run(['scan', '--json']), start };
+};
+
+const startCommand = (
+  home: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): RunningSite => {
+  const child = execa(process.execPath, [CLI, ...args, '--json'], {
+    reject: false,
+    cwd: home,
+    extendEnv: false,
+    env: { PATH: '/usr/bin:/bin', HOME: home, ...env },
+    stdin: 'ignore',
+    buffer: { stdout: false, stderr: true },
+  });
+  const events: IsocketEvent[] = [];
+  const waiting = new Set<() => void>();
+  let isOver = false;
+  const lines = createInterface(child.stdout);
+  lines.on('line', (line) => {
+    events.push(JSON.parse(line) as IsocketEvent);
+    for (const check of [...waiting]) check();
+  });
+  const ended = child.then(({ exitCode }) => exitCode);
+  let errors = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  void ended.then(() => {
+    isOver = true;
+    for (const check of [...waiting]) check();
+  });
+  return {
+    pid: child.pid ?? 0,
+    events,
+    stderr: () => errors,
+    ended,
+    event: (fits) =>
+      new Promise((resolve, reject) => {
+        let looked = 0;
+        const check = (): void => {
+          while (looked < events.length) {
+            const event = events[looked];
+            looked += 1;
+            if (event === undefined || !fits(event)) continue;
+            waiting.delete(check);
+            resolve(event);
+            return;
+          }
+          if (isOver) reject(new Error(`isocket ${args.join(' ')} ended without that event: ${errors}`));
+        };
+        waiting.add(check);
+        check();
+      }),
+    stop: async (signal = 'SIGTERM') => {
+      child.kill(signal);
+      return ended;
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await ended;
+    },
+  };
 };
 
 const parseEvents = (stdout: string): IsocketEvent[] =>
