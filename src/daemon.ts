@@ -5,7 +5,7 @@ import type { Activity } from './control/activity.ts';
 import { createDirectoryJob, type DirectoryJob, type JobContext } from './directory-job.ts';
 import { UserError } from './errors.ts';
 import { createIsExcluded } from './exclude.ts';
-import { plan, type DirectoryPlan } from './lifecycle.ts';
+import { isSameDirectory, plan, type DirectoryPlan } from './lifecycle.ts';
 import { fsPath, showName, type Name } from './name.ts';
 import { readRoot } from './scanner.ts';
 import { createSender } from './sender.ts';
@@ -74,7 +74,9 @@ export const createDaemon = ({ config, state, destinations, report, signal, watc
   };
 
   const end = (job: DirectoryJob): void => {
-    jobs.delete(job.plan.directory.name);
+    const { name } = job.plan.directory;
+    if (jobs.get(name) !== job) return; // Its end was begun by the signal, while it was finishing.
+    jobs.delete(name);
     foundByRescan += job.shipment.foundByListing;
     const ended = dispose(job).finally(() => ending.delete(ended));
     ended.catch(defect.reject);
@@ -85,7 +87,8 @@ export const createDaemon = ({ config, state, destinations, report, signal, watc
   const apply = (plans: readonly DirectoryPlan[], everything: boolean): void => {
     const unfinished = plans.filter(({ phase }) => phase !== 'finished');
     const planned = new Map(unfinished.map((one) => [one.directory.name, one]));
-    for (const [name, job] of jobs) if (!isSameDirectory(planned.get(name), job.plan)) end(job);
+    for (const [name, job] of jobs)
+      if (job.isGone || !isSameDirectory(planned.get(name)?.directory, job.plan.directory)) end(job);
     const watched = new Set(plans.slice(-MOST_WATCHED));
     for (const one of liveFirst(unfinished)) {
       const known = jobs.get(one.directory.name);
@@ -196,9 +199,6 @@ export const createDaemon = ({ config, state, destinations, report, signal, watc
 const dispose = async (job: DirectoryJob): Promise<void> => {
   await job[Symbol.asyncDispose]();
 };
-
-const isSameDirectory = (now: DirectoryPlan | undefined, before: DirectoryPlan): boolean =>
-  now?.directory.ino === before.directory.ino && now.directory.dev === before.directory.dev;
 
 const identityOf = (root: Name): string => {
   const stats = lstatSync(fsPath(root), { bigint: true, throwIfNoEntry: false });

@@ -17,6 +17,8 @@ export interface DirectoryJob extends AsyncDisposable {
   /** From now on its events are heard. Harmless when repeated. */
   watch(): void;
   readonly isWatched: boolean;
+  /** Its watch says that it was removed or renamed: what has its name now is another one, also where the inode is used again. */
+  readonly isGone: boolean;
 }
 
 /** What the jobs of one site have in common. */
@@ -44,6 +46,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
   /** The round that runs looks at what is asked for now; later is too late. */
   let isPastLooking = false;
   let again = false;
+  let isGone = false;
   let timer: NodeJS.Timeout | undefined;
   let tree: TreeWatch | undefined;
 
@@ -112,6 +115,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
         request();
         return;
       case 'gone':
+        isGone = true;
         nudge();
         return;
       case 'folder':
@@ -123,6 +127,9 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
     shipment,
     plan: first,
     request,
+    get isGone() {
+      return isGone;
+    },
     get isWatched() {
       return tree !== undefined;
     },

@@ -21,6 +21,12 @@ export type DirectoryPlan = { readonly directory: DirectorySnapshot } & (
   | { readonly phase: 'open'; readonly closedBy: null }
 );
 
+/** A directory that was made again under its name may have the old one's inode too: its birth tells. */
+export const isSameDirectory = (
+  now: Pick<DirectorySnapshot, 'dev' | 'ino' | 'birthNs'> | undefined,
+  before: DirectorySnapshot,
+): boolean => now?.ino === before.ino && now.dev === before.dev && now.birthNs === before.birthNs;
+
 /** The table of contract.md §2, oldest directory first. */
 export const plan = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): DirectoryPlan[] => {
   const ordered = oldestFirst(directories, newestBy);

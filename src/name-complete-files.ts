@@ -78,7 +78,10 @@ export const nameCompleteFiles = async (
     const isClosed = lstatSync(fsPath(`${directory}/${FINISHED_PARSE}`), { throwIfNoEntry: false }) !== undefined;
     const heldBack = await nameListed(isClosed ? 'parser' : null);
     if (isClosed && heldBack === 0 && closed.size === 0) return;
-    const pause = delay(heldBack > 0 ? settleMs : rescanMs, undefined, { signal }).catch(() => undefined);
+    const awake = new AbortController();
+    const ends = AbortSignal.any([signal, awake.signal]);
+    const pause = delay(heldBack > 0 ? settleMs : rescanMs, undefined, { signal: ends }).catch(() => undefined);
     await Promise.race([woken, pause]);
+    awake.abort(); // A timer that is left would hold the process.
   }
 };

@@ -4,7 +4,7 @@ import type { Config } from './config.ts';
 import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
 import type { Report } from './events.ts';
 import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
-import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
+import { isSameDirectory, judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
 import { FINISHED_PARSE, modeWithoutMark, unmark, writeFinishedWatch } from './mark.ts';
 import { fsPath, showName, type Name } from './name.ts';
@@ -268,7 +268,8 @@ const whyUnsent = ({ unsent, heldBack }: Look, { failed, stopped, waiting }: Dis
 const whatMoved = (root: Name, { directory, closedBy }: DirectoryPlan): string | undefined => {
   const path = `${root}/${directory.name}`;
   const now = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
-  if (now?.ino !== directory.ino || now.dev !== directory.dev) return 'it was replaced while it was sent';
+  if (!isSameDirectory(now && { dev: now.dev, ino: now.ino, birthNs: now.birthtimeNs }, directory))
+    return 'it was replaced while it was sent';
   if (
     closedBy === 'parser' &&
     lstatSync(fsPath(`${path}/${FINISHED_PARSE}`), { throwIfNoEntry: false }) === undefined

@@ -1,20 +1,19 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { createDaemon } from '../daemon.ts';
 import { compareDirectory } from '../demo/same-trees.ts';
 import { runParser } from '../demo/parser.ts';
-import { UserError } from '../errors.ts';
 import type { IsocketEvent, Report } from '../events.ts';
 import type { CommonOptions } from '../program.ts';
 import { loadHostKey, parseHostKey } from '../receiver/host-key.ts';
 import { startReceiver, type Receiver } from '../receiver/receiver.ts';
 import { listenForShutdown } from '../shutdown.ts';
-import { runPass } from '../site.ts';
 import { formatBytes } from '../units.ts';
+import { chooseSource } from '../watcher/choose-source.ts';
+import { findWatcherFacts, openWatcher } from '../watcher/watcher.ts';
 import { openSite } from './open-site.ts';
 
-const PASS_EVERY_MS = 400;
 const DIRECTORIES = 3;
 
 /** `isocket demo`: the main job before one's eyes, on a receiver of our own. Resolves with the exit code. */
@@ -88,24 +87,25 @@ const shipUntilFinished = async (
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> => {
+  const done = new AbortController();
+  const ends = AbortSignal.any([signal, done.signal]);
   let finished = 0;
   const count: Report = (event) => {
-    if (event.type === 'finished') finished += 1;
     report(event);
+    if (event.type === 'finished' && (finished += 1) === DIRECTORIES) done.abort();
   };
+  const tellTrouble = (message: string, hint: string): void => say(`isocket  ${message}; ${hint}`);
+  await using site = await openSite({ config }, count);
+  const choice = chooseSource(site.config.source.watcher, await findWatcherFacts());
+  await using watcher = openWatcher(choice, { tellTrouble });
+  say(`watching by ${choice.source}`);
+  const daemon = createDaemon({ ...site, watcher, report: count, signal: ends });
   // A parser that fails ends the demo: its last directory would never be finished.
-  const stop = new AbortController();
   const parser = runParser(`${folder}/datas`, say, signal).catch((error: unknown) => {
-    stop.abort();
+    done.abort();
     if (!signal.aborted) throw error;
   });
-  await using site = await openSite({ config }, count);
-  const ends = AbortSignal.any([signal, stop.signal]);
-  while (!ends.aborted && finished < DIRECTORIES) {
-    const { complete } = await runPass({ ...site, report: count, signal });
-    if (!complete && !signal.aborted) throw new UserError('The demo could not send its files', { exitCode: 3 });
-    await delay(PASS_EVERY_MS, undefined, { signal }).catch(() => undefined);
-  }
+  await daemon.run();
   await parser;
 };
 

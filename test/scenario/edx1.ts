@@ -6,7 +6,7 @@ import { main, type Scenario } from './scenario.ts';
 
 const DIRECTORIES = ['DC1', 'DC2', 'DC3'];
 
-/** One ED to one DRMS: directory after directory arrives while passes go on; each file goes once. */
+/** One ED to one DRMS: directory after directory arrives while the daemon runs. */
 export const edx1: Scenario = {
   setup: (folder) => {
     parser(rootOf(folder)).writeFiles('DC1', 10);
@@ -14,18 +14,20 @@ export const edx1: Scenario = {
   execute: async (folder, server) => {
     const site = makeSite(folder, server);
     const { writeFile, writeFiles, closeDirectory } = parser(site.root);
-    let sent = 0;
+    await using daemon = site.start(['daemon']);
     for (const [index, directory] of DIRECTORIES.entries()) {
       writeFiles(directory, 10);
-      sent += (await site.scan()).summary?.sent ?? 0;
+      await daemon.event((event) => event.type === 'sent' && event.path.startsWith(`${directory}/`));
       writeFile(`${directory}/late`);
-      sent += (await site.scan()).summary?.sent ?? 0;
+      await daemon.event((event) => event.type === 'sent' && event.path === `${directory}/late`);
       // The second one is never closed by the parser: the third supersedes it.
       if (index !== 1) closeDirectory(directory);
     }
-    const { exitCode, summary } = await site.scan();
-    equal(exitCode, 0);
-    equal(sent + (summary?.sent ?? 0), 33);
+    for (const directory of DIRECTORIES) {
+      await daemon.event((event) => event.type === 'finished' && event.directory === directory);
+    }
+    equal(await daemon.stop(), 143);
+    equal(daemon.stderr(), '');
   },
   verify: (folder) => {
     for (const directory of DIRECTORIES) {

@@ -8,12 +8,19 @@ export interface Proxy extends AsyncDisposable {
   cut(): void;
   /** Cuts a connection after so many bytes from the client; Infinity: never. */
   cutAfter(bytes: number): void;
+  /** From now on new connections are cut at once, or no longer. */
+  refuse(isRefusing: boolean): void;
 }
 
 export const startProxy = async (targetPort: number): Promise<Proxy> => {
   const sockets = new Set<Socket>();
   let limit = Infinity;
+  let isRefusing = false;
   const server = createServer((client) => {
+    if (isRefusing) {
+      client.destroy();
+      return;
+    }
     const upstream = createConnection(targetPort, '127.0.0.1');
     let passed = 0;
     for (const [one, other] of [
@@ -49,6 +56,9 @@ export const startProxy = async (targetPort: number): Promise<Proxy> => {
     cut,
     cutAfter: (bytes) => {
       limit = bytes;
+    },
+    refuse: (now) => {
+      isRefusing = now;
     },
     [Symbol.asyncDispose]: async () => {
       cut();
