@@ -70,6 +70,12 @@ const createProgram = (end: (exitCode: number) => void): Command => {
       const { demo } = await import('./commands/demo.ts');
       end(await demo(self.optsWithGlobals()));
     });
+  command('check', 'look at everything before a file is sent: a line each, with the cure').action(
+    async (_options, self: Command) => {
+      const { check } = await import('./commands/check.ts');
+      end(await check(self.optsWithGlobals()));
+    },
+  );
   return program;
 };
 
