@@ -94,7 +94,7 @@ it('the Match block: isocket ships durably into the chroot, and the key can neit
   chownSync(far, ACCOUNT.uid, ACCOUNT.gid);
   const block = kit('sshd_config.match')
     .replace('Match User isocket', `Match User ${ACCOUNT.name}`)
-    .replace('/etc/ssh/isocket_authorized_keys', `${base}/sshd/authorized_keys`)
+    .replaceAll('/etc/ssh/isocket_authorized_keys', `${base}/sshd/authorized_keys`)
     .replace('ChrootDirectory /backup', `ChrootDirectory ${chroot}`);
   await using server = await startSshd(base, { config: block.split('\n') });
   const site = makeSite(base, server, {
