@@ -12,12 +12,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeBarePath, NODE_COMMANDS } from '../support/bare-path.ts';
 import { parser } from '../support/parser.ts';
 import { makeSite } from '../support/site.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
-import { differences } from '../support/trees.ts';
+import { differences, unmarked } from '../support/trees.ts';
 
 const CLONE = new URL('../..', import.meta.url).pathname;
 const MINUTES = 60_000;
@@ -154,6 +155,52 @@ it(
     const failed = await runAsCron('/');
     expect(failed.exitCode).toBe(2);
     expect(failed.stdout).toContain('it is not there');
+  },
+  3 * MINUTES,
+);
+
+// In a mount namespace of its own: this cron sees no other table than ours, and nobody sees ours.
+it(
+  'a real cron runs the entry that install.sh wrote',
+  async () => {
+    await using server = await startOwnReceiver(`${folder}/cron-far`);
+    const cron = `${folder}/cron`;
+    for (const name of ['cron.d', 'spool/crontabs', 'run']) mkdirSync(`${cron}/${name}`, { recursive: true });
+    await install('--cron', 'ED2', '--user', 'root');
+    const site = makeSite(folder, server, { name: 'ED2' });
+    const { writeFiles, closeDirectory } = parser(site.root);
+    writeFiles('DC1', 20);
+    closeDirectory('DC1');
+    const entry = readFileSync(`${folder}/system/etc/cron.d/isocket-ED2`, 'utf8')
+      .replace('/etc/isocket/ED2/.isocketrc', site.config)
+      .replace('*/5 * * * *', '* * * * *');
+    expect(entry).toMatch(/^\* \* \* \* \* root said=/m);
+    writeFileSync(`${cron}/cron.d/isocket-ED2`, entry, { mode: 0o644 });
+    writeFileSync(`${cron}/crontab`, '', { mode: 0o644 });
+    const script = [
+      `mount --bind ${cron}/cron.d /etc/cron.d`,
+      `mount --bind ${cron}/crontab /etc/crontab`,
+      `mount --bind ${cron}/spool /var/spool/cron`,
+      `mount --bind ${cron}/run /run`,
+      'exec cron -f',
+    ].join(' && ');
+    const daemon = execa('unshare', ['--mount', 'sh', '-c', script], { reject: false });
+    const end = { reason: '' };
+    void daemon.then(({ stderr }) => {
+      end.reason = `cron ended: ${stderr}`;
+    });
+    try {
+      // It wakes at each full minute.
+      while (!existsSync(`${site.root}/DC1/finished.watch`)) {
+        if (end.reason !== '') throw new Error(end.reason);
+        await delay(100);
+      }
+    } finally {
+      daemon.kill('SIGTERM');
+      await daemon;
+    }
+    expect(differences(`${site.root}/DC1`, `${server.folder}/DC1`)).toEqual([]);
+    expect(unmarked(`${site.root}/DC1`)).toEqual([]);
   },
   3 * MINUTES,
 );
