@@ -4,7 +4,8 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { defaultLoaders } from 'cosmiconfig';
 import { errorMessage, systemErrorCode, UserError } from './errors.ts';
 
-const NAMES = ['.isocketrc', '.isocketrc.yaml', '.isocketrc.yml', '.isocketrc.json'];
+/** The names a configuration may have, the first one first. */
+export const CONFIG_NAMES = ['.isocketrc', '.isocketrc.yaml', '.isocketrc.yml', '.isocketrc.json'];
 
 export interface FindOptions {
   /** `--config` */
@@ -43,7 +44,7 @@ export const findConfig = async ({ flag, env, cwd, home, etc = '/etc/isocket' }:
   const unseen = closed.length === 0 ? '' : ` (may not look into ${closed.join(', ')})`;
   throw new UserError(
     `Cannot find a configuration: no .isocketrc in ${cwd} or above, in ${personal} or in ${etc}${unseen}`,
-    { hint: 'copy templates/isocketrc.yaml to .isocketrc and fill it in, or name a file with --config' },
+    { hint: 'write one with "isocket init", or name a file with --config' },
   );
 };
 
@@ -55,7 +56,7 @@ const upward = (folder: string): string[] => {
 /** A link that leads nowhere counts: passing over it would take another site's file. A folder that is closed to us goes to `closed`. */
 const firstIn = (folder: string, closed: string[]): string | undefined => {
   try {
-    return NAMES.map((name) => join(folder, name)).find(
+    return CONFIG_NAMES.map((name) => join(folder, name)).find(
       (path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined,
     );
   } catch (error) {

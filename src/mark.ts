@@ -26,14 +26,16 @@ const CAP_FOWNER = 3n;
 const ownUser = BigInt(process.geteuid?.() ?? -1);
 let mayMarkAnything: boolean | undefined;
 
+/** May this process set the bit on a file of that owner? */
+export const mayMark = ({ uid }: { readonly uid: bigint }): boolean =>
+  uid === ownUser || (mayMarkAnything ??= hasCapability(CAP_FOWNER));
+
 /**
  * Only its owner, root, or a process with CAP_FOWNER may mark a file: found out before it is sent, so that it is not sent in vain.
  * @throws TransportError `file`
  */
 export const checkMayMark = (path: Name, stats: { readonly uid: bigint }): void => {
-  if (stats.uid === ownUser) return;
-  mayMarkAnything ??= hasCapability(CAP_FOWNER);
-  if (mayMarkAnything) return;
+  if (mayMark(stats)) return;
   throw new TransportError(
     'file',
     `Cannot mark "${showName(path)}": it belongs to user ${stats.uid}, isocket runs as user ${ownUser}`,

@@ -89,6 +89,30 @@ const createProgram = (end: (exitCode: number) => void): Command => {
       const { demo } = await import('./commands/demo.ts');
       end(await demo(self.optsWithGlobals()));
     });
+  command('check', 'look at everything before a file is sent: a line each, with the cure').action(
+    async (_options, self: Command) => {
+      const { check } = await import('./commands/check.ts');
+      end(await check(self.optsWithGlobals()));
+    },
+  );
+  command('init', 'write a commented .isocketrc here, asking what is not given; never overwrites')
+    .option('--site <name>', 'the name of the site')
+    .option('--root <dir>', 'the folder under which the parser makes its directories')
+    .option('--tag <text>', 'the beginning of their names')
+    .option('--transport <name>', 'how files get there')
+    .option('--host <name>', 'the destination')
+    .option('--port <number>', 'its SSH port')
+    .option('--user <name>', 'the user there')
+    .option('--path <dir>', 'the folder there')
+    .option('--identity-file <file>', 'the private key')
+    .option('--known-hosts <file>', 'the file of host keys')
+    .option('--make-key', 'make the key where there is none')
+    .option('--accept-host-key <fingerprint>', 'trust the host if its key has this fingerprint (SHA256:…)')
+    .option('--yes', 'ask nothing: take what is found for what is not given')
+    .action(async (_options, self: Command) => {
+      const { init } = await import('./commands/init.ts');
+      end(await init(self.optsWithGlobals()));
+    });
   return program;
 };
 

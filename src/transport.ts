@@ -89,13 +89,19 @@ export interface Transport extends AsyncDisposable {
    * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is no error.
    */
   tidy(folders: readonly Name[], signal: AbortSignal): Promise<void>;
+  /**
+   * Finds out whether all of the above would work: reaching the destination, logging in, writing, replacing, free space. Tells each as
+   * soon as it is known, and ends early where the rest needs what failed. What went wrong is a result, never an exception; only an
+   * abort throws. Uses a connection of its own, and leaves nothing behind but the destination's `path`.
+   */
+  probe(signal: AbortSignal): AsyncIterable<ProbeResult>;
 }
 
 export interface TransportPlugin<Options = unknown> {
   readonly name: string;
   /** Pure. The `destination` section as written → options; throws a `UserError` that names key, value and what is expected. */
   parseOptions(input: Readonly<Record<string, unknown>>): Options;
-  /** Opens nothing yet: the first `send`, `verify` or `tidy` connects. */
+  /** Opens nothing yet: the first `send`, `verify` or `tidy` connects, `probe` on its own. */
   connect(options: Options, context: TransportContext): Transport;
 }
 

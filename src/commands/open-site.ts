@@ -55,7 +55,7 @@ export const openSite = async (
   const idle = idleActivity(new Date());
   stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));
   const state = openSiteState(config);
-  const destinations = connectAll(config, state, report);
+  const destinations = connectAll(config, state.path, report);
   for (const transport of destinations) stack.use(transport);
   const held = stack.move();
   return { config, state, destinations, [Symbol.asyncDispose]: () => held.disposeAsync() };
@@ -63,12 +63,17 @@ export const openSite = async (
 
 export const openSiteState = (config: Config): StateFolder => openState(config.state ?? defaultStatePath(config.site));
 
-const connectAll = ({ site, source, destinations, send }: Config, state: StateFolder, report: Report): Transport[] =>
+/** The transports of a site, in the order of its destinations. Nothing is opened yet. */
+export const connectAll = (
+  { site, source, destinations, send }: Config,
+  statePath: string,
+  report: Report,
+): Transport[] =>
   destinations.map(({ plugin, options }, index) =>
     plugin.connect(options, {
       site,
       owner: createHash('sha256').update(`${site}\0${source.root}`).digest('hex').slice(0, 8),
-      stateFolder: join(state.path, 'transports', String(index)),
+      stateFolder: join(statePath, 'transports', String(index)),
       durable: send.durable,
       bandwidth: send.bandwidth,
       log: (level, message) => report({ type: 'note', level, message }),

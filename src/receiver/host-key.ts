@@ -21,9 +21,9 @@ import { systemErrorCode, UserError } from '../errors.ts';
  * @returns the private key in OpenSSH's format
  * @throws UserError for a file that others may read, that is no key, or that cannot be read or made
  */
-export const loadHostKey = (file: string): string => {
+export const loadHostKey = (file: string, comment = 'isocket receive'): string => {
   try {
-    return readHostKey(file) ?? makeHostKey(file);
+    return readHostKey(file) ?? makeHostKey(file, comment);
   } catch (error) {
     if (error instanceof UserError) throw error;
     const hint = 'let this user read and write it, or name another file with --host-key';
@@ -84,11 +84,11 @@ const assertHostKey = (file: string, text: string): void => {
 };
 
 /** Whole or not at all, and never over one that another process made meanwhile. */
-const makeHostKey = (file: string): string => {
+const makeHostKey = (file: string, comment: string): string => {
   const folder = dirname(file);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const temporary = join(folder, `.isocket-host-key-${randomUUID()}`);
-  const key = generateHostKey();
+  const key = generateHostKey(comment);
   const fd = openSync(temporary, 'wx', 0o600);
   try {
     writeSync(fd, key);
@@ -108,9 +108,9 @@ const makeHostKey = (file: string): string => {
 };
 
 /** One ed25519 key of ssh2 1.17 in some 180 is broken (measured: 11 of 2,000): it is tried before it is kept. */
-const generateHostKey = (): string => {
+const generateHostKey = (comment: string): string => {
   for (;;) {
-    const text = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'isocket receive' }).private;
+    const text = ssh2.utils.generateKeyPairSync('ed25519', { comment }).private;
     if (works(text)) return text;
   }
 };

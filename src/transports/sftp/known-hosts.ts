@@ -65,8 +65,15 @@ export const knownKeyTypes = (known: readonly KnownHost[], address: HostAddress)
 export const hostKeyFingerprint = (key: Buffer): string =>
   `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 
-const isOfHost = ({ hosts }: KnownHost, { host, port }: HostAddress): boolean => {
-  const name = port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
+/** The line that makes a key known, without its end. */
+export const knownHostsLine = (address: HostAddress, key: Buffer): string =>
+  `${nameInFile(address)} ${key.toString('latin1', 4, 4 + key.readUInt32BE(0))} ${key.toString('base64')}`;
+
+const nameInFile = ({ host, port }: HostAddress): string =>
+  port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
+
+const isOfHost = ({ hosts }: KnownHost, address: HostAddress): boolean => {
+  const name = nameInFile(address);
   if (hosts.startsWith('|')) return isHashOf(hosts, name);
   const patterns = hosts.split(',');
   const matches = (pattern: string): boolean => toRegExp(pattern).test(name);

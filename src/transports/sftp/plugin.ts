@@ -79,6 +79,10 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     verify: (files, how, signal) =>
       withSession('verify files', signal, (live) => verifyFiles(live, files, how, signal)),
     tidy: (folders, signal) => withSession('tidy folders', signal, (live) => removeTemporaries(live, folders)),
+    probe: async function* (signal) {
+      const { probeSftp } = await import('./probe.ts');
+      yield* probeSftp(options, context, label, signal);
+    },
     [Symbol.asyncDispose]: async () => {
       disposed.abort();
       session?.channels.close();

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { errorMessage, systemErrorCode, TransportError } from '../../errors.ts';
 import { gatherWrites } from '../../gather-writes.ts';
-import { hostKeyFingerprint, judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
+import { hostKeyFingerprint, judgeHostKey, knownHostsLine, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
 
 /** One authenticated SSH connection. */
@@ -119,7 +119,8 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
   };
 };
 
-const connectSocket = (host: string, port: number, signal: AbortSignal): Promise<Socket> =>
+/** Rejects with a `TransportError`. */
+export const connectSocket = (host: string, port: number, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
     // Without noDelay serial writes of a chunk crawl at 1 MB/s (Nagle against delayed acknowledgements).
     const socket = createConnection({ host, port, noDelay: true, signal, timeout: CONNECT_TIMEOUT_MS });
@@ -151,7 +152,8 @@ const connectError = (error: Error & { level?: string }, where: string): Transpo
   return new TransportError('network', `Cannot connect to ${where}: ${error.message}`, { cause: error });
 };
 
-const hostKeyError = (
+/** What to say of a host key, and what to do about it; undefined for a known one. */
+export const hostKeyError = (
   verdict: ReturnType<typeof judgeHostKey>,
   key: Buffer,
   options: SftpOptions,
@@ -163,7 +165,7 @@ const hostKeyError = (
   const messages = {
     unknown: [
       `the host key ${fingerprint} is unknown`,
-      `compare the fingerprint with the server’s, then: ssh-keyscan -p ${port} ${host} >> ${knownHosts}`,
+      `compare the fingerprint with the server’s, then: echo '${knownHostsLine({ host, port }, key)}' >> ${knownHosts}`,
     ],
     changed: [
       `the host key CHANGED; it is now ${fingerprint}`,
@@ -175,9 +177,10 @@ const hostKeyError = (
   return new TransportError('auth', `Cannot trust ${where}: ${state}`, { hint });
 };
 
-const expandHome = (path: string): string => (path.startsWith('~/') ? homedir() + path.slice(1) : path);
+export const expandHome = (path: string): string => (path.startsWith('~/') ? homedir() + path.slice(1) : path);
 
-const readKnownHosts = async (path: string): Promise<string> => {
+/** @throws TransportError where it cannot be read; a file that is not there knows nobody */
+export const readKnownHosts = async (path: string): Promise<string> => {
   try {
     return await readFile(expandHome(path), 'utf8');
   } catch (error) {
@@ -189,7 +192,10 @@ const readKnownHosts = async (path: string): Promise<string> => {
   }
 };
 
-const readLogin = async (options: SftpOptions): Promise<Pick<ConnectConfig, 'agent' | 'privateKey' | 'passphrase'>> => {
+/** @throws TransportError where the key or the agent cannot be used */
+export const readLogin = async (
+  options: SftpOptions,
+): Promise<Pick<ConnectConfig, 'agent' | 'privateKey' | 'passphrase'>> => {
   if (options.agent) {
     const agent = process.env.SSH_AUTH_SOCK;
     if (agent !== undefined) return { agent };

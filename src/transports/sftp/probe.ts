@@ -1,0 +1,151 @@
+import { lookup } from 'node:dns/promises';
+import { errorMessage, TransportError } from '../../errors.ts';
+import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
+import type { ProbeResult, TransportContext } from '../../transport.ts';
+import { fetchHostKey } from './fetch-host-key.ts';
+import { hostKeyFingerprint, judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
+import type { SftpOptions } from './options.ts';
+import { probeFiles } from './probe-files.ts';
+import {
+  connectSocket,
+  connectSsh,
+  hostKeyError,
+  readKnownHosts,
+  readLogin,
+  type SshConnection,
+} from './ssh-connection.ts';
+
+const WATCH_EVERY_MS = 1_000;
+const SILENCE_MS = 30_000;
+
+/** One step of the probe: its line, and what the next step needs; without `value` the probe ends here. */
+interface Step<T> {
+  readonly line: ProbeResult;
+  readonly value?: T;
+}
+
+/** `Transport.probe` of the sftp transport: name, line, key, login, subsystem, then the files. */
+export async function* probeSftp(
+  options: SftpOptions,
+  context: Pick<TransportContext, 'owner' | 'durable'>,
+  label: string,
+  signal: AbortSignal,
+): AsyncGenerator<ProbeResult> {
+  for (const step of [resolveName, seeHostKey, readKey]) {
+    for await (const { line } of step(options, signal)) {
+      yield line;
+      if (line.state === 'failure') return;
+    }
+  }
+  const login = await attempt('login', signal, async () => {
+    const connection = await connectSsh(options, signal);
+    return { value: connection, message: `logged in to ${label}` };
+  });
+  yield login.line;
+  const connection = login.value;
+  if (connection === undefined) return;
+  const watch = endWhenSilent(connection, signal);
+  try {
+    const subsystem = await attempt('sftp', signal, () => openSubsystem(connection));
+    yield subsystem.line;
+    if (subsystem.value !== undefined) yield* probeFiles(subsystem.value, options, { ...context, label }, signal);
+  } finally {
+    watch[Symbol.dispose]();
+  }
+}
+
+const attempt = async <T>(
+  what: string,
+  signal: AbortSignal,
+  act: () => Promise<{ value: T; message: string }>,
+): Promise<Step<T>> => {
+  try {
+    const { value, message } = await act();
+    return { line: { what, state: 'ok', message }, value };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { line: failure(what, error) };
+  }
+};
+
+const failure = (what: string, error: unknown): ProbeResult => ({
+  what,
+  state: 'failure',
+  message: errorMessage(error),
+  hint:
+    (error instanceof TransportError ? error.hint : undefined) ??
+    'look into the server’s log for the reason, and try "ssh" or "sftp" by hand with the same user and key',
+});
+
+async function* resolveName({ host }: SftpOptions, signal: AbortSignal): AsyncGenerator<Step<void>> {
+  yield await attempt('name', signal, async () => {
+    try {
+      const addresses = await lookup(host, { all: true });
+      const list = addresses.map(({ address }) => address).join(', ');
+      return { value: undefined, message: list === host ? `${host} is an address` : `${host} is ${list}` };
+    } catch (error) {
+      throw new TransportError('network', `Cannot find host "${host}": ${errorMessage(error)}`, {
+        hint: 'correct destination.host, mend the name service, or write the address instead',
+        cause: error,
+      });
+    }
+  });
+}
+
+async function* seeHostKey(options: SftpOptions, signal: AbortSignal): AsyncGenerator<Step<unknown>> {
+  const { host, port } = options;
+  const started = performance.now();
+  const line = await attempt('connect', signal, async () => {
+    const value = await connectSocket(host, port, signal);
+    return { value, message: `${host}:${port} answers within ${Math.ceil(performance.now() - started)} ms` };
+  });
+  yield line;
+  const socket = line.value;
+  if (socket === undefined) return;
+  yield await attempt('host key', signal, async () => {
+    const known = parseKnownHosts(
+      await readKnownHosts(options.knownHosts).catch((error: unknown) => {
+        socket.destroy();
+        throw error;
+      }),
+    );
+    const key = await fetchHostKey(socket, knownKeyTypes(known, { host, port }), signal);
+    const problem = hostKeyError(judgeHostKey(known, { host, port }, key), key, options, `${host}:${port}`);
+    if (problem !== undefined) throw problem;
+    return { value: undefined, message: `${hostKeyFingerprint(key)} is in ${options.knownHosts}` };
+  });
+}
+
+async function* readKey(options: SftpOptions, signal: AbortSignal): AsyncGenerator<Step<void>> {
+  yield await attempt('key', signal, async () => {
+    await readLogin(options);
+    return { value: undefined, message: options.agent ? 'from the ssh agent' : `${options.identityFile} can be used` };
+  });
+}
+
+const openSubsystem = async (connection: SshConnection): Promise<{ value: SftpClient; message: string }> => {
+  try {
+    return { value: await openSftpClient(await connection.openSftpChannel()), message: 'the account may use SFTP' };
+  } catch (error) {
+    throw new TransportError('auth', `Cannot open an SFTP channel: ${errorMessage(error)}`, {
+      hint: 'see that the server offers the sftp subsystem to this account: "Subsystem sftp internal-sftp" in its sshd_config',
+      cause: error,
+    });
+  }
+};
+
+/** A server that falls silent, and an abort, end the connection: so every request that waits ends. */
+const endWhenSilent = (connection: SshConnection, signal: AbortSignal): Disposable => {
+  const close = (): void => connection.close();
+  const watch = setInterval(() => {
+    if (connection.silentMs() > SILENCE_MS) close();
+  }, WATCH_EVERY_MS);
+  signal.addEventListener('abort', close, { once: true });
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(watch);
+      signal.removeEventListener('abort', close);
+      close();
+    },
+  };
+};

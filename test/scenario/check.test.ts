@@ -1,0 +1,232 @@
+import { execa } from 'execa';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { makeKey } from '../support/keys.ts';
+import { startOwnReceiver } from '../support/own-receiver.ts';
+import { parser } from '../support/parser.ts';
+import { freePort } from '../support/ports.ts';
+import type { TestServer } from '../support/server.ts';
+import { makeSite, type SiteOptions, type TestSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+
+const NOBODY = 65_534;
+
+let folder: string;
+let server: TestServer;
+let count = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-check-'));
+  chmodSync(folder, 0o755);
+  server = await startSshd(folder);
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+const newSite = (options: SiteOptions = {}, to: TestServer = server): TestSite => {
+  count += 1;
+  const site = makeSite(folder, to, { name: `case${count}`, ...options });
+  parser(site.root).writeFiles('DC1', 3);
+  return site;
+};
+
+interface Line {
+  readonly type: string;
+  readonly what: string;
+  readonly state: 'ok' | 'warning' | 'failure';
+  readonly message: string;
+  readonly hint?: string;
+}
+
+const check = async (site: TestSite, user?: number) => {
+  const { exitCode, stdout, stderr } = await site.run(['check', '--json'], user === undefined ? {} : { user });
+  const lines = stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as Line); // prettier-ignore
+  const summary = lines.pop();
+  expect(stderr).toBe('');
+  expect(summary).toMatchObject({ type: 'summary', failures: lines.filter(({ state }) => state === 'failure').length });
+  // Every trouble comes with its cure.
+  for (const { state, hint, message } of lines) if (state !== 'ok') expect(hint, message).toMatch(/\w/);
+  const line = (what: string): Line => {
+    const found = lines.find((one) => one.what === what);
+    if (found === undefined) throw new Error(`no line "${what}" in ${stdout}`);
+    return found;
+  };
+  return { exitCode, lines, line, failures: lines.filter(({ state }) => state === 'failure').map(({ what }) => what) };
+};
+
+it.each([
+  ['openssh', undefined],
+  ['receiver', startOwnReceiver],
+] as const)('finds nothing wrong with a good site to %s, and leaves nothing behind', async (kind, start) => {
+  const base = `${folder}/good-${kind}`;
+  await using other = start === undefined ? undefined : await start(base);
+  const site = newSite({ more: { send: { durable: true } } }, other ?? server);
+  const before = readdirSync(site.root);
+  const { exitCode, lines, failures } = await check(site);
+  expect(failures).toEqual([]);
+  expect(exitCode).toBe(0);
+  const whats = lines.map(({ what }) => what);
+  for (const what of ['config', 'root', 'lock', 'mark', 'owner', 'umask', 'state', 'inotify', 'inotifywait'])
+    expect(whats).toContain(what);
+  for (const what of ['name', 'connect', 'host key', 'key', 'login', 'sftp', 'folder', 'extensions', 'write', 'fsync'])
+    expect(whats).toContain(what);
+  for (const what of ['clock', 'mtime', 'atomic rename', 'clean up', 'free space']) expect(whats).toContain(what);
+  expect(readdirSync(site.root)).toEqual(before);
+  expect(readdirSync((other ?? server).folder).filter((name) => name.startsWith('.isocket'))).toEqual([]);
+});
+
+it('prints a line each for people, and the cure below it', async () => {
+  const site = newSite({ destination: { port: await freePort() } });
+  const { exitCode, stdout } = await site.run(['check']);
+  expect(exitCode).toBe(3);
+  expect(stdout).toMatch(/^ok {7}config {9}/m);
+  expect(stdout).toMatch(
+    /^failure {2}connect {8}Cannot connect to 127.0.0.1:\d+: .*ECONNREFUSED.*\n {24}see that the server runs/m,
+  );
+  expect(stdout).toMatch(/\n\d+ ok, \d+ warnings?, 1 failure$/);
+});
+
+it('says that there is no configuration', async () => {
+  const site = newSite();
+  rmSync(site.config);
+  const { exitCode, failures, line } = await check(site);
+  expect([exitCode, failures]).toEqual([2, ['config']]);
+  expect(line('config').hint).toContain('--config');
+});
+
+it('says that the root is not there, and looks at the rest all the same', async () => {
+  const site = newSite();
+  rmSync(site.root, { recursive: true });
+  const { exitCode, failures, line } = await check(site);
+  expect([exitCode, failures]).toEqual([2, ['root']]);
+  expect(line('free space').state).toBe('ok');
+});
+
+it('says whose files they are that this user may not mark', async () => {
+  const site = newSite();
+  chmodSync(`${site.root}/DC1`, 0o777);
+  chownSync(site.config, NOBODY, NOBODY);
+  const { exitCode, failures, line } = await check(site, NOBODY);
+  expect(exitCode).toBe(2);
+  expect(failures).toContain('owner');
+  expect(line('owner').message).toContain(`they belong to user 0, isocket runs as user ${NOBODY}`);
+  expect(line('mark')).toMatchObject({ state: 'warning' });
+  expect(line('state')).toMatchObject({ state: 'failure' });
+});
+
+it('says that finished.watch could not be written', async () => {
+  const site = newSite();
+  for (const name of readdirSync(`${site.root}/DC1`)) chownSync(`${site.root}/DC1/${name}`, NOBODY, NOBODY);
+  const { failures, line } = await check(site, NOBODY);
+  expect(failures).toContain('owner');
+  expect(line('owner').message).toContain('Cannot write finished.watch into DC1');
+});
+
+it('tells of files that are born marked, and of a default ACL that does it', async () => {
+  const site = newSite();
+  await site.scan();
+  chmodSync(`${site.root}/DC1/file-1`, 0o644);
+  writeFileSync(`${site.root}/DC1/born`, 'x');
+  chmodSync(`${site.root}/DC1/born`, 0o664);
+  await execa('setfacl', ['-d', '-m', 'g::rwx', site.root]);
+  const { exitCode, line } = await check(site);
+  expect(exitCode).toBe(0);
+  expect(line('umask')).toMatchObject({ state: 'warning', message: expect.stringContaining('1 in DC1') as string });
+  expect(line('born marked')).toMatchObject({
+    state: 'warning',
+    hint: expect.stringContaining('setfacl -k') as string,
+  });
+});
+
+it('tells of marks that count as sent though no record says so', async () => {
+  const site = newSite();
+  parser(site.root).markAll('DC1', 2);
+  const { exitCode, line } = await check(site);
+  expect(exitCode).toBe(0);
+  expect(line('old marks')).toMatchObject({ state: 'warning', message: expect.stringContaining('2 in DC1') as string });
+});
+
+it('refuses an unknown and a changed host key, and says what to write', async () => {
+  const unknown = newSite({ destination: { knownHosts: `${folder}/nobody-known` } });
+  const first = await check(unknown);
+  expect([first.exitCode, first.failures]).toEqual([3, ['host key']]);
+  expect(first.line('host key').hint).toContain(`echo '[127.0.0.1]:${server.port} ssh-ed25519 `);
+  const other = await makeKey(`${folder}/other_host`);
+  writeFileSync(`${folder}/changed`, `[127.0.0.1]:${server.port} ${other}\n`);
+  const changed = await check(newSite({ destination: { knownHosts: `${folder}/changed` } }));
+  expect([changed.exitCode, changed.failures]).toEqual([3, ['host key']]);
+  expect(changed.line('host key').message).toContain('CHANGED');
+});
+
+it('tells a key that is not there from one that the server refuses', async () => {
+  const missing = await check(newSite({ destination: { identityFile: `${folder}/no-key` } }));
+  expect([missing.exitCode, missing.failures]).toEqual([3, ['key']]);
+  await makeKey(`${folder}/stranger`);
+  const refused = await check(newSite({ destination: { identityFile: `${folder}/stranger` } }));
+  expect([refused.exitCode, refused.failures]).toEqual([3, ['login']]);
+  expect(refused.line('login').hint).toContain('authorized_keys');
+});
+
+it('says what listens there when it is no SSH server', async () => {
+  await using other = await startOther();
+  const { exitCode, failures, line } = await check(newSite({ destination: { port: other.port } }));
+  expect([exitCode, failures]).toEqual([3, ['host key']]);
+  expect(line('host key').hint).toContain('the host or the port may be wrong');
+});
+
+it('tells which part of SFTP an account is denied', async () => {
+  const sub = (name: string): string => `${folder}/${name}`;
+  mkdirSync(sub('denied'));
+  await using adding = await startSshd(sub('denied'), {
+    config: ['ForceCommand internal-sftp -P remove'],
+  });
+  const site = newSite({}, adding);
+  for (let run = 0; run < 2; run += 1) {
+    const { exitCode, line } = await check(site);
+    expect(exitCode).toBe(0);
+    expect(line('clean up')).toMatchObject({ state: 'warning' });
+  }
+  // The names are the same in every run: no more than one is left.
+  expect(readdirSync(adding.folder).filter((name) => name.startsWith('.isocket'))).toHaveLength(1);
+
+  mkdirSync(sub('plain'));
+  await using plain = await startSshd(sub('plain'), {
+    config: ['ForceCommand internal-sftp -P posix-rename,fsync,statvfs'],
+  });
+  const lacking = await check(newSite({ more: { send: { durable: true } } }, plain));
+  expect(lacking.exitCode).toBe(0);
+  expect(lacking.line('extensions')).toMatchObject({ state: 'warning' });
+  expect(lacking.line('extensions').message).toContain('lacks posix-rename, fsync, statvfs');
+
+  mkdirSync(sub('times'));
+  await using times = await startSshd(sub('times'), { config: ['ForceCommand internal-sftp -P fsetstat'] });
+  const denied = await check(newSite({}, times));
+  expect([denied.exitCode, denied.failures]).toEqual([3, ['write']]);
+
+  mkdirSync(sub('shell'));
+  await using shell = await startSshd(sub('shell'), { config: ['ForceCommand /bin/false'] });
+  const none = await check(newSite({}, shell));
+  expect([none.exitCode, none.failures]).toEqual([3, ['sftp']]);
+});
+
+/** Something that is no SSH server. */
+const startOther = async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    port: address.port,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};

@@ -1,0 +1,193 @@
+import { execa } from 'execa';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { isFinished, parser } from '../support/parser.ts';
+import { freePort } from '../support/ports.ts';
+import type { TestServer } from '../support/server.ts';
+import { startSshd } from '../support/sshd.ts';
+import { onTerminal } from '../support/terminal.ts';
+import { differences, unmarked } from '../support/trees.ts';
+
+const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
+
+let folder: string;
+let server: TestServer;
+let other: TestServer;
+let count = 0;
+let home: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-init-'));
+  server = await startSshd(folder);
+  mkdirSync(`${folder}/other`);
+  other = await startSshd(`${folder}/other`);
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await other[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  count += 1;
+  home = `${folder}/home${count}`;
+  const { writeFiles, closeDirectory } = parser(`${home}/datas`);
+  writeFiles('DC1', 5);
+  closeDirectory('DC1');
+  writeFiles('DC2', 2);
+});
+
+const isocket = (...args: string[]) =>
+  execa(process.execPath, [CLI, ...args], {
+    cwd: home,
+    reject: false,
+    stdin: 'ignore',
+    extendEnv: false,
+    env: { PATH: '/usr/bin:/bin', HOME: home },
+  });
+
+const fingerprintOf = async (of: TestServer): Promise<string> => {
+  const { stdout } = await execa('ssh-keygen', ['-lf', of.knownHosts.replace(/known_hosts$/, 'host_key.pub')]);
+  return stdout.split(' ')[1] ?? '';
+};
+
+const authorize = (of: TestServer, publicKeyFile: string): void =>
+  appendFileSync(of.identityFile.replace(/user_key$/, 'authorized_keys'), readFileSync(publicKeyFile, 'utf8'));
+
+const flags = (to: TestServer): string[] => [
+  ...['--site', 'ED1', '--root', `${home}/datas`, '--tag', 'DC', '--host', '127.0.0.1', '--port', String(to.port)],
+  ...['--user', 'root', '--path', `${to.path}/${count}`],
+];
+
+// Two hosts, three commands, and every wrong answer on the way answered by a sentence.
+it('a newcomer stands a site: init, check, scan', async () => {
+  const closed = await freePort();
+  const fingerprint = await fingerprintOf(server);
+  const { exitCode, screen } = await onTerminal([process.execPath, CLI, 'init'], {
+    cwd: home,
+    home,
+    answers: [
+      ['Name of this site', 'a/b'],
+      ['expected a name without "/"', 'ED1'],
+      ['Folder under which', `${home}/nowhere`],
+      ['is not there: create it', `${home}/datas`],
+      ['[DC]', ''],
+      ['Destination host', ''],
+      ['a host is needed', '127.0.0.1'],
+      ['SSH port [22]', 'ssh'],
+      ['expected a whole number from 1 to 65535', String(closed)],
+      ['ECONNREFUSED', ''],
+      ['all the same? [y/N]', ''],
+      ['Destination host [127.0.0.1]', ''],
+      [`port [${closed}]`, String(server.port)],
+      ['User there [root]', ''],
+      ['Folder there [/backup/ED1]', `${server.path}/${count}`],
+      ['Private key [~/.ssh/id_ed25519]', ''],
+      ['Make it? [Y/n]', ''],
+      [`is ${fingerprint}. Is this the right one? [y/N]`, 'y'],
+    ].filter(([question]) => question !== 'ECONNREFUSED') as [string, string][],
+  });
+  expect(screen).toContain('ECONNREFUSED');
+  expect(exitCode, screen).toBe(0);
+  expect(screen).toContain('next: isocket check');
+  expect(statSync(`${home}/.isocketrc`).mode & 0o777).toBe(0o600);
+  expect(statSync(`${home}/.ssh/id_ed25519`).mode & 0o777).toBe(0o600);
+  // A real ssh-keygen takes the key for one.
+  await execa('ssh-keygen', ['-yf', `${home}/.ssh/id_ed25519`]);
+  const publicKey = readFileSync(`${home}/.ssh/id_ed25519.pub`, 'utf8').trim();
+  expect(screen).toContain(publicKey);
+
+  const early = await isocket('check');
+  expect(early.exitCode).toBe(3);
+  expect(early.stdout).toMatch(/failure {2}login .*\n.*authorized_keys/);
+  authorize(server, `${home}/.ssh/id_ed25519.pub`);
+  const checked = await isocket('check');
+  expect(checked.exitCode, checked.stdout).toBe(0);
+  const scanned = await isocket('scan');
+  expect(scanned.exitCode, scanned.stderr).toBe(0);
+  expect(differences(`${home}/datas/DC1`, `${server.folder}/${count}/DC1`)).toEqual([]);
+  expect(unmarked(`${home}/datas/DC1`)).toEqual([]);
+  expect(isFinished(`${home}/datas`, 'DC1')).toBe(true);
+});
+
+it('does all of it by flags, and says everything that is missing at once', async () => {
+  const missing = await isocket('init', '--yes');
+  expect(missing.exitCode).toBe(2);
+  expect(missing.stderr).toContain('--host');
+  expect(missing.stderr).toContain('--root');
+  expect(existsSync(`${home}/.isocketrc`)).toBe(false);
+
+  const fingerprint = await fingerprintOf(other);
+  const { exitCode, stdout } = await isocket('init', '--json', '--yes', '--make-key', '--accept-host-key', fingerprint, ...flags(other)); // prettier-ignore
+  expect(exitCode).toBe(0);
+  const told = JSON.parse(stdout) as Record<string, string>;
+  expect(told).toMatchObject({
+    type: 'init',
+    config: `${home}/.isocketrc`,
+    hostKey: fingerprint,
+    next: 'isocket check',
+  });
+  expect(told.publicKey).toMatch(/^ssh-ed25519 \S+ isocket@ED1$/);
+  authorize(other, `${home}/.ssh/id_ed25519.pub`);
+  expect((await isocket('check', '--quiet')).exitCode).toBe(0);
+  // Every comment of the sample is in it.
+  expect(readFileSync(`${home}/.isocketrc`, 'utf8')).toContain('# a file is marked only when the destination has it');
+});
+
+it('never overwrites', async () => {
+  writeFileSync(`${home}/.isocketrc.json`, '{}');
+  const { exitCode, stderr } = await isocket('init', '--yes', ...flags(server));
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain(`"${home}/.isocketrc.json" is there already`);
+  expect(existsSync(`${home}/.isocketrc`)).toBe(false);
+  expect(readFileSync(`${home}/.isocketrc.json`, 'utf8')).toBe('{}');
+});
+
+it('writes nothing where the fingerprint is another', async () => {
+  const wrong = await fingerprintOf(other);
+  const { exitCode, stderr } = await isocket('init', '--yes', '--accept-host-key', wrong, ...flags(server));
+  expect(exitCode).toBe(3);
+  expect(stderr).toContain(`is ${await fingerprintOf(server)}, not ${wrong}`);
+  expect(existsSync(`${home}/.isocketrc`)).toBe(false);
+  expect(existsSync(`${home}/.ssh/known_hosts`)).toBe(false);
+});
+
+it('trusts nobody unasked', async () => {
+  const { exitCode, stdout } = await isocket('init', '--yes', ...flags(server));
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain(`${await fingerprintOf(server)} is NOT trusted yet`);
+  expect(existsSync(`${home}/.ssh/known_hosts`)).toBe(false);
+  // What check says then is a line that can be pasted.
+  const { stdout: checked } = await isocket('check');
+  const cure = /echo '[^']+' >> \S+/.exec(checked)?.[0] ?? '';
+  mkdirSync(`${home}/.ssh`);
+  await execa('sh', ['-c', cure], { env: { HOME: home } });
+  expect((await isocket('check')).stdout).toMatch(/^ok {7}host key/m);
+});
+
+it('a flag that cannot be right is told by the configuration’s own rule', async () => {
+  const { exitCode, stderr } = await isocket('init', '--yes', ...flags(server), '--port', '70000');
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain('Cannot use --port: "70000" will not do: expected a whole number from 1 to 65535');
+});
+
+it('stopped in the middle it leaves nothing', async () => {
+  const { exitCode, screen } = await onTerminal([process.execPath, CLI, 'init'], {
+    cwd: home,
+    home,
+    answers: [['Name of this site', '\u0004']],
+  });
+  expect(exitCode).toBe(2);
+  expect(screen).toContain('Stopped: the configuration was not written');
+  expect(existsSync(`${home}/.isocketrc`)).toBe(false);
+});
