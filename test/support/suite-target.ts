@@ -1,7 +1,7 @@
-import { execa } from 'execa';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { LoginFault, SuiteTarget } from '../../src/transport-suite/suite.ts';
 import type { Transport, TransportContext, TransportPlugin } from '../../src/transport.ts';
+import { makeReadOnly, makeSmall } from './break-folder.ts';
 import { makeKey } from './keys.ts';
 import { freePort } from './ports.ts';
 import { startProxy } from './proxy.ts';
@@ -47,16 +47,8 @@ export const makeSuiteTarget = async (
     cut: () => proxy.cut(),
     cutAfter: (bytes) => proxy.cutAfter(bytes),
     connectWrongly: (fault, context) => connect(context, wrong[fault]),
-    makeSmall: (path) => guarded(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path], ['umount', '-l', path]),
-    makeReadOnly: (path) => guarded(['chattr', '+i', path], ['chattr', '-i', path]),
+    makeSmall,
+    makeReadOnly,
     [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   };
-};
-
-const guarded = async (on: readonly string[], off: readonly string[]): Promise<AsyncDisposable> => {
-  const run = async ([file = '', ...args]: readonly string[]): Promise<void> => {
-    await execa(file, args);
-  };
-  await run(on);
-  return { [Symbol.asyncDispose]: () => run(off) };
 };
