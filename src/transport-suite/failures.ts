@@ -60,9 +60,8 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
 
   if (has.includes('full')) {
     test('destination-full: what does not fit, and it goes on when there is room', async (scope) => {
-      mkdirSync(`${scope.target.folder}/DC1`);
       await using stack = new AsyncDisposableStack();
-      stack.use(await scope.target.makeSmall?.(`${scope.target.folder}/DC1`));
+      stack.use(await scope.target.makeSmall?.(scope.target.folder));
       await scope.transport.send(scope.outgoing('ballast', 600_000), scope.signal);
       await expectRejected(scope.transport.send(scope.outgoing('file', 900_000), scope.signal), 'destination-full');
       assert.equal(scope.isThere('file'), false);

@@ -24,7 +24,7 @@ export interface TransportSuiteOptions {
   /** Asked in each test; give the same one each time. */
   readonly target: () => SuiteTarget;
   /** What the target can do to the line and the destination: tests that need it are registered only where it is there. */
-  readonly has: readonly ('line' | 'login' | 'full' | 'read-only')[];
+  readonly has: readonly ('line' | 'resume' | 'login' | 'full' | 'read-only')[];
   /** Also a file of more than 4 GiB. */
   readonly slow?: boolean;
 }
@@ -44,7 +44,7 @@ export const transportSuite = ({ test, target, has, slow = false }: TransportSui
   registerVerify(withScope);
   registerDispose(withScope);
   registerFailures(withScope, has);
-  if (has.includes('line')) registerResume(withScope);
+  if (has.includes('resume')) registerResume(withScope);
 };
 
 /** Registers a test that is given a scope of its own. */

@@ -13,8 +13,8 @@ export interface SuiteTarget {
   /** Cuts a connection after so many bytes from the transport; Infinity: never. */
   readonly cutAfter?: (bytes: number) => void;
   connectWrongly?(fault: LoginFault, context: TransportContext): Transport;
-  /** Makes a folder at the destination that has room for about a megabyte. */
+  /** Leaves the destination's folder, which is empty, room for about a megabyte. */
   makeSmall?(folder: string): Promise<AsyncDisposable>;
-  /** Makes a folder at the destination in which nothing can be made. */
+  /** Lets nothing be made in a folder of the destination. */
   makeReadOnly?(folder: string): Promise<AsyncDisposable>;
 }

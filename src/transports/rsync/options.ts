@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../config-problems.ts';
 import { openSshKeys, type OpenSshLogin } from '../openssh/options.ts';
@@ -17,6 +18,12 @@ export const rsyncOptionsSchema = z.strictObject({
   ...openSshKeys,
 });
 
+/** `posix.normalize` is pure, and rrsync wants nothing else than what it gives. */
+const plainPath = (path: string): string => {
+  const plain = posix.normalize(path).replace(/\/+$/, '');
+  return plain.startsWith('/') || plain === '' || plain === '.' ? plain : `./${plain}`;
+};
+
 /** Pure. @throws ConfigError with every problem of the section */
 export const parseRsyncOptions = (input: Readonly<Record<string, unknown>>): RsyncOptions => {
   const parsed = rsyncOptionsSchema.safeParse(input);
@@ -27,7 +34,7 @@ export const parseRsyncOptions = (input: Readonly<Record<string, unknown>>): Rsy
     port,
     user,
     // A relative path that begins like an option, a daemon's module or a home would be taken for one.
-    path: (path.startsWith('/') ? path : `./${path}`).replace(/\/+$/, ''),
+    path: plainPath(path),
     identityFile: agent ? undefined : identityFile,
     passphraseFile,
     knownHosts,

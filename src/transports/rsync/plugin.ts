@@ -24,7 +24,7 @@ export const rsync = definePlugin<RsyncOptions>({
 const FILES_A_BATCH = 4096;
 /** While one batch runs, the next one gathers. */
 const IN_FLIGHT = 2 * FILES_A_BATCH;
-const BUSY_MS = { first: 100, most: 2_000, all: 30_000 } as const;
+const BUSY = { firstMs: 25, mostMs: 2_000, times: 20 } as const;
 
 const createRsyncTransport = (options: RsyncOptions, context: TransportContext): Transport => {
   const label = `rsync://${options.user === undefined ? '' : `${options.user}@`}${options.host}${options.port === undefined ? '' : `:${options.port}`}${options.path.startsWith('/') || options.path === '' ? '' : '/'}${options.path === '' ? '/' : options.path}`;
@@ -32,7 +32,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   let session: Session | undefined;
   let connecting: Promise<Session> | undefined;
   let runsAtOnce = 2;
-  let busySince: number | undefined;
+  let busyTimes = 0;
 
   const connect = async (): Promise<Session> => {
     try {
@@ -67,7 +67,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       const { sendBatch } = await import('./batch.ts');
       const { again, busy } = await sendBatch(live, batch, run.signal);
       if (busy && isLive(run)) await waitWhileBusy(again);
-      else busySince = undefined;
+      else busyTimes = 0;
       return stillOpen(again);
     } catch (error) {
       for (const { reject } of batch) reject(toTransportError(error, label));
@@ -88,19 +88,15 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   /** rrsync lets one in at a time, and the last one may not have left yet. */
   const waitWhileBusy = async (again: readonly Waiting[]): Promise<void> => {
     runsAtOnce = 1;
-    busySince ??= performance.now();
-    const sinceMs = performance.now() - busySince;
-    if (sinceMs < BUSY_MS.all) {
-      await delay(Math.min(BUSY_MS.most, Math.max(BUSY_MS.first, sinceMs)), undefined, {
-        signal: disposed.signal,
-      }).catch(() => undefined);
+    busyTimes += 1;
+    if (busyTimes < BUSY.times) {
+      const ms = Math.min(BUSY.mostMs, BUSY.firstMs * 2 ** busyTimes);
+      await delay(ms, undefined, { signal: disposed.signal }).catch(() => undefined);
       return;
     }
-    busySince = undefined;
+    busyTimes = 0;
     for (const { reject } of again) {
-      reject(
-        new TransportError('network', `Cannot use ${label}: another rsync has been there for ${BUSY_MS.all / 1000} s`),
-      );
+      reject(new TransportError('network', `Cannot use ${label}: another rsync is there all the time`));
     }
   };
 
