@@ -89,6 +89,8 @@ export interface Transport extends AsyncDisposable {
    * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is no error.
    */
   tidy(folders: readonly Name[], signal: AbortSignal): Promise<void>;
+  /** What stands in the way, if anything, found out before anything is sent: a line of `isocket check` each. */
+  probe?(signal: AbortSignal): AsyncIterable<ProbeResult>;
 }
 
 export interface TransportPlugin<Options = unknown> {

@@ -153,6 +153,10 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       const { removePartials } = await import('./tidy.ts');
       await removePartials(await connected(), folders, AbortSignal.any([signal, disposed.signal]));
     },
+    async *probe(signal) {
+      const { probeDestination } = await import('./probe.ts');
+      yield* probeDestination(connected, AbortSignal.any([signal, disposed.signal]));
+    },
     [Symbol.asyncDispose]: async () => {
       disposed.abort();
       for (const { reject } of gatherer.clear()) reject(closed());
