@@ -228,7 +228,11 @@ const parseDestination = (
   const name = valueAt(section, ['transport']);
   const plugin = typeof name === 'string' ? transport(name) : undefined;
   if (plugin === undefined) {
-    problems.push({ path: `${path}.transport`, found: name, expected: `one of ${transportNames.join(', ')}` });
+    problems.push({
+      path: `${path}.transport`,
+      found: name,
+      expected: `one of ${transportNames.join(', ')}, the name of an installed package, or a path such as ./my-transport.mjs`,
+    });
     return [];
   }
   try {

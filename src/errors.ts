@@ -27,6 +27,11 @@ export class TransportError extends Error {
   /** What to do about it, in one sentence. */
   readonly hint: string | undefined;
 
+  /** A plug-in may have a copy of isocket of its own: what counts is what the error says. */
+  static override [Symbol.hasInstance](value: unknown): value is TransportError {
+    return value instanceof Error && value.name === 'TransportError' && 'class' in value;
+  }
+
   constructor(errorClass: TransportErrorClass, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(message, { cause: options.cause });
     this.class = errorClass;

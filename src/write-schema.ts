@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { configJsonSchema } from './config.ts';
+import { rsyncOptionsSchema } from './transports/rsync/options.ts';
 import { sftpOptionsSchema } from './transports/sftp/options.ts';
 
 // `npm run schema`: the schema that editors use, from the definition that isocket checks with.
 writeFileSync(
   new URL('../templates/isocketrc.schema.json', import.meta.url),
-  `${JSON.stringify(configJsonSchema([sftpOptionsSchema]), null, 2)}\n`,
+  `${JSON.stringify(configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema]), null, 2)}\n`,
 );

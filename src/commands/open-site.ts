@@ -10,8 +10,9 @@ import { lockRoot } from '../lock.ts';
 import { checkRoot } from '../scanner.ts';
 import { defaultStatePath, openState, type StateFolder } from '../state.ts';
 import type { Transport } from '../transport.ts';
-import { bundledTransport, bundledTransportNames } from '../transports/index.ts';
+import { bundledTransportNames } from '../transports/index.ts';
 import type { CommonOptions } from '../program.ts';
+import { loadTransports } from './load-transports.ts';
 
 /** Finds and reads the site's configuration. */
 export const readConfig = async ({ config: flag }: CommonOptions, report: Report): Promise<Config> => {
@@ -26,7 +27,7 @@ export const readConfig = async ({ config: flag }: CommonOptions, report: Report
   return parseConfig(input, {
     path,
     hostname: hostname(),
-    transport: bundledTransport,
+    transport: await loadTransports(input, path),
     transportNames: bundledTransportNames,
   });
 };

@@ -1,7 +1,8 @@
 import type { TransportPlugin } from '../transport.ts';
+import { rsync } from './rsync/plugin.ts';
 import { sftp } from './sftp/plugin.ts';
 
-const bundled: ReadonlyMap<string, TransportPlugin> = new Map([[sftp.name, sftp]]);
+const bundled: ReadonlyMap<string, TransportPlugin> = new Map([sftp, rsync].map((plugin) => [plugin.name, plugin]));
 
 /** The bundled transport of that name. */
 export const bundledTransport = (name: string): TransportPlugin | undefined => bundled.get(name);

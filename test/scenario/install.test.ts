@@ -148,7 +148,8 @@ it(
       expect(existsSync(`${site.root}/${name}/finished.watch`)).toBe(true);
     }
     const { lockRoot } = await import('../../src/lock.ts');
-    const lock = await lockRoot(site.root);
+    const { idleActivity } = await import('../../src/control/activity.ts');
+    const lock = await lockRoot(site.root, () => idleActivity(new Date()));
     expect(await runAsCron('/')).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
     await lock[Symbol.asyncDispose]();
     rmSync(site.root, { recursive: true });

@@ -12,7 +12,12 @@ export interface Proxy extends AsyncDisposable {
   refuse(isRefusing: boolean): void;
 }
 
-export const startProxy = async (targetPort: number): Promise<Proxy> => {
+export interface ProxyOptions {
+  /** Every byte comes so much later, in each direction: half of a long line's round trip. */
+  readonly delayMs?: number;
+}
+
+export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptions = {}): Promise<Proxy> => {
   const sockets = new Set<Socket>();
   let limit = Infinity;
   let isRefusing = false;
@@ -34,6 +39,11 @@ export const startProxy = async (targetPort: number): Promise<Proxy> => {
         sockets.delete(one);
         other.destroy();
       });
+    }
+    if (delayMs > 0) {
+      passLater(client, upstream, delayMs);
+      passLater(upstream, client, delayMs);
+      return;
     }
     client.on('data', (chunk) => {
       passed += chunk.length;
@@ -66,4 +76,10 @@ export const startProxy = async (targetPort: number): Promise<Proxy> => {
       await once(server, 'close');
     },
   };
+};
+
+/** As a long line does: all bytes are on their way at once, as many as there are. */
+const passLater = (from: Socket, to: Socket, delayMs: number): void => {
+  from.on('data', (chunk) => setTimeout(() => to.write(chunk), delayMs));
+  from.on('end', () => setTimeout(() => to.end(), delayMs));
 };

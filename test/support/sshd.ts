@@ -7,16 +7,19 @@ import type { TestServer } from './server.ts';
 export interface SshdOptions {
   /** More lines for its configuration. */
   readonly config?: readonly string[];
+  /** Lets the key do nothing but this: a `command=` of authorized_keys. */
+  readonly command?: (destination: string) => string;
 }
 
 /** Starts a real OpenSSH server whose files are in `folder`. */
-export const startSshd = async (folder: string, { config = [] }: SshdOptions = {}): Promise<TestServer> => {
+export const startSshd = async (folder: string, { config = [], command }: SshdOptions = {}): Promise<TestServer> => {
   const files = `${folder}/sshd`;
   mkdirSync(files, { recursive: true });
   mkdirSync('/run/sshd', { recursive: true }); // Where Debian's sshd separates its privileges.
   mkdirSync(`${folder}/destination`, { recursive: true });
   const hostKey = await makeKey(`${files}/host_key`);
-  writeFileSync(`${files}/authorized_keys`, `${await makeKey(`${files}/user_key`)}\n`);
+  const restriction = command === undefined ? '' : `restrict,command="${command(`${folder}/destination`)}" `;
+  writeFileSync(`${files}/authorized_keys`, `${restriction}${await makeKey(`${files}/user_key`)}\n`);
   const port = await freePort();
   writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${port} ${hostKey}\n`);
   writeFileSync(
@@ -31,6 +34,8 @@ export const startSshd = async (folder: string, { config = [] }: SshdOptions = {
       'PasswordAuthentication no',
       `PidFile ${files}/pid`,
       'Subsystem sftp /usr/lib/openssh/sftp-server',
+      // Start-up files of the account's shell would run in every session.
+      `SetEnv HOME=${files}`,
       ...config,
       '',
     ].join('\n'),

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, type ConfigProblem } from '../../src/config-problems.ts';
 import { configJsonSchema, parseConfig, type Config } from '../../src/config.ts';
 import { bundledTransport, bundledTransportNames } from '../../src/transports/index.ts';
+import { rsyncOptionsSchema } from '../../src/transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../../src/transports/sftp/options.ts';
 
 const template = (name: string): string => readFileSync(new URL(`../../templates/${name}`, import.meta.url), 'utf8');
@@ -28,7 +29,9 @@ describe('config', () => {
   });
 
   it('the published schema is that of the program', () => {
-    expect(JSON.parse(template('isocketrc.schema.json'))).toEqual(configJsonSchema([sftpOptionsSchema]));
+    expect(JSON.parse(template('isocketrc.schema.json'))).toEqual(
+      configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema]),
+    );
   });
 
   it('the schema completes the keys of a destination, and its patterns are such as editors compile', () => {

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { expected } from './scope.ts';
+import type { RegisterTest } from './suite.ts';
+
+export const registerCrowd = (test: RegisterTest): void => {
+  test('takes 2,000 sends at once, whatever `inFlight` says', async (scope) => {
+    const files = Array.from({ length: 2000 }, (_, index) => scope.outgoing(`file-${index}`, 100));
+    await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+    assert.equal(readdirSync(`${scope.target.folder}/DC1`).length, 2000);
+    for (const index of [0, 1000, 1999]) scope.expectArrived(`file-${index}`);
+    assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: false }, scope.signal), []);
+  });
+
+  test('confirms 199 of 200 where one is bad, each with its own fate', async (scope) => {
+    // A directory of that name that holds something cannot be replaced by a file.
+    mkdirSync(scope.arrived('file-77'), { recursive: true });
+    writeFileSync(scope.arrived('file-77/something'), '');
+    const fates = await Promise.allSettled(
+      Array.from({ length: 200 }, (_, index) =>
+        scope.transport.send(scope.outgoing(`file-${index}`, 1000), scope.signal),
+      ),
+    );
+    assert.deepEqual(
+      fates.flatMap((fate, index) => (fate.status === 'rejected' ? [[index, errorClassOf(fate.reason)]] : [])),
+      [[77, 'file']],
+    );
+    for (let index = 0; index < 200; index += 1) if (index !== 77) scope.expectArrived(`file-${index}`);
+    assert.deepEqual(scope.temporaries(), []);
+  });
+
+  test('takes two sends to one name at once', async (scope) => {
+    const file = scope.outgoing('file', 1000);
+    await Promise.all([scope.transport.send(file, scope.signal), scope.transport.send(file, scope.signal)]);
+    scope.expectArrived('file');
+  });
+};
+
+const errorClassOf = (error: unknown): unknown =>
+  typeof error === 'object' && error !== null && 'class' in error ? error.class : error;

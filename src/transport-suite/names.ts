@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { decodeName, showName, type Name } from '../transport.ts';
+import { expected } from './scope.ts';
+import type { RegisterTest } from './suite.ts';
+
+/** Names that break what takes them for words of a shell, options, lines, patterns or text. */
+const NAMES: readonly Name[] = [
+  ...[
+    ' ',
+    'a b',
+    ' lead and trail ',
+    `it's "quoted"`,
+    'new\nline',
+    'carriage\rreturn',
+    '-rf',
+    '--delete',
+    '資料',
+    '$(touch x)',
+    '`id`',
+  ],
+  ...[
+    '${HOME}',
+    '*',
+    '?',
+    '[a-z]',
+    '{a,b}',
+    'back\\slash',
+    '\\#123',
+    '\\',
+    'tab\there',
+    '#',
+    ';',
+    '~',
+    ':',
+    '::',
+    'a:b',
+    '@',
+    '%',
+    '%41',
+    '!',
+  ],
+  ...['.hidden', '...', 'sender removed x', '+ x', '\u001b[31mred', '\u0001', 'e\u0301', '\u00e9', 'n'.repeat(255)],
+  ...[
+    [0xff, 0xfe, 0x20, 0x80],
+    [0xc3, 0x28],
+    [0xed, 0xb3, 0xbf],
+  ].map((bytes) => decodeName(Buffer.from(bytes))),
+];
+
+export const registerNames = (test: RegisterTest): void => {
+  test(`names: ${NAMES.length} that break what does not take them for bytes`, async (scope) => {
+    const files = NAMES.map((name) => scope.outgoing(name, Buffer.from(`content of ${showName(name)}`)));
+    await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+    for (const name of NAMES) scope.expectArrived(name);
+    // Nothing else came to be there.
+    const there = readdirSync(`${scope.target.folder}/DC1`, { encoding: 'buffer' }).map(decodeName);
+    assert.deepEqual(there.toSorted(), [...NAMES].toSorted());
+    assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: false }, scope.signal), []);
+  });
+
+  test('names: of folders, too', async (scope) => {
+    const folders = NAMES.filter((name) => name.length < 200);
+    const file = scope.outgoing('file', 10);
+    const files = folders.map((folder) => ({ ...file, targetPath: `DC1/${folder}/${folder}/file` }));
+    await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+    for (const folder of folders) assert.ok(scope.isThere(`${folder}/${folder}/file`), showName(folder));
+  });
+};

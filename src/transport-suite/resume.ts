@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { expectRejected, until } from './scope.ts';
+import type { RegisterTest } from './suite.ts';
+
+const MIB = 1024 * 1024;
+
+export const registerResume = (test: RegisterTest): void => {
+  test('resumes a big file that was cut off, and never shows a part of it', async (scope) => {
+    const bytes = 16 * MIB;
+    const file = scope.outgoing('big', bytes);
+    scope.target.cutAfter?.(bytes * 0.6);
+    await expectRejected(scope.transport.send(file, scope.signal), 'network');
+    assert.equal(scope.isThere('big'), false);
+    await until('a part is kept', () => scope.temporaries().length === 1);
+    // What is left must pass below this: a start from the beginning would be cut again.
+    scope.target.cutAfter?.(bytes * 0.8);
+    await scope.transport.send(file, scope.signal);
+    scope.target.cutAfter?.(Infinity);
+    scope.expectArrived('big');
+    assert.deepEqual(scope.temporaries(), []);
+  });
+
+  test('does not trust a temporary file whose content is not ours', async (scope) => {
+    const bytes = 9 * MIB;
+    const file = scope.outgoing('big', bytes);
+    scope.target.cutAfter?.(bytes / 2);
+    await expectRejected(scope.transport.send(file, scope.signal), 'network');
+    await until('a part is kept', () => scope.temporaries().length === 1);
+    const part = `${scope.target.folder}${scope.temporaries()[0] ?? ''}`;
+    const content = readFileSync(part);
+    content.fill(0, content.length / 4, content.length / 2);
+    writeFileSync(part, content);
+    await scope.transport.send(file, scope.signal);
+    scope.expectArrived('big');
+  });
+
+  test('tidies the part of a file that will never be sent again', async (scope) => {
+    const file = scope.outgoing('big', 9 * MIB);
+    scope.target.cutAfter?.(5 * MIB);
+    await expectRejected(scope.transport.send(file, scope.signal), 'network');
+    await until('a part is kept', () => scope.temporaries().length === 1);
+    await scope.transport.tidy(['DC1'], scope.signal);
+    assert.deepEqual(scope.everything(), []);
+  });
+};

@@ -1,0 +1,51 @@
+/**
+ * What every transport must do, as tests: `isocket/transport-suite`.
+ *
+ * Needs a real destination, as large as life, whose files this machine can see. Nothing is mocked and nothing is skipped: a test whose
+ * means the target does not offer (a line to cut, a disk to fill) is not there.
+ */
+import { registerAbort } from './abort.ts';
+import { registerCrowd } from './crowd.ts';
+import { registerDispose } from './dispose.ts';
+import { registerFailures } from './failures.ts';
+import { registerNames } from './names.ts';
+import { registerReplace } from './replace.ts';
+import { registerResume } from './resume.ts';
+import { createScope } from './scope.ts';
+import { registerSizes } from './sizes.ts';
+import type { SuiteTarget } from './target.ts';
+import { registerVerify } from './verify.ts';
+
+export type { LoginFault, SuiteTarget } from './target.ts';
+
+export interface TransportSuiteOptions {
+  /** Registers one test: `test` of vitest, `test` of node:test. They must run one after the other. */
+  readonly test: (name: string, run: () => Promise<void>) => void;
+  /** Asked in each test; give the same one each time. */
+  readonly target: () => SuiteTarget;
+  /** What the target can do to the line and the destination: tests that need it are registered only where it is there. */
+  readonly has: readonly ('line' | 'resume' | 'login' | 'full' | 'read-only')[];
+  /** Also a file of more than 4 GiB. */
+  readonly slow?: boolean;
+}
+
+/** Registers the tests. */
+export const transportSuite = ({ test, target, has, slow = false }: TransportSuiteOptions): void => {
+  const withScope: RegisterTest = (name, run) =>
+    test(name, async () => {
+      await using scope = createScope(target());
+      await run(scope);
+    });
+  registerSizes(withScope, { slow });
+  registerNames(withScope);
+  registerReplace(withScope);
+  registerCrowd(withScope);
+  registerAbort(withScope);
+  registerVerify(withScope);
+  registerDispose(withScope);
+  registerFailures(withScope, has);
+  if (has.includes('resume')) registerResume(withScope);
+};
+
+/** Registers a test that is given a scope of its own. */
+export type RegisterTest = (name: string, run: (scope: ReturnType<typeof createScope>) => Promise<void>) => void;

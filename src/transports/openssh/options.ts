@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** How the ssh program logs in. What is undefined is ssh's own business: `ssh_config`, the agent, the usual keys. */
+export interface OpenSshLogin {
+  /** A name, an address, or a `Host` of `ssh_config`. */
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly user: string | undefined;
+  readonly identityFile: string | undefined;
+  readonly passphraseFile: string | undefined;
+  readonly knownHosts: string | undefined;
+}
+
+// What ssh would take for an option, and what is no name of a host or user.
+export const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
+
+const PORT = 'a whole number from 1 to 65535';
+
+// Inside double quotes ssh knows no escape for a quote, and none for ${VARIABLE}.
+const file = z.string().regex(/^(?!.*\$\{)[^\p{Cc}"]+$/u, { error: 'a file, without a double quote and "${"' });
+
+/** The keys of a `destination` section that say how to log in through the ssh program. */
+export const openSshKeys = {
+  host: z
+    .string()
+    .regex(HARMLESS, { error: 'the name or address of a host' })
+    .describe('A name, an address, or a Host of ssh_config'),
+  port: z
+    .int({ error: PORT })
+    .min(1, { error: PORT })
+    .max(65535, { error: PORT })
+    .optional()
+    .describe('Default: as ssh'),
+  user: z.string().regex(HARMLESS, { error: 'the name of a user' }).optional().describe('Default: as ssh'),
+  identityFile: file.optional().describe('The private key. Default: as ssh'),
+  agent: z.boolean().default(false).describe('Keys from the ssh agent instead'),
+  passphraseFile: file.optional().describe('For an encrypted key; or ISOCKET_PASSPHRASE in the environment'),
+  knownHosts: file.optional().describe('An unknown or changed host key is refused, always. Default: as ssh'),
+};

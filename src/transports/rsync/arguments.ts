@@ -1,0 +1,85 @@
+import { THROUGH_MASTER_HOST, throughMasterArguments } from '../openssh/ssh-arguments.ts';
+import type { Capabilities, OptionalOption } from './capabilities.ts';
+
+/** Where a run goes. */
+export interface RunPlace {
+  /** The master's socket; a path without spaces. */
+  readonly socket: string;
+  /** The folder whose content is sent. */
+  readonly farm: string;
+  /** destination.path */
+  readonly path: string;
+  readonly capabilities: Capabilities;
+}
+
+export interface SendRun extends RunPlace {
+  readonly durable: boolean;
+  /** Bytes a second; null: no limit. */
+  readonly bandwidth: number | null;
+  /** Where what was cut off is kept; undefined: nowhere. */
+  readonly partialFolder: string | undefined;
+}
+
+// Without a byte for so long a run is over. Both ends tell each other that they live, so this is no limit for slow work.
+const TIMEOUT_S = 120;
+
+/**
+ * Sends. `-I`: what is unsent is sent, whatever size and time there say. Each file is confirmed by the end of its link: rsync
+ * removes a link after the receiver's fsync and rename. Never `--inplace`, `--append` or a bare `--partial`: they write under the
+ * final name. Never `-W`: it would keep rsync from resuming.
+ */
+export const sendArguments = (run: SendRun): string[] => [
+  '-tpLI',
+  ...['--no-o', '--no-g', '--chmod=Fg-w'],
+  ...listArguments,
+  ...(run.capabilities.confirmsEach ? ['--remove-source-files', '--info=remove'] : []),
+  ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
+  ...optional(run, 'mkpath', '--mkpath'),
+  ...(run.partialFolder === undefined ? [] : optional(run, 'partial-dir', `--partial-dir=${run.partialFolder}`)),
+  ...(run.bandwidth === null ? [] : [`--bwlimit=${Math.max(1, Math.round(run.bandwidth / 1024))}`]),
+  `--timeout=${TIMEOUT_S}`,
+  ...placeArguments(run),
+];
+
+/** Says of each file what a send would do to it, and does nothing. With `checksum` by content. */
+export const compareArguments = (run: RunPlace, { checksum }: { readonly checksum: boolean }): string[] => [
+  '-tLn',
+  ...['--no-p', '--no-o', '--no-g'],
+  ...(checksum ? ['-c'] : []),
+  '-ii',
+  '--out-format=%i|%n',
+  ...listArguments,
+  ...optional(run, 'mkpath', '--mkpath'),
+  // Reading big files at both ends is a long silence.
+  ...(checksum ? [] : [`--timeout=${TIMEOUT_S}`]),
+  ...placeArguments(run),
+];
+
+/** Removes the folders of that name in the folders of the farm that are there too, and nothing else. */
+export const tidyArguments = (run: RunPlace, partialFolder: string): string[] => [
+  '-r',
+  ...['--existing', '--ignore-existing', '--delete'],
+  ...[`--filter=R ${partialFolder}`, `--filter=R ${partialFolder}/**`, '--filter=P *'],
+  `--timeout=${TIMEOUT_S}`,
+  ...placeArguments(run),
+];
+
+// Names come NUL-separated on stdin: nothing in them can become an option, a line or a pattern.
+const listArguments = ['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8'];
+
+const optional = ({ capabilities }: RunPlace, option: OptionalOption, argument: string): string[] =>
+  capabilities.optional.has(option) ? [argument] : [];
+
+const placeArguments = ({ socket, farm, path, capabilities: { escapesPaths } }: RunPlace): string[] => {
+  const target = `${path}/`;
+  return [
+    '-e',
+    ['ssh', ...throughMasterArguments(socket)].join(' '),
+    '--',
+    `${farm}/`,
+    `${THROUGH_MASTER_HOST}:${escapesPaths ? target : escapeForShell(target)}`,
+  ];
+};
+
+/** Before 3.2.4 the path goes through the remote shell as it is. */
+const escapeForShell = (path: string): string => path.replace(/[^\w./@%+=:,\u0080-\uffff-]/g, '\\$&');

@@ -1,0 +1,76 @@
+import {
+  closeSync,
+  ftruncateSync,
+  futimesSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { systemErrorCode } from '../../errors.ts';
+import { encodeName, fsPath, type Name } from '../../name.ts';
+
+/** A folder of links in our own state folder, laid out as the files shall lie at the destination. rsync follows the links. */
+export interface Farm extends Disposable {
+  readonly path: string;
+  /** The names in it, NUL-separated. */
+  readonly list: Buffer;
+  /** False where the name cannot stand beside those that are there already. */
+  link(target: Name, source: Name): boolean;
+  /** An empty file of that size and time: to compare with, without reading anything. */
+  likeness(target: Name, size: bigint, mtimeNs: bigint): void;
+  folder(target: Name): void;
+  has(target: Name): boolean;
+}
+
+export const createFarm = (stateFolder: string): Farm => {
+  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  const path = mkdtempSync(`${stateFolder}/farm-`);
+  const folders = new Set<Name>();
+  const listed: Buffer[] = [];
+  const inFarm = (target: Name): string | Buffer => fsPath(`${path}/${target}`);
+  const folder = (target: Name): void => {
+    if (target === '' || folders.has(target)) return;
+    mkdirSync(inFarm(target), { recursive: true, mode: 0o700 });
+    folders.add(target);
+  };
+  const place = (target: Name): void => {
+    folder(target.slice(0, Math.max(target.lastIndexOf('/'), 0)));
+  };
+  const add = (target: Name): void => {
+    listed.push(encodeName(target), NUL);
+  };
+  return {
+    path,
+    get list() {
+      return Buffer.concat(listed);
+    },
+    link: (target, source) => {
+      try {
+        place(target);
+        symlinkSync(fsPath(source), inFarm(target));
+      } catch (error) {
+        if (['EEXIST', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
+        throw error;
+      }
+      add(target);
+      return true;
+    },
+    likeness: (target, size, mtimeNs) => {
+      place(target);
+      const descriptor = openSync(inFarm(target), 'w', 0o600);
+      ftruncateSync(descriptor, Number(size));
+      const seconds = Number(mtimeNs / 1_000_000_000n);
+      futimesSync(descriptor, seconds, seconds);
+      closeSync(descriptor);
+      add(target);
+    },
+    folder,
+    has: (target) => lstatSync(inFarm(target), { throwIfNoEntry: false }) !== undefined,
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+  };
+};
+
+const NUL = Buffer.from([0]);

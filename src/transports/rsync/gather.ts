@@ -1,0 +1,75 @@
+/** Work that is done in batches: what comes while a batch runs waits for the next one. */
+export interface Gatherer<T> {
+  add(item: T): void;
+  /** Takes back what still waits; false where it is not there (any more). */
+  remove(item: T): boolean;
+  /** Takes back all that waits. */
+  clear(): T[];
+  /** Nothing waits and nothing runs. */
+  readonly idle: boolean;
+}
+
+export interface GathererOptions<T> {
+  /** Items in a batch. */
+  readonly most: number;
+  /** Batches at once: beyond the first only full ones are worth their start. */
+  readonly atOnce: () => number;
+  /** Never rejects. What it returns waits again. */
+  readonly run: (batch: readonly T[]) => Promise<readonly T[]>;
+}
+
+// What comes in one burst shall leave in one batch: so long without another item, and no longer in all.
+const QUIET_MS = 4;
+const LINGER_MS = 60;
+
+export const createGatherer = <T>({ most, atOnce, run }: GathererOptions<T>): Gatherer<T> => {
+  const waiting = new Set<T>();
+  let running = 0;
+  let quiet: NodeJS.Timeout | undefined;
+  let firstMs = 0;
+
+  const start = (): void => {
+    if (waiting.size === 0 || running >= atOnce()) return;
+    if (running > 0 && waiting.size < most) return;
+    clearTimeout(quiet);
+    quiet = undefined;
+    const batch: T[] = [];
+    for (const item of waiting) {
+      if (batch.length === most) break;
+      batch.push(item);
+      waiting.delete(item);
+    }
+    running += 1;
+    void run(batch).then((again) => {
+      running -= 1;
+      for (const item of again) waiting.add(item);
+      start();
+    });
+  };
+  const schedule = (): void => {
+    if (running > 0 || waiting.size >= most) {
+      start();
+      return;
+    }
+    const now = performance.now();
+    if (quiet === undefined) {
+      firstMs = now;
+      quiet = setTimeout(start, QUIET_MS);
+    } else if (now - firstMs < LINGER_MS) quiet.refresh();
+  };
+  return {
+    add: (item) => {
+      waiting.add(item);
+      schedule();
+    },
+    remove: (item) => waiting.delete(item),
+    clear: () => {
+      const all = [...waiting];
+      waiting.clear();
+      return all;
+    },
+    get idle() {
+      return waiting.size === 0 && running === 0;
+    },
+  };
+};

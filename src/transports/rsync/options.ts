@@ -1,0 +1,42 @@
+import { posix } from 'node:path';
+import { z } from 'zod';
+import { ConfigError, problemsOf } from '../../config-problems.ts';
+import { openSshKeys, type OpenSshLogin } from '../openssh/options.ts';
+
+/** The `destination` section of an `rsync` destination: contract.md §6. */
+export interface RsyncOptions extends OpenSshLogin {
+  /** Where directories go, without a slash at the end: "/backup/ED1", "./backup" below the home, "" for the root. */
+  readonly path: string;
+}
+
+export const rsyncOptionsSchema = z.strictObject({
+  transport: z.literal('rsync'),
+  path: z
+    .string()
+    .regex(/^[^\0\r\n]+$/, { error: 'a path at the destination' })
+    .describe('DC1/sub/file lands below it; with rrsync relative to its folder'),
+  ...openSshKeys,
+});
+
+/** `posix.normalize` is pure, and rrsync wants nothing else than what it gives. */
+const plainPath = (path: string): string => {
+  const plain = posix.normalize(path).replace(/\/+$/, '');
+  return plain.startsWith('/') || plain === '' || plain === '.' ? plain : `./${plain}`;
+};
+
+/** Pure. @throws ConfigError with every problem of the section */
+export const parseRsyncOptions = (input: Readonly<Record<string, unknown>>): RsyncOptions => {
+  const parsed = rsyncOptionsSchema.safeParse(input);
+  if (!parsed.success) throw new ConfigError('destination', problemsOf(parsed.error, input, rsyncOptionsSchema));
+  const { host, port, user, path, identityFile, agent, passphraseFile, knownHosts } = parsed.data;
+  return {
+    host,
+    port,
+    user,
+    // A relative path that begins like an option, a daemon's module or a home would be taken for one.
+    path: plainPath(path),
+    identityFile: agent ? undefined : identityFile,
+    passphraseFile,
+    knownHosts,
+  };
+};

@@ -1,0 +1,49 @@
+import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
+import { errorMessage, systemErrorCode } from '../../errors.ts';
+import { fsPath, isSameFile, showName, TransportError, type OutgoingFile } from '../../transport.ts';
+
+/** A source file that is held open while rsync sends it: what rsync reads is what was looked at, whatever becomes of its name. */
+export interface HeldSource extends Disposable {
+  /** Leads to the open file itself. */
+  readonly link: string;
+  /** @throws TransportError `source-changed` */
+  checkUnchanged(): void;
+}
+
+// NONBLOCK: a fifo that was put in the file's place must not make us wait for its writer.
+const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** @throws TransportError `source-changed` where it is not what was decided to be sent, `file` where it cannot be read */
+export const holdSource = (file: OutgoingFile): HeldSource => {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(fsPath(file.sourcePath), READ_FLAGS);
+    if (!isSameFile(fstatSync(descriptor, { bigint: true }), file.identity)) throw sourceChanged(file);
+    const held = descriptor;
+    return {
+      link: `/proc/${process.pid}/fd/${held}`,
+      checkUnchanged: () => {
+        const now = lstatSync(fsPath(file.sourcePath), { bigint: true, throwIfNoEntry: false });
+        // The same inode under its name: what holds for the path holds for the descriptor.
+        if (now === undefined || !isSameFile(now, file.identity)) throw sourceChanged(file);
+      },
+      [Symbol.dispose]: () => closeSync(held),
+    };
+  } catch (error) {
+    if (descriptor !== undefined) closeSync(descriptor);
+    throw toSourceError(error, file);
+  }
+};
+
+const sourceChanged = (file: OutgoingFile): TransportError =>
+  new TransportError('source-changed', `Did not send "${showName(file.sourcePath)}": it changed while it was sent`);
+
+const toSourceError = (error: unknown, file: OutgoingFile): unknown => {
+  const code = systemErrorCode(error);
+  if (code === undefined || error instanceof TransportError) return error;
+  if (code === 'ENOENT' || code === 'ELOOP') return sourceChanged(file);
+  return new TransportError('file', `Cannot read "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
+    hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'see that the disk is well',
+    cause: error,
+  });
+};

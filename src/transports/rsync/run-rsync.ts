@@ -1,0 +1,16 @@
+import { collectStderr, startChild } from '../openssh/child.ts';
+import type { RunEnd } from './judge.ts';
+import { createLineSplitter } from './output.ts';
+
+/** Runs rsync to its end. An aborted run is ended, then told of like any other. */
+export const runRsync = async (
+  args: readonly string[],
+  { list, onLine }: { readonly list?: Buffer; readonly onLine: (line: Buffer) => void },
+  signal: AbortSignal,
+): Promise<RunEnd> => {
+  const child = startChild('rsync', args, { signal });
+  const stderr = collectStderr(child);
+  child.stdout.on('data', createLineSplitter(onLine));
+  child.stdin.end(list);
+  return { exitCode: await child.ended, stderr: stderr() };
+};

@@ -1,0 +1,42 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { transportSuite } from '../../src/transport-suite/suite.ts';
+import { bundledTransport } from '../../src/transports/index.ts';
+import { startOwnReceiver } from '../support/own-receiver.ts';
+import { startRrsync } from '../support/rrsync.ts';
+import { startSshd } from '../support/sshd.ts';
+import { makeSuiteTarget } from '../support/suite-target.ts';
+
+const EVERYTHING = ['line', 'resume', 'login', 'full', 'read-only'] as const;
+
+// What every transport must do, for each of ours at each of its destinations. ISOCKET_SLOW=1: a file of more than 4 GiB, too.
+describe.each([
+  ['sftp', 'openssh', startSshd, EVERYTHING],
+  ['sftp', 'receiver', startOwnReceiver, EVERYTHING],
+  ['rsync', 'openssh', startSshd, EVERYTHING],
+  // The rrsync of rsync 3.5.0 lets rsync keep no part of a file that was cut off.
+  ['rsync', 'rrsync', startRrsync, ['line', 'login', 'full', 'read-only']],
+] as const)('%s to %s', (name, _kind, start, has) => {
+  const stack = new AsyncDisposableStack();
+  let target: Awaited<ReturnType<typeof makeSuiteTarget>>;
+
+  beforeAll(async () => {
+    const plugin = bundledTransport(name);
+    if (plugin === undefined) throw new Error(`there is no transport ${name}`);
+    const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-contract-')), (path) =>
+      rmSync(path, { recursive: true }),
+    );
+    const server = stack.use(await start(folder));
+    target = stack.use(await makeSuiteTarget(folder, server, plugin));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  transportSuite({
+    test,
+    target: () => target,
+    has,
+    slow: process.env.ISOCKET_SLOW === '1',
+  });
+});
