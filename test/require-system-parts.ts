@@ -6,11 +6,22 @@ const PARTS: readonly (readonly [string, string])[] = [
   ['/usr/lib/openssh/sftp-server', 'openssh-sftp-server'],
   ['/usr/bin/ssh', 'openssh-client'],
   ['/usr/bin/setpriv', 'util-linux'],
+  ['/usr/bin/unshare', 'util-linux'],
   ['/usr/bin/chattr', 'e2fsprogs'],
   ['/usr/bin/rsync', 'rsync'],
+  ['/usr/bin/rrsync', 'rsync'],
+  ['/usr/bin/inotifywait', 'inotify-tools'],
+  ['/usr/bin/systemd-notify', 'systemd'],
+  ['/usr/bin/systemd-analyze', 'systemd'],
+  ['/usr/bin/python3', 'python3'],
+  ['/usr/bin/setfacl', 'acl'],
+  ['/usr/sbin/cron', 'cron'],
+  ['/usr/bin/shellcheck', 'shellcheck'],
+  ['/usr/bin/dash', 'dash'],
+  ['/usr/bin/script', 'bsdutils'],
 ];
 
-const missing = PARTS.filter(([path]) => !existsSync(path)).map(([, name]) => name);
+const missing = [...new Set(PARTS.filter(([path]) => !existsSync(path)).map(([, name]) => name))];
 if (missing.length > 0) {
   console.error(
     `npm test: cannot run: system parts are missing. Install them:\n  sudo apt-get install -y ${missing.join(' ')}`,
