@@ -1,9 +1,11 @@
 import type { BigIntStats } from 'node:fs';
 import { TransportError } from './errors.ts';
 import type { Report } from './events.ts';
+import { isSameFile } from './identity.ts';
+import { createInside } from './inside.ts';
 import { createLine, type Line } from './line.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from './mark.ts';
-import type { Name } from './name.ts';
+import { showName, type Name } from './name.ts';
 import type { MarkRecord } from './record.ts';
 import type { RetryOptions } from './retry.ts';
 import type { OutgoingFile, Transport } from './transport.ts';
@@ -45,6 +47,7 @@ export const createSender = ({ root, destinations, retry, report, signal }: Send
     transport,
     line: createLine({ destination: transport.label, retry, report }),
   }));
+  const inside = createInside(root);
   let active = 0;
   let settled: PromiseWithResolvers<void> | undefined;
 
@@ -61,13 +64,21 @@ export const createSender = ({ root, destinations, retry, report, signal }: Send
     if (rejected !== undefined) throw rejected.reason;
   };
 
+  /** What the walk saw by its path may have been behind a link. From here on everything that opens the file holds it against this. */
+  const stillThere = (targetPath: Name, stats: BigIntStats): BigIntStats => {
+    const now = inside.stat(targetPath);
+    if (now !== undefined && isSameFile(now, stats)) return now;
+    throw new TransportError('source-changed', `Did not send "${showName(targetPath)}": it changed before it was sent`);
+  };
+
   const sendAndMark = async ({ directory, path, stats, record }: UnsentFile): Promise<void> => {
     const targetPath = `${directory}/${path}`;
     const sourcePath = `${root}/${targetPath}`;
     checkMayMark(sourcePath, stats);
     // A mark that is no longer true goes before anything is read: a crash from here on leaves the file unsent. (One that
     // was set under another name of the inode is true.)
-    const identity = isMarked(stats) && !record.hasInode(stats) ? unmark(sourcePath) : stats;
+    const identity =
+      isMarked(stats) && !record.hasInode(stats) ? unmark(root, targetPath) : stillThere(targetPath, stats);
     await deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity });
     record.add(mark(sourcePath, identity), path);
   };

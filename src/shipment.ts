@@ -6,12 +6,13 @@ import type { Report } from './events.ts';
 import { createDispatch, type Tally } from './dispatch.ts';
 import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
-import { FINISHED_PARSE, modeWithoutMark, unmark, writeFinishedWatch } from './mark.ts';
+import { writeFinishedWatch } from './finished-watch.ts';
+import { FINISHED_PARSE, modeWithoutMark, unmark } from './mark.ts';
 import { fsPath, showName, type Name } from './name.ts';
 import type { IsExcluded } from './scanner.ts';
 import type { Fate, Sender } from './sender.ts';
 import type { StateFolder } from './state.ts';
-import type { Transport } from './transport.ts';
+import type { Discrepancy, Transport } from './transport.ts';
 import { createVerification } from './verification.ts';
 import type { WritersView } from './writers.ts';
 
@@ -51,6 +52,7 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
   let looks = 0;
   let seen: Look | undefined;
   let verification: ReturnType<typeof createVerification>;
+  let wrong: Discrepancy[] = [];
 
   const reportFound = (): void => {
     if (found.files > 0) report({ type: 'found', directory: name, ...found });
@@ -59,7 +61,16 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
   const lookOnce = async (): Promise<Look> => {
     looks += 1;
     const isFirst = looks === 1;
-    verification = createVerification({ root, directory: name, record, destinations, level: config.verify, signal });
+    wrong = [];
+    verification = createVerification({
+      root,
+      directory: name,
+      record,
+      destinations,
+      level: config.verify,
+      found: (discrepancy) => wrong.push(discrepancy),
+      signal,
+    });
     const result = await look(
       directory,
       closedBy,
@@ -91,16 +102,16 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
 
   /** Why this closed directory cannot be finished, undefined when it is, 'again' where another look is needed. */
   const tryFinish = async (current: Look): Promise<string | undefined> => {
-    const missing = await verification.end();
-    for (const { file, detail } of missing) {
+    await verification.end();
+    for (const { file, detail } of wrong) {
       report({
         type: 'note',
         level: 'warning',
         message: `"${showName(file.targetPath)}" at the destination: ${detail}. It is sent again`,
       });
-      unmark(file.sourcePath);
+      unmark(root, file.targetPath);
     }
-    if (missing.length > 0) return AGAIN;
+    if (wrong.length > 0) return AGAIN;
     const verdict = judgeClosed(
       {
         closedBy: closedBy ?? 'superseded',
@@ -115,7 +126,7 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
     if (moved !== undefined) return moved;
     await tidy(current);
     if (config.announce && closedBy === 'parser') await announce();
-    writeFinishedWatch(`${root}/${name}`, {
+    writeFinishedWatch(root, directory, {
       files: current.files,
       bytes: current.bytes,
       first: current.files > 0 ? new Date(current.firstMs).toISOString() : null,

@@ -36,15 +36,24 @@ export interface OpenSite extends AsyncDisposable {
   readonly destinations: readonly Transport[];
 }
 
+export interface OpenOptions {
+  /** Only for what changes nothing: beside another isocket. */
+  readonly unlocked?: boolean;
+}
+
 /**
  * Locks the root and makes the transports ready; they connect when first needed.
  * @throws UserError: the configuration, the root or the state cannot be used, or another isocket works on the root
  */
-export const openSite = async (options: CommonOptions, report: Report): Promise<OpenSite> => {
+export const openSite = async (
+  options: CommonOptions,
+  report: Report,
+  { unlocked = false }: OpenOptions = {},
+): Promise<OpenSite> => {
   const config = await readConfig(options, report);
   checkRoot(config.source.root);
   await using stack = new AsyncDisposableStack();
-  stack.use(await lockRoot(config.source.root));
+  if (!unlocked) stack.use(await lockRoot(config.source.root));
   const state = openSiteState(config);
   const destinations = connectAll(config, state, report);
   for (const transport of destinations) stack.use(transport);

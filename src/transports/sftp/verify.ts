@@ -1,7 +1,7 @@
 import { constants, open } from 'node:fs/promises';
 import { OpenFlag } from '../../sftp/protocol.ts';
 import type { Attributes } from '../../sftp/protocol.ts';
-import { fsPath, type Discrepancy, type ExpectedFile, type Name } from '../../transport.ts';
+import { fsPath, type Discrepancy, type ExpectedFile, type ListedFile, type Name } from '../../transport.ts';
 import { firstDifference } from './compare.ts';
 import { listFolder, parentOf } from './folders.ts';
 import type { Session } from './session.ts';
@@ -35,6 +35,22 @@ export const verifyFiles = async (
   return found;
 };
 
+/** Tells every regular file of a folder. */
+export const listFiles = async (
+  { channels, options }: Session,
+  folder: Name,
+  visit: (file: ListedFile) => void,
+  signal: AbortSignal,
+): Promise<void> => {
+  for await (const entries of listFolder(channels.least(), `${options.path}/${folder}`)) {
+    signal.throwIfAborted();
+    for (const { name, attributes } of entries) {
+      const { size = 0, permissions = 0, mtime = 0 } = attributes;
+      if ((permissions & S_IFMT) === S_IFREG) visit({ name, size, mtime });
+    }
+  }
+};
+
 const checkFolder = async (session: Session, folder: Name, files: readonly ExpectedFile[]): Promise<Discrepancy[]> => {
   const { channels, options } = session;
   const found: Discrepancy[] = [];
@@ -45,10 +61,13 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
   };
   if (files.length > FEW_FILES) {
     let entries = files.length * LISTED_FOR_ONE;
-    for await (const { name, attributes } of listFolder(channels.least(), `${options.path}/${folder}`)) {
-      const file = left.get(name);
-      if (file !== undefined && left.delete(name)) check(file, attributes);
-      if (left.size === 0 || (entries -= 1) === 0) break;
+    for await (const piece of listFolder(channels.least(), `${options.path}/${folder}`)) {
+      for (const { name, attributes } of piece) {
+        const file = left.get(name);
+        if (file !== undefined && left.delete(name)) check(file, attributes);
+      }
+      entries -= piece.length;
+      if (left.size === 0 || entries <= 0) break;
     }
   }
   // What the listing did not come to; what it did not show may have come there since.
