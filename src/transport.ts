@@ -96,7 +96,7 @@ export interface Transport extends AsyncDisposable {
    * Tells every regular file of one folder below the destination's path ("DC1", "DC1/sub"), once, in any order. For transports
    * that can do so much cheaper than `verify` asks for each file; a folder that is not there has no files.
    */
-  list?(folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal): Promise<void>;
+  readonly list?: (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) => Promise<void>;
   /**
    * Removes the temporary files of this owner that nothing will resume, in these folders below the destination's path
    * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is no error.
