@@ -46,17 +46,18 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const { config, olderThanMs, untilFree, dryRun, report, signal } = options;
   const { root, tag, newest, exclude } = config.source;
   const writers = createWritersView();
+  const isStopped = (): boolean => signal.aborted;
   const result = { pruned: 0, files: 0, bytes: 0, kept: 0 };
   const candidates = plan(readRoot(root, tag, createIsExcluded(exclude)), newest)
     .slice(0, -1)
     .filter(({ phase }) => phase === 'finished');
   for (const work of candidates) {
     const { directory } = work;
-    if (signal.aborted || (untilFree !== undefined && freeShare(root) >= untilFree)) break;
+    if (isStopped() || (untilFree !== undefined && freeShare(root) >= untilFree)) break;
     if (finishedMsAgo(root, directory.name) < olderThanMs) continue;
     const verdict = await examine(work, options, writers);
     if (typeof verdict === 'string') {
-      if (signal.aborted) break;
+      if (isStopped()) break;
       result.kept += 1;
       report({ type: 'kept', directory: directory.name, reason: verdict });
       continue;

@@ -72,9 +72,10 @@ const compare = async (
 ): Promise<{ checked: number; missing: number; different: number; failed: number }> => {
   const result = { checked: 0, missing: 0, different: 0, failed: 0 };
   const writers = createWritersView();
+  const isStopped = (): boolean => signal.aborted;
   const left = [...plans];
   const work = async (): Promise<void> => {
-    for (let one = left.shift(); one !== undefined && !signal.aborted; one = left.shift()) {
+    for (let one = left.shift(); one !== undefined && !isStopped(); one = left.shift()) {
       const { directory } = one;
       try {
         const checked = await verifyDirectory(one, {
@@ -91,7 +92,7 @@ const compare = async (
         });
         result.checked += checked;
       } catch (error) {
-        if (signal.aborted) return;
+        if (isStopped()) return;
         if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;
         result.failed += 1;
         report({
