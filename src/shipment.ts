@@ -169,7 +169,13 @@ export const createShipment = (plan: DirectoryPlan, context: ShipmentContext): S
     while (seen !== undefined && !signal.aborted && sender.over === undefined) {
       reason = seen.unsent === 0 ? await tryFinish(seen) : whyUnsent(seen, fates);
       if (reason === undefined) return;
-      if (reason !== AGAIN || looks >= MOST_LOOKS) break;
+      // What the destination still does not have is left unmarked: sent once more, it would pass for sent unverified.
+      const isRefuted = wrong.length > 0 && looks >= MOST_LOOKS - 1;
+      if (isRefuted) {
+        tally.failed += wrong.length;
+        reason = `${wrong.length} files that the destination confirmed are not there as they were sent`;
+      }
+      if (isRefuted || reason !== AGAIN || looks >= MOST_LOOKS) break;
       seen = await lookOnce();
       await drain();
     }

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 
-const FILES = rounds(200, 2000);
+const FILES = rounds(400, 2000);
 
 let folder: string;
 let server: TestServer;
@@ -69,6 +69,7 @@ it(
     const site = makeSite(folder, server);
     fillSite(site);
     await mount(site.state, '64k');
+    chmodSync(site.state, 0o700);
     expect((await site.run(['scan', '--dry-run'])).exitCode).toBe(0); // The state is there.
     for (const left of [0, 4096]) {
       writeFileSync(`${site.state}/ballast`, '');

@@ -55,7 +55,7 @@ const pass = async (site: TestSite, lie: (file: OutgoingFile) => Lie | undefined
     send: (file, abort) => lie(file)?.(honest, file) ?? honest.send(file, abort),
     [Symbol.asyncDispose]: () => honest[Symbol.asyncDispose](),
   }));
-  return runPass({ ...open, destinations, report: () => undefined, signal });
+  return await runPass({ ...open, destinations, report: () => undefined, signal });
 };
 
 describe.each(Object.entries(lies))('a transport that %s', (what, lie) => {
