@@ -44,7 +44,7 @@ export interface Verdict {
 /** Looks at both ends, whatever state they are in. */
 export const judge = (root: string, destination: string): Verdict => {
   const problems: string[] = [];
-  let [marked, finished] = [0, 0];
+  let marked = 0;
   const paths = filesBelow(root);
   const isWhole = (path: string): boolean => {
     const size = lstatSync(`${root}/${path}`).size;
@@ -53,7 +53,6 @@ export const judge = (root: string, destination: string): Verdict => {
   const finishedDirectories = new Set(
     readdirSync(root).filter((directory) => existsSync(`${root}/${directory}/finished.watch`)),
   );
-  finished = finishedDirectories.size;
   for (const path of paths) {
     const isMarked = (lstatSync(`${root}/${path}`).mode & MARK) !== 0;
     const inFinished = finishedDirectories.has(path.split('/')[0] ?? '');
@@ -62,7 +61,7 @@ export const judge = (root: string, destination: string): Verdict => {
     if (inFinished && !isMarked) problems.push(`${path} is not marked in a finished directory`);
   }
   problems.push(...halfFiles(destination));
-  return { files: paths.length, marked, finished, problems };
+  return { files: paths.length, marked, finished: finishedDirectories.size, problems };
 };
 
 /** Files under a final name whose content is not what their path and size say. */
@@ -86,9 +85,9 @@ export const watchFinalNames = (destination: string) => {
   const seen = new Map<string, string>();
   const half: string[] = [];
   let looks = 0;
-  let isOver = false;
+  const over = new AbortController();
   const watching = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       half.push(...halfFiles(destination, seen));
       looks += 1;
       await delay(20);
@@ -96,7 +95,7 @@ export const watchFinalNames = (destination: string) => {
   })();
   return {
     end: async (): Promise<number> => {
-      isOver = true;
+      over.abort();
       await watching;
       expect(half).toEqual([]);
       return looks;
