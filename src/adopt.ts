@@ -26,7 +26,8 @@ export const openDirectoryRecord = (
 ): MarkRecord => {
   const { name } = directory;
   const path = state.recordPath(name);
-  const existing = openRecord(path);
+  const onTrouble = (message: string): void => report({ type: 'note', level: 'warning', message });
+  const existing = openRecord(path, onTrouble);
   if (existing !== undefined) return existing;
   let files = 0;
   const adopted = function* (): Generator<readonly [InodeState, Name]> {
@@ -37,7 +38,7 @@ export const openDirectoryRecord = (
       yield [entry.stats, entry.path];
     }
   };
-  const record = dry ? createPassingRecord(adopted()) : createRecord(path, adopted());
+  const record = dry ? createPassingRecord(adopted()) : createRecord(path, adopted(), onTrouble);
   if (files > 0) report({ type: 'adopted', directory: name, files });
   return record;
 };

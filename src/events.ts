@@ -28,6 +28,22 @@ export type IsocketEvent =
       readonly retrying: boolean;
     }
   | { readonly type: 'line'; readonly destination: string; readonly state: 'restored' }
+  | {
+      readonly type: 'discrepancy';
+      readonly path: Name;
+      readonly destination: string;
+      readonly kind: 'missing' | 'different';
+      readonly detail: string;
+    }
+  | { readonly type: 'reset'; readonly directory: Name; readonly files: number }
+  | {
+      readonly type: 'pruned';
+      readonly directory: Name;
+      readonly files: number;
+      readonly bytes: number;
+      readonly dryRun: boolean;
+    }
+  | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
   | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
   | {
       readonly type: 'finished';

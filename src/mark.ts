@@ -1,17 +1,7 @@
-import {
-  closeSync,
-  constants,
-  fchmodSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeSync,
-  type BigIntStats,
-} from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs';
 import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
 import { isSameFile, type FileIdentity } from './identity.ts';
+import { entryOf, inFolder, splitPath } from './inside.ts';
 import { fsPath, showName, type Name } from './name.ts';
 
 /** g+w: the mark itself. */
@@ -69,56 +59,60 @@ export const mark = (path: Name, sent: FileIdentity): BigIntStats =>
     return after;
   });
 
-/** Takes the mark off, so that a crash from here on leaves the file unsent. Returns its state right after. */
-export const unmark = (path: Name): BigIntStats =>
-  withFile(path, 'take the mark off', (descriptor) => {
-    fchmodSync(descriptor, Number(fstatSync(descriptor, { bigint: true }).mode) & 0o7777 & ~MARK);
-    return fstatSync(descriptor, { bigint: true });
-  });
+/**
+ * Takes the mark off a file below the root ("DC1/sub/file"), so that a crash from here on leaves it unsent. Returns its state
+ * right after.
+ */
+export const unmark = (root: Name, path: Name): BigIntStats => {
+  const { folder, name } = splitPath(path);
+  const takeOff = (parent: number): BigIntStats =>
+    withFile(
+      entryOf(parent, name),
+      'take the mark off',
+      (descriptor) => {
+        const before = fstatSync(descriptor, { bigint: true });
+        if (!before.isFile()) throw changed(path);
+        fchmodSync(descriptor, Number(before.mode) & 0o7777 & ~MARK);
+        return fstatSync(descriptor, { bigint: true });
+      },
+      `${root}/${path}`,
+    );
+  try {
+    return inFolder(root, folder, takeOff);
+  } catch (error) {
+    if (error instanceof TransportError) throw error;
+    throw toMarkError(error, 'take the mark off', `${root}/${path}`);
+  }
+};
 
 // By descriptor, never by path: whoever swaps the file for a link must not have us change what it points to.
-const withFile = <T>(path: Name, action: string, use: (descriptor: number) => T): T => {
+const withFile = <T>(path: Name, action: string, use: (descriptor: number) => T, shownPath = path): T => {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     return use(descriptor);
   } catch (error) {
-    if (error instanceof TransportError) throw error;
-    const code = systemErrorCode(error);
-    if (code === 'ENOENT' || code === 'ELOOP') throw changed(path);
-    throw new TransportError('file', `Cannot ${action} "${showName(path)}": ${errorMessage(error)}`, {
-      hint:
-        code === 'EPERM'
-          ? 'only its owner or root may mark a file: run isocket as the parser’s user'
-          : 'see that the file system is writable and keeps permission bits',
-      cause: error,
-    });
+    throw toMarkError(error, action, shownPath);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
 };
 
+const toMarkError = (error: unknown, action: string, path: Name): TransportError => {
+  if (error instanceof TransportError) return error;
+  const code = systemErrorCode(error);
+  if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return changed(path);
+  return new TransportError('file', `Cannot ${action} "${showName(path)}": ${errorMessage(error)}`, {
+    hint:
+      code === 'EPERM'
+        ? 'only its owner or root may mark a file: run isocket as the parser’s user'
+        : 'see that the file system is writable and keeps permission bits',
+    cause: error,
+  });
+};
+
 const changed = (path: Name): TransportError =>
   new TransportError('source-changed', `Did not mark "${showName(path)}": it changed while it was sent`);
-
-/** Writes `DIRECTORY/finished.watch`, durably and all at once. */
-export const writeFinishedWatch = (directoryPath: Name, proof: object): void => {
-  const temporary = fsPath(`${directoryPath}/${FINISHED_WATCH_TEMPORARY}`);
-  const descriptor = openSync(temporary, 'w', 0o644);
-  try {
-    writeSync(descriptor, `${JSON.stringify(proof)}\n`);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, fsPath(`${directoryPath}/${FINISHED_WATCH}`));
-  const folder = openSync(fsPath(directoryPath), constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
-};
 
 export const FINISHED_PARSE = 'finished.parse';
 export const FINISHED_WATCH = 'finished.watch';

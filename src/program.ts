@@ -74,6 +74,28 @@ const createProgram = (end: (exitCode: number) => void): Command => {
       const { status } = await import('./commands/status.ts');
       end(await status(self.optsWithGlobals()));
     });
+  command('verify [dirs...]', 'compare source and destination: size and mtime, or content')
+    .option('--checksum', 'compare content')
+    .option('--repair', 'unmark what is missing or different, and send it again')
+    .action(async (directories: string[], _options, self: Command) => {
+      const { verify } = await import('./commands/verify.ts');
+      end(await verify(directories, self.optsWithGlobals()));
+    });
+  command('reset <dirs...>', 'take the marks and finished.watch away, so that the directories are sent again').action(
+    async (directories: string[], _options, self: Command) => {
+      const { reset } = await import('./commands/reset.ts');
+      end(await reset(directories, self.optsWithGlobals()));
+    },
+  );
+  command('prune', 'delete finished directories here, each verified at every destination first; never the newest')
+    .requiredOption('--older-than <duration>', 'finished so long ago, such as 30d')
+    .option('--until-free <percent>', 'stop when so much of the disk is free, such as 20%')
+    .option('--checksum', 'compare content, not only size and mtime')
+    .option('--dry-run', 'verify and say what would be deleted; delete nothing')
+    .action(async (_options, self: Command) => {
+      const { runPrune } = await import('./commands/prune.ts');
+      end(await runPrune(self.optsWithGlobals()));
+    });
   command('receive', 'our own receiver: an SFTP-only SSH server confined to one folder')
     .requiredOption('--root <dir>', 'the folder that clients see as /')
     .requiredOption('--listen <host:port>', 'where to listen')

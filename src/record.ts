@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync
 import { dirname, join } from 'node:path';
 import { encodeName, type Name } from './name.ts';
 import { PairSet } from './pair-set.ts';
-import { systemErrorCode } from './errors.ts';
+import { errorMessage, systemErrorCode, UserError } from './errors.ts';
 
 /** Of a file's stats, what the record looks at. */
 export interface InodeState {
@@ -33,9 +33,9 @@ export interface MarkRecord extends Disposable {
 }
 
 /** Opens the record at `path`. undefined where there is none: the directory was never looked at, or the state was lost. */
-export const openRecord = (path: string): MarkRecord | undefined => {
+export const openRecord = (path: string, onTrouble: OnTrouble = ignore): MarkRecord | undefined => {
   try {
-    return useRecord(path, false);
+    return useRecord(path, false, onTrouble);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -59,25 +59,50 @@ export const readRecord = (path: string): Pick<MarkRecord, 'has'> | undefined =>
   return { has: (state, name) => pairs.has(state.ino, pathKey(state, name)) };
 };
 
-/** Begins a record with the marks found on the disk. It appears whole or not at all. */
-export const createRecord = (path: string, adopted: Iterable<readonly [InodeState, Name]>): MarkRecord => {
+/**
+ * Begins a record with the marks found on the disk. It appears whole or not at all.
+ * @throws UserError with exit code 3 where the state folder cannot be written
+ */
+export const createRecord = (
+  path: string,
+  adopted: Iterable<readonly [InodeState, Name]>,
+  onTrouble: OnTrouble = ignore,
+): MarkRecord => {
+  const ours = <T>(use: () => T): T => {
+    try {
+      return use();
+    } catch (error) {
+      throw new UserError(`Cannot begin the record of marks "${path}": ${errorMessage(error)}`, {
+        hint: 'make room for the state folder, and let the user that runs isocket write it',
+        exitCode: 3,
+        cause: error,
+      });
+    }
+  };
   // "=" begins no record's name.
   const temporary = join(dirname(path), '=new');
-  const descriptor = openSync(temporary, 'w', 0o600);
+  const descriptor = ours(() => openSync(temporary, 'w', 0o600));
   let isFresh = true;
   try {
     for (const [state, name] of adopted) {
-      writeEntry(descriptor, state.ino, state.ctimeNs);
-      if (state.nlink > 1n) writeEntry(descriptor, state.ino, pathKey(state, name));
+      ours(() => writeEntry(descriptor, state.ino, state.ctimeNs));
+      if (state.nlink > 1n) ours(() => writeEntry(descriptor, state.ino, pathKey(state, name)));
       isFresh = false;
     }
-    fsyncSync(descriptor);
+    ours(() => fsyncSync(descriptor));
   } finally {
     closeSync(descriptor);
   }
-  renameSync(temporary, path);
-  return useRecord(path, isFresh);
+  return ours(() => {
+    renameSync(temporary, path);
+    return useRecord(path, isFresh, onTrouble);
+  });
 };
+
+/** Told in words when the record can no longer be written. */
+export type OnTrouble = (message: string) => void;
+
+const ignore = (): void => undefined;
 
 /** A record that is kept nowhere: for looking without leaving a trace. */
 export const createPassingRecord = (adopted: Iterable<readonly [InodeState, Name]>): MarkRecord => {
@@ -87,7 +112,7 @@ export const createPassingRecord = (adopted: Iterable<readonly [InodeState, Name
   return record;
 };
 
-const useRecord = (path: string, isFresh: boolean): MarkRecord => {
+const useRecord = (path: string, isFresh: boolean, onTrouble: OnTrouble): MarkRecord => {
   const descriptor = openSync(path, 'r+');
   const before = new PairSet();
   let position = loadEntries(descriptor, before);
@@ -96,11 +121,23 @@ const useRecord = (path: string, isFresh: boolean): MarkRecord => {
   const buffer = Buffer.alloc(256 * ENTRY_BYTES);
   let buffered = 0;
   let isScheduled = false;
+  let isBroken = false;
   // One write a turn of the event loop, not one a file. What a crash takes from the buffer is sent again, no more.
   const flush = (): void => {
     isScheduled = false;
-    position += writeSync(descriptor, buffer, 0, buffered, position);
+    const length = buffered;
     buffered = 0;
+    if (isBroken) return;
+    try {
+      let written = 0;
+      while (written < length) written += writeSync(descriptor, buffer, written, length - written, position + written);
+      position += length;
+    } catch (error) {
+      // The marks of this run hold while it lasts; the next run sends again what is not in the file.
+      isBroken = true;
+      ftruncateSync(descriptor, position);
+      onTrouble(`Cannot write the record of marks "${path}": ${errorMessage(error)}. Files it does not hold go twice`);
+    }
   };
   const append = (ino: bigint, key: bigint): void => {
     buffered = encodeEntry(buffer, buffered, ino, key);

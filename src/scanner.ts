@@ -1,7 +1,8 @@
-import { lstatSync, opendirSync, type BigIntStats, type Dirent } from 'node:fs';
+import { lstatSync, opendirSync, type BigIntStats, type Dir, type Dirent } from 'node:fs';
 import { errorMessage, systemErrorCode, UserError } from './errors.ts';
 import type { SkippedKind } from './events.ts';
 import type { DirectorySnapshot } from './lifecycle.ts';
+import { inFolder, splitPath } from './inside.ts';
 import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from './mark.ts';
 import { decodeName, fsPath, showName, type Name } from './name.ts';
 
@@ -21,7 +22,7 @@ export type Entry =
 export const readRoot = (root: Name, tag: string, isExcluded: IsExcluded): DirectorySnapshot[] => {
   checkRoot(root);
   const directories: DirectorySnapshot[] = [];
-  for (const entry of readFolder(root)) {
+  for (const entry of readEntries(open(root))) {
     const name = decodeName(entry.name);
     if (!name.startsWith(tag) || isExcluded(name)) continue;
     const snapshot = entry.isDirectory() || !isKnownType(entry) ? readDirectory(root, name) : undefined;
@@ -84,7 +85,10 @@ export function* walk(directoryPath: Name, isExcluded: IsExcluded): Generator<En
 function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded): Generator<Entry> {
   const below = folder === '' ? '' : `${folder}/`;
   const subFolders: Name[] = [];
-  for (const entry of readFolder(`${directoryPath}/${below}`, folder !== '')) {
+  const opened = openToList(directoryPath, folder);
+  if (opened === 'symlink') yield { kind: 'skipped', path: folder, why: 'symlink' };
+  if (typeof opened === 'string') return;
+  for (const entry of readEntries(opened)) {
     const name = decodeName(entry.name);
     if (folder === '' && isOurs(name)) continue;
     const path = below + name;
@@ -109,15 +113,28 @@ function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded):
   for (const path of subFolders) yield* walkFolder(directoryPath, path, isExcluded);
 }
 
-export function* readFolder(path: Name, mayVanish = false): Generator<Dirent<Buffer>> {
-  let folder;
+/** A folder of a directory may have vanished since it was named, or have been swapped for a link: that is not followed. */
+const openToList = (directoryPath: Name, folder: Name): Dir | 'vanished' | 'symlink' => {
+  const { folder: root, name } = splitPath(directoryPath);
   try {
-    // The types know no listing of bytes, which Node has.
-    folder = opendirSync(fsPath(path), { encoding: 'buffer' as BufferEncoding, bufferSize: 512 });
+    return inFolder(root, folder === '' ? name : `${name}/${folder}`, (descriptor) =>
+      open(`/proc/self/fd/${descriptor}`),
+    );
   } catch (error) {
-    if (mayVanish && systemErrorCode(error) === 'ENOENT') return;
+    const code = systemErrorCode(error);
+    if (folder !== '' && code === 'ENOENT') return 'vanished';
+    if (folder !== '' && (code === 'ELOOP' || code === 'ENOTDIR')) return 'symlink';
     throw error;
   }
+};
+
+// The types know no listing of bytes, which Node has.
+const open = (path: Name): Dir => opendirSync(fsPath(path), { encoding: 'buffer' as BufferEncoding, bufferSize: 512 });
+
+/** The entries of a folder, by its path: for who only looks, and sends nothing of it. */
+export const readFolder = (path: Name): Generator<Dirent<Buffer>> => readEntries(open(path));
+
+function* readEntries(folder: Dir): Generator<Dirent<Buffer>> {
   try {
     for (let entry = folder.readSync(); entry !== null; entry = folder.readSync())
       yield entry as unknown as Dirent<Buffer>;

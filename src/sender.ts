@@ -1,9 +1,11 @@
 import type { BigIntStats } from 'node:fs';
 import { TransportError } from './errors.ts';
 import type { Report } from './events.ts';
+import { isSameFile } from './identity.ts';
+import { createInside } from './inside.ts';
 import { createLine, type Line, type Patience } from './line.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from './mark.ts';
-import type { Name } from './name.ts';
+import { showName, type Name } from './name.ts';
 import type { MarkRecord } from './record.ts';
 import type { RetryOptions } from './retry.ts';
 import type { OutgoingFile, Transport } from './transport.ts';
@@ -61,6 +63,7 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
   // A sick destination must not hold the places of files that the others could have.
   const waits = patience === 'pass' || destinations.length === 1;
   const active = { live: 0, backlog: 0 };
+  const inside = createInside(root);
   let settled: PromiseWithResolvers<void> | undefined;
 
   const isFull = (urgency: Urgency): boolean => {
@@ -108,6 +111,13 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     }
   };
 
+  /** What the walk saw by its path may have been behind a link. From here on everything that opens the file holds it against this. */
+  const stillThere = (targetPath: Name, stats: BigIntStats): BigIntStats => {
+    const now = inside.stat(targetPath);
+    if (now !== undefined && isSameFile(now, stats)) return now;
+    throw new TransportError('source-changed', `Did not send "${showName(targetPath)}": it changed before it was sent`);
+  };
+
   const sendAndMark = async (file: UnsentFile, urgency: Urgency): Promise<void> => {
     const { directory, path, stats, record, delivered } = file;
     const targetPath = `${directory}/${path}`;
@@ -116,7 +126,7 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     // A mark that is no longer true goes before anything is read: a crash from here on leaves the file unsent. (One that
     // was set under another name of the inode is true, but for what a writer that only now closed it may have changed.)
     const isStale = isMarked(stats) && (urgency === 'live' || !record.hasInode(stats));
-    const identity = isStale ? unmark(sourcePath) : stats;
+    const identity = isStale ? unmark(root, targetPath) : stillThere(targetPath, stats);
     const outgoing = { sourcePath, targetPath, mode: modeWithoutMark(identity), identity };
     await deliver(outgoing, {
       has: (index) => delivered[index]?.has(identity, path) === true,

@@ -6,12 +6,13 @@ import type { Report } from './events.ts';
 import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
 import { isSameDirectory, judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
-import { FINISHED_PARSE, modeWithoutMark, unmark, writeFinishedWatch } from './mark.ts';
+import { writeFinishedWatch } from './finished-watch.ts';
+import { FINISHED_PARSE, modeWithoutMark, unmark } from './mark.ts';
 import { fsPath, showName, type Name } from './name.ts';
 import type { IsExcluded } from './scanner.ts';
 import type { Sender } from './sender.ts';
 import type { StateFolder } from './state.ts';
-import type { Transport } from './transport.ts';
+import type { Discrepancy, Transport } from './transport.ts';
 import { createVerification } from './verification.ts';
 import type { WritersView } from './writers.ts';
 
@@ -73,6 +74,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   let seen: Look | undefined;
   let verification: ReturnType<typeof createVerification>;
   let toldReason: string | undefined;
+  let wrong: Discrepancy[] = [];
 
   const reportFound = (): void => {
     if (found.files > 0) report({ type: 'found', directory: name, ...found });
@@ -84,7 +86,16 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
     const { closedBy } = plan;
     const areEventsTold = events === 'told';
     if (events === 'from-now') events = 'told';
-    verification = createVerification({ root, directory: name, record, destinations, level: config.verify, signal });
+    wrong = [];
+    verification = createVerification({
+      root,
+      directory: name,
+      record,
+      destinations,
+      level: config.verify,
+      found: (discrepancy) => wrong.push(discrepancy),
+      signal,
+    });
     const result = await look(
       directory,
       closedBy,
@@ -118,16 +129,16 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   /** Why this closed directory cannot be finished, undefined when it is, 'again' where another look is needed. */
   const tryFinish = async (current: Look): Promise<string | undefined> => {
     const { closedBy } = plan;
-    const missing = await verification.end();
-    for (const { file, detail } of missing) {
+    await verification.end();
+    for (const { file, detail } of wrong) {
       report({
         type: 'note',
         level: 'warning',
         message: `"${showName(file.targetPath)}" at the destination: ${detail}. It is sent again`,
       });
-      unmark(file.sourcePath);
+      unmark(root, file.targetPath);
     }
-    if (missing.length > 0) return AGAIN;
+    if (wrong.length > 0) return AGAIN;
     const verdict = judgeClosed(
       {
         closedBy: closedBy ?? 'superseded',
@@ -142,7 +153,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
     if (moved !== undefined) return moved;
     await tidy(current);
     if (config.announce && closedBy === 'parser') await announce();
-    writeFinishedWatch(`${root}/${name}`, {
+    writeFinishedWatch(root, directory, {
       files: current.files,
       bytes: current.bytes,
       first: current.files > 0 ? new Date(current.firstMs).toISOString() : null,
@@ -190,7 +201,13 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
       noteFates();
       reason = seen.unsent === 0 ? await tryFinish(seen) : whyUnsent(seen, fates);
       if (reason === undefined) return true;
-      if (reason !== AGAIN || looks >= MOST_LOOKS) break;
+      // What the destination still does not have is left unmarked: sent once more, it would pass for sent unverified.
+      const isRefuted = wrong.length > 0 && looks >= MOST_LOOKS - 1;
+      if (isRefuted) {
+        tally.failed += wrong.length;
+        reason = `${wrong.length} files that the destination confirmed are not there as they were sent`;
+      }
+      if (isRefuted || reason !== AGAIN || looks >= MOST_LOOKS) break;
       seen = await lookOnce(false);
       await drain();
     }

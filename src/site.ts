@@ -8,6 +8,7 @@ import { openDirectoryRecord } from './adopt.ts';
 import { readRoot } from './scanner.ts';
 import { createSender } from './sender.ts';
 import type { Tally } from './dispatch.ts';
+import type { Name } from './name.ts';
 import { createShipment, type Shipment, type ShipmentContext } from './shipment.ts';
 import type { StateFolder } from './state.ts';
 import type { Transport } from './transport.ts';
@@ -17,6 +18,8 @@ export interface PassOptions {
   readonly config: Config;
   readonly state: StateFolder;
   readonly destinations: readonly Transport[];
+  /** Work on these directories only; undefined: on all. */
+  readonly only?: ReadonlySet<Name> | undefined;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -29,6 +32,7 @@ export const runPass = async ({
   config,
   state,
   destinations,
+  only,
   report,
   signal,
 }: PassOptions): Promise<{ summary: SummaryEvent; complete: boolean }> => {
@@ -55,6 +59,7 @@ export const runPass = async ({
   const tails: Promise<void>[] = [];
   for (const work of liveFirst(plan(directories, newest))) {
     if (signal.aborted) break;
+    if (only?.has(work.directory.name) === false) continue;
     await settling.take(1);
     const shipment = createShipment(work, context);
     await shipment.feed(work);

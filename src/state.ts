@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, systemErrorCode, UserError } from './errors.ts';
@@ -44,6 +44,7 @@ export const openState = (path: string): StateFolder => {
   const records = join(path, 'records');
   try {
     mkdirSync(records, { recursive: true, mode: 0o700 });
+    for (const folder of [path, records]) checkIsOurs(folder);
     return {
       path,
       sinceNs: readSince(join(path, 'since')),
@@ -54,11 +55,26 @@ export const openState = (path: string): StateFolder => {
       },
     };
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`Cannot use the state folder "${path}": ${errorMessage(error)}`, {
       hint: 'let the user that runs isocket write it, or name another one with state in the configuration',
       cause: error,
     });
   }
+};
+
+/** Who can write there can have files taken for sent that are not. */
+const checkIsOurs = (folder: string): void => {
+  const { uid, mode } = statSync(folder);
+  const us = process.geteuid?.() ?? uid;
+  const [state, hint] =
+    uid !== us && uid !== 0
+      ? [`it belongs to user ${uid}, isocket runs as user ${us}`, `chown it, or name another one with state`]
+      : (mode & 0o022) !== 0
+        ? ['others than its owner can write it', `chmod go-w ${folder}`]
+        : [];
+  if (state !== undefined)
+    throw new UserError(`Cannot use the state folder "${folder}": ${state}`, hint === undefined ? {} : { hint });
 };
 
 const readSince = (path: string): bigint => {

@@ -32,6 +32,14 @@ export interface ExpectedFile {
   readonly mtimeNs: bigint;
 }
 
+/** One regular file in a listing of a folder at the destination. */
+export interface ListedFile {
+  readonly name: Name;
+  readonly size: number;
+  /** Whole seconds since 1970. */
+  readonly mtime: number;
+}
+
 /** What `verify` found wrong. */
 export interface Discrepancy {
   readonly file: ExpectedFile;
@@ -84,6 +92,11 @@ export interface Transport extends AsyncDisposable {
     options: { readonly checksum: boolean },
     signal: AbortSignal,
   ): Promise<Discrepancy[]>;
+  /**
+   * Tells every regular file of one folder below the destination's path ("DC1", "DC1/sub"), once, in any order. For transports
+   * that can do so much cheaper than `verify` asks for each file; a folder that is not there has no files.
+   */
+  readonly list?: (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) => Promise<void>;
   /**
    * Removes the temporary files of this owner that nothing will resume, in these folders below the destination's path
    * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is no error.

@@ -23,7 +23,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   });
 
   await using manager = connectServiceManager({ env: process.env, tellTrouble });
-  await using site = await openSite(options, report, activity);
+  await using site = await openSite(options, report, { activity });
   const facts = await findWatcherFacts();
   const choice = chooseSource(site.config.source.watcher, facts);
   const watching = describeSource(choice, facts, site.config.source);

@@ -39,22 +39,28 @@ export interface OpenSite extends AsyncDisposable {
   readonly destinations: readonly Transport[];
 }
 
+export interface OpenOptions {
+  /** Only for what changes nothing: beside another isocket. */
+  readonly unlocked?: boolean;
+  /** What this process says of itself, beyond that it works on the root. */
+  readonly activity?: () => Partial<Activity>;
+}
+
 /**
- * Locks the root and makes the transports ready; they connect when first needed. `activity` is what this process says of itself
- * beyond that it works on the root.
+ * Locks the root and makes the transports ready; they connect when first needed.
  * @throws UserError: the configuration, the root or the state cannot be used, or another isocket works on the root
  */
 export const openSite = async (
   options: CommonOptions,
   report: Report,
-  activity: () => Partial<Activity> = () => ({}),
+  { unlocked = false, activity = () => ({}) }: OpenOptions = {},
 ): Promise<OpenSite> => {
   const config = await readConfig(options, report);
   checkRoot(config.source.root);
   keepHeapSmall();
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
-  stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));
+  if (!unlocked) stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));
   const state = openSiteState(config);
   const destinations = connectAll(config, state.path, report);
   for (const transport of destinations) stack.use(transport);

@@ -35,6 +35,17 @@ export const describe = (event: IsocketEvent): { readonly weight: Weight; readon
         weight: 'trouble',
         text: withHint(event.message, event.hint) + (event.retrying ? ' (trying again)' : ''),
       };
+    case 'discrepancy':
+      return { weight: 'trouble', text: `${showName(event.path)} at ${event.destination}: ${event.detail}` };
+    case 'reset':
+      return { weight: 'result', text: `${showName(event.directory)} is reset: ${event.files} files are sent again` };
+    case 'pruned':
+      return {
+        weight: 'result',
+        text: `${event.dryRun ? 'would delete' : 'deleted'} ${showName(event.directory)}: ${event.files} files, ${formatBytes(event.bytes)}`,
+      };
+    case 'kept':
+      return { weight: 'trouble', text: `kept ${showName(event.directory)}: ${event.reason}` };
     case 'unfinished':
       return { weight: 'detail', text: `${showName(event.directory)} is not finished: ${event.reason}` };
     case 'finished':

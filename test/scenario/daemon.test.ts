@@ -204,11 +204,10 @@ describe('the daemon', () => {
     await using daemon = site.start(['daemon']);
     writeFile('DC1/before');
     await daemon.event(sent('DC1/before'));
-    proxy.refuse(true);
-    proxy.cut();
+    await proxy.refuse();
     writeFile('DC1/meanwhile');
     await daemon.event((event) => event.type === 'line' && event.state === 'lost');
-    proxy.refuse(false);
+    await proxy.accept();
     await daemon.event((event) => event.type === 'line' && event.state === 'restored');
     await daemon.event(sent('DC1/meanwhile'));
     closeDirectory('DC1');

@@ -8,8 +8,20 @@ export interface Proxy extends AsyncDisposable {
   cut(): void;
   /** Cuts a connection after so many bytes from the client; Infinity: never. */
   cutAfter(bytes: number): void;
-  /** From now on new connections are cut at once, or no longer. */
-  refuse(isRefusing: boolean): void;
+  /** Resets every connection now (RST). */
+  reset(): void;
+  /** Nothing passes any more, in either direction, and nobody is told: a black hole. New connections fare no better. */
+  stall(): void;
+  /** Passes so many bytes a second from the client. */
+  trickle(bytesPerSecond: number): void;
+  /** Everything passes again. */
+  resume(): void;
+  /** Nobody listens any more, and what is open is cut. */
+  refuse(): Promise<void>;
+  /** Listens again, on the same port. */
+  accept(): Promise<void>;
+  /** Resolves when so many more bytes came from clients. */
+  passed(bytes: number): Promise<void>;
 }
 
 export interface ProxyOptions {
@@ -20,12 +32,19 @@ export interface ProxyOptions {
 export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptions = {}): Promise<Proxy> => {
   const sockets = new Set<Socket>();
   let limit = Infinity;
-  let isRefusing = false;
-  const server = createServer((client) => {
-    if (isRefusing) {
-      client.destroy();
-      return;
+  let isStalled = false;
+  let bytesPerSecond = Infinity;
+  let total = 0;
+  const waiting: { readonly bytes: number; readonly resolve: () => void }[] = [];
+  const count = (bytes: number): void => {
+    total += bytes;
+    for (const [index, one] of [...waiting.entries()].toReversed()) {
+      if (total < one.bytes) continue;
+      waiting.splice(index, 1);
+      one.resolve();
     }
+  };
+  const server = createServer((client) => {
     const upstream = createConnection(targetPort, '127.0.0.1');
     let passed = 0;
     for (const [one, other] of [
@@ -45,33 +64,73 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
       passLater(upstream, client, delayMs);
       return;
     }
+    if (isStalled) {
+      client.pause();
+      upstream.pause();
+    }
     client.on('data', (chunk) => {
       passed += chunk.length;
+      count(chunk.length);
+      if (bytesPerSecond < Infinity) {
+        client.pause();
+        setTimeout(() => isStalled || client.resume(), (chunk.length / bytesPerSecond) * 1000).unref();
+      }
       if (passed > limit) {
         limit = Infinity;
         client.destroy();
       } else if (!upstream.write(chunk)) {
         client.pause();
-        upstream.once('drain', () => client.resume());
+        upstream.once('drain', () => isStalled || client.resume());
       }
     });
-    upstream.pipe(client);
+    upstream.on('data', (chunk) => {
+      if (client.write(chunk)) return;
+      upstream.pause();
+      client.once('drain', () => isStalled || upstream.resume());
+    });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
+  const { port } = server.address() as AddressInfo;
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     cut,
+    reset: () => {
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+    stall: () => {
+      isStalled = true;
+      for (const socket of sockets) socket.pause();
+    },
+    trickle: (rate) => {
+      bytesPerSecond = rate;
+    },
+    resume: () => {
+      isStalled = false;
+      bytesPerSecond = Infinity;
+      for (const socket of sockets) socket.resume();
+    },
+    refuse: async () => {
+      cut();
+      server.close();
+      await once(server, 'close');
+    },
+    accept: async () => {
+      server.listen(port, '127.0.0.1');
+      await once(server, 'listening');
+    },
+    passed: (bytes) =>
+      new Promise((resolve) => {
+        waiting.push({ bytes: total + bytes, resolve });
+      }),
     cutAfter: (bytes) => {
       limit = bytes;
     },
-    refuse: (now) => {
-      isRefusing = now;
-    },
     [Symbol.asyncDispose]: async () => {
       cut();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },

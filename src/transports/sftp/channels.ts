@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { TransportError } from '../../errors.ts';
 import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
 import { connectSsh, type SshConnection } from './ssh-connection.ts';
@@ -10,6 +11,8 @@ export interface Channels {
   readonly isLongLine: boolean;
   /** All that are open; never empty. */
   readonly all: readonly SftpClient[];
+  /** Runs a command of ours in the account's shell; rejects where it has none. */
+  readonly openExec: (command: string) => Promise<Duplex>;
   /** The one with the least to do. */
   least(): SftpClient;
   close(): void;
@@ -105,6 +108,7 @@ const watchOver = (connection: SshConnection, all: readonly SftpClient[], isLong
     },
     isLongLine,
     all,
+    openExec: connection.openExec,
     least: () => all.reduce((least, channel) => (channel.pending < least.pending ? channel : least)),
     close,
   };

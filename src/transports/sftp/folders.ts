@@ -101,18 +101,32 @@ const makeError = (error: unknown, folder: Name): unknown => {
   );
 };
 
-/** The entries of a folder, as the server tells of them; none where it is not there. */
-export async function* listFolder(channel: SftpClient, folder: Name): AsyncGenerator<DirectoryEntry> {
-  let handle;
+// A long line must not cost a round trip for every hundred names; what is asked for beyond the end costs next to nothing.
+const MOST_REPLIES_AHEAD = 32;
+
+/** The entries of a folder, in pieces as the server tells of them; none where it is not there. */
+export async function* listFolder(channel: SftpClient, folder: Name): AsyncGenerator<DirectoryEntry[]> {
+  let handle: Buffer;
   try {
     handle = await channel.opendir(folder);
   } catch (error) {
     ignoreMissing(error);
     return;
   }
+  const ahead: Promise<DirectoryEntry[] | undefined>[] = [];
+  const ask = (): void => {
+    const reply = channel.readdir(handle);
+    reply.catch(() => undefined); // Told when its turn comes; nobody asks after the end.
+    ahead.push(reply);
+  };
   try {
-    for (let entries = await channel.readdir(handle); entries !== undefined; entries = await channel.readdir(handle)) {
-      yield* entries;
+    let isOver = false;
+    for (let most = 2; !isOver || ahead.length > 0; most = Math.min(most * 2, MOST_REPLIES_AHEAD)) {
+      while (!isOver && ahead.length < most) ask();
+      const entries = await ahead.shift();
+      // A server that works on several requests at once may tell the end before the last names.
+      if (entries === undefined) isOver = true;
+      else yield entries;
     }
   } finally {
     await channel.close(handle);

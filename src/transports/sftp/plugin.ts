@@ -20,7 +20,7 @@ import { SMALL_FILE_BYTES } from './source.ts';
 import { uploadSmall } from './upload-small.ts';
 import { uploadBig } from './upload-big.ts';
 import { removeTemporaries } from './tidy.ts';
-import { verifyFiles } from './verify.ts';
+import { listFiles, verifyFiles } from './verify.ts';
 
 /** Files over the SFTP subsystem of any SSH server, with ssh2 for the connection and our own codec. */
 export const sftp = definePlugin<SftpOptions>({
@@ -78,6 +78,8 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       withSession(`send "${showName(file.targetPath)}"`, signal, (live) => deliver(live, file, temporaryNames, signal)),
     verify: (files, how, signal) =>
       withSession('verify files', signal, (live) => verifyFiles(live, files, how, signal)),
+    list: (folder, visit, signal) =>
+      withSession(`list "${showName(folder)}"`, signal, (live) => listFiles(live, folder, visit, signal)),
     tidy: (folders, signal) => withSession('tidy folders', signal, (live) => removeTemporaries(live, folders)),
     probe: async function* (signal) {
       const { probeSftp } = await import('./probe.ts');

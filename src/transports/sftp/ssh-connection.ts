@@ -13,6 +13,8 @@ export interface SshConnection {
   readonly closed: boolean;
   /** A raw channel to the `sftp` subsystem. Rejects when the server allows no more of them. */
   openSftpChannel(): Promise<Duplex>;
+  /** Runs a command of ours in the account's shell; rejects where it has none. */
+  readonly openExec: (command: string) => Promise<Duplex>;
   /** Time in milliseconds since the last byte came in. */
   silentMs(): number;
   /** Called once when the connection is gone, with the reason. */
@@ -85,28 +87,30 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
     socket.destroy();
     throw error;
   }
+  const openChannel = (ask: (done: ssh2.ClientCallback) => void): Promise<Duplex> =>
+    new Promise((resolve, reject) => {
+      if (closed) {
+        reject(new Error('the connection is closed'));
+        return;
+      }
+      const onClose = (): void => reject(new Error(`the connection to ${where} was lost`));
+      client.once('close', onClose);
+      ask((error, channel) => {
+        client.off('close', onClose);
+        if (error) {
+          reject(error);
+          return;
+        }
+        channel.stderr.resume();
+        resolve(channel);
+      });
+    });
   return {
     get closed() {
       return closed;
     },
-    openSftpChannel: () =>
-      new Promise((resolve, reject) => {
-        if (closed) {
-          reject(new Error('the connection is closed'));
-          return;
-        }
-        const onClose = (): void => reject(new Error(`the connection to ${where} was lost`));
-        client.once('close', onClose);
-        client.subsys('sftp', (error, channel) => {
-          client.off('close', onClose);
-          if (error) {
-            reject(error);
-            return;
-          }
-          channel.stderr.resume();
-          resolve(channel);
-        });
-      }),
+    openSftpChannel: () => openChannel((done) => client.subsys('sftp', done)),
+    openExec: (command) => openChannel((done) => client.exec(command, done)),
     silentMs: () => performance.now() - lastInbound,
     onClose: (listener) => {
       listeners.push(listener);

@@ -11,9 +11,11 @@ export const removeTemporaries = async (
   for (const folder of folders) {
     const path = `${options.path}/${folder}`;
     const channel = channels.least();
-    for await (const { name } of listFolder(channel, path)) {
-      if (name.startsWith(prefix) && name.endsWith('.part'))
-        await channel.remove(`${path}/${name}`).catch(ignoreMissing);
+    for await (const entries of listFolder(channel, path)) {
+      for (const { name } of entries) {
+        if (name.startsWith(prefix) && name.endsWith('.part'))
+          await channel.remove(`${path}/${name}`).catch(ignoreMissing);
+      }
     }
   }
 };

@@ -1,9 +1,7 @@
-import { constants, open } from 'node:fs/promises';
-import { OpenFlag } from '../../sftp/protocol.ts';
 import type { Attributes } from '../../sftp/protocol.ts';
-import { fsPath, type Discrepancy, type ExpectedFile, type Name } from '../../transport.ts';
-import { firstDifference } from './compare.ts';
+import { type Discrepancy, type ExpectedFile, type ListedFile, type Name } from '../../transport.ts';
 import { listFolder, parentOf } from './folders.ts';
+import { differentContent } from './same-content.ts';
 import type { Session } from './session.ts';
 
 const S_IFMT = 0o170000;
@@ -25,14 +23,26 @@ export const verifyFiles = async (
   const found = seen.flat();
   if (!checksum) return found;
   const wrong = new Set(found.map(({ file }) => file));
-  // One after the other: a single file already keeps the line busy.
-  for (const file of files) {
+  const there = files.filter((file) => !wrong.has(file));
+  for (const file of await differentContent(session, there, signal))
+    found.push({ file, kind: 'different', detail: 'the content differs' });
+  return found;
+};
+
+/** Tells every regular file of a folder. */
+export const listFiles = async (
+  { channels, options }: Session,
+  folder: Name,
+  visit: (file: ListedFile) => void,
+  signal: AbortSignal,
+): Promise<void> => {
+  for await (const entries of listFolder(channels.least(), `${options.path}/${folder}`)) {
     signal.throwIfAborted();
-    if (!wrong.has(file) && !(await hasSameContent(session, file))) {
-      found.push({ file, kind: 'different', detail: 'the content differs' });
+    for (const { name, attributes } of entries) {
+      const { size = 0, permissions = 0, mtime = 0 } = attributes;
+      if ((permissions & S_IFMT) === S_IFREG) visit({ name, size, mtime });
     }
   }
-  return found;
 };
 
 const checkFolder = async (session: Session, folder: Name, files: readonly ExpectedFile[]): Promise<Discrepancy[]> => {
@@ -45,10 +55,13 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
   };
   if (files.length > FEW_FILES) {
     let entries = files.length * LISTED_FOR_ONE;
-    for await (const { name, attributes } of listFolder(channels.least(), `${options.path}/${folder}`)) {
-      const file = left.get(name);
-      if (file !== undefined && left.delete(name)) check(file, attributes);
-      if (left.size === 0 || (entries -= 1) === 0) break;
+    for await (const piece of listFolder(channels.least(), `${options.path}/${folder}`)) {
+      for (const { name, attributes } of piece) {
+        const file = left.get(name);
+        if (file !== undefined && left.delete(name)) check(file, attributes);
+      }
+      entries -= piece.length;
+      if (left.size === 0 || entries <= 0) break;
     }
   }
   // What the listing did not come to; what it did not show may have come there since.
@@ -70,16 +83,4 @@ const compareAttributes = (file: ExpectedFile, attributes: Attributes | undefine
   if (BigInt(size) !== file.size) return different(`it has ${size} bytes, not ${file.size}`);
   const wanted = Number(file.mtimeNs / 1_000_000_000n);
   return mtime === wanted ? undefined : different(`its mtime is ${mtime}, not ${wanted}`);
-};
-
-const hasSameContent = async ({ channels, options }: Session, file: ExpectedFile): Promise<boolean> => {
-  await using source = await open(fsPath(file.sourcePath), constants.O_RDONLY | constants.O_NOFOLLOW);
-  const channel = channels.least();
-  const handle = await channel.open(`${options.path}/${file.targetPath}`, OpenFlag.READ, {});
-  try {
-    const size = Number(file.size);
-    return (await firstDifference(channel, handle, source, 0, size)) === size;
-  } finally {
-    await channel.close(handle);
-  }
 };

@@ -1,0 +1,56 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Config } from './config.ts';
+import { createIsExcluded } from './exclude.ts';
+import type { DirectoryPlan } from './lifecycle.ts';
+import { isMarked } from './mark.ts';
+import { heldBack } from './readiness.ts';
+import { walk } from './scanner.ts';
+import type { Discrepancy, Transport } from './transport.ts';
+import { createVerification } from './verification.ts';
+import { fileKey, type WritersView } from './writers.ts';
+
+export interface VerifyOptions {
+  readonly config: Config;
+  readonly destinations: readonly Transport[];
+  readonly writers: WritersView;
+  /** Compare content, not only size and mtime. */
+  readonly checksum: boolean;
+  readonly found: (discrepancy: Discrepancy, destination: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const ENTRIES_A_TURN = 256;
+const WRITERS_AGE_MS = 1000;
+
+/**
+ * Compares one directory with every destination: each of its files, sent or not, but those that are still being written.
+ * Returns how many were compared. Whether a file is sent is no matter of marks here: only what is there counts.
+ */
+export const verifyDirectory = async (
+  { directory, phase, closedBy }: DirectoryPlan,
+  { config, destinations, writers, checksum, found, signal }: VerifyOptions,
+): Promise<number> => {
+  const { root, exclude, settleMs } = config.source;
+  const level = checksum ? 'checksum' : 'all';
+  const verification = createVerification({ root, directory: directory.name, destinations, level, found, signal });
+  const writersNow = writers(WRITERS_AGE_MS);
+  const now = Date.now();
+  let checked = 0;
+  let entries = 0;
+  for (const entry of walk(`${root}/${directory.name}`, createIsExcluded(exclude))) {
+    if ((entries += 1) % ENTRIES_A_TURN === 0) {
+      await nextTurn();
+      signal.throwIfAborted();
+    }
+    if (entry.kind !== 'file') continue;
+    const { path, stats } = entry;
+    const quietMs = now - Number(stats.ctimeNs / 1_000_000n);
+    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.get(fileKey(stats)) };
+    if (phase !== 'finished' && !isMarked(stats) && heldBack(candidate, settleMs) !== undefined) continue;
+    checked += 1;
+    const wait = verification.add(path, stats);
+    if (wait !== undefined) await wait;
+  }
+  await verification.end();
+  return checked;
+};
