@@ -19,6 +19,11 @@ const PARTS: readonly (readonly [string, string])[] = [
   ['/usr/bin/shellcheck', 'shellcheck'],
   ['/usr/bin/dash', 'dash'],
   ['/usr/bin/script', 'bsdutils'],
+  ['/usr/bin/faketime', 'faketime'],
+  ['/usr/bin/strace', 'strace'],
+  ['/usr/bin/prlimit', 'util-linux'],
+  ['/usr/bin/ps', 'procps'],
+  ['/usr/bin/mount', 'mount'],
 ];
 
 const missing = [...new Set(PARTS.filter(([path]) => !existsSync(path)).map(([, name]) => name))];
