@@ -12,6 +12,8 @@ export interface Proxy extends AsyncDisposable {
   reset(): void;
   /** Nothing passes any more, in either direction, and nobody is told: a black hole. New connections fare no better. */
   stall(): void;
+  /** The connections that are open now end in a black hole, for good; new ones pass. */
+  swallow(): void;
   /** Passes so many bytes a second from the client. */
   trickle(bytesPerSecond: number): void;
   /** Everything passes again. */
@@ -33,6 +35,10 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
   const sockets = new Set<Socket>();
   let limit = Infinity;
   let isStalled = false;
+  const swallowed = new WeakSet<Socket>();
+  const resume = (socket: Socket): void => {
+    if (!isStalled && !swallowed.has(socket)) socket.resume();
+  };
   let bytesPerSecond = Infinity;
   let total = 0;
   const waiting: { readonly bytes: number; readonly resolve: () => void }[] = [];
@@ -73,20 +79,20 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
       count(chunk.length);
       if (bytesPerSecond < Infinity) {
         client.pause();
-        setTimeout(() => isStalled || client.resume(), (chunk.length / bytesPerSecond) * 1000).unref();
+        setTimeout(() => resume(client), (chunk.length / bytesPerSecond) * 1000).unref();
       }
       if (passed > limit) {
         limit = Infinity;
         client.destroy();
       } else if (!upstream.write(chunk)) {
         client.pause();
-        upstream.once('drain', () => isStalled || client.resume());
+        upstream.once('drain', () => resume(client));
       }
     });
     upstream.on('data', (chunk) => {
       if (client.write(chunk)) return;
       upstream.pause();
-      client.once('drain', () => isStalled || upstream.resume());
+      client.once('drain', () => resume(upstream));
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -104,13 +110,19 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
       isStalled = true;
       for (const socket of sockets) socket.pause();
     },
+    swallow: () => {
+      for (const socket of sockets) {
+        swallowed.add(socket);
+        socket.pause();
+      }
+    },
     trickle: (rate) => {
       bytesPerSecond = rate;
     },
     resume: () => {
       isStalled = false;
       bytesPerSecond = Infinity;
-      for (const socket of sockets) socket.resume();
+      for (const socket of sockets) resume(socket);
     },
     refuse: async () => {
       cut();
