@@ -4,15 +4,12 @@ import { createBudget } from './budget.ts';
 import type { Activity } from './control/activity.ts';
 import { createDirectoryJob, type DirectoryJob, type JobContext } from './directory-job.ts';
 import { UserError } from './errors.ts';
-import { createIsExcluded } from './exclude.ts';
 import { isSameDirectory, plan, type DirectoryPlan } from './lifecycle.ts';
 import { fsPath, showName, type Name } from './name.ts';
 import { readRoot } from './scanner.ts';
-import { createSender } from './sender.ts';
-import { liveFirst, SETTLING_AT_ONCE, type PassOptions } from './site.ts';
+import { createSiteContext, liveFirst, SETTLING_AT_ONCE, type PassOptions } from './site.ts';
 import type { FileEvent } from './watcher/file-events.ts';
 import type { Watcher } from './watcher/watcher.ts';
-import { createWritersView } from './writers.ts';
 
 export interface DaemonOptions extends PassOptions {
   readonly watcher: Watcher;
@@ -36,11 +33,11 @@ const STOP_WITHIN_MS = 10_000;
 /** Looks that may be late before the watchdog hears of it. */
 const LATE_LOOKS = 4;
 
-export const createDaemon = ({ config, state, destinations, report, signal, watcher }: DaemonOptions): Daemon => {
-  const { root, tag, newest, exclude, rescanMs } = config.source;
-  const isExcluded = createIsExcluded(exclude);
-  const tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 };
-  const sender = createSender({ root, destinations, retry: config.send.retry, patience: 'forever', report, signal });
+export const createDaemon = (options: DaemonOptions): Daemon => {
+  const { config, state, report, signal, watcher } = options;
+  const { root, tag, newest, rescanMs } = config.source;
+  const shipment = createSiteContext(options, 'forever');
+  const { isExcluded, sender } = shipment;
   const jobs = new Map<Name, DirectoryJob>();
   const ending = new Set<Promise<void>>();
   const home = identityOf(root);
@@ -52,17 +49,7 @@ export const createDaemon = ({ config, state, destinations, report, signal, watc
   let isNudged = false;
 
   const context: JobContext = {
-    shipment: {
-      config,
-      state,
-      isExcluded,
-      destinations,
-      sender,
-      writers: createWritersView(),
-      tally,
-      report,
-      signal,
-    },
+    shipment,
     watcher,
     lanes: { feeding: createBudget(() => 1), settling: createBudget(() => SETTLING_AT_ONCE) },
     nudge: () => nudge(),

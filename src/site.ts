@@ -6,8 +6,8 @@ import { plan, type DirectoryPlan } from './lifecycle.ts';
 import { look } from './look.ts';
 import { openDirectoryRecord } from './adopt.ts';
 import { readRoot } from './scanner.ts';
+import type { Patience } from './line.ts';
 import { createSender } from './sender.ts';
-import type { Tally } from './dispatch.ts';
 import type { Name } from './name.ts';
 import { createShipment, type Shipment, type ShipmentContext } from './shipment.ts';
 import type { StateFolder } from './state.ts';
@@ -27,31 +27,33 @@ export interface PassOptions {
 // While one directory's last files travel and are verified, the next ones are fed: at most so many wait for their end.
 export const SETTLING_AT_ONCE = 16;
 
-/** One pass over a site: look, plan, send, verify, finish. `complete` says that nothing was left that could be sent. */
-export const runPass = async ({
-  config,
-  state,
-  destinations,
-  only,
-  report,
-  signal,
-}: PassOptions): Promise<{ summary: SummaryEvent; complete: boolean }> => {
-  const started = performance.now();
-  const { root, tag, newest, exclude } = config.source;
-  const isExcluded = createIsExcluded(exclude);
-  const tally: Tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 };
-  const sender = createSender({ root, destinations, retry: config.send.retry, patience: 'pass', report, signal });
-  const context: ShipmentContext = {
+/** What all work on the directories of a site shares: one sender, one tally, one look at who writes. */
+export const createSiteContext = (
+  { config, state, destinations, report, signal }: PassOptions,
+  patience: Patience,
+): ShipmentContext => {
+  const { root, exclude } = config.source;
+  const { retry } = config.send;
+  return {
     config,
     state,
-    isExcluded,
+    isExcluded: createIsExcluded(exclude),
     destinations,
-    sender,
+    sender: createSender({ root, destinations, retry, patience, report, signal }),
     writers: createWritersView(),
-    tally,
+    tally: { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 },
     report,
     signal,
   };
+};
+
+/** One pass over a site: look, plan, send, verify, finish. `complete` says that nothing was left that could be sent. */
+export const runPass = async (options: PassOptions): Promise<{ summary: SummaryEvent; complete: boolean }> => {
+  const started = performance.now();
+  const { config, state, only, signal } = options;
+  const { root, tag, newest } = config.source;
+  const context = createSiteContext(options, 'pass');
+  const { isExcluded, tally, sender } = context;
 
   const directories = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
