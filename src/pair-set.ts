@@ -1,7 +1,9 @@
 const FIRST_SLOTS = 1024;
+/** Of all slots, so many may be taken. */
+const MOST_LOAD = 0.75;
 
 /**
- * A set of pairs of 64-bit numbers in flat memory: about 40 bytes a pair, where a Map of bigints takes five times as much.
+ * A set of pairs of 64-bit numbers in flat memory: 20 to 45 bytes a pair, where a Map of bigints takes five times as much.
  * The pair (0, 0) is never in it.
  */
 export class PairSet {
@@ -19,7 +21,7 @@ export class PairSet {
 
   add(first: bigint, second: bigint): void {
     if (this.has(first, second)) return;
-    if ((this.#size + 1) * 4 > this.#slots.length) this.#grow();
+    if ((this.#size + 1) * 2 > this.#slots.length * MOST_LOAD) this.#grow();
     const at = this.#find(first, second);
     this.#slots[at] = first;
     this.#slots[at + 1] = second;

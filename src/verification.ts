@@ -32,7 +32,7 @@ const BATCHES_AT_ONCE = 8;
 /** A folder is listed as a whole where at least one in so many of its files is to be checked. */
 const LISTED_FOR_ONE = 16;
 /** So many files wait, with their names, for the listing of their folder; then the walk waits too. */
-const MOST_WAITING = 32_000;
+const MOST_WAITING = 8_000;
 
 export const createVerification = ({
   root,
