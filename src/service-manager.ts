@@ -3,7 +3,7 @@ import { errorMessage } from './errors.ts';
 
 /**
  * Tells systemd (`Type=notify`, `NotifyAccess=all`) how the service is. Harmless where no manager asked for it. Node knows no
- * datagram sockets of the unix kind, so `systemd-notify`, a part of systemd, carries the words: a few milliseconds each.
+ * datagram sockets of the unix kind, so `systemd-notify`, a part of systemd, carries the words: some ten milliseconds of processor time each.
  */
 export interface ServiceManager extends AsyncDisposable {
   /** It is up, or up again after `reloading`. */

@@ -1,16 +1,9 @@
-import { execa } from 'execa';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connectServiceManager } from '../../src/service-manager.ts';
-
-// systemd's end of it: a datagram socket that prints each message as one line of JSON.
-const LISTENER = `
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print("up", flush=True)
-while True: print(json.dumps(s.recv(65536).decode().strip().split("\\n")), flush=True)`;
+import { startNotifyListener } from '../support/notify-listener.ts';
 
 const before = process.env.NOTIFY_SOCKET;
 let folder: string;
@@ -30,31 +23,9 @@ const connect = (env: Record<string, string> = {}) => {
   return connectServiceManager({ env, tellTrouble: (message, hint) => troubles.push(`${message}; ${hint}`) });
 };
 
-const startListener = async () => {
-  const path = join(folder, 'notify');
-  const child = execa('python3', ['-c', LISTENER, path], { buffer: false, reject: false });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  await lines.next();
-  const next = async (): Promise<string[]> => {
-    for (;;) {
-      const { value } = (await lines.next()) as { value: string };
-      const words = JSON.parse(value) as string[];
-      if (!words.includes('BARRIER=1')) return words;
-    }
-  };
-  return {
-    path,
-    next,
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGKILL');
-      await child;
-    },
-  };
-};
-
 describe('the service manager', () => {
   it('hears each turn of the service, in order', async () => {
-    await using listener = await startListener();
+    await using listener = await startNotifyListener(folder);
     await using manager = connect({ NOTIFY_SOCKET: listener.path });
     manager.ready('watching 3 directories');
     expect(await listener.next()).toEqual(['READY=1', 'STATUS=watching 3 directories']);
@@ -71,7 +42,7 @@ describe('the service manager', () => {
   });
 
   it('hears only the last of what gathered while it was told', async () => {
-    await using listener = await startListener();
+    await using listener = await startNotifyListener(folder);
     await using manager = connect({ NOTIFY_SOCKET: listener.path });
     for (let count = 0; count < 100; count += 1) manager.status(`sent ${count}`);
     expect(await listener.next()).toEqual(['STATUS=sent 0']);
@@ -79,7 +50,7 @@ describe('the service manager', () => {
   });
 
   it('is fed twice in the watchdog’s time while the service is alive, and no more when it is not', async () => {
-    await using listener = await startListener();
+    await using listener = await startNotifyListener(folder);
     await using manager = connect({ NOTIFY_SOCKET: listener.path, WATCHDOG_USEC: '200000' });
     let looks = 0;
     const started = performance.now();
@@ -98,7 +69,7 @@ describe('the service manager', () => {
   });
 
   it('is not fed by a process that the watchdog is not for', async () => {
-    await using listener = await startListener();
+    await using listener = await startNotifyListener(folder);
     await using manager = connect({ NOTIFY_SOCKET: listener.path, WATCHDOG_USEC: '1000', WATCHDOG_PID: '1' });
     manager.feedWatchdog(() => true);
     manager.stopping();

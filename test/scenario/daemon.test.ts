@@ -23,6 +23,7 @@ import { askActivity } from '../../src/control/ask.ts';
 import type { IsocketEvent } from '../../src/events.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { isFinished, parser } from '../support/parser.ts';
+import { startNotifyListener } from '../support/notify-listener.ts';
 import { freePort } from '../support/ports.ts';
 import { startProxy } from '../support/proxy.ts';
 import type { TestServer } from '../support/server.ts';
@@ -268,6 +269,25 @@ describe('the daemon', () => {
     truncateSync(`${site.root}/DC1/file`, 3); // No source of events tells of it as a close.
     process.kill(daemon.pid, 'SIGHUP');
     await daemon.event(({ type }) => type === 'sent' && countOf(daemon.events, 'DC1/file') === 2);
+  });
+
+  it('tells its service manager each turn of its life, and feeds the watchdog', async () => {
+    const site = siteOf();
+    await using listener = await startNotifyListener(folder);
+    const env = { NOTIFY_SOCKET: listener.path, WATCHDOG_USEC: '400000' };
+    await using daemon = site.start(['daemon'], { env });
+    const hears = async (word: string): Promise<void> => {
+      for (let words = await listener.next(); !words.includes(word); words = await listener.next()) continue;
+    };
+    await hears('READY=1');
+    await hears('WATCHDOG=1');
+    process.kill(daemon.pid, 'SIGHUP');
+    await hears('RELOADING=1');
+    await hears('READY=1');
+    await hears('WATCHDOG=1');
+    const ended = daemon.stop();
+    await hears('STOPPING=1');
+    expect(await ended).toBe(143);
   });
 
   it('refuses to work beside a scan, and a scan beside it: exit 4', async () => {
