@@ -37,7 +37,8 @@ export const time = async (command: readonly string[], cwd: string): Promise<Run
   return { seconds: (performance.now() - started) / 1000, peakMb: peakKb / 1024 };
 };
 
-const peakOf = (pid: number | undefined): number => {
+/** The most memory that a running process has had so far, in KB. */
+export const peakOf = (pid: number | undefined): number => {
   try {
     return Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
   } catch {
