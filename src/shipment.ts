@@ -71,6 +71,8 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   /** Nothing went wrong, so that no temporary file can be left. */
   let isClean = record.isFresh;
   let seen: Look | undefined;
+  /** It held a file back of which nothing else will tell: neither its close, nor the end of its sending. */
+  let awaitsQuiet = false;
   let verification: ReturnType<typeof createVerification>;
   let toldReason: string | undefined;
 
@@ -83,6 +85,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
     const tells = isFirst && rounds === 1;
     const { closedBy } = plan;
     const areEventsTold = events === 'told';
+    awaitsQuiet = false;
     if (events === 'from-now') events = 'told';
     verification = createVerification({ root, directory: name, record, destinations, level: config.verify, signal });
     const result = await look(
@@ -102,6 +105,8 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
           return submit(path, stats);
         },
         heldBack: (path, reason) => {
+          const isTold = areEventsTold && closedBy === null && reason.kind === 'open-for-writing';
+          if (!isTold && !dispatch.isKnown(path)) awaitsQuiet = true;
           if (tells) report({ type: 'held-back', path: `${name}/${path}`, reason });
         },
         skipped: (path, kind) => {
@@ -220,7 +225,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   /** When what holds files or the whole directory back may be over. */
   const dueMs = (): number | undefined => {
     const dues = [troubles.dueMs];
-    if (seen !== undefined && seen.heldBack > 0) dues.push(settleMs);
+    if (seen !== undefined && awaitsQuiet) dues.push(settleMs);
     if (plan.closedBy === 'superseded') dues.push(supersededMs);
     const known = dues.filter((due) => due !== undefined);
     return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
