@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readFileSync,
   rmSync,
   watch,
   writeFileSync,
@@ -25,6 +26,7 @@ import { median, percentile } from './support.ts';
 // How long one file takes from its writer's close: to its final name at the destination, and to its mark at the source. The bench
 // hears of both by inotify of its own (fs.watch) on the two folders, so the kernel's way to tell it is counted against both tools.
 const [FILES = 200, EVERY_MS = 50, BYTES = 4096] = process.argv.slice(2).map(Number);
+const LSYNCD_EVERY_MS = 400;
 const MARK = 0o020;
 const LIMIT_MS = 60_000;
 
@@ -36,7 +38,8 @@ interface Latencies {
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-live-'));
 try {
-  await using server = await startSshd(folder);
+  // Without the start-up files of this account's shell, which every run of rsync would wait for.
+  await using server = await startSshd(folder, { config: [`SetEnv HOME=${folder}`] });
   const load = loadavg()[0] ?? 0;
   console.log(
     `one file of ${BYTES} bytes every ${EVERY_MS} ms, ${FILES} files; load ${load.toFixed(1)} at the start; milliseconds after the close:`,
@@ -60,7 +63,7 @@ async function measureIsocket(server: TestServer): Promise<Latencies> {
   // The first one waits for the watch and the connection, which every later one finds.
   writeFileSync(`${source}/first`, '');
   await daemon.event(({ type }) => type === 'sent');
-  const latencies = await measure(source, destination, { files: FILES, marks: true });
+  const latencies = await measure(source, destination, { files: FILES, everyMs: EVERY_MS, marks: true });
   const wrong = differences(source, destination);
   if (wrong.length > 0) throw new Error(wrong[0]);
   await daemon.stop();
@@ -68,8 +71,8 @@ async function measureIsocket(server: TestServer): Promise<Latencies> {
 }
 
 /**
- * At its quickest: no delay, one ssh connection that all its runs of rsync share, and no file that waits for the run before: where they
- * come faster than it can run rsync they queue.
+ * At its quickest: no delay, one ssh connection that all its runs of rsync share, and a pace that they keep up with. (What comes
+ * quicker queues; and what comes in the moment when a run ends may wait for the event after it.)
  */
 async function measureLsyncd({ port, identityFile, knownHosts, folder: target }: TestServer): Promise<Latencies> {
   const [source, destination] = [`${folder}/lsyncd`, `${target}/lsyncd`];
@@ -94,14 +97,15 @@ sync {
   await using lsyncd = start('lsyncd', ['-nodaemon', `${folder}/lsyncd.lua`]);
   writeFileSync(`${source}/first`, '');
   await until(() => existsSync(`${destination}/first`), lsyncd.child);
-  return measure(source, destination, { files: Math.ceil(FILES / 4), marks: false });
+  await until(() => readFileSync(`${folder}/lsyncd.log`, 'utf8').includes('finished'), lsyncd.child);
+  return measure(source, destination, { files: Math.ceil(FILES / 4), everyMs: LSYNCD_EVERY_MS, marks: false });
 }
 
-/** Writes the files at their pace; without marks to wait for, each when the one before has arrived. */
+/** Writes the files at their pace, and waits until each has arrived. */
 async function measure(
   source: string,
   destination: string,
-  { files, marks }: { readonly files: number; readonly marks: boolean },
+  { files, everyMs, marks }: { readonly files: number; readonly everyMs: number; readonly marks: boolean },
 ): Promise<Latencies> {
   const closedAt = new Map<string, number>();
   const visibleAt = new Map<string, number>();
@@ -120,14 +124,14 @@ async function measure(
   const content = randomBytes(BYTES);
   const started = performance.now();
   for (let file = 1; file <= files; file += 1) {
-    await delay(Math.max(0, started + file * EVERY_MS - performance.now()));
+    await delay(Math.max(0, started + file * everyMs - performance.now()));
     const name = `file-${file}`;
     const descriptor = openSync(`${source}/${name}`, 'w', 0o644);
     writeSync(descriptor, content);
     closeSync(descriptor);
     closedAt.set(name, performance.now());
-    if (!marks) await until(() => visibleAt.has(name));
   }
+  writeFileSync(`${source}/last`, '');
   await until(() => visibleAt.size === files && (!marks || markedAt.size === files));
   const since = (times: Map<string, number>): number[] =>
     [...times].map(([name, time]) => time - (closedAt.get(name) ?? NaN));
