@@ -250,9 +250,11 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
       });
     },
     settle: async (now) => {
+      const listedAs = plan.closedBy;
       plan = now;
       const finished = await guarded(async () => {
-        if (plan.closedBy === null || seen === undefined) return false;
+        // A listing that began before the directory was closed proves nothing: whoever saw it close asks for another round.
+        if (plan.closedBy === null || plan.closedBy !== listedAs || seen === undefined) return false;
         await drain();
         return settleClosed();
       });
