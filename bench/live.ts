@@ -81,7 +81,7 @@ async function measureLsyncd({ port, identityFile, knownHosts, folder: target }:
   mkdirSync(destination);
   writeFileSync(
     `${folder}/lsyncd.lua`,
-    `settings { nodaemon = true, logfile = "${folder}/lsyncd.log", statusFile = "${folder}/lsyncd.status" }
+    `settings { nodaemon = true, logfile = "${folder}/lsyncd.log" }
 sync {
   default.rsyncssh,
   source = "${source}", host = "root@127.0.0.1", targetdir = "${destination}", delay = 0,
