@@ -71,8 +71,8 @@ async function measureIsocket(server: TestServer): Promise<Latencies> {
 }
 
 /**
- * At its quickest: no delay, one ssh connection that all its runs of rsync share, and a pace that they keep up with. (What comes
- * quicker queues; and what comes in the moment when a run ends may wait for the event after it.)
+ * At its quickest: no delay, one ssh connection that all its runs of rsync share, and a pace that they keep up with (what comes quicker
+ * queues). With `delay = 0` alone it acts on the alarm after next, which may be seconds away; `maxDelays = 1` makes it act at once.
  */
 async function measureLsyncd({ port, identityFile, knownHosts, folder: target }: TestServer): Promise<Latencies> {
   const [source, destination] = [`${folder}/lsyncd`, `${target}/lsyncd`];
@@ -84,7 +84,7 @@ async function measureLsyncd({ port, identityFile, knownHosts, folder: target }:
     `settings { nodaemon = true, logfile = "${folder}/lsyncd.log" }
 sync {
   default.rsyncssh,
-  source = "${source}", host = "root@127.0.0.1", targetdir = "${destination}", delay = 0,
+  source = "${source}", host = "root@127.0.0.1", targetdir = "${destination}", delay = 0, maxDelays = 1,
   ssh = { port = ${port}, identityFile = "${identityFile}",
           options = { UserKnownHostsFile = "${knownHosts}", ControlMaster = "no", ControlPath = "${socket}" } },
   rsync = { archive = true },
@@ -98,7 +98,7 @@ sync {
   writeFileSync(`${source}/first`, '');
   await until(() => existsSync(`${destination}/first`), lsyncd.child);
   await until(() => readFileSync(`${folder}/lsyncd.log`, 'utf8').includes('finished'), lsyncd.child);
-  return measure(source, destination, { files: Math.ceil(FILES / 4), everyMs: LSYNCD_EVERY_MS, marks: false });
+  return await measure(source, destination, { files: Math.ceil(FILES / 4), everyMs: LSYNCD_EVERY_MS, marks: false });
 }
 
 /** Writes the files at their pace, and waits until each has arrived. */
