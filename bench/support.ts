@@ -37,7 +37,8 @@ export const time = async (command: readonly string[], cwd: string): Promise<Run
   return { seconds: (performance.now() - started) / 1000, peakMb: peakKb / 1024 };
 };
 
-const peakOf = (pid: number | undefined): number => {
+/** The most memory that a running process has had so far, in KB. */
+export const peakOf = (pid: number | undefined): number => {
   try {
     return Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
   } catch {
@@ -48,4 +49,10 @@ const peakOf = (pid: number | undefined): number => {
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+};
+
+/** The value that so large a share of all does not exceed. */
+export const percentile = (values: readonly number[], share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.ceil(sorted.length * share) - 1] ?? NaN;
 };

@@ -1,4 +1,5 @@
 import type { Budget } from './budget.ts';
+import { createHints } from './hints.ts';
 import type { DirectoryPlan } from './lifecycle.ts';
 import { FINISHED_PARSE } from './mark.ts';
 import { isOurs } from './scanner.ts';
@@ -98,17 +99,21 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
   const requestIn = (ms: number): void => {
     if (!signal.aborted) timer ??= setTimeout(request, ms);
   };
+  const hints = createHints(settleMs, request);
 
   const hear = (event: FileEvent): void => {
     if (signal.aborted) return;
     switch (event.kind) {
       case 'closed':
         if (event.path === FINISHED_PARSE) nudge();
-        else if (!isOurs(event.path)) shipment.dispatch.closed(event.path);
+        else if (!isOurs(event.path)) {
+          hints.explain(event.path);
+          shipment.dispatch.closed(event.path);
+        }
         return;
       case 'hint':
         if (event.path === FINISHED_PARSE) nudge();
-        else requestIn(settleMs);
+        else hints.hint(event.path);
         return;
       case 'rescan':
         if (event.why === 'overflow' || event.why === 'restart' || event.why === 'lag') eventsLost();
@@ -141,6 +146,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
     [Symbol.asyncDispose]: async () => {
       own.abort();
       clearTimeout(timer);
+      hints[Symbol.dispose]();
       await tree?.[Symbol.asyncDispose]();
       await running;
       await shipment.dispatch.drain().catch(defect);

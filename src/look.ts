@@ -7,7 +7,7 @@ import { fsPath, type Name } from './name.ts';
 import { heldBack } from './readiness.ts';
 import type { MarkRecord } from './record.ts';
 import { walk, type IsExcluded } from './scanner.ts';
-import { fileKey, type WritersView } from './writers.ts';
+import { fileKey, type Writers, type WritersView } from './writers.ts';
 
 /** What one whole listing of a directory showed. */
 export interface Look {
@@ -18,6 +18,7 @@ export interface Look {
   /** Of these, files that may not be sent yet. */
   heldBack: number;
   skipped: number;
+  /** Somebody writes a file of it; of an open directory: one that is not sent. */
   openForWriting: boolean;
   /** Its sub-folders, below the directory. */
   readonly folders: Name[];
@@ -70,7 +71,9 @@ export const look = async (
     lastMs: 0,
   };
   const closedByParser = closedBy === 'parser';
-  const writersNow = writers(closedByParser ? WRITERS_AGE_MS.parser : WRITERS_AGE_MS.guess);
+  let writersSeen: Writers | undefined;
+  const writersNow = (): Writers =>
+    (writersSeen ??= writers(closedByParser ? WRITERS_AGE_MS.parser : WRITERS_AGE_MS.guess));
   const noteChange = (timeNs: bigint): void => {
     const timeMs = toMs(timeNs);
     // A time in the future says nothing about when it changed.
@@ -84,9 +87,11 @@ export const look = async (
     seen.firstMs = Math.min(seen.firstMs, mtimeMs);
     seen.lastMs = Math.max(seen.lastMs, mtimeMs);
     noteChange(stats.mtimeNs);
-    const writer = writersNow.size === 0 ? undefined : writersNow.get(fileKey(stats));
+    const isSent = isMarked(stats) && record.has(stats, path);
+    // A look at all processes costs more than the listing of a small directory: not for what an open one has sent.
+    const writer = isSent && closedBy === null ? undefined : writersNow().get(fileKey(stats));
     if (writer !== undefined) seen.openForWriting = true;
-    if (isMarked(stats) && record.has(stats, path)) return visitor.sent?.(path, stats);
+    if (isSent) return visitor.sent?.(path, stats);
     seen.unsent += 1;
     const reason = heldBack({ closedByParser, quietMs: now - toMs(stats.ctimeNs), writer }, settleMs);
     if (reason === undefined) return visitor.ready(path, stats);

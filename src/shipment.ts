@@ -72,6 +72,8 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   /** Nothing went wrong, so that no temporary file can be left. */
   let isClean = record.isFresh;
   let seen: Look | undefined;
+  /** It held a file back of which nothing else will tell: neither its close, nor the end of its sending. */
+  let awaitsQuiet = false;
   let verification: ReturnType<typeof createVerification>;
   let toldReason: string | undefined;
   let wrong: Discrepancy[] = [];
@@ -85,6 +87,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
     const tells = isFirst && rounds === 1;
     const { closedBy } = plan;
     const areEventsTold = events === 'told';
+    awaitsQuiet = false;
     if (events === 'from-now') events = 'told';
     wrong = [];
     verification = createVerification({
@@ -113,6 +116,8 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
           return submit(path, stats);
         },
         heldBack: (path, reason) => {
+          const isTold = areEventsTold && closedBy === null && reason.kind === 'open-for-writing';
+          if (!isTold && !dispatch.isKnown(path)) awaitsQuiet = true;
           if (tells) report({ type: 'held-back', path: `${name}/${path}`, reason });
         },
         skipped: (path, kind) => {
@@ -237,7 +242,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   /** When what holds files or the whole directory back may be over. */
   const dueMs = (): number | undefined => {
     const dues = [troubles.dueMs];
-    if (seen !== undefined && seen.heldBack > 0) dues.push(settleMs);
+    if (seen !== undefined && awaitsQuiet) dues.push(settleMs);
     if (plan.closedBy === 'superseded') dues.push(supersededMs);
     const known = dues.filter((due) => due !== undefined);
     return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
@@ -262,9 +267,11 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
       });
     },
     settle: async (now) => {
+      const listedAs = plan.closedBy;
       plan = now;
       const finished = await guarded(async () => {
-        if (plan.closedBy === null || seen === undefined) return false;
+        // A listing that began before the directory was closed proves nothing: whoever saw it close asks for another round.
+        if (plan.closedBy === null || plan.closedBy !== listedAs || seen === undefined) return false;
         await drain();
         return settleClosed();
       });

@@ -1,0 +1,84 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { askActivity } from '../../src/control/ask.ts';
+import { misbehave, startFaultyProxy } from '../support/faulty-proxy.ts';
+import { isFinished, parser } from '../support/parser.ts';
+import { churn, createRandom } from '../support/producers.ts';
+import { makeSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+import { differences, unmarked } from '../support/trees.ts';
+
+const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+/** The full form has 10,000. */
+const OPERATIONS = Number(process.env.OPERATIONS ?? 2000);
+const OPERATIONS_A_DIRECTORY = 250;
+/** With stalls that outlast the silence which a transport takes for the end of a line. */
+const IS_FULL = OPERATIONS >= 10_000;
+
+it(
+  `the daemon loses nothing: producers of every habit, a line that is cut, stalls and refuses (SEED=${SEED})`,
+  { timeout: 120_000 + OPERATIONS * 120 },
+  async () => {
+    const random = createRandom(SEED);
+    const seed = (): number => random.below(2 ** 31);
+    const folder = mkdtempSync(join(tmpdir(), 'isocket-daemon-churn-'));
+    try {
+      await using server = await startSshd(folder, { config: ['MaxStartups 100'] });
+      await using proxy = await startFaultyProxy(server.port);
+      const known = readFileSync(server.knownHosts, 'utf8');
+      writeFileSync(`${folder}/known`, known.replace(`:${server.port}`, `:${proxy.port}`));
+      const site = makeSite(folder, server, {
+        source: { settle: '200ms', superseded: '5s', rescan: '5s' },
+        destination: { port: proxy.port, knownHosts: `${folder}/known` },
+        more: { send: { durable: false, retry: { first: '20ms', most: '200ms' } } },
+      });
+      await using daemon = site.start(['daemon']);
+      await daemon.event(({ type }) => type === 'watching');
+
+      const { closeDirectory } = parser(site.root);
+      const calm = new AbortController();
+      const misbehaving = misbehave(proxy, createRandom(seed()), { longStalls: IS_FULL, signal: calm.signal });
+      let made = 0;
+      const produce = async (name: string, isClosed: boolean): Promise<void> => {
+        made += await churn(`${site.root}/${name}`, createRandom(seed()), OPERATIONS_A_DIRECTORY);
+        if (isClosed) closeDirectory(name);
+      };
+      // A parser that now and then begins a directory before it is through with the one before; the last one it closes.
+      const rounds = Math.ceil(OPERATIONS / OPERATIONS_A_DIRECTORY);
+      let before: Promise<void> | undefined;
+      for (let round = 1; round <= rounds; round += 1) {
+        const producing = produce(`DC${round}`, round === rounds || random.below(2) === 0);
+        await before;
+        if (random.below(3) === 0 && round < rounds) before = producing;
+        else {
+          before = undefined;
+          await producing;
+        }
+      }
+      calm.abort();
+      const faults = await misbehaving;
+
+      const names = readdirSync(site.root);
+      for (const name of names) await daemon.event((event) => event.type === 'finished' && event.directory === name);
+      const activity = await askActivity(site.root);
+      expect(await daemon.stop()).toBe(143);
+
+      // A file that was removed after it had been sent stays at the destination: nothing is ever removed there.
+      const lost = names
+        .flatMap((name) => differences(`${site.root}/${name}`, `${server.folder}/${name}`, { except: ['.temporary'] }))
+        .filter((difference) => !difference.startsWith('only at the destination') || difference.endsWith('.part'));
+      const notMarked = names.flatMap((name) => unmarked(`${site.root}/${name}`));
+      console.log(
+        `daemon churn: SEED=${SEED}, ${OPERATIONS} operations in ${names.length} directories, ${made} files made, faults of the line ${JSON.stringify(faults)}, ` +
+          `events lost ${activity?.eventsLost}, found by a listing ${activity?.foundByRescan}: ${lost.length} lost, ${notMarked.length} not marked`,
+      );
+      expect(lost).toEqual([]);
+      expect(notMarked).toEqual([]);
+      expect(names.filter((name) => !isFinished(site.root, name))).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+);

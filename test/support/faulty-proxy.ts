@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Random } from './producers.ts';
+
+/** A TCP proxy whose line is sick in every way that a line can be. */
+export interface FaultyProxy extends AsyncDisposable {
+  readonly port: number;
+  /** Cuts every connection now. */
+  cut(): void;
+  /** Cuts the connections that exist after so many more bytes of their clients: in the middle of what is under way. */
+  cutAfter(bytes: number): void;
+  /** Accepts and keeps all connections, and passes nothing on, until the promise resolves. */
+  stall(ms: number): Promise<void>;
+  /** Cuts every connection and refuses new ones, until the promise resolves. */
+  refuse(ms: number): Promise<void>;
+}
+
+export const startFaultyProxy = async (targetPort: number): Promise<FaultyProxy> => {
+  const sockets = new Set<Socket>();
+  let isStalled = false;
+  let bytesLeft = Infinity;
+
+  const passOn = (from: Socket, to: Socket, isClient: boolean): void => {
+    sockets.add(from);
+    from.setNoDelay(true);
+    from.on('error', () => to.destroy());
+    from.on('close', () => {
+      sockets.delete(from);
+      to.destroy();
+    });
+    from.on('data', (chunk) => {
+      if (isClient && (bytesLeft -= chunk.length) < 0) {
+        bytesLeft = Infinity;
+        from.destroy();
+      } else if (!to.write(chunk)) {
+        from.pause();
+        to.once('drain', () => isStalled || from.resume());
+      }
+    });
+    if (isStalled) from.pause();
+  };
+  const server = createServer((client) => {
+    const upstream = createConnection(targetPort, '127.0.0.1');
+    passOn(client, upstream, true);
+    passOn(upstream, client, false);
+  });
+  const listen = async (port: number): Promise<number> => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const port = await listen(0);
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+
+  return {
+    port,
+    cut,
+    cutAfter: (bytes) => {
+      bytesLeft = bytes;
+    },
+    stall: async (ms) => {
+      isStalled = true;
+      for (const socket of sockets) socket.pause();
+      await delay(ms);
+      isStalled = false;
+      for (const socket of sockets) socket.resume();
+    },
+    refuse: async (ms) => {
+      server.close();
+      cut();
+      await once(server, 'close');
+      await delay(ms);
+      await listen(port);
+    },
+    [Symbol.asyncDispose]: async () => {
+      server.close();
+      cut();
+      await once(server, 'close');
+    },
+  };
+};
+
+/** Makes the line sick at random, with pauses between, until the signal. Returns how often it did what. */
+export const misbehave = async (
+  proxy: FaultyProxy,
+  random: Random,
+  { longStalls, signal }: { readonly longStalls: boolean; readonly signal: AbortSignal },
+): Promise<Readonly<Record<string, number>>> => {
+  const faults = {
+    cut: () => proxy.cut(),
+    'cut midway': () => proxy.cutAfter(random.below(200_000)),
+    stall: () => proxy.stall(longStalls && random.below(8) === 0 ? 40_000 : random.below(2000)),
+    refuse: () => proxy.refuse(random.below(1500)),
+  };
+  const counts: Record<string, number> = {};
+  while (!signal.aborted) {
+    await delay(random.below(2500), undefined, { signal }).catch(() => undefined);
+    const [name, fail] = Object.entries(faults)[random.below(4)] ?? ['cut', faults.cut];
+    counts[name] = (counts[name] ?? 0) + 1;
+    await fail();
+  }
+  proxy.cutAfter(Infinity);
+  return counts;
+};
