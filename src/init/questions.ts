@@ -66,7 +66,8 @@ export const collectAnswers = async (
       if (trouble !== undefined)
         throw new UserError(`Cannot use ${QUESTIONS[key].flag}: ${trouble}`, { hint: 'correct it' });
     } else if (prompt !== undefined && !(key === 'transport' && transports.length === 1)) {
-      answers[key] = await prompt.ask(QUESTIONS[key].text, { ...(usual === undefined ? {} : { usual }), problem });
+      const text = key === 'transport' ? `Transport: ${transports.join(' or ')}` : QUESTIONS[key].text;
+      answers[key] = await prompt.ask(text, { ...(usual === undefined ? {} : { usual }), problem });
     } else if (usual !== undefined) answers[key] = usual;
     else missing.push(`${QUESTIONS[key].flag} (${QUESTIONS[key].text.toLowerCase()})`);
     if (key === 'port' && prompt !== undefined && given.host === undefined)
@@ -92,7 +93,8 @@ const askUntilReached = async (
     for (const key of ['host', 'port'] as const) {
       const usual = answers[key];
       const problem = (answer: string): string | undefined => problemWith(key, answer, context);
-      answers[key] = await prompt.ask(QUESTIONS[key].text, { ...(usual === undefined ? {} : { usual }), problem });
+      const text = key === 'transport' ? `Transport: ${transports.join(' or ')}` : QUESTIONS[key].text;
+      answers[key] = await prompt.ask(text, { ...(usual === undefined ? {} : { usual }), problem });
     }
   }
 };

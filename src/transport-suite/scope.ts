@@ -28,7 +28,7 @@ export const createScope = (target: SuiteTarget) => {
   mkdirSync(source);
   empty(target.folder);
   const transports: Transport[] = [];
-  const { signal } = new AbortController();
+  const signal: AbortSignal = new AbortController().signal;
 
   const context = (more: Partial<TransportContext> = {}): TransportContext => ({
     site: 'suite',

@@ -82,6 +82,8 @@ it('a newcomer stands a site: init, check, scan', async () => {
       ['Folder under which', `${home}/nowhere`],
       ['is not there: create it', `${home}/datas`],
       ['[DC]', ''],
+      ['Transport: sftp or rsync [sftp]', 'ftp'],
+      ['one of sftp, rsync', ''],
       ['Destination host', ''],
       ['a host is needed', '127.0.0.1'],
       ['SSH port [22]', 'ssh'],

@@ -166,7 +166,7 @@ describe('status', () => {
   it('runs beside whoever holds the lock, and tells that it is no daemon', async () => {
     resources.use(await lockRoot(site.root, () => idleActivity(new Date())));
     expect((await statusOf()).daemon).toMatchObject({ running: false, pid: null, activity: { pid: process.pid } });
-    expect((await site.run(['status'])).stdout).toContain(`another isocket is at work (process ${process.pid})`);
+    expect((await site.run(['status'])).stdout).toContain(`a scan is at work (process ${process.pid})`);
   });
 
   it('says in the usual words that the root is not there', async () => {
