@@ -93,8 +93,7 @@ const askUntilReached = async (
     for (const key of ['host', 'port'] as const) {
       const usual = answers[key];
       const problem = (answer: string): string | undefined => problemWith(key, answer, context);
-      const text = key === 'transport' ? `Transport: ${transports.join(' or ')}` : QUESTIONS[key].text;
-      answers[key] = await prompt.ask(text, { ...(usual === undefined ? {} : { usual }), problem });
+      answers[key] = await prompt.ask(QUESTIONS[key].text, { ...(usual === undefined ? {} : { usual }), problem });
     }
   }
 };
