@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,13 +20,13 @@ export interface ControlFolder extends Disposable {
   readonly socket: string;
 }
 
-/** @param stateFolder where to remember the folder, so that the next run removes what a killed one left */
+/** @param stateFolder where to remember the folder, so that a later run removes what a killed one left */
 export const makeControlFolder = (stateFolder: string): ControlFolder => {
-  const note = join(stateFolder, 'control');
-  removeLeftOver(note);
+  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  removeLeftOvers(stateFolder);
   const path = mkdtempSync(join(baseFolder(), 'isocket-'));
   chmodSync(path, 0o700);
-  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  const note = join(stateFolder, `control-${process.pid}-${path.slice(-6)}`);
   writeFileSync(note, path, { mode: 0o600 });
   return {
     path,
@@ -35,12 +44,14 @@ const baseFolder = (): string => {
   return [process.env.XDG_RUNTIME_DIR, tmpdir()].find(fits) ?? '/tmp';
 };
 
-const removeLeftOver = (note: string): void => {
-  let path;
-  try {
-    path = readFileSync(note, 'utf8');
-  } catch {
-    return; // None: the usual case.
+/** Those of processes that are gone: `isocket check` may look while the daemon's master lives. */
+const removeLeftOvers = (stateFolder: string): void => {
+  for (const name of readdirSync(stateFolder)) {
+    const pid = /^control-(\d+)-\w{6}$/.exec(name)?.[1];
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    const note = join(stateFolder, name);
+    const path = readFileSync(note, 'utf8');
+    if (/\/isocket-\w{6}$/.test(path)) rmSync(path, { recursive: true, force: true });
+    rmSync(note, { force: true });
   }
-  if (/\/isocket-\w{6}$/.test(path)) rmSync(path, { recursive: true, force: true });
 };

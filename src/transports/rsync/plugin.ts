@@ -7,6 +7,7 @@ import {
   type TransportContext,
 } from '../../transport.ts';
 import { errorMessage } from '../../errors.ts';
+import { showLogin } from '../openssh/options.ts';
 import { createAborts } from './aborts.ts';
 import type { Waiting } from './batch.ts';
 import { createGatherer } from './gather.ts';
@@ -27,7 +28,7 @@ const IN_FLIGHT = 2 * FILES_A_BATCH;
 const BUSY = { firstMs: 25, mostMs: 2_000, times: 20 } as const;
 
 const createRsyncTransport = (options: RsyncOptions, context: TransportContext): Transport => {
-  const label = `rsync://${options.user === undefined ? '' : `${options.user}@`}${options.host}${options.port === undefined ? '' : `:${options.port}`}${options.path.startsWith('/') || options.path === '' ? '' : '/'}${options.path === '' ? '/' : options.path}`;
+  const label = `rsync://${showLogin(options)}${options.path.startsWith('/') || options.path === '' ? '' : '/'}${options.path === '' ? '/' : options.path}`;
   const disposed = new AbortController();
   let session: Session | undefined;
   let connecting: Promise<Session> | undefined;

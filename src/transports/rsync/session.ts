@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { startMaster, type Master } from '../openssh/master.ts';
+import { showLogin } from '../openssh/options.ts';
 import type { TransportContext } from '../../transport.ts';
 import {
   capabilitiesOf,
@@ -37,10 +38,9 @@ export const openSession = async (
   label: string,
   signal: AbortSignal,
 ): Promise<Session> => {
-  const where = `${options.user === undefined ? '' : `${options.user}@`}${options.host}${options.port === undefined ? '' : `:${options.port}`}`;
   const [version, master] = await Promise.all([
     localVersion(),
-    startMaster(options, { stateFolder: context.stateFolder, where }, signal),
+    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal),
   ]);
   let capabilities = capabilitiesOf(version);
   if (context.durable && !capabilities.optional.has('fsync')) tellNotSynced(context, 'the rsync here');
