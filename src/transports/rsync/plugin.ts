@@ -23,6 +23,8 @@ export const rsync = definePlugin<RsyncOptions>({
 });
 
 const FILES_A_BATCH = 4096;
+/** With so many a second run beside the first pays for its start. */
+const WORTH_A_RUN = 1024;
 /** While one batch runs, the next one gathers. */
 const IN_FLIGHT = 2 * FILES_A_BATCH;
 const BUSY = { firstMs: 25, mostMs: 2_000, times: 20 } as const;
@@ -104,6 +106,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   const gatherer = createGatherer<Waiting>({
     most: FILES_A_BATCH,
     atOnce: () => (context.bandwidth === null ? runsAtOnce : 1),
+    worth: WORTH_A_RUN,
     run: (batch) => {
       const running = runBatch(batch);
       runs.add(running);
@@ -121,7 +124,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     }
   });
 
-  const verifier = createVerifier(connected);
+  const verifier = createVerifier(connected, () => open.size > 0);
 
   return {
     label,
