@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expectClass, expectRejected, until, type Scope } from './scope.ts';
@@ -38,6 +38,22 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
     );
     await Promise.all([...sends, scope.transport.send(scope.outgoing('good', 10), scope.signal)]);
     assert.deepEqual(scope.everything(), ['DC1/good']);
+  });
+
+  test('source-changed: a source that grows while it is sent, or all that it was arrived', async (scope) => {
+    // Slow enough to be met on its way, where the transport keeps to the limit.
+    const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 3_000_000 })));
+    const file = scope.outgoing('big', 6_000_000);
+    const before = readFileSync(file.sourcePath);
+    const sending = transport.send(file, scope.signal);
+    const fate = sending.then(
+      () => 'arrived',
+      (error: unknown) => error,
+    );
+    await Promise.race([fate, until('it is on its way', () => scope.everything().length > 0)]);
+    appendFileSync(file.sourcePath, 'x');
+    if ((await fate) === 'arrived') assert.ok(readFileSync(scope.arrived('big')).equals(before), 'all that it was');
+    else await expectRejected(sending, 'source-changed');
   });
 
   test('file: a source that cannot be read', async (scope) => {

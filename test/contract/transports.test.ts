@@ -14,11 +14,12 @@ const EVERYTHING = ['line', 'resume', 'login', 'full', 'read-only'] as const;
 // What every transport must do, for each of ours at each of its destinations. ISOCKET_SLOW=1: a file of more than 4 GiB, too.
 describe.each([
   ['sftp', 'openssh', startSshd, EVERYTHING],
+  ['sftp', 'openssh through the ssh program', startSshd, EVERYTHING, { ssh: 'system' }],
   ['sftp', 'receiver', startOwnReceiver, EVERYTHING],
   ['rsync', 'openssh', startSshd, EVERYTHING],
   // The rrsync of rsync 3.5.0 lets rsync keep no part of a file that was cut off.
   ['rsync', 'rrsync', startRrsync, ['line', 'login', 'full', 'read-only']],
-] as const)('%s to %s', (name, _kind, start, has) => {
+] as const)('%s to %s', (name, _kind, start, has, more: Readonly<Record<string, unknown>> = {}) => {
   const stack = new AsyncDisposableStack();
   let target: Awaited<ReturnType<typeof makeSuiteTarget>>;
 
@@ -29,7 +30,7 @@ describe.each([
       rmSync(path, { recursive: true }),
     );
     const server = stack.use(await start(folder));
-    target = stack.use(await makeSuiteTarget(folder, server, plugin));
+    target = stack.use(await makeSuiteTarget(folder, server, plugin, more));
   });
   afterAll(() => stack.disposeAsync());
 

@@ -27,7 +27,24 @@ describe('sftp options', () => {
       passphraseFile: undefined,
       knownHosts: '~/.ssh/known_hosts',
       allowDeleteFirst: false,
+      system: undefined,
     });
+  });
+
+  it('tells the ssh program what was written, and no default of ours', () => {
+    const { system } = parseSftpOptions({ ...least, ssh: 'system', user: 'u' });
+    expect(system).toEqual({
+      host: 'drms.example.org',
+      port: undefined,
+      user: 'u',
+      identityFile: undefined,
+      passphraseFile: undefined,
+      knownHosts: undefined,
+    });
+    expect(parseSftpOptions({ ...least, ssh: 'system', identityFile: 'k', agent: true }).system?.identityFile).toBe(
+      undefined,
+    );
+    expect(problems({ ...least, ssh: 'system', identityFile: '/a"b' })).toMatchObject([{ path: 'identityFile' }]);
   });
 
   it.each([
@@ -56,7 +73,7 @@ describe('sftp options', () => {
     ['port', 65536, 'from 1 to 65535'],
     ['port', '22', 'from 1 to 65535'],
     ['port', 22.5, 'from 1 to 65535'],
-    ['ssh', 'system', 'one of builtin'],
+    ['ssh', 'putty', 'one of builtin, system'],
     ['agent', 'yes', 'boolean'],
     ['identityFile', '', 'a file'],
     ['knownHosts', null, 'string'],

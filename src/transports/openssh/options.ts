@@ -19,6 +19,10 @@ const PORT = 'a whole number from 1 to 65535';
 // Inside double quotes ssh knows no escape for a quote, and none for ${VARIABLE}.
 const file = z.string().regex(/^(?!.*\$\{)[^\p{Cc}"]+$/u, { error: 'a file, without a double quote and "${"' });
 
+/** "user@host:port", as far as it is known. */
+export const showLogin = ({ user, host, port }: OpenSshLogin): string =>
+  `${user === undefined ? '' : `${user}@`}${host}${port === undefined ? '' : `:${port}`}`;
+
 /** The keys of a `destination` section that say how to log in through the ssh program. */
 export const openSshKeys = {
   host: z
@@ -37,3 +41,13 @@ export const openSshKeys = {
   passphraseFile: file.optional().describe('For an encrypted key; or ISOCKET_PASSPHRASE in the environment'),
   knownHosts: file.optional().describe('An unknown or changed host key is refused, always. Default: as ssh'),
 };
+
+/** Pure. The keys as they were checked → what ssh is told. */
+export const openSshLogin = ({ agent, ...login }: z.infer<z.ZodObject<typeof openSshKeys>>): OpenSshLogin => ({
+  host: login.host,
+  port: login.port,
+  user: login.user,
+  identityFile: agent ? undefined : login.identityFile,
+  passphraseFile: login.passphraseFile,
+  knownHosts: login.knownHosts,
+});

@@ -2,15 +2,23 @@ import { Duplex } from 'node:stream';
 import { collectStderr, startChild } from './child.ts';
 import { sftpChannelArguments } from './ssh-arguments.ts';
 
+export interface SftpChannel {
+  readonly duplex: Duplex;
+  /** Resolves when its child process is gone. Never rejects. */
+  readonly ended: Promise<void>;
+}
+
 /** A raw channel to the `sftp` subsystem through a master. It ends where the server offers none. */
-export const openSftpChannel = (socket: string): Duplex => {
+export const openSftpChannel = (socket: string, onInbound: () => void = () => undefined): SftpChannel => {
   const child = startChild('ssh', sftpChannelArguments(socket));
   const stderr = collectStderr(child);
-  const channel = Duplex.from({ readable: child.stdout, writable: child.stdin });
-  channel.once('close', () => child.end());
-  void child.ended.then(() => {
+  const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin });
+  // Tells that something came, and takes nothing of it.
+  child.stdout.on('readable', onInbound);
+  duplex.once('close', () => child.end());
+  const ended = child.ended.then(() => {
     const said = stderr().trim();
-    if (!channel.destroyed) channel.destroy(said === '' ? undefined : new Error(said));
+    if (!duplex.destroyed) duplex.destroy(said === '' ? undefined : new Error(said));
   });
-  return channel;
+  return { duplex, ended };
 };

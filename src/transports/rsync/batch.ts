@@ -27,7 +27,7 @@ export const sendBatch = async (
   batch: readonly Waiting[],
   signal: AbortSignal,
 ): Promise<{ readonly again: Waiting[]; readonly busy: boolean }> => {
-  using farm = createFarm(session.context.stateFolder);
+  using farm = createFarm(session.farms);
   const again: Waiting[] = [];
   const held = new Map<Name, { readonly waiting: Waiting; readonly source: HeldSource }>();
   const settle = (name: Name, end: (waiting: Waiting, source: HeldSource) => void): void => {

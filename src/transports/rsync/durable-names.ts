@@ -22,7 +22,7 @@ export const createDurableNames = (
 
   const connect = async (): Promise<SftpClient | undefined> => {
     try {
-      const opened = await openSftpClient(openSftpChannel(master.socket));
+      const opened = await openSftpClient(openSftpChannel(master.socket).duplex);
       if (opened.has(Extension.FSYNC)) return opened;
       opened.destroy();
       log('warning', 'the server has no fsync over SFTP: the names of files may be lost with its power');

@@ -11,8 +11,9 @@ import {
 } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
 import { encodeName, fsPath, type Name } from '../../name.ts';
+import { makeNotedFolder, type NotedFolder } from '../openssh/control-folder.ts';
 
-/** A folder of links in our own state folder, laid out as the files shall lie at the destination. rsync follows the links. */
+/** A folder of links in a folder of our own, laid out as the files shall lie at the destination. rsync follows the links. */
 export interface Farm extends Disposable {
   readonly path: string;
   /** The names in it, NUL-separated. */
@@ -25,9 +26,18 @@ export interface Farm extends Disposable {
   has(target: Name): boolean;
 }
 
-export const createFarm = (stateFolder: string): Farm => {
-  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
-  const path = mkdtempSync(`${stateFolder}/farm-`);
+/**
+ * Farms come and go with each run. In memory a link costs nothing beside what it stands for; on a busy disk it costs as much as
+ * the file that it leads to.
+ */
+export const makeFarms = (stateFolder: string): NotedFolder =>
+  makeNotedFolder(stateFolder, [process.env.XDG_RUNTIME_DIR ?? MEMORY, MEMORY]);
+
+const MEMORY = '/dev/shm';
+
+/** @param farms where to make it */
+export const createFarm = (farms: string): Farm => {
+  const path = mkdtempSync(`${farms}/farm-`);
   const folders = new Set<Name>();
   const listed: Buffer[] = [];
   const inFarm = (target: Name): string | Buffer => fsPath(`${path}/${target}`);

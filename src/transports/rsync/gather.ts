@@ -12,8 +12,12 @@ export interface Gatherer<T> {
 export interface GathererOptions<T> {
   /** Items in a batch. */
   readonly most: number;
-  /** Batches at once: beyond the first only full ones are worth their start. */
+  /** Batches at once. */
   readonly atOnce: () => number;
+  /** Beyond the first only batches of so many are worth their start; without it, full ones. */
+  readonly worth?: number;
+  /** True: there is no haste, a fuller batch is better. */
+  readonly mayLinger?: () => boolean;
   /** Never rejects. What it returns waits again. */
   readonly run: (batch: readonly T[]) => Promise<readonly T[]>;
 }
@@ -21,8 +25,15 @@ export interface GathererOptions<T> {
 // What comes in one burst shall leave in one batch: so long without another item, and no longer in all.
 const QUIET_MS = 4;
 const LINGER_MS = 60;
+const LONG_LINGER_MS = 1_000;
 
-export const createGatherer = <T>({ most, atOnce, run }: GathererOptions<T>): Gatherer<T> => {
+export const createGatherer = <T>({
+  most,
+  atOnce,
+  worth = most,
+  mayLinger = () => false,
+  run,
+}: GathererOptions<T>): Gatherer<T> => {
   const waiting = new Set<T>();
   let running = 0;
   let quiet: NodeJS.Timeout | undefined;
@@ -30,7 +41,7 @@ export const createGatherer = <T>({ most, atOnce, run }: GathererOptions<T>): Ga
 
   const start = (): void => {
     if (waiting.size === 0 || running >= atOnce()) return;
-    if (running > 0 && waiting.size < most) return;
+    if (running > 0 && waiting.size < worth) return;
     clearTimeout(quiet);
     quiet = undefined;
     const batch: T[] = [];
@@ -43,7 +54,8 @@ export const createGatherer = <T>({ most, atOnce, run }: GathererOptions<T>): Ga
     void run(batch).then((again) => {
       running -= 1;
       for (const item of again) waiting.add(item);
-      start();
+      if (waiting.size > 0 && mayLinger()) schedule();
+      else start();
     });
   };
   const schedule = (): void => {
@@ -52,10 +64,10 @@ export const createGatherer = <T>({ most, atOnce, run }: GathererOptions<T>): Ga
       return;
     }
     const now = performance.now();
-    if (quiet === undefined) {
-      firstMs = now;
-      quiet = setTimeout(start, QUIET_MS);
-    } else if (now - firstMs < LINGER_MS) quiet.refresh();
+    if (quiet === undefined) firstMs = now;
+    clearTimeout(quiet);
+    const leftMs = firstMs + (mayLinger() ? LONG_LINGER_MS : LINGER_MS) - now;
+    quiet = setTimeout(start, Math.max(0, mayLinger() ? leftMs : Math.min(leftMs, QUIET_MS)));
   };
   return {
     add: (item) => {

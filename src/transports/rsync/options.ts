@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../config-problems.ts';
-import { openSshKeys, type OpenSshLogin } from '../openssh/options.ts';
+import { openSshKeys, openSshLogin, type OpenSshLogin } from '../openssh/options.ts';
 
 /** The `destination` section of an `rsync` destination: contract.md §6. */
 export interface RsyncOptions extends OpenSshLogin {
@@ -28,15 +28,9 @@ const plainPath = (path: string): string => {
 export const parseRsyncOptions = (input: Readonly<Record<string, unknown>>): RsyncOptions => {
   const parsed = rsyncOptionsSchema.safeParse(input);
   if (!parsed.success) throw new ConfigError('destination', problemsOf(parsed.error, input, rsyncOptionsSchema));
-  const { host, port, user, path, identityFile, agent, passphraseFile, knownHosts } = parsed.data;
   return {
-    host,
-    port,
-    user,
+    ...openSshLogin(parsed.data),
     // A relative path that begins like an option, a daemon's module or a home would be taken for one.
-    path: plainPath(path),
-    identityFile: agent ? undefined : identityFile,
-    passphraseFile,
-    knownHosts,
+    path: plainPath(parsed.data.path),
   };
 };

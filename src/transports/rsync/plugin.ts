@@ -7,6 +7,7 @@ import {
   type TransportContext,
 } from '../../transport.ts';
 import { errorMessage } from '../../errors.ts';
+import { showLogin } from '../openssh/options.ts';
 import { createAborts } from './aborts.ts';
 import type { Waiting } from './batch.ts';
 import { createGatherer } from './gather.ts';
@@ -22,12 +23,14 @@ export const rsync = definePlugin<RsyncOptions>({
 });
 
 const FILES_A_BATCH = 4096;
+/** With so many a second run beside the first pays for its start. */
+const WORTH_A_RUN = 1024;
 /** While one batch runs, the next one gathers. */
 const IN_FLIGHT = 2 * FILES_A_BATCH;
 const BUSY = { firstMs: 25, mostMs: 2_000, times: 20 } as const;
 
 const createRsyncTransport = (options: RsyncOptions, context: TransportContext): Transport => {
-  const label = `rsync://${options.user === undefined ? '' : `${options.user}@`}${options.host}${options.port === undefined ? '' : `:${options.port}`}${options.path.startsWith('/') || options.path === '' ? '' : '/'}${options.path === '' ? '/' : options.path}`;
+  const label = `rsync://${showLogin(options)}${options.path.startsWith('/') || options.path === '' ? '' : '/'}${options.path === '' ? '/' : options.path}`;
   const disposed = new AbortController();
   let session: Session | undefined;
   let connecting: Promise<Session> | undefined;
@@ -103,6 +106,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   const gatherer = createGatherer<Waiting>({
     most: FILES_A_BATCH,
     atOnce: () => (context.bandwidth === null ? runsAtOnce : 1),
+    worth: WORTH_A_RUN,
     run: (batch) => {
       const running = runBatch(batch);
       runs.add(running);
@@ -120,7 +124,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     }
   });
 
-  const verifier = createVerifier(connected);
+  const verifier = createVerifier(connected, () => open.size > 0);
 
   return {
     label,

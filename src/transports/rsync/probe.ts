@@ -18,11 +18,11 @@ export async function* probeDestination(
     yield { what: 'login', state: 'failure', message: error.message, hint: error.hint ?? 'try again later' };
     return;
   }
-  const { label, version, master, options, context } = session;
+  const { label, version, master, options, context, farms } = session;
   yield { what: 'rsync here', state: 'ok', message: version.join('.') };
   yield { what: 'login', state: 'ok', message: `${label} answers, with the host key that is known` };
 
-  using farm = createFarm(context.stateFolder);
+  using farm = createFarm(farms);
   farm.likeness(`.isocket-${context.owner}-check.part`, 0n, 0n);
   const run = { socket: master.socket, farm: farm.path, path: options.path, capabilities: session.capabilities };
   const end = await runRsync(

@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { startMaster, type Master } from '../openssh/master.ts';
+import { showLogin } from '../openssh/options.ts';
 import type { TransportContext } from '../../transport.ts';
 import {
   capabilitiesOf,
@@ -13,6 +14,7 @@ import {
   type Version,
 } from './capabilities.ts';
 import { createDurableNames, type DurableNames } from './durable-names.ts';
+import { makeFarms } from './farm.ts';
 import type { RsyncOptions } from './options.ts';
 
 /** What runs of rsync need of the connection they go through. */
@@ -22,6 +24,8 @@ export interface Session {
   readonly options: RsyncOptions;
   readonly context: TransportContext;
   readonly label: string;
+  /** Where its farms of links are made. */
+  readonly farms: string;
   readonly version: Version;
   readonly capabilities: Capabilities;
   /** The other end does not know these: from now on without. */
@@ -37,13 +41,13 @@ export const openSession = async (
   label: string,
   signal: AbortSignal,
 ): Promise<Session> => {
-  const where = `${options.user === undefined ? '' : `${options.user}@`}${options.host}${options.port === undefined ? '' : `:${options.port}`}`;
   const [version, master] = await Promise.all([
     localVersion(),
-    startMaster(options, { stateFolder: context.stateFolder, where }, signal),
+    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal),
   ]);
   let capabilities = capabilitiesOf(version);
   if (context.durable && !capabilities.optional.has('fsync')) tellNotSynced(context, 'the rsync here');
+  const farms = makeFarms(context.stateFolder);
   const names = createDurableNames(master, options.path, context);
   return {
     master,
@@ -51,6 +55,7 @@ export const openSession = async (
     options,
     context,
     label,
+    farms: farms.path,
     version,
     get capabilities() {
       return capabilities;
@@ -65,6 +70,7 @@ export const openSession = async (
     close: async () => {
       names.close();
       await master[Symbol.asyncDispose]();
+      farms[Symbol.dispose]();
     },
   };
 };

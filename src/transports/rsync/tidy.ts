@@ -12,7 +12,7 @@ export const removePartials = async (
   folders: readonly Name[],
   signal: AbortSignal,
 ): Promise<void> => {
-  using farm = createFarm(session.context.stateFolder);
+  using farm = createFarm(session.farms);
   for (const folder of folders) farm.folder(folder);
   const { master, options, capabilities, context, label } = session;
   const end = await runRsync(

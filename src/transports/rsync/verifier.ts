@@ -14,7 +14,11 @@ interface Question {
 const MOST_QUESTIONS = 64;
 
 /** Answers `verify`: several questions in one run. */
-export const createVerifier = (connected: () => Promise<Session>): Pick<Transport, 'verify'> => {
+export const createVerifier = (
+  connected: () => Promise<Session>,
+  /** Others are at work, whose files will be asked for soon. */
+  mayLinger: () => boolean,
+): Pick<Transport, 'verify'> => {
   const answer = async (questions: readonly Question[]): Promise<readonly Question[]> => {
     const live = questions.filter(({ signal, reject }) => {
       if (signal.aborted) reject(signal.reason);
@@ -34,7 +38,7 @@ export const createVerifier = (connected: () => Promise<Session>): Pick<Transpor
     }
     return live.filter((question) => !together.includes(question));
   };
-  const gatherer = createGatherer<Question>({ most: MOST_QUESTIONS, atOnce: () => 1, run: answer });
+  const gatherer = createGatherer<Question>({ most: MOST_QUESTIONS, atOnce: () => 1, mayLinger, run: answer });
   return {
     verify: async (files, { checksum }, signal) => {
       signal.throwIfAborted();

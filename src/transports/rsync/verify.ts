@@ -16,7 +16,7 @@ export const verifyFiles = async (
   signal: AbortSignal,
 ): Promise<Discrepancy[]> => {
   if (files.length === 0) return [];
-  using farm = createFarm(session.context.stateFolder);
+  using farm = createFarm(session.farms);
   for (const { sourcePath, targetPath, size, mtimeNs } of files) {
     const now = lstatSync(fsPath(sourcePath), { bigint: true, throwIfNoEntry: false });
     // Content is the source's; size and time are what was expected, even where the source has moved on since.

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { TransportError } from '../../errors.ts';
 import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
-import { connectSsh, type SshConnection } from './ssh-connection.ts';
+import { connect } from './connect.ts';
+import type { SshConnection } from './ssh-connection.ts';
 import type { SftpOptions } from './options.ts';
 
 /** The channels of one connection. More may join while the first ones work. */
@@ -15,12 +16,14 @@ export interface Channels {
   readonly openExec: (command: string) => Promise<Duplex>;
   /** The one with the least to do. */
   least(): SftpClient;
-  close(): void;
+  /** Resolves when nothing of the connection is left. Harmless when repeated. */
+  close(): Promise<void>;
 }
 
 export interface ChannelsOptions {
   /** fsync runs one at a time on a channel: durable work wants several. */
   readonly durable: boolean;
+  readonly stateFolder: string;
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
@@ -38,10 +41,10 @@ const IDLE_PROBE_MS = 20_000;
  */
 export const openChannels = async (
   options: SftpOptions,
-  { durable, log }: ChannelsOptions,
+  { durable, stateFolder, log }: ChannelsOptions,
   signal: AbortSignal,
 ): Promise<Channels> => {
-  const connection = await connectSsh(options, signal);
+  const connection = await connect(options, { stateFolder }, signal);
   try {
     const first = await openSftpClient(await connection.openSftpChannel());
     const isLongLine = await hasLongLine(first);
@@ -50,7 +53,7 @@ export const openChannels = async (
     void openMore(connection, wanted, all, log);
     return watchOver(connection, all, isLongLine);
   } catch (error) {
-    connection.close();
+    await connection.close();
     if (error instanceof TransportError) throw error;
     throw new TransportError(
       'network',
@@ -91,17 +94,17 @@ const openMore = async (
 
 const watchOver = (connection: SshConnection, all: readonly SftpClient[], isLongLine: boolean): Channels => {
   const isBusy = (): boolean => all.some((channel) => channel.pending > 0);
-  const close = (): void => {
+  const close = (): Promise<void> => {
     clearInterval(watch);
     for (const channel of all) channel.destroy();
-    connection.close();
+    return connection.close();
   };
   const watch = setInterval(() => {
-    if (isBusy() && connection.silentMs() > SILENCE_MS) close();
+    if (isBusy() && connection.silentMs() > SILENCE_MS) void close();
     else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS) all[0]?.realpath('.').catch(close);
   }, WATCH_EVERY_MS);
   watch.unref();
-  connection.onClose(close);
+  connection.onClose(() => void close());
   return {
     get closed() {
       return connection.closed || all.some((channel) => channel.closed);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../config-problems.ts';
+import { openSshKeys, openSshLogin, type OpenSshLogin } from '../openssh/options.ts';
 
 /** The `destination` section of an `sftp` destination, with every default filled in: contract.md §6. */
 export interface SftpOptions {
@@ -14,6 +15,8 @@ export interface SftpOptions {
   readonly passphraseFile: string | undefined;
   readonly knownHosts: string;
   readonly allowDeleteFirst: boolean;
+  /** `ssh: system`: the ssh program logs in, with what is written here and `ssh_config` for the rest; undefined: ssh2 does. */
+  readonly system: OpenSshLogin | undefined;
 }
 
 // What ssh would take for an option, and what is no name of a host or user.
@@ -43,7 +46,12 @@ export const sftpOptionsSchema = z.strictObject({
   identityFile: file.default('~/.ssh/id_ed25519').describe('The private key'),
   agent: z.boolean().default(false).describe('Keys from the ssh agent instead'),
   passphraseFile: file.optional().describe('For an encrypted key; or ISOCKET_PASSPHRASE in the environment'),
-  ssh: z.literal('builtin').default('builtin'),
+  ssh: z
+    .enum(['builtin', 'system'])
+    .default('builtin')
+    .describe(
+      'system: through the ssh program, for certificates, ProxyJump, FIDO keys and whatever else ssh_config says; what is not written here is as ssh has it',
+    ),
   knownHosts: file.default('~/.ssh/known_hosts').describe('An unknown or changed host key is refused, always'),
   allowDeleteFirst: z
     .boolean()
@@ -51,10 +59,15 @@ export const sftpOptionsSchema = z.strictObject({
     .describe('A server that cannot replace a file atomically may delete the old one first'),
 });
 
+const systemLogin = z.object(openSshKeys);
+
 /** Pure. @throws ConfigError with every problem of the section */
 export const parseSftpOptions = (input: Readonly<Record<string, unknown>>): SftpOptions => {
   const parsed = sftpOptionsSchema.safeParse(input);
   if (!parsed.success) throw new ConfigError('destination', problemsOf(parsed.error, input, sftpOptionsSchema));
+  // What has a default here must not overrule `ssh_config`: the ssh program is told what was written, and no more.
+  const system = parsed.data.ssh === 'system' ? systemLogin.safeParse(input) : undefined;
+  if (system?.success === false) throw new ConfigError('destination', problemsOf(system.error, input, systemLogin));
   const { host, port, user, path, identityFile, agent, passphraseFile, knownHosts, allowDeleteFirst } = parsed.data;
   // "/" becomes "": what is below it begins with a slash all the same.
   return {
@@ -67,5 +80,6 @@ export const parseSftpOptions = (input: Readonly<Record<string, unknown>>): Sftp
     passphraseFile,
     knownHosts,
     allowDeleteFirst,
+    system: system === undefined ? undefined : openSshLogin(system.data),
   };
 };

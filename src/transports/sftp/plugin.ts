@@ -11,6 +11,7 @@ import {
   type Transport,
   type TransportContext,
 } from '../../transport.ts';
+import { showLogin } from '../openssh/options.ts';
 import { parentOf } from './folders.ts';
 import { parseSftpOptions, type SftpOptions } from './options.ts';
 import { openCheckpoint } from './resume.ts';
@@ -22,7 +23,7 @@ import { uploadBig } from './upload-big.ts';
 import { removeTemporaries } from './tidy.ts';
 import { listFiles, verifyFiles } from './verify.ts';
 
-/** Files over the SFTP subsystem of any SSH server, with ssh2 for the connection and our own codec. */
+/** Files over the SFTP subsystem of any SSH server, with ssh2 or the ssh program for the connection and our own codec. */
 export const sftp = definePlugin<SftpOptions>({
   name: 'sftp',
   parseOptions: parseSftpOptions,
@@ -30,7 +31,7 @@ export const sftp = definePlugin<SftpOptions>({
 });
 
 const createSftpTransport = (options: SftpOptions, context: TransportContext): Transport => {
-  const label = `sftp://${options.user ?? userInfo().username}@${options.host}:${options.port}${options.path.startsWith('/') ? '' : '/'}${options.path}`;
+  const label = `sftp://${options.system === undefined ? `${options.user ?? userInfo().username}@${options.host}:${options.port}` : showLogin(options.system)}${options.path.startsWith('/') ? '' : '/'}${options.path}`;
   const disposed = new AbortController();
   let session: Session | undefined;
   let connecting: Promise<Session> | undefined;
@@ -87,9 +88,9 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     },
     [Symbol.asyncDispose]: async () => {
       disposed.abort();
-      session?.channels.close();
+      await session?.channels.close();
       await connecting?.catch(() => undefined);
-      session?.channels.close();
+      await session?.channels.close();
     },
   };
 };

@@ -2,18 +2,12 @@ import { lookup } from 'node:dns/promises';
 import { errorMessage, TransportError } from '../../errors.ts';
 import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
 import type { ProbeResult, TransportContext } from '../../transport.ts';
+import { connect } from './connect.ts';
 import { fetchHostKey } from './fetch-host-key.ts';
 import { hostKeyFingerprint, judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
 import { probeFiles } from './probe-files.ts';
-import {
-  connectSocket,
-  connectSsh,
-  hostKeyError,
-  readKnownHosts,
-  readLogin,
-  type SshConnection,
-} from './ssh-connection.ts';
+import { connectSocket, hostKeyError, readKnownHosts, readLogin, type SshConnection } from './ssh-connection.ts';
 
 const WATCH_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
@@ -27,18 +21,19 @@ interface Step<T> {
 /** `Transport.probe` of the sftp transport: name, line, key, login, subsystem, then the files. */
 export async function* probeSftp(
   options: SftpOptions,
-  context: Pick<TransportContext, 'owner' | 'durable'>,
+  context: Pick<TransportContext, 'owner' | 'durable' | 'stateFolder'>,
   label: string,
   signal: AbortSignal,
 ): AsyncGenerator<ProbeResult> {
-  for (const step of [resolveName, seeHostKey, readKey]) {
+  // Names, keys and the host's key are the ssh program's own business where it connects.
+  for (const step of options.system === undefined ? [resolveName, seeHostKey, readKey] : []) {
     for await (const { line } of step(options, signal)) {
       yield line;
       if (line.state === 'failure') return;
     }
   }
   const login = await attempt('login', signal, async () => {
-    const connection = await connectSsh(options, signal);
+    const connection = await connect(options, context, signal);
     return { value: connection, message: `logged in to ${label}` };
   });
   yield login.line;
@@ -50,7 +45,7 @@ export async function* probeSftp(
     yield subsystem.line;
     if (subsystem.value !== undefined) yield* probeFiles(subsystem.value, options, { ...context, label }, signal);
   } finally {
-    watch[Symbol.dispose]();
+    await watch[Symbol.asyncDispose]();
   }
 }
 
@@ -135,17 +130,17 @@ const openSubsystem = async (connection: SshConnection): Promise<{ value: SftpCl
 };
 
 /** A server that falls silent, and an abort, end the connection: so every request that waits ends. */
-const endWhenSilent = (connection: SshConnection, signal: AbortSignal): Disposable => {
-  const close = (): void => connection.close();
+const endWhenSilent = (connection: SshConnection, signal: AbortSignal): AsyncDisposable => {
+  const close = (): void => void connection.close();
   const watch = setInterval(() => {
     if (connection.silentMs() > SILENCE_MS) close();
   }, WATCH_EVERY_MS);
   signal.addEventListener('abort', close, { once: true });
   return {
-    [Symbol.dispose]: () => {
+    [Symbol.asyncDispose]: async () => {
       clearInterval(watch);
       signal.removeEventListener('abort', close);
-      close();
+      await connection.close();
     },
   };
 };

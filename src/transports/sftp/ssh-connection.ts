@@ -19,7 +19,8 @@ export interface SshConnection {
   silentMs(): number;
   /** Called once when the connection is gone, with the reason. */
   onClose(listener: (reason: Error) => void): void;
-  close(): void;
+  /** Resolves when nothing of it is left. Harmless when repeated. */
+  close(): Promise<void>;
 }
 
 const CONNECT_TIMEOUT_MS = 15_000;
@@ -119,6 +120,7 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
       client.end();
       client.destroy();
       socket.destroy();
+      return Promise.resolve();
     },
   };
 };

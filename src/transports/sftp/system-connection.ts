@@ -1,0 +1,44 @@
+import { errorMessage } from '../../errors.ts';
+import type { OpenSshLogin } from '../openssh/options.ts';
+import { startMaster } from '../openssh/master.ts';
+import { openSftpChannel, type SftpChannel } from '../openssh/sftp-channel.ts';
+import type { SshConnection } from './ssh-connection.ts';
+
+/**
+ * The same through the ssh program: it knows what ssh2 does not (certificates, ProxyJump, FIDO keys, Match and Include of
+ * `ssh_config`), holds the host's key against its own `known_hosts` and logs in; each channel is a child `ssh -s … sftp` through that login.
+ * @throws TransportError `network`, or `auth` where a person must act
+ */
+export const connectSystemSsh = async (
+  login: OpenSshLogin,
+  { stateFolder, where }: { readonly stateFolder: string; readonly where: string },
+  signal: AbortSignal,
+): Promise<SshConnection> => {
+  const master = await startMaster(login, { stateFolder, where }, signal);
+  const channels = new Set<SftpChannel>();
+  let lastInbound = performance.now();
+  return {
+    get closed() {
+      return master.closed;
+    },
+    openSftpChannel: () => {
+      if (master.closed) return Promise.reject(new Error(`the connection to ${where} was lost`));
+      const channel = openSftpChannel(master.socket, () => {
+        lastInbound = performance.now();
+      });
+      channels.add(channel);
+      void channel.ended.then(() => channels.delete(channel));
+      return Promise.resolve(channel.duplex);
+    },
+    silentMs: () => performance.now() - lastInbound,
+    onClose: (listener) => {
+      master.onClose((reason) => listener(new Error(errorMessage(reason))));
+    },
+    close: async () => {
+      const open = [...channels];
+      for (const { duplex } of open) duplex.destroy();
+      await Promise.all(open.map(({ ended }) => ended));
+      await master[Symbol.asyncDispose]();
+    },
+  };
+};
