@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { collectStderr, startChild } from './child.ts';
-import { sftpChannelArguments } from './ssh-arguments.ts';
+import { execChannelArguments, sftpChannelArguments } from './ssh-arguments.ts';
 
 export interface SftpChannel {
   readonly duplex: Duplex;
@@ -9,8 +9,15 @@ export interface SftpChannel {
 }
 
 /** A raw channel to the `sftp` subsystem through a master. It ends where the server offers none. */
-export const openSftpChannel = (socket: string, onInbound: () => void = () => undefined): SftpChannel => {
-  const child = startChild('ssh', sftpChannelArguments(socket));
+export const openSftpChannel = (socket: string, onInbound: () => void = () => undefined): SftpChannel =>
+  openChannel(sftpChannelArguments(socket), onInbound);
+
+/** The same to a command of ours in the account's shell. It ends with what the server says where there is no shell. */
+export const openExecChannel = (socket: string, command: string, onInbound: () => void): SftpChannel =>
+  openChannel(execChannelArguments(socket, command), onInbound);
+
+const openChannel = (words: readonly string[], onInbound: () => void): SftpChannel => {
+  const child = startChild('ssh', words);
   const stderr = collectStderr(child);
   const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin });
   // Tells that something came, and takes nothing of it.

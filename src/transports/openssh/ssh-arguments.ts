@@ -59,6 +59,13 @@ export const sftpChannelArguments = (socket: string): string[] => [
   'sftp',
 ];
 
+/** `ssh … isocket COMMAND`: a channel to a command of ours, never one with a name of a file in it. */
+export const execChannelArguments = (socket: string, command: string): string[] => [
+  ...throughMasterArguments(socket),
+  THROUGH_MASTER_HOST,
+  command,
+];
+
 const options = (values: Readonly<Record<string, string>>): string[] =>
   Object.entries(values).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 

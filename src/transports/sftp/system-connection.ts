@@ -1,7 +1,8 @@
+import type { Duplex } from 'node:stream';
 import { errorMessage } from '../../errors.ts';
 import type { OpenSshLogin } from '../openssh/options.ts';
 import { startMaster } from '../openssh/master.ts';
-import { openSftpChannel, type SftpChannel } from '../openssh/sftp-channel.ts';
+import { openExecChannel, openSftpChannel, type SftpChannel } from '../openssh/sftp-channel.ts';
 import type { SshConnection } from './ssh-connection.ts';
 
 /**
@@ -17,19 +18,21 @@ export const connectSystemSsh = async (
   const master = await startMaster(login, { stateFolder, where }, signal);
   const channels = new Set<SftpChannel>();
   let lastInbound = performance.now();
+  const opened = (channel: SftpChannel): Promise<Duplex> => {
+    channels.add(channel);
+    void channel.ended.then(() => channels.delete(channel));
+    return Promise.resolve(channel.duplex);
+  };
+  const noteInbound = (): void => {
+    lastInbound = performance.now();
+  };
+  const lost = (): Promise<never> => Promise.reject(new Error(`the connection to ${where} was lost`));
   return {
     get closed() {
       return master.closed;
     },
-    openSftpChannel: () => {
-      if (master.closed) return Promise.reject(new Error(`the connection to ${where} was lost`));
-      const channel = openSftpChannel(master.socket, () => {
-        lastInbound = performance.now();
-      });
-      channels.add(channel);
-      void channel.ended.then(() => channels.delete(channel));
-      return Promise.resolve(channel.duplex);
-    },
+    openSftpChannel: () => (master.closed ? lost() : opened(openSftpChannel(master.socket, noteInbound))),
+    openExec: (command) => (master.closed ? lost() : opened(openExecChannel(master.socket, command, noteInbound))),
     silentMs: () => performance.now() - lastInbound,
     onClose: (listener) => {
       master.onClose((reason) => listener(new Error(errorMessage(reason))));
