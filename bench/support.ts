@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-export const CLI = new URL('../src/cli.ts', import.meta.url).pathname;
+/** What ships: `npm run build` makes it. */
+export const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 
 /** Fills closed directories DC1 … under a root. */
 export const fill = (root: string, directories: number, files: number, bytes: number): void => {

@@ -8,8 +8,6 @@ import type { SftpOptions } from './options.ts';
 /** The channels of one connection. More may join while the first ones work. */
 export interface Channels {
   readonly closed: boolean;
-  /** The round trip, not the processor, decides. */
-  readonly isLongLine: boolean;
   /** All that are open; never empty. */
   readonly all: readonly SftpClient[];
   /** Runs a command of ours in the account's shell; rejects where it has none. */
@@ -47,11 +45,10 @@ export const openChannels = async (
   const connection = await connect(options, { stateFolder }, signal);
   try {
     const first = await openSftpClient(await connection.openSftpChannel());
-    const isLongLine = await hasLongLine(first);
     const all = [first];
-    const wanted = isLongLine ? CHANNELS.long : durable ? CHANNELS.durable : CHANNELS.short;
+    const wanted = (await hasLongLine(first)) ? CHANNELS.long : durable ? CHANNELS.durable : CHANNELS.short;
     void openMore(connection, wanted, all, log);
-    return watchOver(connection, all, isLongLine);
+    return watchOver(connection, all);
   } catch (error) {
     await connection.close();
     if (error instanceof TransportError) throw error;
@@ -66,7 +63,7 @@ export const openChannels = async (
   }
 };
 
-/** By a request that costs the server nothing; a slow answer is asked for again, since a busy machine may be slow once. */
+/** Does the round trip decide, and not the processor? By a request that costs the server nothing; a slow answer is asked for again, since a busy machine may be slow once. */
 const hasLongLine = async (channel: SftpClient): Promise<boolean> => {
   for (let attempt = 1; attempt <= 2; attempt += 1) {
     const started = performance.now();
@@ -92,7 +89,7 @@ const openMore = async (
     log('info', `the server allows ${all.length} channels a connection (MaxSessions), not ${wanted}`);
 };
 
-const watchOver = (connection: SshConnection, all: readonly SftpClient[], isLongLine: boolean): Channels => {
+const watchOver = (connection: SshConnection, all: readonly SftpClient[]): Channels => {
   const isBusy = (): boolean => all.some((channel) => channel.pending > 0);
   const close = (): Promise<void> => {
     clearInterval(watch);
@@ -109,7 +106,6 @@ const watchOver = (connection: SshConnection, all: readonly SftpClient[], isLong
     get closed() {
       return connection.closed || all.some((channel) => channel.closed);
     },
-    isLongLine,
     all,
     openExec: connection.openExec,
     least: () => all.reduce((least, channel) => (channel.pending < least.pending ? channel : least)),
