@@ -123,7 +123,7 @@ new_enough() {
 
 # --- the program ------------------------------------------------------------------------------------------------------------------
 
-if [ -z "$from" ] && [ ! -d "$here/src" ] && [ ! -d "$here/dist" ]; then
+if [ -z "$uninstall" ] && [ -z "$from" ] && [ ! -d "$here/src" ] && [ ! -d "$here/dist" ]; then
   for from in "$here"/isocket-*.tgz; do break; done
   [ -f "$from" ] || fail 'cannot find what to install' 'run install.sh in a clone, or name a package with --from FILE.tgz'
 fi
@@ -333,7 +333,8 @@ $(cron_line "$user ")"
       fi
     fi
   fi
-  has cron || has crond || say 'note: there is no cron on this machine: install it, or use --daemon'
+  # An ordinary user's PATH does not show it.
+  has cron || has crond || [ -x /usr/sbin/cron ] || [ -x /usr/sbin/crond ] || say 'note: there is no cron on this machine: install it, or use --daemon'
   tell_next 'cron does the rest'
 }
 

@@ -1,12 +1,13 @@
 import { execa } from 'execa';
 import { createHash } from 'node:crypto';
 import {
+  copyFileSync,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -104,6 +105,12 @@ it.each([
   const { exitCode, stderr } = await execa(`${CLONE}/install.sh`, ['--dry-run', ...args], { reject: false });
   expect(exitCode).toBe(2);
   expect(stderr).toContain(sentence);
+});
+
+it('takes away what is installed without the package that it came from', async () => {
+  copyFileSync(`${CLONE}/install.sh`, `${folder}/install.sh`);
+  const { exitCode, stderr } = await execa('sh', [`${folder}/install.sh`, '--prefix', `${folder}/none`, '--uninstall', '--dry-run'], { reject: false }); // prettier-ignore
+  expect(exitCode, stderr).toBe(0);
 });
 
 it('is plain sh', async () => {
