@@ -4,7 +4,7 @@ import type { Config } from './config.ts';
 import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
 import type { Report } from './events.ts';
 import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
-import { isSameDirectory, judgeClosed, type DirectoryPlan } from './lifecycle.ts';
+import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
 import { writeFinishedWatch } from './finished-watch.ts';
 import { FINISHED_PARSE, modeWithoutMark, unmark } from './mark.ts';
@@ -14,6 +14,7 @@ import type { Sender } from './sender.ts';
 import type { StateFolder } from './state.ts';
 import type { Discrepancy, Transport } from './transport.ts';
 import { createVerification } from './verification.ts';
+import { whatMoved } from './what-moved.ts';
 import type { WritersView } from './writers.ts';
 
 /** What the work on a directory needs from its site. */
@@ -286,19 +287,4 @@ const AGAIN = 'again';
 const whyUnsent = ({ unsent, heldBack }: Look, { failed, stopped, waiting }: Dispatch['fates']): string => {
   if (failed + stopped + waiting > 0) return `${failed + stopped + waiting} files could not be sent`;
   return heldBack === unsent ? `${heldBack} files are still being written` : AGAIN;
-};
-
-/** What was planned may no longer be so: made again under the same name, or the parser took its word back. */
-const whatMoved = (root: Name, { directory, closedBy }: DirectoryPlan): string | undefined => {
-  const path = `${root}/${directory.name}`;
-  const now = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
-  if (!isSameDirectory(now && { dev: now.dev, ino: now.ino, birthNs: now.birthtimeNs }, directory))
-    return 'it was replaced while it was sent';
-  if (
-    closedBy === 'parser' &&
-    lstatSync(fsPath(`${path}/${FINISHED_PARSE}`), { throwIfNoEntry: false }) === undefined
-  ) {
-    return 'finished.parse was taken away';
-  }
-  return undefined;
 };

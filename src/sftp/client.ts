@@ -1,29 +1,19 @@
 import type { Duplex } from 'node:stream';
-import { decodeName, type Name } from '../name.ts';
+import type { Name } from '../name.ts';
 import { createPacketSplitter, PacketReader } from './packet-reader.ts';
 import { PacketWriter } from './packet-writer.ts';
 import { Extension, Packet, SFTP_VERSION, Status, type Attributes } from './protocol.ts';
-
-/** The server answered a request with a status other than OK. */
-export class SftpStatusError extends Error {
-  override readonly name = 'SftpStatusError';
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-/** The channel is gone; whether the server still did what was asked is unknown. */
-export class ChannelClosedError extends Error {
-  override readonly name = 'ChannelClosedError';
-}
-
-export interface DirectoryEntry {
-  readonly name: Name;
-  readonly attributes: Attributes;
-}
+import {
+  ChannelClosedError,
+  expectOk,
+  readAttributes,
+  readData,
+  readHandle,
+  readNames,
+  readNumbers,
+  SftpStatusError,
+  type DirectoryEntry,
+} from './replies.ts';
 
 export interface ServerLimits {
   /** Bytes of data in one WRITE. */
@@ -262,51 +252,3 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
   }
   return client;
 };
-
-/** Reads the packet's type and id. A status where something else was expected is the server's refusal. */
-const expect = (reply: PacketReader, type: number): void => {
-  const actual = reply.u8();
-  reply.u32();
-  if (actual === type) return;
-  if (actual === Packet.STATUS) throw statusError(reply.u32(), reply);
-  throw new ChannelClosedError(`the server answered with packet type ${actual}, not ${type}`);
-};
-
-const expectOk = (reply: PacketReader): void => {
-  expect(reply, Packet.STATUS);
-  const status = reply.u32();
-  if (status !== Status.OK) throw statusError(status, reply);
-};
-
-// Copied: the packet's bytes are gone when its reader returns.
-const readHandle = (reply: PacketReader): Buffer => {
-  expect(reply, Packet.HANDLE);
-  return Buffer.from(reply.bytes());
-};
-
-const readData = (reply: PacketReader): Buffer => {
-  expect(reply, Packet.DATA);
-  return Buffer.from(reply.bytes());
-};
-
-const readAttributes = (reply: PacketReader): Attributes => {
-  expect(reply, Packet.ATTRS);
-  return reply.attributes();
-};
-
-const readNames = (reply: PacketReader): DirectoryEntry[] => {
-  expect(reply, Packet.NAME);
-  return Array.from({ length: reply.u32() }, () => {
-    const name = decodeName(reply.bytes());
-    reply.bytes(); // The "ls -l" line: for people.
-    return { name, attributes: reply.attributes() };
-  });
-};
-
-const readNumbers = (reply: PacketReader, count: number): number[] => {
-  expect(reply, Packet.EXTENDED_REPLY);
-  return Array.from({ length: count }, () => reply.u64());
-};
-
-const statusError = (status: number, reply: PacketReader): SftpStatusError =>
-  new SftpStatusError(status, (reply.remaining >= 4 && reply.text()) || `status ${status}`);

@@ -1,5 +1,6 @@
 import { errorMessage } from '../../errors.ts';
-import { openSftpClient, SftpStatusError, type SftpClient } from '../../sftp/client.ts';
+import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, OpenFlag } from '../../sftp/protocol.ts';
 import type { Name, TransportContext } from '../../transport.ts';
 import type { Master } from '../openssh/master.ts';

@@ -1,6 +1,7 @@
 import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
-import { SftpStatusError, type DirectoryEntry, type SftpClient } from '../../sftp/client.ts';
+import { type SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError, type DirectoryEntry } from '../../sftp/replies.ts';
 import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 
 const S_IFMT = 0o170000;

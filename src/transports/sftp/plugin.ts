@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { SftpStatusError } from '../../sftp/client.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
 import { Status } from '../../sftp/protocol.ts';
 import {
   definePlugin,

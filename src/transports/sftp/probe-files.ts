@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { SftpStatusError, type SftpClient } from '../../sftp/client.ts';
+import { type SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 import { showName, TransportError, type Name, type ProbeResult } from '../../transport.ts';
 import { formatBytes } from '../../units.ts';

@@ -1,5 +1,6 @@
 import { TransportError } from '../../errors.ts';
-import { SftpStatusError, type SftpClient } from '../../sftp/client.ts';
+import { type SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 
 /** What failed, for the message: `Cannot write "DC1/a.dat" to sftp://…`. */

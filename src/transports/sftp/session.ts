@@ -1,4 +1,5 @@
-import { SftpStatusError, type SftpClient } from '../../sftp/client.ts';
+import { type SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import { createBudget, type Budget } from '../../budget.ts';
 import { createPace } from '../../pace.ts';
