@@ -117,8 +117,9 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
           return submit(path, stats);
         },
         heldBack: (path, reason) => {
-          const isTold = areEventsTold && closedBy === null && reason.kind === 'open-for-writing';
-          if (!isTold && !dispatch.isKnown(path)) awaitsQuiet = true;
+          // In a closed directory its close was told already, and the look at who writes may be a second old.
+          const isTold = dispatch.isKnown(path) || (areEventsTold && reason.kind === 'open-for-writing');
+          if (closedBy !== null || !isTold) awaitsQuiet = true;
           if (tells) report({ type: 'held-back', path: `${name}/${path}`, reason });
         },
         skipped: (path, kind) => {
@@ -243,7 +244,8 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   /** When what holds files or the whole directory back may be over. */
   const dueMs = (): number | undefined => {
     const dues = [troubles.dueMs];
-    if (seen !== undefined && awaitsQuiet) dues.push(settleMs);
+    const awaitsWriter = plan.closedBy !== null && seen?.openForWriting === true;
+    if (seen !== undefined && (awaitsQuiet || awaitsWriter)) dues.push(settleMs);
     if (plan.closedBy === 'superseded') dues.push(supersededMs);
     const known = dues.filter((due) => due !== undefined);
     return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
