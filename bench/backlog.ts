@@ -1,10 +1,10 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { differences } from '../test/support/trees.ts';
-import { CLI, fill, median, time, type Run } from './support.ts';
+import { beginAnew, CLI, fill, median, time, type Run } from './support.ts';
 
 // A backlog of small files, side by side: whole processes, one after the other in each round, medians.
 const [ROUNDS = 5, DIRECTORIES = 10, FILES = 1000, BYTES = 4096] = process.argv.slice(2).map(Number);
@@ -31,7 +31,7 @@ try {
   const runs = new Map<string, Run[]>(Object.keys(commands).map((name) => [name, []]));
   for (let round = 1; round <= ROUNDS; round += 1) {
     for (const [name, command] of Object.entries(commands)) {
-      reset(site.root, server.folder, site.state);
+      beginAnew(site, server.folder);
       runs.get(name)?.push(await time(command, folder));
       if (name !== 'isocket') continue;
       for (const directory of readdirSync(site.root)) {
@@ -51,14 +51,4 @@ try {
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** As if nothing had ever been sent. */
-function reset(root: string, destination: string, state: string): void {
-  rmSync(state, { recursive: true, force: true });
-  for (const directory of readdirSync(destination)) rmSync(`${destination}/${directory}`, { recursive: true });
-  for (const directory of readdirSync(root)) {
-    rmSync(`${root}/${directory}/finished.watch`, { force: true });
-    for (const file of readdirSync(`${root}/${directory}`)) chmodSync(`${root}/${directory}/${file}`, 0o644);
-  }
 }

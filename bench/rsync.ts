@@ -1,11 +1,11 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startProxy } from '../test/support/proxy.ts';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { differences } from '../test/support/trees.ts';
-import { CLI, fill, median, time } from './support.ts';
+import { beginAnew, CLI, fill, median, time } from './support.ts';
 
 // `transport: rsync` beside plain rsync: the same work over the same line, one after the other in each round, medians.
 const [ROUNDS = 5, DIRECTORIES = 10, FILES = 1000, BYTES = 4096, ROUND_TRIP_MS = 0] = process.argv.slice(2).map(Number);
@@ -31,7 +31,7 @@ try {
       ['isocket', ours],
       ['rsync', plain],
     ] as const) {
-      reset(site.root, server.folder, site.state);
+      beginAnew(site, server.folder);
       seconds[name].push((await time(command, folder)).seconds);
       if (name !== 'isocket') continue;
       const wrong = differences(site.root, server.folder);
@@ -45,14 +45,4 @@ try {
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** As if nothing had ever been sent. */
-function reset(root: string, destination: string, state: string): void {
-  rmSync(state, { recursive: true, force: true });
-  for (const directory of readdirSync(destination)) rmSync(`${destination}/${directory}`, { recursive: true });
-  for (const directory of readdirSync(root)) {
-    rmSync(`${root}/${directory}/finished.watch`, { force: true });
-    for (const file of readdirSync(`${root}/${directory}`)) chmodSync(`${root}/${directory}/${file}`, 0o644);
-  }
 }

@@ -1,8 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { TestSite } from '../test/support/site.ts';
 
 /** What ships: `npm run build` makes it. */
 export const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
@@ -14,6 +24,20 @@ export const fill = (root: string, directories: number, files: number, bytes: nu
     mkdirSync(path, { recursive: true });
     for (let file = 1; file <= files; file += 1) writeFileSync(`${path}/file-${file}`, randomBytes(bytes));
     writeFileSync(`${path}/finished.parse`, '');
+  }
+};
+
+/**
+ * As if nothing had ever been sent. What was delivered is put aside, not deleted: for half a minute ext4 gives no inode out again that
+ * was freed, and looks at each of them whenever a file is made. After 10,000 deletions that took longer than the copying.
+ */
+export const beginAnew = (site: TestSite, destination: string): void => {
+  rmSync(site.state, { recursive: true, force: true });
+  const aside = mkdtempSync(`${destination}-`);
+  for (const directory of readdirSync(destination)) renameSync(`${destination}/${directory}`, `${aside}/${directory}`);
+  for (const directory of readdirSync(site.root)) {
+    rmSync(`${site.root}/${directory}/finished.watch`, { force: true });
+    for (const file of readdirSync(`${site.root}/${directory}`)) chmodSync(`${site.root}/${directory}/${file}`, 0o644);
   }
 };
 

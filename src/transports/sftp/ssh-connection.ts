@@ -3,6 +3,7 @@ import { createConnection, type Socket } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import type { Duplex } from 'node:stream';
 import ssh2, { type ConnectConfig } from 'ssh2';
+import { prepareCipherKeys } from '../../cipher-keys.ts';
 import { errorMessage, systemErrorCode, TransportError } from '../../errors.ts';
 import { gatherWrites } from '../../gather-writes.ts';
 import { hostKeyFingerprint, judgeHostKey, knownHostsLine, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
@@ -38,6 +39,7 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
   const socket = await connectSocket(host, port, signal);
   gatherWrites(socket);
   const client = new ssh2.Client();
+  prepareCipherKeys(client);
   let lastInbound = performance.now();
   let closed = false;
   let hostKeyProblem: TransportError | undefined;
