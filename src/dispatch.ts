@@ -1,7 +1,7 @@
-import { lstatSync, type BigIntStats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { systemErrorCode } from './errors.ts';
 import type { Report } from './events.ts';
-import { fsPath, type Name } from './name.ts';
+import type { Name } from './name.ts';
 import { createPassingRecord, type MarkRecord } from './record.ts';
 import type { RetryOptions } from './retry.ts';
 import type { IsExcluded } from './scanner.ts';
@@ -36,7 +36,6 @@ export interface Dispatch {
 }
 
 export interface DispatchOptions {
-  readonly root: Name;
   readonly directory: Name;
   readonly record: MarkRecord;
   readonly sender: Sender;
@@ -47,7 +46,6 @@ export interface DispatchOptions {
 }
 
 export const createDispatch = ({
-  root,
   directory,
   record,
   sender,
@@ -99,8 +97,17 @@ export const createDispatch = ({
     }
   };
 
+  /** undefined where it is not there, or cannot be looked at: a listing tells of that. */
+  const lookAt = (path: Name): BigIntStats | undefined => {
+    try {
+      return sender.stat(`${directory}/${path}`);
+    } catch (error) {
+      if (systemErrorCode(error) === undefined) throw error;
+      return undefined;
+    }
+  };
   const sendClosed = (path: Name): void => {
-    const stats = lookAt(`${root}/${directory}/${path}`);
+    const stats = lookAt(path);
     if (stats?.isFile() === true) void send(path, stats, 'live');
     else troubles.over(path);
   };
@@ -159,14 +166,4 @@ export const createDispatch = ({
       if (defects.length > 0) throw new AggregateError(defects, 'sending failed in a way that it must not');
     },
   };
-};
-
-/** undefined where it is not there, or cannot be looked at: a listing tells of that. */
-const lookAt = (path: Name): BigIntStats | undefined => {
-  try {
-    return lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
-  } catch (error) {
-    if (systemErrorCode(error) === undefined) throw error;
-    return undefined;
-  }
 };

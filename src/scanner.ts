@@ -1,8 +1,8 @@
-import { lstatSync, opendirSync, type BigIntStats, type Dir, type Dirent } from 'node:fs';
+import { closeSync, lstatSync, opendirSync, type BigIntStats, type Dir, type Dirent } from 'node:fs';
 import { errorMessage, systemErrorCode, UserError } from './errors.ts';
 import type { SkippedKind } from './events.ts';
 import type { DirectorySnapshot } from './lifecycle.ts';
-import { inFolder, splitPath } from './inside.ts';
+import { entryOf, openFolderInside, splitPath } from './inside.ts';
 import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from './mark.ts';
 import { decodeName, fsPath, showName, type Name } from './name.ts';
 
@@ -76,7 +76,8 @@ const readDirectory = (root: Name, name: Name): DirectorySnapshot | undefined =>
 
 /**
  * Walks a directory, streaming: never more than a few hundred names of it are in memory. What vanishes while it is walked is
- * left out; the directory itself vanishing is an error (ENOENT).
+ * left out; the directory itself vanishing is an error (ENOENT). What it tells of a file is never of what a link points to, on
+ * whatever part of its path: each folder is listed through its descriptor.
  */
 export function* walk(directoryPath: Name, isExcluded: IsExcluded): Generator<Entry> {
   yield* walkFolder(directoryPath, '', isExcluded);
@@ -88,38 +89,40 @@ function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded):
   const opened = openToList(directoryPath, folder);
   if (opened === 'symlink') yield { kind: 'skipped', path: folder, why: 'symlink' };
   if (typeof opened === 'string') return;
-  for (const entry of readEntries(opened)) {
-    const name = decodeName(entry.name);
-    if (folder === '' && isOurs(name)) continue;
-    const path = below + name;
-    const kind = kindOf(entry);
-    if (isExcluded(path)) {
-      yield { kind: 'skipped', path, why: 'excluded' };
-      continue;
+  try {
+    for (const entry of readEntries(open(entryOf(opened, '.')))) {
+      const name = decodeName(entry.name);
+      if (folder === '' && isOurs(name)) continue;
+      const path = below + name;
+      const kind = kindOf(entry);
+      if (isExcluded(path)) {
+        yield { kind: 'skipped', path, why: 'excluded' };
+        continue;
+      }
+      if (kind !== 'file' && kind !== 'folder' && kind !== 'unknown') {
+        yield { kind: 'skipped', path, why: kind };
+        continue;
+      }
+      const stats = lstatSync(fsPath(entryOf(opened, name)), { bigint: true, throwIfNoEntry: false });
+      if (stats === undefined) continue;
+      const now = kindOf(stats);
+      if (now === 'folder') {
+        yield { kind: 'folder', path, stats };
+        subFolders.push(path);
+      } else if (now === 'file') yield { kind: 'file', path, stats };
+      else if (now !== 'unknown') yield { kind: 'skipped', path, why: now };
     }
-    if (kind !== 'file' && kind !== 'folder' && kind !== 'unknown') {
-      yield { kind: 'skipped', path, why: kind };
-      continue;
-    }
-    const stats = lstatSync(fsPath(`${directoryPath}/${path}`), { bigint: true, throwIfNoEntry: false });
-    if (stats === undefined) continue;
-    const now = kindOf(stats);
-    if (now === 'folder') {
-      yield { kind: 'folder', path, stats };
-      subFolders.push(path);
-    } else if (now === 'file') yield { kind: 'file', path, stats };
-    else if (now !== 'unknown') yield { kind: 'skipped', path, why: now };
+  } finally {
+    closeSync(opened);
   }
   for (const path of subFolders) yield* walkFolder(directoryPath, path, isExcluded);
 }
 
 /** A folder of a directory may have vanished since it was named, or have been swapped for a link: that is not followed. */
-const openToList = (directoryPath: Name, folder: Name): Dir | 'vanished' | 'symlink' => {
+const openToList = (directoryPath: Name, folder: Name): number | 'vanished' | 'symlink' => {
   const { folder: root, name } = splitPath(directoryPath);
   try {
-    return inFolder(root, folder === '' ? name : `${name}/${folder}`, (descriptor) =>
-      open(`/proc/self/fd/${descriptor}`),
-    );
+    return openFolderInside(root, folder === '' ? name : `${name}/${folder}`);
   } catch (error) {
     const code = systemErrorCode(error);
     if (folder !== '' && code === 'ENOENT') return 'vanished';

@@ -1,11 +1,10 @@
 import type { BigIntStats } from 'node:fs';
 import { TransportError } from './errors.ts';
 import type { Report } from './events.ts';
-import { isSameFile } from './identity.ts';
 import { createInside } from './inside.ts';
 import { createLine, type Line, type Patience } from './line.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from './mark.ts';
-import { showName, type Name } from './name.ts';
+import type { Name } from './name.ts';
 import type { MarkRecord } from './record.ts';
 import type { RetryOptions } from './retry.ts';
 import type { OutgoingFile, Transport } from './transport.ts';
@@ -15,6 +14,7 @@ export interface UnsentFile {
   readonly directory: Name;
   /** Below the directory: "sub/file". */
   readonly path: Name;
+  /** Seen through no link, on whatever part of its path: all that opens the file holds it against this. */
   readonly stats: BigIntStats;
   readonly record: MarkRecord;
   /** For each destination, in their order, the files that it alone has so far; where there is one destination: none. */
@@ -38,6 +38,8 @@ export interface Sender {
   room(urgency: Urgency): Promise<void> | undefined;
   /** Never rejects, but for a defect of ours. */
   send(file: UnsentFile, urgency: Urgency): Promise<Outcome>;
+  /** Looks at a file below the root ("DC1/sub/file") through no link. undefined where it is not there. */
+  stat(targetPath: Name): BigIntStats | undefined;
   /** Delivers without marking. */
   deliver(file: OutgoingFile): Promise<void>;
   /** Why nothing more can be sent in this run. */
@@ -67,7 +69,8 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
   let settled: PromiseWithResolvers<void> | undefined;
 
   const isFull = (urgency: Urgency): boolean => {
-    const places = Math.min(...destinations.map(({ inFlight }) => inFlight));
+    let places = Infinity;
+    for (const { inFlight } of destinations) places = Math.min(places, inFlight);
     if (urgency === 'live') return active.live >= places;
     return active.backlog >= Math.max(places - active.live, Math.ceil(places * BACKLOG_SHARE));
   };
@@ -80,6 +83,8 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     file: OutgoingFile,
     { has, add }: { readonly has: (index: number) => boolean; readonly add: (index: number) => void },
   ): Promise<void> => {
+    const [only] = destinations;
+    if (only !== undefined && destinations.length === 1) return sendOver(only, lines[0], file);
     const sends = destinations.map(async (transport, index) => {
       if (has(index)) return;
       await sendOver(transport, lines[index], file);
@@ -111,13 +116,6 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     }
   };
 
-  /** What the walk saw by its path may have been behind a link. From here on everything that opens the file holds it against this. */
-  const stillThere = (targetPath: Name, stats: BigIntStats): BigIntStats => {
-    const now = inside.stat(targetPath);
-    if (now !== undefined && isSameFile(now, stats)) return now;
-    throw new TransportError('source-changed', `Did not send "${showName(targetPath)}": it changed before it was sent`);
-  };
-
   const sendAndMark = async (file: UnsentFile, urgency: Urgency): Promise<void> => {
     const { directory, path, stats, record, delivered } = file;
     const targetPath = `${directory}/${path}`;
@@ -126,7 +124,7 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     // A mark that is no longer true goes before anything is read: a crash from here on leaves the file unsent. (One that
     // was set under another name of the inode is true, but for what a writer that only now closed it may have changed.)
     const isStale = isMarked(stats) && (urgency === 'live' || !record.hasInode(stats));
-    const identity = isStale ? unmark(root, targetPath) : stillThere(targetPath, stats);
+    const identity = isStale ? unmark(root, targetPath) : stats;
     const outgoing = { sourcePath, targetPath, mode: modeWithoutMark(identity), identity };
     await deliver(outgoing, {
       has: (index) => delivered[index]?.has(identity, path) === true,
@@ -140,6 +138,7 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     get over() {
       return lines.find((line) => line.over !== undefined)?.over;
     },
+    stat: (targetPath) => inside.stat(targetPath),
     room: (urgency) => (isFull(urgency) ? waitForRoom(urgency) : undefined),
     deliver: (file) => deliver(file, { has: () => false, add: () => undefined }),
     send: async (file, urgency) => {

@@ -63,7 +63,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
   const { name } = directory;
   const record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false });
   const { retry } = config.send;
-  const dispatch = createDispatch({ root, directory: name, record, sender, isExcluded, retry, tally, report });
+  const dispatch = createDispatch({ directory: name, record, sender, isExcluded, retry, tally, report });
   const { fates, submit, drain, troubles } = dispatch;
   let plan: DirectoryPlan;
   let found = { files: 0, bytes: 0 };

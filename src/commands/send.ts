@@ -1,4 +1,3 @@
-import { lstatSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { resolve } from 'node:path';
 import { openDirectoryRecord } from '../adopt.ts';
@@ -6,7 +5,7 @@ import { UserError } from '../errors.ts';
 import { createIsExcluded } from '../exclude.ts';
 import type { Report } from '../events.ts';
 import { isMarked } from '../mark.ts';
-import { decodeName, fsPath, showName, type Name } from '../name.ts';
+import { decodeName, showName, type Name } from '../name.ts';
 import type { CommonOptions } from '../program.ts';
 import type { MarkRecord } from '../record.ts';
 import { readRoot } from '../scanner.ts';
@@ -95,7 +94,7 @@ const sendFiles = async (
       );
       return;
     }
-    const stats = lstatSync(fsPath(`${root}/${directory}/${path}`), { bigint: true, throwIfNoEntry: false });
+    const stats = sender.stat(`${directory}/${path}`);
     if (stats?.isFile() !== true) {
       fail(
         file,
