@@ -30,26 +30,35 @@ export interface FileSystemSpace {
   readonly inodes: number;
 }
 
+/** What can be done to an open handle; the server answers with a status alone. */
+export interface HandleCommands<Done> {
+  /** `data` is encoded at once and may be reused when this returns. */
+  write(handle: Buffer, offset: number, data: Buffer): Done;
+  fsetstat(handle: Buffer, attributes: Attributes): Done;
+  fsync(handle: Buffer): Done;
+  close(handle: Buffer): Done;
+}
+
 /**
  * The client's side of one SFTP channel. Requests leave as soon as the current turn of the event loop ends, all in one write;
  * the server answers them one by one in the order it likes. Every request ends: with its reply, or with a
  * `ChannelClosedError` when the channel does.
  */
-export interface SftpClient {
+export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Requests that wait for a reply. */
   readonly pending: number;
   readonly closed: boolean;
   readonly limits: ServerLimits;
   has(extension: string): boolean;
   open(path: Name, flags: number, attributes: Attributes): Promise<Buffer>;
-  /** `data` is encoded at once and may be reused when this returns. */
-  write(handle: Buffer, offset: number, data: Buffer): Promise<void>;
+  /**
+   * Commands on an open handle that leave together. Resolves when all of them are done, rejects with the first failure when all
+   * are answered. One promise for all: a promise a command is dear where a file is small.
+   */
+  burst(ask: (commands: HandleCommands<void>) => void): Promise<void>;
   /** Up to `length` bytes; undefined at the end of the file. */
   read(handle: Buffer, offset: number, length: number): Promise<Buffer | undefined>;
-  close(handle: Buffer): Promise<void>;
-  fsync(handle: Buffer): Promise<void>;
   fstat(handle: Buffer): Promise<Attributes>;
-  fsetstat(handle: Buffer, attributes: Attributes): Promise<void>;
   /** Attributes, or undefined where there is nothing of that name. */
   lstat(path: Name): Promise<Attributes | undefined>;
   stat(path: Name): Promise<Attributes | undefined>;
@@ -68,11 +77,22 @@ export interface SftpClient {
   destroy(): void;
 }
 
+type Encode = (packet: PacketWriter) => unknown;
+
 interface Pending {
   /** Reads the reply while it is there, and resolves or rejects. */
   readonly settle: (reply: PacketReader) => void;
   readonly reject: (error: Error) => void;
 }
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new ChannelClosedError(String(error)));
+
+const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): HandleCommands<Done> => ({
+  write: (handle, offset, data) => run(Packet.WRITE, (packet) => packet.bytes(handle).u64(offset).bytes(data)),
+  fsetstat: (handle, attributes) => run(Packet.FSETSTAT, (packet) => packet.bytes(handle).attributes(attributes)),
+  fsync: (handle) => run(Packet.EXTENDED, (packet) => packet.bytes(Extension.FSYNC).bytes(handle)),
+  close: (handle) => run(Packet.CLOSE, (packet) => packet.bytes(handle)),
+});
 
 // What every server takes: beyond it some corrupt files (rclone#6416, Netcatty#2022).
 const SAFE_WRITE_BYTES = 32_000;
@@ -103,18 +123,23 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
     channel.write(requests, () => writer.giveBack(requests));
   };
 
-  const request = <T>(
-    type: number,
-    encode: (packet: PacketWriter) => void,
-    decode: (reply: PacketReader) => T,
-  ): Promise<T> =>
+  const submit = (type: number, encode: Encode, waiting: Pending): void => {
+    if (closedBy !== undefined) {
+      waiting.reject(closedBy);
+      return;
+    }
+    const id = nextId;
+    nextId = (nextId + 1) >>> 0;
+    pending.set(id, waiting);
+    encode(writer.begin(type).u32(id));
+    writer.end();
+    if (flushing) return;
+    flushing = true;
+    setImmediate(flush);
+  };
+
+  const request = <T>(type: number, encode: Encode, decode: (reply: PacketReader) => T): Promise<T> =>
     new Promise((resolve, reject) => {
-      if (closedBy !== undefined) {
-        reject(closedBy);
-        return;
-      }
-      const id = nextId;
-      nextId = (nextId + 1) >>> 0;
       const settle = (reply: PacketReader): void => {
         try {
           resolve(decode(reply));
@@ -122,12 +147,7 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
           reject(error);
         }
       };
-      pending.set(id, { settle, reject });
-      encode(writer.begin(type).u32(id));
-      writer.end();
-      if (flushing) return;
-      flushing = true;
-      setImmediate(flush);
+      submit(type, encode, { settle, reject });
     });
 
   const onPacket = (packet: Buffer): void => {
@@ -155,7 +175,7 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
       try {
         split(chunk);
       } catch (error) {
-        closeWith(error instanceof Error ? error : new ChannelClosedError(String(error)));
+        closeWith(toError(error));
       }
     });
     for (const event of ['end', 'close', 'error'] as const) {
@@ -171,8 +191,33 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
   await handshake;
 
   /** For requests that the server answers with a status alone. */
-  const command = (type: number, encode: (packet: PacketWriter) => void): Promise<void> =>
-    request(type, encode, expectOk);
+  const command = (type: number, encode: Encode): Promise<void> => request(type, encode, expectOk);
+  const burst = (ask: (commands: HandleCommands<void>) => void): Promise<void> =>
+    new Promise((resolve, reject) => {
+      let unanswered = 1; // The asking itself.
+      let failure: Error | undefined;
+      const answered = (error?: Error): void => {
+        failure ??= error;
+        unanswered -= 1;
+        if (unanswered > 0) return;
+        if (failure === undefined) resolve();
+        else reject(failure);
+      };
+      const settle = (reply: PacketReader): void => {
+        try {
+          expectOk(reply);
+          answered();
+        } catch (error) {
+          answered(toError(error));
+        }
+      };
+      const join = (type: number, encode: Encode): void => {
+        unanswered += 1;
+        submit(type, encode, { settle, reject: answered });
+      };
+      ask(handleCommands(join));
+      answered();
+    });
   const orUndefined = async <T>(value: Promise<T>, absent: number): Promise<T | undefined> => {
     try {
       return await value;
@@ -195,16 +240,14 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
     has: (extension) => extensions.has(extension),
     open: (path, flags, attributes) =>
       request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
-    write: (handle, offset, data) => command(Packet.WRITE, (packet) => packet.bytes(handle).u64(offset).bytes(data)),
+    ...handleCommands(command),
+    burst,
     read: (handle, offset, length) =>
       orUndefined(
         request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readData),
         Status.EOF,
       ),
-    close: (handle) => command(Packet.CLOSE, (packet) => packet.bytes(handle)),
-    fsync: (handle) => command(Packet.EXTENDED, (packet) => packet.bytes(Extension.FSYNC).bytes(handle)),
     fstat: (handle) => request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
-    fsetstat: (handle, attributes) => command(Packet.FSETSTAT, (packet) => packet.bytes(handle).attributes(attributes)),
     lstat: (path) =>
       orUndefined(
         request(Packet.LSTAT, (packet) => packet.name(path), readAttributes),

@@ -9,8 +9,8 @@ const S_IFDIR = 0o040000;
 
 /** The folders at the destination: made when needed, and their entries made durable. */
 export interface Folders {
-  /** Makes the folder with its parents, once for all who ask. */
-  ensure(folder: Name): Promise<void>;
+  /** Makes the folder with its parents, once for all who ask. undefined: it is there. */
+  ensure(folder: Name): Promise<void> | undefined;
   /** The folder turned out not to be there: the next `ensure` looks again. */
   forget(folder: Name): void;
   /** Puts the names in the folder on stable storage: one fsync serves all who asked before it began. */
@@ -24,14 +24,15 @@ export const parentOf = (path: Name): Name => {
 
 /** `channel` gives the channel to use now; with `durable` a new folder is there for good before `ensure` resolves. */
 export const createFolders = (channel: () => SftpClient, { durable }: { readonly durable: boolean }): Folders => {
-  const ensured = new Map<Name, Promise<void>>();
+  const there = new Set<Name>();
+  const coming = new Map<Name, Promise<void>>();
   const nextSync = new Map<Name, Promise<void>>();
   const runningSync = new Map<Name, Promise<void>>();
 
   const make = async (folder: Name): Promise<void> => {
-    const there = await channel().stat(folder);
-    if (there !== undefined) {
-      if (((there.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return;
+    const seen = await channel().stat(folder);
+    if (seen !== undefined) {
+      if (((seen.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return;
       throw new TransportError(
         'file',
         `Cannot use folder "${showName(folder)}" at the destination: it is not a directory`,
@@ -52,12 +53,16 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     if (durable) await sync(parent);
   };
 
-  const ensure = (folder: Name): Promise<void> => {
-    const known = ensured.get(folder);
+  const ensure = (folder: Name): Promise<void> | undefined => {
+    if (there.has(folder)) return undefined;
+    const known = coming.get(folder);
     if (known !== undefined) return known;
-    const making = make(folder);
-    ensured.set(folder, making);
-    making.catch(() => ensured.delete(folder));
+    const making = make(folder)
+      .then(() => {
+        there.add(folder);
+      })
+      .finally(() => coming.delete(folder));
+    coming.set(folder, making);
     return making;
   };
 
@@ -86,7 +91,7 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     return next;
   };
 
-  return { ensure, forget: (folder) => ensured.delete(folder), sync };
+  return { ensure, forget: (folder) => there.delete(folder), sync };
 };
 
 const makeError = (error: unknown, folder: Name): unknown => {

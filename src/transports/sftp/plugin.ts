@@ -59,7 +59,8 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     use: (session: Session) => Promise<T>,
   ): Promise<T> => {
     signal.throwIfAborted();
-    const live = await connected();
+    const now = connected();
+    const live = now instanceof Promise ? await now : now;
     try {
       return await use(live);
     } catch (error) {
@@ -118,9 +119,12 @@ const deliver = async (
       signal,
     );
   };
-  await folders.ensure(folder);
+  // Only what there is to wait for is awaited: this is a hot path.
+  const coming = folders.ensure(folder);
+  if (coming !== undefined) await coming;
   // For callers that do not look at `inFlight`.
-  await places.take(1);
+  const place = places.take(1);
+  if (place !== undefined) await place;
   try {
     signal.throwIfAborted();
     await upload();

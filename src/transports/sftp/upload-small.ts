@@ -16,10 +16,12 @@ export const uploadSmall = async (
   final: Name,
 ): Promise<void> => {
   const size = Number(file.identity.size);
-  await session.memory.take(size);
+  const room = session.memory.take(size);
+  if (room !== undefined) await room;
   let isOpen = false;
   try {
-    await session.pace(size);
+    const pause = session.pace(size);
+    if (pause !== undefined) await pause;
     const handle = await channel.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | OpenFlag.EXCL, {
       permissions: 0o600,
     });
@@ -31,14 +33,13 @@ export const uploadSmall = async (
       await channel.close(handle);
       throw error;
     }
-    const burst: Promise<void>[] = [];
-    for (let offset = 0; offset < size; offset += channel.limits.write) {
-      burst.push(channel.write(handle, offset, content.subarray(offset, offset + channel.limits.write)));
-    }
-    burst.push(channel.fsetstat(handle, finalAttributes(file)));
-    if (syncsContent(session, channel)) burst.push(channel.fsync(handle));
-    burst.push(channel.close(handle));
-    await Promise.all(burst);
+    await channel.burst((commands) => {
+      for (let offset = 0; offset < size; offset += channel.limits.write)
+        commands.write(handle, offset, content.subarray(offset, offset + channel.limits.write));
+      commands.fsetstat(handle, finalAttributes(file));
+      if (syncsContent(session, channel)) commands.fsync(handle);
+      commands.close(handle);
+    });
     await publish(session, channel, temporary, final);
   } catch (error) {
     if (isOpen) await channel.remove(temporary).catch(() => undefined);
