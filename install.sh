@@ -133,7 +133,7 @@ stamp() { # what would be installed, in two numbers
   if [ -n "$from" ]; then
     cksum <"$from"
   else
-    (cd "$here" && find src dist templates package.json package-lock.json install.sh -type f 2>/dev/null | LC_ALL=C sort |
+    (cd "$here" && find src dist templates build.ts package.json package-lock.json install.sh -type f 2>/dev/null | LC_ALL=C sort |
       if [ -d src ]; then grep -v '^dist/'; else cat; fi | while read -r file; do cksum "$file"; done | cksum)
   fi
 }
@@ -144,12 +144,12 @@ fetch_package() { # → $stage/package, with what it needs to run
   elif [ -d "$here/src" ]; then
     need_npm
     mkdir "$stage/clone"
-    for name in src templates package.json package-lock.json tsconfig.json tsconfig.build.json README.md CHANGELOG.md LICENSE install.sh; do
+    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json README.md CHANGELOG.md LICENSE install.sh; do
       [ ! -e "$here/$name" ] || cp -R "$here/$name" "$stage/clone/"
     done
     (
       cd "$stage/clone"
-      if [ -x "$here/node_modules/.bin/tsc" ]; then ln -s "$here/node_modules" node_modules; else npm ci --ignore-scripts --no-audit --no-fund; fi
+      if [ -x "$here/node_modules/.bin/rolldown" ]; then ln -s "$here/node_modules" node_modules; else npm ci --ignore-scripts --no-audit --no-fund; fi
       npm run build && npm pack --ignore-scripts --pack-destination "$stage"
     ) >"$stage/log" 2>&1 || fail_with_log 'cannot build isocket'
     tar -xzf "$stage"/isocket-*.tgz -C "$stage"

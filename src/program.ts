@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { errorMessage, TransportError, UserError } from './errors.ts';
+import { packageFile } from './package-file.ts';
 
 /** Options that every command takes; none has a default of its own: flag > environment > file > built-in default. */
 export interface CommonOptions {
@@ -143,7 +144,7 @@ Exit codes: 0 done · 1 a defect of ours · 2 usage or configuration · 3 files 
   4 another isocket works on this root · 130, 143 stopped by SIGINT, SIGTERM`;
 
 const readVersion = (): string => {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const manifest: unknown = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '';
 };
 

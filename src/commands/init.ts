@@ -10,6 +10,7 @@ import { serviceSite } from '../init/defaults.ts';
 import { fillTemplate } from '../init/fill-template.ts';
 import { openPrompt, type Prompt } from '../init/prompt.ts';
 import { collectAnswers, pathOf, type AnswerKey, type Answers } from '../init/questions.ts';
+import { packageFile } from '../package-file.ts';
 import type { CommonOptions } from '../program.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { bundledTransport, bundledTransportNames } from '../transports/index.ts';
@@ -167,7 +168,7 @@ const settleHostKey = async (
 
 const textFor = (answers: Answers, configPath: string, knownHosts: string | undefined): string => {
   const file = TEMPLATES[answers.transport] ?? '';
-  const template = fileURLToPath(new URL(`../../templates/${file}`, import.meta.url));
+  const template = fileURLToPath(packageFile(`templates/${file}`));
   const service = serviceSite(configPath);
   const values = Object.entries(answers).map(([key, value]: [string, string]) => [
     pathOf(key as AnswerKey),

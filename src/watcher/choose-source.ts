@@ -7,7 +7,6 @@ import type { InotifywaitProgram } from './inotifywait-program.ts';
 /** What a look at the host found. */
 export interface WatcherFacts {
   readonly inotifywait: InotifywaitProgram | undefined;
-  readonly chokidarVersion: string;
   readonly limits: InotifyLimits;
 }
 
@@ -49,11 +48,10 @@ export const describeSource = (choice: SourceChoice, facts: WatcherFacts, site: 
     const names = choice.program.recordEnd === '\0' ? 'NUL names' : 'newline names';
     return `${where}: inotifywait ${choice.program.version} (exact close_write, ${names}), ${rest}`;
   }
-  const chokidar = `chokidar ${facts.chokidarVersion}`;
   const rule = `a file counts as finished after ${short(site.settleMs)} without change and no writer in /proc`;
   return facts.inotifywait === undefined
-    ? `${where}: inotifywait not found: using ${chokidar}, ${rule}; apt install inotify-tools for exact events; ${rest}`
-    : `${where}: ${chokidar}, as source.watcher says, ${rule}; ${rest}`;
+    ? `${where}: inotifywait not found: using chokidar, ${rule}; apt install inotify-tools for exact events; ${rest}`
+    : `${where}: chokidar, as source.watcher says, ${rule}; ${rest}`;
 };
 
 /** "30 s", where the usual words would be "30.0 s". */

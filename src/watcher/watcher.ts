@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { Name } from '../name.ts';
 import type { IsExcluded } from '../scanner.ts';
 import { watchWithChokidar } from './chokidar-folder.ts';
@@ -34,7 +33,6 @@ const MOST_FOLDERS = 64;
 /** One look at the host, at the start. */
 export const findWatcherFacts = async (): Promise<WatcherFacts> => ({
   inotifywait: await findInotifywait(),
-  chokidarVersion: readChokidarVersion(),
   limits: readInotifyLimits(),
 });
 
@@ -100,9 +98,4 @@ export const openWatcher = (
       await Promise.all([...watches].map((watch) => watch[Symbol.asyncDispose]()));
     },
   };
-};
-
-const readChokidarVersion = (): string => {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('package.json', import.meta.resolve('chokidar')), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '?';
 };

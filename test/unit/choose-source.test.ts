@@ -5,7 +5,6 @@ import { describeLimit, reachedLimit } from '../../src/watcher/inotify-limits.ts
 const inotifywait = { version: '3.22.6.0', recordEnd: '\0', diesWithUs: true } as const;
 const facts = {
   inotifywait,
-  chokidarVersion: '6.0.0',
   limits: { queuedEvents: 16384, instances: 128, watches: 192536 },
 };
 const site = { root: '/datas', newest: 'birth', rescanMs: 30_000, settleMs: 2000 };
@@ -31,7 +30,7 @@ describe('the source of events', () => {
     );
     const bare = { ...facts, inotifywait: undefined };
     expect(describeSource(chooseSource('auto', bare), bare, site)).toBe(
-      'watching /datas: inotifywait not found: using chokidar 6.0.0, a file counts as finished after 2 s without change and no writer in /proc; apt install inotify-tools for exact events; order birth, rescan 30 s; inotify queue 16384, instances 128, watches 192536',
+      'watching /datas: inotifywait not found: using chokidar, a file counts as finished after 2 s without change and no writer in /proc; apt install inotify-tools for exact events; order birth, rescan 30 s; inotify queue 16384, instances 128, watches 192536',
     );
   });
 });
