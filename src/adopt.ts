@@ -3,7 +3,7 @@ import type { DirectorySnapshot } from './lifecycle.ts';
 import { isMarked } from './mark.ts';
 import type { Name } from './name.ts';
 import { createPassingRecord, createRecord, openRecord, type InodeState, type MarkRecord } from './record.ts';
-import { walk, type IsExcluded } from './scanner.ts';
+import { walk, type Entry, type IsExcluded } from './scanner.ts';
 import type { StateFolder } from './state.ts';
 
 export interface AdoptOptions {
@@ -13,6 +13,8 @@ export interface AdoptOptions {
   readonly report: Report;
   /** Leave no trace: for a dry run. */
   readonly dry: boolean;
+  /** Told all that the directory holds, where it must be walked for its marks. */
+  readonly walked?: ((entry: Entry) => void) | undefined;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface AdoptOptions {
  */
 export const openDirectoryRecord = (
   directory: DirectorySnapshot,
-  { root, state, isExcluded, report, dry }: AdoptOptions,
+  { root, state, isExcluded, report, dry, walked }: AdoptOptions,
 ): MarkRecord => {
   const { name } = directory;
   const path = state.recordPath(name);
@@ -33,6 +35,7 @@ export const openDirectoryRecord = (
   const adopted = function* (): Generator<readonly [InodeState, Name]> {
     if (directory.birthNs > state.sinceNs) return;
     for (const entry of walk(`${root}/${name}`, isExcluded)) {
+      walked?.(entry);
       if (entry.kind !== 'file' || !isMarked(entry.stats) || entry.stats.ctimeNs === entry.stats.mtimeNs) continue;
       files += 1;
       yield [entry.stats, entry.path];

@@ -6,7 +6,7 @@ import { isMarked } from './mark.ts';
 import { fsPath, type Name } from './name.ts';
 import { heldBack } from './readiness.ts';
 import type { MarkRecord } from './record.ts';
-import { walk, type IsExcluded } from './scanner.ts';
+import { walk, type Entry, type IsExcluded } from './scanner.ts';
 import { fileKey, type Writers, type WritersView } from './writers.ts';
 
 /** What one whole listing of a directory showed. */
@@ -42,6 +42,8 @@ export interface LookOptions {
   readonly isExcluded: IsExcluded;
   readonly settleMs: number;
   readonly writers: WritersView;
+  /** All that a walk saw a moment ago, in place of another one. */
+  readonly entries?: Iterable<Entry> | undefined;
 }
 
 // The parser's word that it is done makes a look at who writes a matter of care, not of knowledge: it need not be of this moment.
@@ -53,7 +55,7 @@ export const look = async (
   { name }: Pick<DirectorySnapshot, 'name'>,
   closedBy: ClosedBy | null,
   record: MarkRecord,
-  { root, isExcluded, settleMs, writers }: LookOptions,
+  { root, isExcluded, settleMs, writers, entries: walked }: LookOptions,
   visitor: LookVisitor,
 ): Promise<Look> => {
   const directoryPath = `${root}/${name}`;
@@ -74,8 +76,7 @@ export const look = async (
   let writersSeen: Writers | undefined;
   const writersNow = (): Writers =>
     (writersSeen ??= writers(closedByParser ? WRITERS_AGE_MS.parser : WRITERS_AGE_MS.guess));
-  const noteChange = (timeNs: bigint): void => {
-    const timeMs = toMs(timeNs);
+  const noteChange = (timeMs: number): void => {
     // A time in the future says nothing about when it changed.
     if (timeMs <= now + 1000) seen.changedMs = Math.max(seen.changedMs, timeMs);
   };
@@ -83,32 +84,32 @@ export const look = async (
   const visitFile = (path: Name, stats: BigIntStats): Promise<void> | undefined => {
     seen.files += 1;
     seen.bytes += Number(stats.size);
-    const mtimeMs = toMs(stats.mtimeNs);
+    const mtimeMs = Number(stats.mtimeMs);
     seen.firstMs = Math.min(seen.firstMs, mtimeMs);
     seen.lastMs = Math.max(seen.lastMs, mtimeMs);
-    noteChange(stats.mtimeNs);
+    noteChange(mtimeMs);
     const isSent = isMarked(stats) && record.has(stats, path);
     // A look at all processes costs more than the listing of a small directory: not for what an open one has sent.
     const writer = isSent && closedBy === null ? undefined : writersNow().get(fileKey(stats));
     if (writer !== undefined) seen.openForWriting = true;
     if (isSent) return visitor.sent?.(path, stats);
     seen.unsent += 1;
-    const reason = heldBack({ closedByParser, quietMs: now - toMs(stats.ctimeNs), writer }, settleMs);
+    const reason = heldBack({ closedByParser, quietMs: now - Number(stats.ctimeMs), writer }, settleMs);
     if (reason === undefined) return visitor.ready(path, stats);
     seen.heldBack += 1;
     visitor.heldBack(path, reason);
     return undefined;
   };
 
-  noteChange(lstatSync(fsPath(directoryPath), { bigint: true }).mtimeNs);
+  noteChange(Math.floor(lstatSync(fsPath(directoryPath)).mtimeMs));
   let entries = 0;
-  for (const entry of walk(directoryPath, isExcluded)) {
+  for (const entry of walked ?? walk(directoryPath, isExcluded)) {
     if (entry.kind === 'skipped') {
       seen.skipped += 1;
       visitor.skipped(entry.path, entry.why);
     } else if (entry.kind === 'folder') {
       seen.folders.push(entry.path);
-      noteChange(entry.stats.mtimeNs);
+      noteChange(Number(entry.stats.mtimeMs));
     } else {
       const wait = visitFile(entry.path, entry.stats);
       if (wait !== undefined) await wait;
@@ -118,5 +119,3 @@ export const look = async (
   }
   return seen;
 };
-
-const toMs = (timeNs: bigint): number => Number(timeNs / 1_000_000n);

@@ -14,6 +14,7 @@ import type { Sender } from './sender.ts';
 import type { StateFolder } from './state.ts';
 import type { Discrepancy, Transport } from './transport.ts';
 import { createVerification } from './verification.ts';
+import { createWalkMemory } from './walk-memory.ts';
 import { whatMoved } from './what-moved.ts';
 import type { WritersView } from './writers.ts';
 
@@ -57,11 +58,18 @@ const FOUND_A_REPORT = 256;
 /** A round is a listing: not oftener than this, whatever the configuration says. */
 const SOONEST_MS = 100;
 
-export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentContext): Shipment => {
+/** `feedsNow`: the first round follows at once, so that what was seen while the record was begun need not be listed again. */
+export const createShipment = (
+  { directory }: DirectoryPlan,
+  context: ShipmentContext,
+  { feedsNow }: { readonly feedsNow: boolean } = { feedsNow: false },
+): Shipment => {
   const { config, state, isExcluded, destinations, sender, writers, tally, report, signal } = context;
   const { root, settleMs, supersededMs } = config.source;
   const { name } = directory;
-  const record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false });
+  const memory = createWalkMemory();
+  const walked = feedsNow ? memory.note : undefined;
+  const record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false, walked });
   const { retry } = config.send;
   const dispatch = createDispatch({ directory: name, record, sender, isExcluded, retry, tally, report });
   const { fates, submit, drain, troubles } = dispatch;
@@ -104,7 +112,7 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
       directory,
       closedBy,
       record,
-      { root, isExcluded, settleMs, writers },
+      { root, isExcluded, settleMs, writers, entries: memory.take() },
       {
         ...(closedBy === null ? {} : { sent: (path, stats) => verification.add(path, stats) }),
         ready: (path, stats) => {

@@ -63,7 +63,7 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
     if (signal.aborted) break;
     if (only?.has(work.directory.name) === false) continue;
     await settling.take(1);
-    const shipment = createShipment(work, context);
+    const shipment = createShipment(work, context, { feedsNow: true });
     await shipment.feed(work);
     const tail = endRound(work, shipment).finally(() => {
       shipment[Symbol.dispose]();
