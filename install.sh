@@ -390,11 +390,13 @@ if [ -n "$pack" ]; then
   say "packed $pack: install it with install.sh --from $pack"
   exit 0
 fi
-for name in $packages; do
-  if has "$(command_of "$name")"; then continue; fi
+missing=''
+for name in $packages; do has "$(command_of "$name")" || missing="$missing $name"; done
+if [ -n "$missing" ]; then
   changed=yes
-  add_packages "$name"
-done
+  # shellcheck disable=SC2086 # Names without blanks.
+  add_packages $missing
+fi
 install_program
 [ -z "$daemon" ] || install_daemon
 [ -z "$cron" ] || install_cron

@@ -1,12 +1,13 @@
-import { buffer } from 'node:stream/consumers';
 import { resolve } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { openDirectoryRecord } from '../adopt.ts';
 import { UserError } from '../errors.ts';
 import { createIsExcluded } from '../exclude.ts';
 import type { Report } from '../events.ts';
 import { isMarked } from '../mark.ts';
-import { decodeName, showName, type Name } from '../name.ts';
+import { showName, type Name } from '../name.ts';
 import type { CommonOptions } from '../program.ts';
+import { readNames } from '../read-names.ts';
 import type { MarkRecord } from '../record.ts';
 import { readRoot } from '../scanner.ts';
 import { createSender } from '../sender.ts';
@@ -22,41 +23,27 @@ export const send = async (
   using shutdown = listenForShutdown();
   using output = await openOutput(options);
   const { report } = output;
-  const names = await namesToSend(files, options.null === true);
+  checkNames(files, options.null === true);
   await using site = await openSite(options, report);
-  const complete = await sendFiles(names, site, report, shutdown.signal);
+  const complete = await sendFiles(options.null === true ? 'stdin' : files, site, report, shutdown.signal);
   return shutdown.exitCode ?? (complete ? 0 : 3);
 };
 
-const namesToSend = async (files: readonly string[], isNullSeparated: boolean): Promise<Name[]> => {
+const checkNames = (files: readonly string[], isNullSeparated: boolean): void => {
   if (!isNullSeparated) {
-    if (files.length > 0) return [...files];
+    if (files.length > 0) return;
     throw new UserError('Cannot send: no file is named', {
       hint: 'name files, or pipe names in: find … -print0 | isocket send -0 -',
     });
   }
-  if (files.length !== 1 || files[0] !== '-') {
-    throw new UserError('Cannot read names: -0 goes with "-" as the only file', {
-      hint: 'find … -print0 | isocket send -0 -',
-    });
-  }
-  const input = await buffer(process.stdin);
-  return splitAtNull(input).map(decodeName);
-};
-
-const splitAtNull = (input: Buffer): Buffer[] => {
-  const names: Buffer[] = [];
-  for (let start = 0; start < input.length;) {
-    const end = input.indexOf(0, start);
-    const name = input.subarray(start, end === -1 ? input.length : end);
-    if (name.length > 0) names.push(name);
-    start += name.length + 1;
-  }
-  return names;
+  if (files.length === 1 && files[0] === '-') return;
+  throw new UserError('Cannot read names: -0 goes with "-" as the only file', {
+    hint: 'find … -print0 | isocket send -0 -',
+  });
 };
 
 const sendFiles = async (
-  names: readonly Name[],
+  named: readonly Name[] | 'stdin',
   { config, state, destinations }: OpenSite,
   report: Report,
   signal: AbortSignal,
@@ -64,29 +51,32 @@ const sendFiles = async (
   const started = performance.now();
   const { root, tag, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const directories = new Map(readRoot(root, tag, isExcluded).map((directory) => [directory.name, directory]));
   const records = new Map<Name, MarkRecord>();
   const recordOf = (name: Name): MarkRecord | undefined => {
-    const directory = directories.get(name);
-    const record =
-      records.get(name) ??
-      (directory && openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false }));
-    if (record !== undefined) records.set(name, record);
+    const known = records.get(name);
+    if (known !== undefined) return known;
+    // Looked for when it is named: a pipe may be older than the directory.
+    const directory = readRoot(root, tag, isExcluded).find((one) => one.name === name);
+    if (directory === undefined) return undefined;
+    const record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false });
+    records.set(name, record);
     return record;
   };
 
   const sender = createSender({ root, destinations, retry: config.send.retry, patience: 'pass', report, signal });
-  const tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 };
+  const tally = { sent: 0, bytes: 0, skipped: 0, held: 0, finished: 0 };
+  /** What a pipe names again may be sent after all. */
+  const unsent = new Set<Name>();
   const fail = (path: Name, message: string, hint: string | undefined): void => {
-    tally.failed += 1;
+    unsent.add(resolve(path));
     const words = hint === undefined ? { message } : { message, hint };
     report({ type: 'failed', path, class: 'file', ...words, attempts: 1, held: false });
   };
   const sendOne = async (file: Name): Promise<void> => {
     const [directory = '', ...below] = placeBelow(root, file);
-    const record = recordOf(directory);
     const path = below.join('/');
-    if (record === undefined || path === '') {
+    const record = path === '' ? undefined : recordOf(directory);
+    if (record === undefined) {
       fail(
         file,
         `Cannot send "${showName(file)}": it is not in a directory of ${showName(root)} that carries the tag "${tag}"`,
@@ -104,11 +94,13 @@ const sendFiles = async (
       return;
     }
     if (isMarked(stats) && record.has(stats, path)) {
+      unsent.delete(resolve(file));
       tally.skipped += 1;
       return;
     }
     const outcome = await sender.send({ directory, path, stats, record, delivered: [] }, 'backlog');
     if (outcome.fate === 'sent') {
+      unsent.delete(resolve(file));
       tally.sent += 1;
       tally.bytes += Number(stats.size);
     } else if (outcome.fate === 'changed')
@@ -116,20 +108,51 @@ const sendFiles = async (
     else if (outcome.fate === 'failed') {
       const { message, hint } = outcome.error;
       fail(file, message, hint);
-    } else tally.failed += 1;
+    } else unsent.add(resolve(file));
   };
 
+  /** What is being sent; true: it was named once more since. */
+  const sending = new Map<Name, boolean>();
+  const over = new AbortController();
+  const defects: unknown[] = [];
+  const sendInTurn = async (file: Name): Promise<void> => {
+    const key = resolve(file);
+    try {
+      do {
+        sending.set(key, false);
+        await sendOne(file);
+      } while (sending.get(key) === true);
+    } catch (error) {
+      defects.push(error);
+    }
+    sending.delete(key);
+    // Whoever writes into the pipe must learn that nothing more is sent.
+    if (sender.over !== undefined || defects.length > 0) over.abort();
+  };
+
+  const ends = AbortSignal.any([signal, over.signal]);
+  const names = named === 'stdin' ? readNames(addAbortSignal(ends, process.stdin)) : named;
   const underWay = new Set<Promise<void>>();
-  for (const name of names) {
-    await sender.room('backlog');
-    if (signal.aborted) break;
-    const one = sendOne(name).finally(() => underWay.delete(one));
-    underWay.add(one);
+  try {
+    for await (const file of names) {
+      await sender.room('backlog');
+      if (signal.aborted) break;
+      const key = resolve(file);
+      if (sending.has(key)) {
+        sending.set(key, true);
+        continue;
+      }
+      const one = sendInTurn(file).finally(() => underWay.delete(one));
+      underWay.add(one);
+    }
+  } catch (error) {
+    if (!ends.aborted) defects.push(error);
   }
   await Promise.all(underWay);
   for (const record of records.values()) record[Symbol.dispose]();
-  report({ type: 'summary', ...tally, seconds: (performance.now() - started) / 1000 });
-  return tally.failed === 0;
+  if (defects.length > 0) throw defects[0];
+  report({ type: 'summary', ...tally, failed: unsent.size, seconds: (performance.now() - started) / 1000 });
+  return unsent.size === 0;
 };
 
 /** The names from the root down to the file: ["DC1", "sub", "file"]; empty outside the root. */

@@ -21,12 +21,16 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
   const tellTrouble = (message: string, hint: string): void =>
     report({ type: 'note', level: 'warning', message: `${message}; ${hint}` });
   await using watcher = openWatcher(chooseSource(config.source.watcher, await findWatcherFacts()), { tellTrouble });
+  const unread = new AbortController();
+  // Whoever read the names is gone.
+  process.stdout.once('error', () => unread.abort());
+  const signal = AbortSignal.any([shutdown.signal, unread.signal]);
   const name = async (path: Name): Promise<void> => {
     if (options.json === true) report({ type: 'complete', path });
     else if (!process.stdout.write(Buffer.concat([encodeName(path), Buffer.from(options.null === true ? '\0' : '\n')])))
-      await once(process.stdout, 'drain', { signal: shutdown.signal });
+      await once(process.stdout, 'drain', { signal }).catch(() => undefined);
   };
-  await nameCompleteFiles(directory, { config, watcher, name, signal: shutdown.signal });
+  await nameCompleteFiles(directory, { config, watcher, name, signal });
   return shutdown.exitCode ?? 0;
 };
 

@@ -73,8 +73,8 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   posixRename(from: Name, to: Name): Promise<void>;
   realpath(path: Name): Promise<Name>;
   space(path: Name): Promise<FileSystemSpace>;
-  /** Ends the channel and fails what is pending. Harmless when repeated. */
-  destroy(): void;
+  /** Ends the channel and fails what is pending, saying why. Harmless when repeated. */
+  destroy(why?: string): void;
 }
 
 type Encode = (packet: PacketWriter) => unknown;
@@ -282,7 +282,7 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
       const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
       return { free: fragment * available, freeInodes, inodes };
     },
-    destroy: () => closeWith(new ChannelClosedError('the SFTP channel was closed by us')),
+    destroy: (why = 'the SFTP channel was closed by us') => closeWith(new ChannelClosedError(why)),
   };
 
   if (extensions.has(Extension.LIMITS)) {

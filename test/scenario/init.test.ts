@@ -146,6 +146,23 @@ it('does all of it by flags, and says everything that is missing at once', async
   expect(readFileSync(`${home}/.isocketrc`, 'utf8')).toContain('# a file is marked only when the destination has it');
 });
 
+it('does all of it for rsync: init, check, scan', async () => {
+  const { exitCode, stderr } = await isocket('init', '--transport', 'rsync', '--yes', '--make-key', '--accept-host-key', await fingerprintOf(other), ...flags(other)); // prettier-ignore
+  expect(exitCode, stderr).toBe(0);
+  const written = readFileSync(`${home}/.isocketrc`, 'utf8');
+  expect(written).toContain('transport: rsync # rsync and ssh at both ends');
+  expect(written).not.toMatch(/ssh: builtin|allowDeleteFirst/); // Keys of the other transport.
+  authorize(other, `${home}/.ssh/id_ed25519.pub`);
+  const checked = await isocket('check');
+  expect(checked.exitCode, checked.stdout).toBe(0);
+  expect(checked.stdout).toMatch(/^ok {7}write /m);
+  const scanned = await isocket('scan');
+  expect(scanned.exitCode, scanned.stderr).toBe(0);
+  expect(differences(`${home}/datas/DC1`, `${other.folder}/${count}/DC1`)).toEqual([]);
+  expect(unmarked(`${home}/datas/DC1`)).toEqual([]);
+  expect(isFinished(`${home}/datas`, 'DC1')).toBe(true);
+});
+
 it('never overwrites', async () => {
   writeFileSync(`${home}/.isocketrc.json`, '{}');
   const { exitCode, stderr } = await isocket('init', '--yes', ...flags(server));

@@ -22,6 +22,10 @@ import type { SiteStatus } from '../../src/status/site-status.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
+import { onTerminal } from '../support/terminal.ts';
+
+const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
+const HOME_AND_CLEAR = '\x1b[H\x1b[2J';
 
 let folder: string;
 let site: TestSite;
@@ -167,6 +171,38 @@ describe('status', () => {
     resources.use(await lockRoot(site.root, () => idleActivity(new Date())));
     expect((await statusOf()).daemon).toMatchObject({ running: false, pid: null, activity: { pid: process.pid } });
     expect((await site.run(['status'])).stdout).toContain(`a scan is at work (process ${process.pid})`);
+  });
+
+  it('looks again and again with --watch, until a signal', async () => {
+    const { writeFile } = parser(site.root);
+    writeFile('DC1/file-1');
+    await using watch = site.start(['status', '--watch']);
+    const shows = (files: number) => (event: unknown) => (event as SiteStatus).totals.files === files;
+    await watch.event(shows(1));
+    writeFile('DC1/file-2');
+    await watch.event(shows(2));
+    expect(await watch.stop('SIGINT')).toBe(130);
+    expect(watch.stderr()).toBe('');
+  });
+
+  it('draws over itself on a terminal with --watch, no more than fits, until Ctrl-C', async () => {
+    for (let count = 1; count <= 9; count += 1) parser(site.root).writeFile(`DC${count}/file`);
+    const isocket = [process.execPath, CLI, '--config', site.config, 'status', '--watch'];
+    const { exitCode, screen } = await onTerminal(['sh', '-c', 'stty rows 6; exec "$@"', 'sh', ...isocket], {
+      cwd: folder,
+      home: folder,
+      answers: [
+        [HOME_AND_CLEAR, ''],
+        [HOME_AND_CLEAR, '\x03'],
+      ],
+    });
+    expect(exitCode).toBe(130);
+    const [before, drawn = '', again] = screen.split(HOME_AND_CLEAR);
+    expect(before?.trim()).toBe('');
+    expect(drawn.trimEnd().split('\n')).toHaveLength(5);
+    expect(drawn).toContain('DC1 ');
+    expect(drawn).not.toContain('DC9 ');
+    expect(again).toContain('DC1 ');
   });
 
   it('says in the usual words that the root is not there', async () => {

@@ -4,6 +4,8 @@ import { createConnection, createServer, type AddressInfo, type Socket } from 'n
 /** A TCP proxy in front of a server, to fail the line on purpose. */
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
+  /** How many clients came so far. */
+  readonly connections: number;
   /** Cuts every connection now. */
   cut(): void;
   /** Cuts a connection after so many bytes from the client; Infinity: never. */
@@ -50,9 +52,18 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
       one.resolve();
     }
   };
+  let connections = 0;
   const server = createServer((client) => {
+    connections += 1;
     const upstream = createConnection(targetPort, '127.0.0.1');
     let passed = 0;
+    /** A little of it ten times a second; all that is left when the line is well again. */
+    const passSlowly = (chunk: Buffer): void => {
+      const length = Math.min(chunk.length, Math.ceil(bytesPerSecond / 10));
+      upstream.write(chunk.subarray(0, length));
+      if (length === chunk.length) resume(client);
+      else setTimeout(() => passSlowly(chunk.subarray(length)), 100).unref();
+    };
     for (const [one, other] of [
       [client, upstream],
       [upstream, client],
@@ -77,13 +88,12 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
     client.on('data', (chunk) => {
       passed += chunk.length;
       count(chunk.length);
-      if (bytesPerSecond < Infinity) {
-        client.pause();
-        setTimeout(() => resume(client), (chunk.length / bytesPerSecond) * 1000).unref();
-      }
       if (passed > limit) {
         limit = Infinity;
         client.destroy();
+      } else if (bytesPerSecond < Infinity) {
+        client.pause();
+        passSlowly(chunk);
       } else if (!upstream.write(chunk)) {
         client.pause();
         upstream.once('drain', () => resume(client));
@@ -102,6 +112,9 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
   const { port } = server.address() as AddressInfo;
   return {
     port,
+    get connections() {
+      return connections;
+    },
     cut,
     reset: () => {
       for (const socket of sockets) socket.resetAndDestroy();

@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Writable } from 'node:stream';
 import type { IsocketEvent, SummaryEvent } from '../../src/events.ts';
 import type { TestServer } from './server.ts';
 
@@ -24,12 +25,21 @@ export interface TestSite {
   /** `isocket scan --json` */
   scan(): Promise<Outcome>;
   /** A command that runs until it is told to stop, with `--json`. */
-  start(args: readonly string[], options?: { readonly env?: Readonly<Record<string, string>> }): RunningSite;
+  start(args: readonly string[], options?: StartOptions): RunningSite;
+}
+
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** `pipe`: what the test writes into `stdin`. Without it there is nothing to read. */
+  readonly stdin?: 'pipe';
+  /** What comes before the program: `['faketime', …]`. */
+  readonly through?: readonly string[];
 }
 
 /** A command under way. Disposing of it kills it. */
 export interface RunningSite extends AsyncDisposable {
   readonly pid: number;
+  readonly stdin: Writable | null;
   readonly events: readonly IsocketEvent[];
   readonly stderr: () => string;
   /** Resolves with the first event, past or to come, that fits. Rejects when the command ends without it. */
@@ -100,21 +110,22 @@ export const makeSite = (
       summary: events.find((event) => event.type === 'summary'),
     };
   };
-  const start: TestSite['start'] = (args, { env } = {}) => startCommand(home, args, env);
+  const start: TestSite['start'] = (args, options = {}) => startCommand(home, args, options);
   return { root, config, state: `${home}/state`, run, scan: () => run(['scan', '--json']), start };
 };
 
 const startCommand = (
   home: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  { env = {}, stdin, through = [] }: StartOptions,
 ): RunningSite => {
-  const child = execa(process.execPath, [CLI, ...args, '--json'], {
+  const [file, ...rest] = [...through, process.execPath, CLI, ...args, '--json'];
+  const child = execa(file, rest, {
     reject: false,
     cwd: home,
     extendEnv: false,
     env: { PATH: '/usr/bin:/bin', HOME: home, ...env },
-    stdin: 'ignore',
+    stdin: stdin ?? 'ignore',
     buffer: { stdout: false, stderr: true },
   });
   const events: IsocketEvent[] = [];
@@ -136,6 +147,7 @@ const startCommand = (
   });
   return {
     pid: child.pid ?? 0,
+    stdin: child.stdin,
     events,
     stderr: () => errors,
     ended,

@@ -117,8 +117,10 @@ const names = (line: string, target: Name): boolean => {
   const slash = target.lastIndexOf('/') + 1;
   const [folder, name] = [target.slice(0, slash), target.slice(slash)];
   if (said.endsWith(`: ${target}`) || said.includes(`/${target}"`) || said.includes(`"${target}"`)) return true;
-  const at = said.indexOf(`/${folder}.${name}.`);
-  return at !== -1 && /^\w{6}"/.test(said.slice(at + folder.length + name.length + 3));
+  // A hidden name gets no second dot.
+  const temporary = `/${folder}${name.startsWith('.') ? '' : '.'}${name}.`;
+  const at = said.indexOf(temporary);
+  return at !== -1 && /^\w{6}"/.test(said.slice(at + temporary.length));
 };
 
 /** Without the program, the place in its source and its file names, which the message has already. */

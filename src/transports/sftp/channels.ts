@@ -91,17 +91,18 @@ const openMore = async (
 
 const watchOver = (connection: SshConnection, all: readonly SftpClient[]): Channels => {
   const isBusy = (): boolean => all.some((channel) => channel.pending > 0);
-  const close = (): Promise<void> => {
+  const close = (why?: string): Promise<void> => {
     clearInterval(watch);
-    for (const channel of all) channel.destroy();
+    for (const channel of all) channel.destroy(why);
     return connection.close();
   };
   const watch = setInterval(() => {
-    if (isBusy() && connection.silentMs() > SILENCE_MS) void close();
-    else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS) all[0]?.realpath('.').catch(close);
+    if (isBusy() && connection.silentMs() > SILENCE_MS)
+      void close(`nothing came from the server for ${SILENCE_MS / 1000} s`);
+    else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS) all[0]?.realpath('.').catch(() => close());
   }, WATCH_EVERY_MS);
   watch.unref();
-  connection.onClose(() => void close());
+  connection.onClose(({ message }) => void close(message));
   return {
     get closed() {
       return connection.closed || all.some((channel) => channel.closed);
@@ -109,6 +110,6 @@ const watchOver = (connection: SshConnection, all: readonly SftpClient[]): Chann
     all,
     openExec: connection.openExec,
     least: () => all.reduce((least, channel) => (channel.pending < least.pending ? channel : least)),
-    close,
+    close: () => close(),
   };
 };

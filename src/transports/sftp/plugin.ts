@@ -65,7 +65,8 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       return await use(live);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      throw await toTransportError(error, live.channels.least(), { action, destination: label, folder: options.path });
+      const failed = { action, destination: label, folder: options.path };
+      throw await toTransportError(error, live.channels.least(), failed, live.isFull);
     }
   };
 

@@ -7,6 +7,7 @@ import { showName, TransportError, type Name, type OutgoingFile, type TransportC
 import type { Channels } from './channels.ts';
 import { createFolders, type Folders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
+import { createIsFull, type IsFull } from './server-errors.ts';
 
 /** All that one upload needs of the connection it runs on. */
 export interface Session {
@@ -21,6 +22,7 @@ export interface Session {
   readonly options: SftpOptions;
   readonly context: TransportContext;
   readonly label: string;
+  readonly isFull: IsFull;
 }
 
 const MEMORY_BYTES = 32 * 1024 * 1024;
@@ -50,6 +52,7 @@ export const createSession = (
     options,
     context,
     label,
+    isFull: createIsFull(),
   };
 };
 

@@ -136,10 +136,9 @@ export const connectSocket = (host: string, port: number, signal: AbortSignal): 
     socket.once('error', (error) => {
       reject(
         new TransportError('network', `Cannot connect to ${host}:${port}: ${errorMessage(error)}`, {
-          hint:
-            systemErrorCode(error) === 'ENOTFOUND'
-              ? 'correct destination.host, or mend the name service'
-              : 'see that the server runs and that destination.host and destination.port are right',
+          hint: ['ENOTFOUND', 'EAI_AGAIN'].includes(systemErrorCode(error) ?? '')
+            ? 'correct destination.host, or mend the name service'
+            : 'see that the server runs and that destination.host and destination.port are right',
           cause: error,
         }),
       );

@@ -1,6 +1,7 @@
 import { OpenFlag } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
-import type { Name, OutgoingFile } from '../../transport.ts';
+import { showName, type Name, type OutgoingFile } from '../../transport.ts';
+import { orDestinationFull } from './server-errors.ts';
 import { finalAttributes, publish, syncsContent, type Session } from './session.ts';
 import { readSmallFile } from './source.ts';
 
@@ -42,8 +43,14 @@ export const uploadSmall = async (
     });
     await publish(session, channel, temporary, final);
   } catch (error) {
+    const failed = {
+      action: `send "${showName(file.targetPath)}"`,
+      destination: session.label,
+      folder: session.options.path,
+    };
+    const reason = await orDestinationFull(error, channel, failed, session.isFull);
     if (isOpen) await channel.remove(temporary).catch(() => undefined);
-    throw error;
+    throw reason;
   } finally {
     session.memory.give(size);
   }

@@ -1,0 +1,108 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { makeReadOnly } from '../support/break-folder.ts';
+import { makeKey } from '../support/keys.ts';
+import { parser } from '../support/parser.ts';
+import { startRrsync } from '../support/rrsync.ts';
+import type { TestServer } from '../support/server.ts';
+import { makeSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-check-rsync-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+interface Line {
+  readonly what: string;
+  readonly state: 'ok' | 'warning' | 'failure';
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** The lines of `isocket check` about the other end. */
+const check = async (server: TestServer, destination: Readonly<Record<string, unknown>> = {}) => {
+  const site = makeSite(folder, server, { destination: { transport: 'rsync', ...destination } });
+  parser(site.root).writeFiles('DC1', 1);
+  const { exitCode, stdout, stderr } = await site.run(['check', '--json']);
+  expect(stderr).toBe('');
+  const lines = stdout.split('\n').map((line) => JSON.parse(line) as Line);
+  const failures = lines.filter(({ state }) => state === 'failure');
+  for (const { hint, message } of failures) expect(hint, message).toMatch(/\w/);
+  return { exitCode, lines, failures };
+};
+
+const ours = (server: TestServer): string[] => readdirSync(server.folder).filter((name) => name.startsWith('.isocket'));
+/** The other end says no. */
+const denied = (what: string, words: string, hint: string) => ({
+  exitCode: 3,
+  failures: [
+    expect.objectContaining({
+      what,
+      message: expect.stringContaining(words) as unknown,
+      hint: expect.stringContaining(hint) as unknown,
+    }) as unknown,
+  ],
+});
+
+it('finds nothing wrong with a good account, and leaves nothing behind', async () => {
+  await using server = await startSshd(folder);
+  const site = await check(server);
+  expect([site.exitCode, site.failures]).toEqual([0, []]);
+  const whats = site.lines.map(({ what }) => what);
+  for (const what of ['rsync here', 'login', 'rsync there', 'write', 'clean up']) expect(whats).toContain(what);
+  expect(site.lines.filter(({ state }) => state === 'warning')).toEqual([]);
+  expect(ours(server)).toEqual([]);
+});
+
+it('finds nothing wrong with a key that may do nothing but rrsync -wo', async () => {
+  await using server = await startRrsync(folder);
+  expect(await check(server)).toMatchObject({ exitCode: 0, failures: [] });
+  expect(ours(server)).toEqual([]);
+});
+
+it('says that there is no rsync at the destination', async () => {
+  await using server = await startSshd(folder, {
+    config: [`ForceCommand PATH=/nowhere; eval "$SSH_ORIGINAL_COMMAND"`],
+  });
+  expect(await check(server)).toMatchObject(
+    denied('rsync there', 'there is no rsync at the destination', 'install rsync there'),
+  );
+});
+
+it('says what rrsync denies this key', async () => {
+  await using server = await startSshd(folder, { command: (path) => `/usr/bin/rrsync -ro ${path}` });
+  expect(await check({ ...server, path: '.' })).toMatchObject(
+    denied('rsync there', 'sending to read-only server is not allowed', 'see what rrsync allows this key'),
+  );
+});
+
+it('says that nothing can be written there', async () => {
+  await using server = await startSshd(folder);
+  await using stack = new AsyncDisposableStack();
+  stack.use(await makeReadOnly(server.folder));
+  expect(await check(server)).toMatchObject(
+    denied('write', 'Operation not permitted', 'give the account the right to write there'),
+  );
+});
+
+it('says that the path is no folder', async () => {
+  await using server = await startSshd(folder);
+  writeFileSync(`${server.folder}/file`, '');
+  expect(await check(server, { path: `${server.path}/file` })).toMatchObject(
+    denied('rsync there', 'Not a directory', 'correct destination.path'),
+  );
+});
+
+it('says that the key is refused', async () => {
+  await using server = await startSshd(folder);
+  await makeKey(`${folder}/stranger`);
+  expect(await check(server, { identityFile: `${folder}/stranger` })).toMatchObject(
+    denied('login', 'the login was refused', 'add the public key to authorized_keys there'),
+  );
+});
