@@ -7,7 +7,7 @@ import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
 import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
 import { writeFinishedWatch } from './finished-watch.ts';
-import { FINISHED_PARSE, modeWithoutMark, unmark } from './mark.ts';
+import { FINISHED_PARSE, FINISHED_WATCH, modeWithoutMark, unmark } from './mark.ts';
 import { fsPath, showName, type Name } from './name.ts';
 import type { IsExcluded } from './scanner.ts';
 import type { Sender } from './sender.ts';
@@ -160,15 +160,19 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
     if (moved !== undefined) return moved;
     await tidy(current);
     if (config.announce && closedBy === 'parser') await announce();
-    writeFinishedWatch(root, directory, {
-      files: current.files,
-      bytes: current.bytes,
-      first: current.files > 0 ? new Date(current.firstMs).toISOString() : null,
-      last: current.files > 0 ? new Date(current.lastMs).toISOString() : null,
-      closedBy,
-      verified: config.verify,
-      destinations: destinations.map(({ label }) => label),
-    });
+    try {
+      writeFinishedWatch(root, directory, {
+        files: current.files,
+        bytes: current.bytes,
+        first: current.files > 0 ? new Date(current.firstMs).toISOString() : null,
+        last: current.files > 0 ? new Date(current.lastMs).toISOString() : null,
+        closedBy,
+        verified: config.verify,
+        destinations: destinations.map(({ label }) => label),
+      });
+    } catch (error) {
+      throw isGone(error) ? error : cannotFinish(name, error);
+    }
     tally.finished += 1;
     report({
       type: 'finished',
@@ -227,16 +231,29 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
     toldReason = reason;
   };
 
+  /** Of the lines themselves the lines tell. */
+  const tellTrouble = (error: unknown): void => {
+    const trouble = error instanceof TransportError ? error : cannotWork(name, error);
+    if (trouble.class !== 'file') return;
+    const hint = trouble.hint === undefined ? {} : { hint: trouble.hint };
+    report({ type: 'failed', path: name, class: 'file', message: trouble.message, ...hint, attempts: 1, held: false });
+  };
+
   const guarded = async (work: () => Promise<boolean>): Promise<boolean> => {
     try {
       return await work();
     } catch (error) {
       if (signal.aborted) return false;
-      // The directory was removed, or the line went down, while we worked on it. Anything else is a defect of ours.
+      // The line went down, or the disk did not let us. Anything else is a defect of ours.
       if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;
-      if (error instanceof TransportError) tally.failed += 1;
       seen = undefined;
-      tellUnfinished(errorMessage(error));
+      const reason = errorMessage(error);
+      // That the directory was removed while we worked on it leaves nothing to be sent.
+      if (!isGone(error)) {
+        tally.failed += 1;
+        if (reason !== toldReason) tellTrouble(error);
+      }
+      tellUnfinished(reason);
       return false;
     }
   };
@@ -285,6 +302,22 @@ export const createShipment = ({ directory }: DirectoryPlan, context: ShipmentCo
 };
 
 const AGAIN = 'again';
+
+const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ESTALE']);
+/** Was the directory, or something on the way to it, removed or put out of its place? */
+const isGone = (error: unknown): boolean => GONE.has(systemErrorCode(error) ?? '');
+
+const cannotFinish = (directory: Name, cause: unknown): TransportError =>
+  new TransportError('file', `Cannot write "${showName(directory)}/${FINISHED_WATCH}": ${errorMessage(cause)}`, {
+    hint: 'its files are sent and marked; make room there, and let the user that runs isocket write there: it is tried again',
+    cause,
+  });
+
+const cannotWork = (directory: Name, cause: unknown): TransportError =>
+  new TransportError('file', `Cannot work on "${showName(directory)}": ${errorMessage(cause)}`, {
+    hint: 'let the user that runs isocket read and write it: it is tried again',
+    cause,
+  });
 
 const whyUnsent = ({ unsent, heldBack }: Look, { failed, stopped, waiting }: Dispatch['fates']): string => {
   if (failed + stopped + waiting > 0) return `${failed + stopped + waiting} files could not be sent`;
