@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { TransportError } from './errors.ts';
+import { errorMessage, TransportError } from './errors.ts';
 import type { Report } from './events.ts';
 import { isSameFile } from './identity.ts';
 import { createInside } from './inside.ts';
@@ -111,9 +111,20 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     }
   };
 
+  const lookAt = (targetPath: Name): BigIntStats | undefined => {
+    try {
+      return inside.stat(targetPath);
+    } catch (error) {
+      throw new TransportError('file', `Cannot send "${showName(targetPath)}": ${errorMessage(error)}`, {
+        hint: 'let the user that runs isocket enter its folder',
+        cause: error,
+      });
+    }
+  };
+
   /** What the walk saw by its path may have been behind a link. From here on everything that opens the file holds it against this. */
   const stillThere = (targetPath: Name, stats: BigIntStats): BigIntStats => {
-    const now = inside.stat(targetPath);
+    const now = lookAt(targetPath);
     if (now !== undefined && isSameFile(now, stats)) return now;
     throw new TransportError('source-changed', `Did not send "${showName(targetPath)}": it changed before it was sent`);
   };
