@@ -59,8 +59,15 @@ const readDirectory = (root: Name, name: Name): DirectorySnapshot | undefined =>
   const path = `${root}/${name}`;
   const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return undefined;
-  const exists = (file: string): boolean =>
-    lstatSync(fsPath(`${path}/${file}`), { throwIfNoEntry: false }) !== undefined;
+  const exists = (file: string): boolean => {
+    try {
+      return lstatSync(fsPath(`${path}/${file}`), { throwIfNoEntry: false }) !== undefined;
+    } catch (error) {
+      // It counts as unfinished; whoever lists it tells why that cannot be done.
+      if (systemErrorCode(error) === 'EACCES') return false;
+      throw error;
+    }
+  };
   const finishedWatch = exists(FINISHED_WATCH);
   return {
     name,

@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
 import type { Report } from './events.ts';
 import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
+import { cannotFinish, cannotWork, isGone } from './directory-troubles.ts';
 import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
 import { writeFinishedWatch } from './finished-watch.ts';
@@ -168,15 +169,19 @@ export const createShipment = (
     if (moved !== undefined) return moved;
     await tidy(current);
     if (config.announce && closedBy === 'parser') await announce();
-    writeFinishedWatch(root, directory, {
-      files: current.files,
-      bytes: current.bytes,
-      first: current.files > 0 ? new Date(current.firstMs).toISOString() : null,
-      last: current.files > 0 ? new Date(current.lastMs).toISOString() : null,
-      closedBy,
-      verified: config.verify,
-      destinations: destinations.map(({ label }) => label),
-    });
+    try {
+      writeFinishedWatch(root, directory, {
+        files: current.files,
+        bytes: current.bytes,
+        first: current.files > 0 ? new Date(current.firstMs).toISOString() : null,
+        last: current.files > 0 ? new Date(current.lastMs).toISOString() : null,
+        closedBy,
+        verified: config.verify,
+        destinations: destinations.map(({ label }) => label),
+      });
+    } catch (error) {
+      throw isGone(error) ? error : cannotFinish(name, error);
+    }
     tally.finished += 1;
     report({
       type: 'finished',
@@ -235,16 +240,29 @@ export const createShipment = (
     toldReason = reason;
   };
 
+  /** Of the lines themselves the lines tell. */
+  const tellTrouble = (error: unknown): void => {
+    const trouble = error instanceof TransportError ? error : cannotWork(name, error);
+    if (trouble.class !== 'file') return;
+    const hint = trouble.hint === undefined ? {} : { hint: trouble.hint };
+    report({ type: 'failed', path: name, class: 'file', message: trouble.message, ...hint, attempts: 1, held: false });
+  };
+
   const guarded = async (work: () => Promise<boolean>): Promise<boolean> => {
     try {
       return await work();
     } catch (error) {
       if (signal.aborted) return false;
-      // The directory was removed, or the line went down, while we worked on it. Anything else is a defect of ours.
+      // The line went down, or the disk did not let us. Anything else is a defect of ours.
       if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;
-      if (error instanceof TransportError) tally.failed += 1;
       seen = undefined;
-      tellUnfinished(errorMessage(error));
+      const reason = errorMessage(error);
+      // That the directory was removed while we worked on it leaves nothing to be sent.
+      if (!isGone(error)) {
+        tally.failed += 1;
+        if (reason !== toldReason) tellTrouble(error);
+      }
+      tellUnfinished(reason);
       return false;
     }
   };

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { rounds, tellRow } from '../support/invariant.ts';
 import { parser } from '../support/parser.ts';
 import { churn, createRandom } from '../support/producers.ts';
 import { makeSite } from '../support/site.ts';
@@ -12,13 +13,13 @@ import { startSshd } from '../support/sshd.ts';
 import { differences, unmarked } from '../support/trees.ts';
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
-const ROUNDS = Number(process.env.ROUNDS ?? 12);
+const ROUNDS = Number(process.env.ROUNDS ?? rounds(12, 60));
 const OPERATIONS_A_DIRECTORY = 150;
 const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 it(
   `loses nothing: producers of every habit, kill -9 at random moments (SEED=${SEED})`,
-  { timeout: 180_000 },
+  { timeout: 60_000 + ROUNDS * 10_000 },
   async () => {
     const random = createRandom(SEED);
     const folder = mkdtempSync(join(tmpdir(), 'isocket-churn-'));
@@ -65,8 +66,10 @@ it(
         (difference) => !difference.startsWith('only at the destination') || difference.endsWith('.part'),
       );
       const notMarked = names.flatMap((name) => unmarked(`${site.root}/${name}`));
-      console.log(
-        `churn: SEED=${SEED}, ${ROUNDS} rounds, ${made} files made, ${kills} kills: ${lost.length} lost, ${notMarked.length} not marked`,
+      tellRow(
+        `\`kill -9\` of a scan under producers of every habit (SEED=${SEED})`,
+        { directories: names.length, 'files made': made, kills },
+        { lost: lost.length, 'not marked': notMarked.length },
       );
       expect(isOver()).toBe(true);
       expect(lost).toEqual([]);

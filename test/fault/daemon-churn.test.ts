@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { askActivity } from '../../src/control/ask.ts';
 import { misbehave, startFaultyProxy } from '../support/faulty-proxy.ts';
+import { rounds, tellRow } from '../support/invariant.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import { churn, createRandom } from '../support/producers.ts';
 import { makeSite } from '../support/site.ts';
@@ -11,8 +12,7 @@ import { startSshd } from '../support/sshd.ts';
 import { differences, unmarked } from '../support/trees.ts';
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
-/** The full form has 10,000. */
-const OPERATIONS = Number(process.env.OPERATIONS ?? 2000);
+const OPERATIONS = Number(process.env.OPERATIONS ?? rounds(2000, 10_000));
 const OPERATIONS_A_DIRECTORY = 250;
 /** With stalls that outlast the silence which a transport takes for the end of a line. */
 const IS_FULL = OPERATIONS >= 10_000;
@@ -46,12 +46,12 @@ it(
         if (isClosed) closeDirectory(name);
       };
       // A parser that now and then begins a directory before it is through with the one before; the last one it closes.
-      const rounds = Math.ceil(OPERATIONS / OPERATIONS_A_DIRECTORY);
+      const directories = Math.ceil(OPERATIONS / OPERATIONS_A_DIRECTORY);
       let before: Promise<void> | undefined;
-      for (let round = 1; round <= rounds; round += 1) {
-        const producing = produce(`DC${round}`, round === rounds || random.below(2) === 0);
+      for (let round = 1; round <= directories; round += 1) {
+        const producing = produce(`DC${round}`, round === directories || random.below(2) === 0);
         await before;
-        if (random.below(3) === 0 && round < rounds) before = producing;
+        if (random.below(3) === 0 && round < directories) before = producing;
         else {
           before = undefined;
           await producing;
@@ -70,9 +70,16 @@ it(
         .flatMap((name) => differences(`${site.root}/${name}`, `${server.folder}/${name}`, { except: ['.temporary'] }))
         .filter((difference) => !difference.startsWith('only at the destination') || difference.endsWith('.part'));
       const notMarked = names.flatMap((name) => unmarked(`${site.root}/${name}`));
-      console.log(
-        `daemon churn: SEED=${SEED}, ${OPERATIONS} operations in ${names.length} directories, ${made} files made, faults of the line ${JSON.stringify(faults)}, ` +
-          `events lost ${activity?.eventsLost}, found by a listing ${activity?.foundByRescan}: ${lost.length} lost, ${notMarked.length} not marked`,
+      tellRow(
+        `a sick line between the daemon and producers of every habit (SEED=${SEED})`,
+        {
+          directories: names.length,
+          'files made': made,
+          ...faults,
+          'events lost': activity?.eventsLost ?? 0,
+          'found by a listing': activity?.foundByRescan ?? 0,
+        },
+        { lost: lost.length, 'not marked': notMarked.length },
       );
       expect(lost).toEqual([]);
       expect(notMarked).toEqual([]);

@@ -90,6 +90,50 @@ it(
   },
 );
 
+it(
+  'the disk of the source is full: all is sent and marked, and finished when there is room',
+  { timeout: 300_000 },
+  async () => {
+    const site = makeSite(folder, server, { source: { rescan: '1s' } });
+    await mount(site.root, '64m');
+    const ballast = `${site.root}/ballast`;
+    const fillUp = async (): Promise<void> => {
+      await execa('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=64k'], { reject: false });
+      await execa('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=4k', 'oflag=append', 'conv=notrunc'], { reject: false });
+    };
+    const watch = watchFinalNames(server.folder);
+    const words = /finished\.watch.*no space left/;
+    fillSite(site, 'DC1');
+    await fillUp();
+    for (let run = 1; run <= 2; run += 1) {
+      const { exitCode, stderr } = await site.run(['scan']);
+      expect({ exitCode, stderr }).toEqual({ exitCode: 3, stderr: expect.stringMatching(words) as unknown });
+      expect(stderr).not.toContain('    at ');
+      expect(expectNothingWrong(site.root, server.folder)).toMatchObject({ marked: FILES + 1, finished: 0 });
+    }
+    rmSync(ballast);
+    expect((await site.scan()).exitCode).toBe(0);
+    expectAllThere(site.root, server.folder, 1);
+
+    // The daemon waits for room.
+    await using daemon = site.start(['daemon']);
+    await daemon.event(({ type }) => type === 'watching');
+    fillSite(site, 'DC2');
+    await fillUp();
+    await daemon.event((event) => event.type === 'unfinished' && words.test(event.reason));
+    expectNothingWrong(site.root, server.folder);
+    rmSync(ballast);
+    await daemon.event((event) => event.type === 'finished' && event.directory === 'DC2');
+    expect(await daemon.stop()).toBe(143);
+    const { files } = expectAllThere(site.root, server.folder, 2);
+    tellFigures('the disk of the source full, then freed', {
+      faults: 2,
+      files,
+      'looks at final names': await watch.end(),
+    });
+  },
+);
+
 it('the destination turns read-only in mid-run, and its folder is closed to us', { timeout: 300_000 }, async () => {
   await mount(server.folder, '64m');
   await using proxy = await startProxy(server.port);

@@ -105,14 +105,13 @@ it.each<[string, () => void]>([
     const wasRunning = lstatSync(`${site.root}/DC1/finished.watch`, { throwIfNoEntry: false }) === undefined;
     harm();
     await isocket.ended;
+    const places = [site.root, `${site.root}-away`, `${folder}/empty`]; // Wherever it is now.
+    for (const root of places) expectNothingWrong(root, server.folder);
     if (wasRunning) {
       faults += 1;
-      // Wherever it is now.
-      for (const root of [site.root, `${site.root}-away`, `${folder}/empty`])
-        expect(existsSync(`${root}/DC1/finished.watch`), root).toBe(false);
+      for (const root of places) expect(existsSync(`${root}/DC1/finished.watch`), root).toBe(false);
     }
-    for (const root of [site.root, `${site.root}-away`, `${folder}/empty`])
-      rmSync(root, { recursive: true, force: true });
+    for (const root of places) rmSync(root, { recursive: true, force: true });
     for (const name of readdirSync(server.folder)) rmSync(`${server.folder}/${name}`, { recursive: true });
     rmSync(site.state, { recursive: true, force: true });
     mkdirSync(site.root);

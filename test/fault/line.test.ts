@@ -75,7 +75,7 @@ it.each([
   expect(exitCode, stdout).toBe(0);
   expectAllThere(site.root, server.folder, 1);
   expect(faults).toBeGreaterThan(0);
-  tellFigures(`the line ${how}`, { faults, files: FILES });
+  tellFigures(`the line ${how}`, { faults, files: FILES, 'looks at final names': await watch.end() });
 });
 
 it('a black hole is noticed within 45 s, and left', { timeout: 600_000 }, async () => {
@@ -90,7 +90,12 @@ it('a black hole is noticed within 45 s, and left', { timeout: 600_000 }, async 
   expect(seconds).toBeLessThan(45);
   expect(await scan.ended).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('a black hole', { faults: 1, files: FILES, 'seconds to notice': seconds });
+  tellFigures('a black hole', {
+    faults: 1,
+    files: FILES,
+    'seconds to notice': seconds,
+    'looks at final names': await watch.end(),
+  });
 });
 
 it('a stall of a few seconds is sat out, and a trickle of 1 kB/s goes on', { timeout: 600_000 }, async () => {
@@ -106,7 +111,11 @@ it('a stall of a few seconds is sat out, and a trickle of 1 kB/s goes on', { tim
   const { exitCode, stdout } = await scan;
   expect(exitCode, stdout).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('a stall of 3 s, then 3 s at 1 kB/s', { faults: 2, files: FILES });
+  tellFigures('a stall of 3 s, then 3 s at 1 kB/s', {
+    faults: 2,
+    files: FILES,
+    'looks at final names': await watch.end(),
+  });
 });
 
 it('refused for a while: exit 3, and the next run goes on', { timeout: 600_000 }, async () => {
@@ -125,5 +134,5 @@ it('refused for a while: exit 3, and the next run goes on', { timeout: 600_000 }
   const { exitCode, stdout } = await scan;
   expect(exitCode, stdout).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('connections refused', { faults: 2, files: FILES });
+  tellFigures('connections refused', { faults: 2, files: FILES, 'looks at final names': await watch.end() });
 });

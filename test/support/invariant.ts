@@ -38,66 +38,111 @@ export interface Verdict {
   readonly files: number;
   readonly marked: number;
   readonly finished: number;
-  readonly problems: readonly string[];
+  /** Marked or in a finished directory, and not whole at the destination; or finished without its mark. */
+  readonly wronglyMarked: readonly string[];
+  /** Seen under its final name with another content than its path and size say. */
+  readonly half: readonly string[];
+  /** Not at the destination as it is at the source, sent or not. */
+  readonly notThere: readonly string[];
 }
 
-/** Looks at both ends, whatever state they are in. */
+/** Looks at both ends, byte for byte, whatever state they are in. */
 export const judge = (root: string, destination: string): Verdict => {
-  const problems: string[] = [];
-  let marked = 0;
-  const paths = filesBelow(root);
-  const isWhole = (path: string): boolean => {
-    const size = lstatSync(`${root}/${path}`).size;
-    return existsSync(`${destination}/${path}`) && readFileSync(`${destination}/${path}`).equals(contentOf(path, size));
-  };
+  // The source first: what is marked now must be there already.
   const finishedDirectories = new Set(
-    readdirSync(root).filter((directory) => existsSync(`${root}/${directory}/finished.watch`)),
+    existsSync(root) ? readdirSync(root).filter((directory) => existsSync(`${root}/${directory}/finished.watch`)) : [],
   );
-  for (const path of paths) {
-    const isMarked = (lstatSync(`${root}/${path}`).mode & MARK) !== 0;
-    const inFinished = finishedDirectories.has(path.split('/')[0] ?? '');
+  const files = filesBelow(root).map((path) => ({
+    path,
+    stats: lstatSync(`${root}/${path}`),
+    inFinished: finishedDirectories.has(path.split('/')[0] ?? ''),
+  }));
+  const { whole, half } = lookAt(destination);
+  const wronglyMarked: string[] = [];
+  const notThere: string[] = [];
+  let marked = 0;
+  for (const { path, stats, inFinished } of files) {
+    const isMarked = (stats.mode & MARK) !== 0;
+    // Of one path and size there is one content only.
+    const isWhole = whole.get(path) === stats.size;
     if (isMarked) marked += 1;
-    if ((isMarked || inFinished) && !isWhole(path)) problems.push(`${path} is marked or finished, and not there whole`);
-    if (inFinished && !isMarked) problems.push(`${path} is not marked in a finished directory`);
+    if (!isWhole) notThere.push(path);
+    if ((isMarked || inFinished) && !isWhole) wronglyMarked.push(`${path} is marked or finished, and not there whole`);
+    if (inFinished && !isMarked) wronglyMarked.push(`${path} is not marked in a finished directory`);
   }
-  problems.push(...halfFiles(destination));
-  return { files: paths.length, marked, finished: finishedDirectories.size, problems };
+  return { files: files.length, marked, finished: finishedDirectories.size, wronglyMarked, half, notThere };
 };
 
-/** Files under a final name whose content is not what their path and size say. */
-const halfFiles = (destination: string, seen = new Map<string, string>()): string[] =>
-  filesBelow(destination).flatMap((path) => {
+/** Reads what is under final names. With `seen` it reads no file again that is as it was. */
+const lookAt = (
+  destination: string,
+  seen = new Map<string, string>(),
+): { readonly whole: ReadonlyMap<string, number>; readonly half: readonly string[] } => {
+  const whole = new Map<string, number>();
+  const half: string[] = [];
+  for (const path of filesBelow(destination)) {
     try {
       const { ino, size, mtimeMs } = lstatSync(`${destination}/${path}`);
       const state = `${ino}/${size}/${mtimeMs}`;
-      if (seen.get(path) === state) return [];
-      const isWhole = readFileSync(`${destination}/${path}`).equals(contentOf(path, size));
+      if (seen.get(path) === state) continue;
+      const content = readFileSync(`${destination}/${path}`);
       seen.set(path, state);
-      return isWhole ? [] : [`${path} was seen half under its final name`];
+      if (content.equals(contentOf(path, size))) whole.set(path, size);
+      else half.push(`${path} was seen half under its final name`);
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-      throw error;
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
     }
-  });
+  }
+  return { whole, half };
+};
+
+/** What the looks of one test have found. */
+interface Findings {
+  compared: number;
+  readonly lost: Set<string>;
+  readonly wronglyMarked: Set<string>;
+  readonly half: Set<string>;
+}
+
+const byTest = new Map<string, Findings>();
+
+const findings = (): Findings => {
+  const test = expect.getState().currentTestName ?? '';
+  const known = byTest.get(test) ?? { compared: 0, lost: new Set(), wronglyMarked: new Set(), half: new Set() };
+  byTest.set(test, known);
+  return known;
+};
+
+const note = (verdict: Verdict): Verdict => {
+  const { wronglyMarked, half } = findings();
+  findings().compared += verdict.files;
+  for (const problem of verdict.wronglyMarked) wronglyMarked.add(problem);
+  for (const problem of verdict.half) half.add(problem);
+  // The test goes on, so that its line of figures says how much was wrong.
+  expect.soft([...verdict.wronglyMarked, ...verdict.half]).toEqual([]);
+  return verdict;
+};
 
 /** Looks at the final names all the while that faults run. */
 export const watchFinalNames = (destination: string) => {
   const seen = new Map<string, string>();
-  const half: string[] = [];
+  const found = new Set<string>();
   let looks = 0;
   const over = new AbortController();
   const watching = (async () => {
     while (!over.signal.aborted) {
-      half.push(...halfFiles(destination, seen));
+      for (const half of lookAt(destination, seen).half) found.add(half);
       looks += 1;
       await delay(20);
     }
   })();
   return {
+    /** Resolves with the number of looks. */
     end: async (): Promise<number> => {
       over.abort();
       await watching;
-      expect(half).toEqual([]);
+      for (const half of found) findings().half.add(half);
+      expect.soft([...found]).toEqual([]);
       return looks;
     },
   };
@@ -105,23 +150,35 @@ export const watchFinalNames = (destination: string) => {
 
 /** The invariant holds, and everything is sent, marked and finished. */
 export const expectAllThere = (root: string, destination: string, directories: number): Verdict => {
-  const verdict = judge(root, destination);
-  expect(verdict.problems).toEqual([]);
-  expect(verdict).toMatchObject({ marked: verdict.files, finished: directories });
+  const verdict = note(judge(root, destination));
+  for (const path of verdict.notThere) findings().lost.add(path);
+  expect.soft(verdict).toMatchObject({ notThere: [], marked: verdict.files, finished: directories });
   return verdict;
 };
 
-export const expectNothingWrong = (root: string, destination: string): Verdict => {
-  const verdict = judge(root, destination);
-  expect(verdict.problems).toEqual([]);
-  return verdict;
-};
+/** The invariant holds. */
+export const expectNothingWrong = (root: string, destination: string): Verdict => note(judge(root, destination));
 
 /** `FAULT=full`: as many rounds as the goals ask for. Else few: for every run of the tests. */
 export const rounds = (few: number, full: number): number => (process.env.FAULT === 'full' ? full : few);
 
-/** One line of docs/faults.md. */
-export const tellFigures = (fault: string, figures: Readonly<Record<string, number>>): void => {
-  const cells = Object.entries(figures).map(([name, value]) => `${value} ${name}`);
-  console.log(`| ${fault} | ${cells.join(', ')} | 0 lost, 0 wrongly marked, 0 half |`);
+/** One line of docs/faults.md: what was done, and what the looks of this test found. */
+export const tellFigures = (fault: string, figures: Figures): void => {
+  const { compared, lost, wronglyMarked, half } = findings();
+  expect(compared).toBeGreaterThan(0);
+  tellRow(
+    fault,
+    { ...figures, comparisons: compared },
+    { lost: lost.size, 'wrongly marked': wronglyMarked.size, half: half.size },
+  );
+};
+
+type Figures = Readonly<Record<string, number>>;
+
+export const tellRow = (fault: string, figures: Figures, found: Figures): void => {
+  const cells = (values: Figures): string =>
+    Object.entries(values)
+      .map(([name, value]) => `${value} ${name}`)
+      .join(', ');
+  console.log(`| ${fault} | ${cells(figures)} | ${cells(found)} |`);
 };

@@ -4,9 +4,6 @@ import type { TestSite } from './site.ts';
 
 const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
-/** What the fault suite kills: with `['daemon', '--quiet']` here it is the daemon's turn. */
-const COMMAND: readonly string[] = ['scan', '--quiet'];
-
 export interface IsocketProcess {
   /** Resolves with the exit code, or null where it was killed. */
   readonly ended: Promise<number | null>;
@@ -14,12 +11,20 @@ export interface IsocketProcess {
   kill(): boolean;
 }
 
-/** `through` comes before the program: `faketime`, `prlimit` … */
+export interface ProcessOptions {
+  /** What it is to do: a scan, or the daemon. */
+  readonly command?: 'scan' | 'daemon';
+  /** Comes before the program: `faketime`, `prlimit` … */
+  readonly through?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** What the fault suite kills. */
 export const startIsocket = (
   site: TestSite,
-  { through = [], env = {} }: { readonly through?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  { command = 'scan', through = [], env = {} }: ProcessOptions = {},
 ): IsocketProcess => {
-  const [file = '', ...args] = [...through, process.execPath, CLI, '--config', site.config, ...COMMAND];
+  const [file, ...args] = [...through, process.execPath, CLI, '--config', site.config, command, '--quiet'];
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, ...env } });
   return {
     ended: once(child, 'exit').then(([code]) => code as number | null),
