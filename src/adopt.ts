@@ -29,7 +29,8 @@ export const openDirectoryRecord = (
   const { name } = directory;
   const path = state.recordPath(name);
   const onTrouble = (message: string): void => report({ type: 'note', level: 'warning', message });
-  const existing = openRecord(path, onTrouble);
+  // A daemon that lost its root and has it back opens its records again.
+  const existing = openRecord(path, onTrouble, state.recordedBefore(name));
   if (existing !== undefined) return existing;
   let files = 0;
   const adopted = function* (): Generator<readonly [InodeState, Name]> {
@@ -42,6 +43,7 @@ export const openDirectoryRecord = (
     }
   };
   const record = dry ? createPassingRecord(adopted()) : createRecord(path, adopted(), onTrouble);
+  state.recordedBefore(name); // What was adopted is not of this process.
   if (files > 0) report({ type: 'adopted', directory: name, files });
   return record;
 };

@@ -32,10 +32,13 @@ export interface MarkRecord extends Disposable {
   add(state: InodeState, path: Name): void;
 }
 
-/** Opens the record at `path`. undefined where there is none: the directory was never looked at, or the state was lost. */
-export const openRecord = (path: string, onTrouble: OnTrouble = ignore): MarkRecord | undefined => {
+/**
+ * Opens the record at `path`. undefined where there is none: the directory was never looked at, or the state was lost.
+ * @param newFrom the byte from which on it was written by this process, which may have opened it before
+ */
+export const openRecord = (path: string, onTrouble: OnTrouble = ignore, newFrom = Infinity): MarkRecord | undefined => {
   try {
-    return useRecord(path, false, onTrouble);
+    return useRecord(path, { isFresh: false, newFrom }, onTrouble);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -48,7 +51,7 @@ export const readRecord = (path: string): Pick<MarkRecord, 'has'> | undefined =>
   try {
     const descriptor = openSync(path, 'r');
     try {
-      loadEntries(descriptor, pairs);
+      loadEntries(descriptor, () => pairs);
     } finally {
       closeSync(descriptor);
     }
@@ -95,7 +98,7 @@ export const createRecord = (
   }
   return ours(() => {
     renameSync(temporary, path);
-    return useRecord(path, isFresh, onTrouble);
+    return useRecord(path, { isFresh, newFrom: Infinity }, onTrouble);
   });
 };
 
@@ -107,15 +110,20 @@ const ignore = (): void => undefined;
 /** A record that is kept nowhere: for looking without leaving a trace. */
 export const createPassingRecord = (adopted: Iterable<readonly [InodeState, Name]>): MarkRecord => {
   const nowhere = { isFresh: true, append: () => undefined, close: () => undefined };
-  const record = recordOver(new PairSet(), nowhere);
+  const record = recordOver(new PairSet(), new PairSet(), nowhere);
   for (const [state, name] of adopted) record.add(state, name);
   return record;
 };
 
-const useRecord = (path: string, isFresh: boolean, onTrouble: OnTrouble): MarkRecord => {
+const useRecord = (
+  path: string,
+  { isFresh, newFrom }: { readonly isFresh: boolean; readonly newFrom: number },
+  onTrouble: OnTrouble,
+): MarkRecord => {
   const descriptor = openSync(path, 'r+');
   const before = new PairSet();
-  let position = loadEntries(descriptor, before);
+  const added = new PairSet();
+  let position = loadEntries(descriptor, (end) => (end > newFrom ? added : before));
   // A torn last entry, from a crash, goes: what follows must stay aligned.
   ftruncateSync(descriptor, position);
   const buffer = Buffer.alloc(256 * ENTRY_BYTES);
@@ -153,7 +161,7 @@ const useRecord = (path: string, isFresh: boolean, onTrouble: OnTrouble): MarkRe
     flush();
     closeSync(descriptor);
   };
-  return recordOver(before, { isFresh, append, close });
+  return recordOver(before, added, { isFresh, append, close });
 };
 
 interface Storage {
@@ -162,8 +170,7 @@ interface Storage {
   readonly close: () => void;
 }
 
-const recordOver = (before: PairSet, { isFresh, append, close }: Storage): MarkRecord => {
-  const added = new PairSet();
+const recordOver = (before: PairSet, added: PairSet, { isFresh, append, close }: Storage): MarkRecord => {
   const has = (ino: bigint, key: bigint): boolean => added.has(ino, key) || before.has(ino, key);
   const add = (ino: bigint, key: bigint): void => {
     append(ino, key);
@@ -182,13 +189,14 @@ const recordOver = (before: PairSet, { isFresh, append, close }: Storage): MarkR
   };
 };
 
-const loadEntries = (descriptor: number, into: PairSet): number => {
+/** @param into where an entry goes that ends at that byte */
+const loadEntries = (descriptor: number, into: (end: number) => PairSet): number => {
   const bytes = readFileSync(descriptor);
   const end = bytes.length - (bytes.length % ENTRY_BYTES);
   for (let at = 0; at < end; at += ENTRY_BYTES) {
     const ino = bytes.readBigUInt64LE(at);
     const key = bytes.readBigUInt64LE(at + 8);
-    if (ino !== 0n) into.add(ino, key); // A power cut leaves zeros.
+    if (ino !== 0n) into(at + ENTRY_BYTES).add(ino, key); // A power cut leaves zeros.
   }
   return end;
 };

@@ -12,6 +12,8 @@ export interface StateFolder {
   readonly sinceNs: bigint;
   /** The file with the record of a directory's marks. */
   recordPath(directory: Name): string;
+  /** How long that file was when this process first asked: what follows is of this process. 0 while there is none. */
+  recordedBefore(directory: Name): number;
   /** Forgets the records of directories that are no longer there. */
   keepRecordsOf(directories: ReadonlySet<Name>): void;
 }
@@ -42,6 +44,13 @@ export const defaultStatePath = (site: string): string =>
 /** @throws UserError where it cannot be made or written */
 export const openState = (path: string): StateFolder => {
   const records = join(path, 'records');
+  const lengths = new Map<string, number>();
+  const recordedBefore = (directory: Name): number => {
+    const name = recordName(directory);
+    const length = lengths.get(name) ?? statSync(join(records, name), { throwIfNoEntry: false })?.size;
+    if (length !== undefined) lengths.set(name, length);
+    return length ?? 0;
+  };
   try {
     mkdirSync(records, { recursive: true, mode: 0o700 });
     for (const folder of [path, records]) checkIsOurs(folder);
@@ -49,9 +58,11 @@ export const openState = (path: string): StateFolder => {
       path,
       sinceNs: readSince(join(path, 'since')),
       recordPath: (directory) => join(records, recordName(directory)),
+      recordedBefore,
       keepRecordsOf: (directories) => {
         const kept = new Set([...directories].map(recordName));
         for (const file of readdirSync(records)) if (!kept.has(file)) rmSync(join(records, file));
+        for (const name of lengths.keys()) if (!kept.has(name)) lengths.delete(name);
       },
     };
   } catch (error) {

@@ -259,6 +259,23 @@ describe('the daemon', () => {
     expect(isFinished(site.root, 'DC1')).toBe(false);
   });
 
+  it('remembers what it delivered itself when the root is back: verify: sent checks it', async () => {
+    const site = siteOf({ source: { rescan: '100ms' } });
+    const { makeDirectory, writeFile, closeDirectory } = parser(site.root);
+    makeDirectory('DC1');
+    await using daemon = site.start(['daemon']);
+    writeFile('DC1/file');
+    await daemon.event(sent('DC1/file'));
+    renameSync(site.root, `${site.root}-away`);
+    await daemon.event((event) => event.type === 'note' && event.message.includes('it is not there'));
+    renameSync(`${site.root}-away`, site.root);
+    await daemon.event((event) => event.type === 'note' && event.message.includes('is back'));
+    rmSync(`${server.folder}/DC1/file`); // The destination lost what it had confirmed.
+    closeDirectory('DC1');
+    await daemon.event(finished('DC1'));
+    expectShipped(site, 'DC1');
+  });
+
   it('looks at everything again on SIGHUP', async () => {
     const site = siteOf({ source: { settle: '0s' } });
     const { makeDirectory, writeFile } = parser(site.root);

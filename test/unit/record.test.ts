@@ -37,6 +37,26 @@ describe('record', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
+  it('knows after it was opened again what this process added', () => {
+    {
+      using first = createRecord(path, [[state(1n, 10n), 'adopted']]);
+      first.add(state(2n, 20n), 'before');
+    }
+    const length = statSync(path).size;
+    appendFileSync(path, 'torn'); // By a crash.
+    const torn = statSync(path).size;
+    {
+      using second = openRecord(path, undefined, torn);
+      second?.add(state(3n, 30n), 'new');
+    }
+    for (const newFrom of [length, torn]) {
+      using third = openRecord(path, undefined, newFrom);
+      const known = [state(1n, 10n), state(2n, 20n), state(3n, 30n)];
+      expect(known.map((one) => third?.has(one, 'any'))).toEqual([true, true, true]);
+      expect(known.map((one) => third?.isNew(one, 'any'))).toEqual([false, false, true]);
+    }
+  });
+
   const state = (ino: bigint, ctimeNs: bigint, nlink = 1n): InodeState => ({ ino, ctimeNs, nlink });
 
   it('is not there before it was created', () => {
