@@ -27,12 +27,20 @@ export interface VerificationOptions {
   readonly signal: AbortSignal;
 }
 
+/** What is kept of a file until it is checked. */
+interface LocalFile {
+  /** Below the directory. */
+  readonly path: Name;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
 const FILES_A_BATCH = 1000;
 const BATCHES_AT_ONCE = 8;
 /** A folder is listed as a whole where at least one in so many of its files is to be checked. */
 const LISTED_FOR_ONE = 16;
-/** So many files wait, with their names, for the listing of their folder; then the walk waits too. */
-const MOST_WAITING = 8_000;
+/** So many files wait, with their names, while the listing of their folder goes on beside the walk; then the walk waits too. */
+const MOST_WAITING = 64_000;
 
 export const createVerification = ({
   root,
@@ -47,13 +55,18 @@ export const createVerification = ({
   const canList = !checksum && destinations.every(({ list }) => list !== undefined);
   const atOnce = createBudget(() => BATCHES_AT_ONCE);
   const running: Promise<void>[] = [];
-  let batch: ExpectedFile[] = [];
+  let batch: LocalFile[] = [];
   let folder: Name | undefined;
   let inFolder = { seen: 0, wanted: 0 };
   let listing: ReturnType<typeof createListing> | undefined;
 
-  const verifyAt = async (transport: Transport, files: readonly ExpectedFile[]): Promise<void> => {
-    for (const discrepancy of await transport.verify(files, { checksum }, signal)) found(discrepancy, transport.label);
+  const expected = ({ path, size, mtimeNs }: LocalFile): ExpectedFile => {
+    const targetPath = `${directory}/${path}`;
+    return { sourcePath: `${root}/${targetPath}`, targetPath, size, mtimeNs };
+  };
+  const verifyAt = async (transport: Transport, files: readonly LocalFile[]): Promise<void> => {
+    const wrong = await transport.verify(files.map(expected), { checksum }, signal);
+    for (const discrepancy of wrong) found(discrepancy, transport.label);
   };
   /** Runs `work` when its turn comes, beside the walk. */
   const start = async (work: () => Promise<unknown>): Promise<void> => {
@@ -73,12 +86,14 @@ export const createVerification = ({
 
   /** One listing of the current folder at every destination; files are held against it, now or when it is there. */
   const createListing = (path: Name) => {
-    let waiting: ExpectedFile[] = [];
+    let waiting: LocalFile[] = [];
     const views: { readonly transport: Transport; readonly view: FolderListing }[] = [];
-    const check = async (files: readonly ExpectedFile[]): Promise<void> => {
+    const shows = (view: FolderListing, { path: filePath, size, mtimeNs }: LocalFile): boolean =>
+      view.has(baseName(filePath), Number(size), Number(mtimeNs / 1_000_000_000n));
+    const check = async (files: readonly LocalFile[]): Promise<void> => {
       for (const { transport, view } of views) {
         // What the listing did not show as it should be is looked at one by one, for the words and for what came since.
-        const doubtful = files.filter((file) => !view.has(file));
+        const doubtful = files.filter((file) => !shows(view, file));
         if (doubtful.length > 0) await verifyAt(transport, doubtful);
       }
     };
@@ -97,8 +112,11 @@ export const createVerification = ({
       await check(files);
     };
     return {
-      add: (file: ExpectedFile): Promise<void> | undefined =>
-        waiting.push(file) >= (views.length > 0 ? FILES_A_BATCH : MOST_WAITING) ? flushWaiting() : undefined,
+      add: (file: LocalFile): Promise<void> | undefined => {
+        const isReady = views.length > 0;
+        if (isReady && views.every(({ view }) => shows(view, file))) return undefined;
+        return waiting.push(file) >= (isReady ? FILES_A_BATCH : MOST_WAITING) ? flushWaiting() : undefined;
+      },
       end: flushWaiting,
     };
   };
@@ -113,7 +131,7 @@ export const createVerification = ({
   const isWorthListing = ({ seen, wanted }: typeof inFolder): boolean =>
     canList && wanted * 2 >= FILES_A_BATCH && wanted * LISTED_FOR_ONE >= seen;
 
-  const take = async (file: ExpectedFile): Promise<void> => {
+  const take = async (file: LocalFile): Promise<void> => {
     batch.push(file);
     if (batch.length < FILES_A_BATCH) return;
     if (isWorthListing(inFolder)) {
@@ -133,8 +151,7 @@ export const createVerification = ({
       inFolder.seen += 1;
       if (level === 'sent' && record?.isNew(stats, path) !== true) return entering;
       inFolder.wanted += 1;
-      const targetPath = `${directory}/${path}`;
-      const file = { sourcePath: `${root}/${targetPath}`, targetPath, size: stats.size, mtimeNs: stats.mtimeNs };
+      const file = { path, size: stats.size, mtimeNs: stats.mtimeNs };
       if (entering !== undefined) return entering.then(() => take(file));
       if (listing !== undefined) return listing.add(file);
       if (batch.length + 1 < FILES_A_BATCH) {
@@ -150,3 +167,5 @@ export const createVerification = ({
     },
   };
 };
+
+const baseName = (path: Name): Name => path.slice(path.lastIndexOf('/') + 1);

@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from './config.ts';
 import { createIsExcluded } from './exclude.ts';
@@ -35,6 +36,11 @@ export const verifyDirectory = async (
   const verification = createVerification({ root, directory: directory.name, destinations, level, found, signal });
   const writersNow = writers(WRITERS_AGE_MS);
   const now = Date.now();
+  const isBeingWritten = (stats: BigIntStats): boolean => {
+    const quietMs = now - Number(stats.ctimeNs / 1_000_000n);
+    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.get(fileKey(stats)) };
+    return heldBack(candidate, settleMs) !== undefined;
+  };
   let checked = 0;
   let entries = 0;
   for (const entry of walk(`${root}/${directory.name}`, createIsExcluded(exclude))) {
@@ -44,9 +50,7 @@ export const verifyDirectory = async (
     }
     if (entry.kind !== 'file') continue;
     const { path, stats } = entry;
-    const quietMs = now - Number(stats.ctimeNs / 1_000_000n);
-    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.get(fileKey(stats)) };
-    if (phase !== 'finished' && !isMarked(stats) && heldBack(candidate, settleMs) !== undefined) continue;
+    if (phase !== 'finished' && !isMarked(stats) && isBeingWritten(stats)) continue;
     checked += 1;
     const wait = verification.add(path, stats);
     if (wait !== undefined) await wait;

@@ -44,19 +44,26 @@ export class PacketReader {
     return this.bytes().toString('utf8');
   }
 
+  /** Passes over a string. */
+  skip(): void {
+    this.#advance(this.u32());
+  }
+
   attributes(): Attributes {
     const flags = this.u32();
-    const attributes = {
-      ...(flags & AttributeFlag.SIZE ? { size: this.u64() } : {}),
-      ...(flags & AttributeFlag.UIDGID ? { uid: this.u32(), gid: this.u32() } : {}),
-      ...(flags & AttributeFlag.PERMISSIONS ? { permissions: this.u32() } : {}),
-      ...(flags & AttributeFlag.ACMODTIME ? { atime: this.u32(), mtime: this.u32() } : {}),
-    };
+    const attributes: { -readonly [Field in keyof Attributes]: Attributes[Field] } = {};
+    if (flags & AttributeFlag.SIZE) attributes.size = this.u64();
+    if (flags & AttributeFlag.UIDGID) {
+      attributes.uid = this.u32();
+      attributes.gid = this.u32();
+    }
+    if (flags & AttributeFlag.PERMISSIONS) attributes.permissions = this.u32();
+    if (flags & AttributeFlag.ACMODTIME) {
+      attributes.atime = this.u32();
+      attributes.mtime = this.u32();
+    }
     if (flags & AttributeFlag.EXTENDED) {
-      for (let pairs = this.u32(); pairs > 0; pairs -= 1) {
-        this.bytes();
-        this.bytes();
-      }
+      for (let strings = this.u32() * 2; strings > 0; strings -= 1) this.skip();
     }
     return attributes;
   }

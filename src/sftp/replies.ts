@@ -56,11 +56,13 @@ export const readAttributes = (reply: PacketReader): Attributes => {
 
 export const readNames = (reply: PacketReader): DirectoryEntry[] => {
   expect(reply, Packet.NAME);
-  return Array.from({ length: reply.u32() }, () => {
+  const entries: DirectoryEntry[] = [];
+  for (let left = reply.u32(); left > 0; left -= 1) {
     const name = decodeName(reply.bytes());
-    reply.bytes(); // The "ls -l" line: for people.
-    return { name, attributes: reply.attributes() };
-  });
+    reply.skip(); // The "ls -l" line: for people.
+    entries.push({ name, attributes: reply.attributes() });
+  }
+  return entries;
 };
 
 export const readNumbers = (reply: PacketReader, count: number): number[] => {

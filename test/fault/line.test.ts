@@ -33,7 +33,7 @@ beforeEach(async () => {
   writeFileSync(`${folder}/known`, known);
   site = makeSite(folder, server, {
     destination: { port: proxy.port, knownHosts: `${folder}/known` },
-    more: { send: { durable: false, retry: { first: '10ms', most: '100ms', hold: 1000 } } },
+    more: { send: { durable: false, retry: { first: '10ms', most: '100ms', hold: 10_000 } } },
   });
   for (let count = 1; count <= FILES; count += 1) produce(site.root, `DC1/f${count}`, 1 + ((count * 7919) % 9000));
   writeFileSync(`${site.root}/DC1/finished.parse`, '');

@@ -1,7 +1,17 @@
 import { execa } from 'execa';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import {
   expectAllThere,
@@ -11,7 +21,10 @@ import {
   tellFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
+import { makeKey } from '../support/keys.ts';
+import { freePort, listening } from '../support/ports.ts';
 import { startProxy } from '../support/proxy.ts';
+import type { TestServer } from '../support/server.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 
@@ -72,6 +85,107 @@ describe.each(['sftp-server', 'sshd'])('%s killed', (victim) => {
       expect(kills).toBeGreaterThanOrEqual(5);
       tellFigures(`\`kill -9\` of ${victim} along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
         kills,
+        'looks at final names': await watch.end(),
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
+
+/** What the files of a folder take on the disk: of one that is written in pieces, the pieces that are there. */
+const bytesBelow = (folder: string): number =>
+  !existsSync(folder)
+    ? 0
+    : readdirSync(folder).reduce(
+        (sum, name) => sum + (lstatSync(`${folder}/${name}`, { throwIfNoEntry: false })?.blocks ?? 0) * 512,
+        0,
+      );
+
+/** Our own receiver as a process of its own, on a port and with a host key that stay. `kill` ends it with -9 and starts it anew. */
+const startReceiverProcess = async (folder: string): Promise<TestServer & { kill(): Promise<void> }> => {
+  const files = `${folder}/receiver`;
+  const root = `${folder}/destination`;
+  for (const path of [files, root]) mkdirSync(path);
+  const hostKey = await makeKey(`${files}/host_key`);
+  writeFileSync(`${files}/authorized_keys`, `${await makeKey(`${files}/user_key`)}\n`);
+  const port = await freePort();
+  writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${port} ${hostKey}\n`);
+  const args = ['--root', root, '--listen', `127.0.0.1:${port}`, '--host-key', `${files}/host_key`];
+  const start = async () => {
+    const child = execa(process.execPath, [CLI, 'receive', ...args, '--authorized-keys', `${files}/authorized_keys`], {
+      reject: false,
+    });
+    let died: string | undefined;
+    void child.then(({ stderr }) => {
+      died = `the receiver ended: ${stderr}`;
+    });
+    await listening(port, () => died);
+    return { child }; // Not the promise that it is: that would be waited for.
+  };
+  let { child } = await start();
+  const end = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await child;
+  };
+  return {
+    kind: 'receiver',
+    port,
+    identityFile: `${files}/user_key`,
+    knownHosts: `${files}/known_hosts`,
+    path: '/',
+    folder: root,
+    kill: async () => {
+      await end();
+      ({ child } = await start());
+    },
+    [Symbol.asyncDispose]: end,
+  };
+};
+
+describe('our own receiver killed', () => {
+  it('at every tenth of a big file: it is resumed, and whole', { timeout: 600_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'isocket-own-receiver-killed-'));
+    try {
+      await using server = await startReceiverProcess(folder);
+      await using proxy = await startProxy(server.port);
+      const known = readFileSync(server.knownHosts, 'utf8').replace(`:${server.port}`, `:${proxy.port}`);
+      writeFileSync(`${folder}/known`, known);
+      const site = makeSite(folder, server, {
+        destination: { port: proxy.port, knownHosts: `${folder}/known` },
+        more: { send: { durable: false, retry: { first: '50ms', most: '200ms', hold: 1000 } } },
+      });
+      const watch = watchFinalNames(server.folder);
+      produce(site.root, 'DC1/small', 100); // The line is up before it is cut.
+      produce(site.root, 'DC1/big', BIG_BYTES);
+      writeFileSync(`${site.root}/DC1/finished.parse`, '');
+      const started = proxy.total;
+      let kills = 0;
+      const scan = site.run(['scan']);
+      let isOver = false as boolean;
+      void scan.then(() => {
+        isOver = true;
+      });
+      for (const tenth of TENTHS) {
+        // Of the file that is there, whatever was sent on the way.
+        while (!isOver && bytesBelow(`${server.folder}/DC1`) < (tenth * BIG_BYTES) / 10) await delay(2);
+        if (isOver) break;
+        await server.kill();
+        kills += 1;
+        expectNothingWrong(site.root, server.folder);
+      }
+      const { exitCode, stderr } = await scan;
+      expect(exitCode, stderr).toBe(0);
+      expectAllThere(site.root, server.folder, 1);
+      expect(kills).toBeGreaterThanOrEqual(5);
+      // Begun anew each time it would have been five times its size; what was on its way at each kill goes twice.
+      const sent = Math.round(((proxy.total - started) / BIG_BYTES) * 100);
+      expect(sent).toBeLessThan(300);
+      tellFigures(`\`kill -9\` of our own receiver along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
+        kills,
+        '% of its bytes sent': sent,
         'looks at final names': await watch.end(),
       });
     } finally {

@@ -139,6 +139,44 @@ describe.each([
   // What follows asks nothing of the server that `verify` does not.
   if (kind === 'receiver') return;
 
+  it('verify --repair with two destinations: each gets what it alone has not', async () => {
+    const config = JSON.parse(readFileSync(site.config, 'utf8')) as { destination: object };
+    const other = `${there}-other`;
+    const { destination, ...rest } = config;
+    const destinations = [destination, { ...destination, path: other }];
+    writeFileSync(site.config, JSON.stringify({ ...rest, destination: destinations }));
+    const isWholeAtBoth = (): string[] =>
+      ['DC1', 'DC2', 'DC3'].flatMap((directory) => [
+        ...isWhole(directory),
+        ...differences(`${site.root}/${directory}`, `${other}/${directory}`),
+      ]);
+    // The second one is new: all of it is missing there, and nothing at the first.
+    const repaired = await site.run(['verify', '--repair', '--json']);
+    expect([repaired.exitCode, lastLine(repaired)]).toEqual([
+      0,
+      { type: 'summary', checked: 18, missing: 18, different: 0 },
+    ]);
+    expect(isWholeAtBoth()).toEqual([]);
+
+    rmSync(`${there}/DC1/file-1`);
+    rmSync(`${other}/DC1/file-1`);
+    appendFileSync(`${other}/DC2/file-2`, 'x');
+    const inode = lstatSync(`${there}/DC3/file-3`).ino;
+    const again = await site.run(['verify', '--repair', '--json']);
+    expect([again.exitCode, lastLine(again)]).toEqual([0, { type: 'summary', checked: 18, missing: 2, different: 1 }]);
+    const found = again.events.filter((event) => event.type === 'discrepancy');
+    expect(found.filter(({ destination: at }) => at.includes(other)).map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['DC1/file-1', 'DC2/file-2']),
+    );
+    expect(isWholeAtBoth()).toEqual([]);
+    expect(lstatSync(`${there}/DC3/file-3`).ino).toBe(inode); // What nobody missed is not touched.
+    for (const directory of ['DC1', 'DC2', 'DC3']) {
+      expect(isFinished(site.root, directory)).toBe(true);
+      expect(unmarked(`${site.root}/${directory}`)).toEqual([]);
+    }
+    expect((await site.run(['verify'])).exitCode).toBe(0);
+  });
+
   it('reset makes a directory unsent, and the next scan sends it', async () => {
     rmSync(`${there}/DC2`, { recursive: true });
     // Marked by nobody: a reset must not take it for sent later either.

@@ -36,6 +36,8 @@ export const filesBelow = (folder: string, below = ''): string[] =>
 
 export interface Verdict {
   readonly files: number;
+  /** Files whose content was looked at; of a source that is gone, those at the destination. */
+  readonly compared: number;
   readonly marked: number;
   readonly finished: number;
   /** Marked or in a finished directory, and not whole at the destination; or finished without its mark. */
@@ -70,7 +72,8 @@ export const judge = (root: string, destination: string): Verdict => {
     if ((isMarked || inFinished) && !isWhole) wronglyMarked.push(`${path} is marked or finished, and not there whole`);
     if (inFinished && !isMarked) wronglyMarked.push(`${path} is not marked in a finished directory`);
   }
-  return { files: files.length, marked, finished: finishedDirectories.size, wronglyMarked, half, notThere };
+  const compared = Math.max(files.length, whole.size + half.length);
+  return { files: files.length, compared, marked, finished: finishedDirectories.size, wronglyMarked, half, notThere };
 };
 
 /** Reads what is under final names. With `seen` it reads no file again that is as it was. */
@@ -115,7 +118,7 @@ const findings = (): Findings => {
 
 const note = (verdict: Verdict): Verdict => {
   const { wronglyMarked, half } = findings();
-  findings().compared += verdict.files;
+  findings().compared += verdict.compared;
   for (const problem of verdict.wronglyMarked) wronglyMarked.add(problem);
   for (const problem of verdict.half) half.add(problem);
   // The test goes on, so that its line of figures says how much was wrong.

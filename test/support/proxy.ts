@@ -24,6 +24,8 @@ export interface Proxy extends AsyncDisposable {
   refuse(): Promise<void>;
   /** Listens again, on the same port. */
   accept(): Promise<void>;
+  /** Bytes that came from clients so far. */
+  readonly total: number;
   /** Resolves when so many more bytes came from clients. */
   passed(bytes: number): Promise<void>;
 }
@@ -145,6 +147,9 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
     accept: async () => {
       server.listen(port, '127.0.0.1');
       await once(server, 'listening');
+    },
+    get total() {
+      return total;
     },
     passed: (bytes) =>
       new Promise((resolve) => {
