@@ -29,6 +29,17 @@ export const registerCrowd = (test: RegisterTest): void => {
     assert.deepEqual(scope.temporaries(), []);
   });
 
+  test('verifies while it sends', async (scope) => {
+    const first = scope.outgoing('first', 1000);
+    await scope.transport.send(first, scope.signal);
+    const files = Array.from({ length: 200 }, (_, index) => scope.outgoing(`file-${index}`, 1000));
+    const sending = Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+    for (const checksum of [false, true])
+      assert.deepEqual(await scope.transport.verify([expected(first)], { checksum }, scope.signal), []);
+    await sending;
+    assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: true }, scope.signal), []);
+  });
+
   test('takes two sends to one name at once', async (scope) => {
     const file = scope.outgoing('file', 1000);
     await Promise.all([scope.transport.send(file, scope.signal), scope.transport.send(file, scope.signal)]);
