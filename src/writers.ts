@@ -17,7 +17,8 @@ const NOT_A_DATA_FILE = /^(?:[a-z_]+:|\/dev\/|\/proc\/|\/sys\/|\/memfd:)/;
 export const findWriters = (): Writers => {
   const writers = new Map<string, number>();
   for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
+    // We hold thousands open while they are sent, and write none.
+    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     for (const descriptor of listQuietly(`/proc/${pid}/fd`)) {
       const key = writtenFile(`/proc/${pid}`, descriptor);
       if (key !== undefined) writers.set(key, Number(pid));
@@ -40,12 +41,12 @@ export const createWritersView = (): WritersView => {
   };
 };
 
-const writtenFile = (process: string, descriptor: string): string | undefined => {
+const writtenFile = (folder: string, descriptor: string): string | undefined => {
   try {
-    if (NOT_A_DATA_FILE.test(readlinkSync(`${process}/fd/${descriptor}`))) return undefined;
-    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`${process}/fdinfo/${descriptor}`, 'latin1'))?.[1] ?? '0';
+    if (NOT_A_DATA_FILE.test(readlinkSync(`${folder}/fd/${descriptor}`))) return undefined;
+    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`${folder}/fdinfo/${descriptor}`, 'latin1'))?.[1] ?? '0';
     if ((parseInt(flags, 8) & O_ACCMODE) === 0) return undefined;
-    return fileKey(statSync(`${process}/fd/${descriptor}`, { bigint: true }));
+    return fileKey(statSync(`${folder}/fd/${descriptor}`, { bigint: true }));
   } catch {
     return undefined; // Closed, or the process ended, since it was listed.
   }

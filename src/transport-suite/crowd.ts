@@ -29,6 +29,18 @@ export const registerCrowd = (test: RegisterTest): void => {
     assert.deepEqual(scope.temporaries(), []);
   });
 
+  test('verifies while it sends', async (scope) => {
+    // Slow enough to be met on its way.
+    const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 3_000_000 })));
+    const first = scope.outgoing('first', 1000);
+    await transport.send(first, scope.signal);
+    const big = scope.outgoing('big', 5_000_000);
+    const sending = transport.send(big, scope.signal);
+    assert.deepEqual(await transport.verify([expected(first)], { checksum: false }, scope.signal), []);
+    await sending;
+    assert.deepEqual(await transport.verify([first, big].map(expected), { checksum: true }, scope.signal), []);
+  });
+
   test('takes two sends to one name at once', async (scope) => {
     const file = scope.outgoing('file', 1000);
     await Promise.all([scope.transport.send(file, scope.signal), scope.transport.send(file, scope.signal)]);

@@ -1,5 +1,18 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expectClass, expectRejected, until, type Scope } from './scope.ts';
@@ -56,6 +69,21 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
     else await expectRejected(sending, 'source-changed');
   });
 
+  test('source-changed: a source that is written over while it is sent, its size and mtime kept, or all that it was arrived', async (scope) => {
+    const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 3_000_000 })));
+    const file = scope.outgoing('big', Buffer.alloc(6_000_000, 'o'));
+    const before = readFileSync(file.sourcePath);
+    const fate = transport.send(file, scope.signal).then(
+      () => 'arrived',
+      (error: unknown) => error,
+    );
+    await Promise.race([fate, until('it is on its way', () => scope.everything().length > 0)]);
+    writeOver(scope.sourcePath('big'), Buffer.alloc(6_000_000, 'n'));
+    const end = await fate;
+    if (end === 'arrived') assert.ok(readFileSync(scope.arrived('big')).equals(before), 'all that it was');
+    else expectClass(end, 'source-changed');
+  });
+
   test('file: a source that cannot be read', async (scope) => {
     await using unreadable = await makeUnreadable(scope);
     await expectRejected(scope.transport.send(scope.describe(unreadable.name), scope.signal), 'file');
@@ -88,13 +116,18 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
   }
 
   if (has.includes('read-only')) {
-    test('a read-only destination: file or auth, never a final name', async (scope) => {
-      mkdirSync(`${scope.target.folder}/DC1`);
+    test('a read-only destination: file or auth, never a final name, and what was there before is not taken for what is sent', async (scope) => {
+      const file = scope.outgoing('before', 1000);
+      await scope.transport.send(file, scope.signal);
+      writeFileSync(scope.arrived('before'), Buffer.alloc(1000));
+      const seconds = Number(file.identity.mtimeNs) / 1e9;
+      utimesSync(scope.arrived('before'), seconds, seconds);
       await using stack = new AsyncDisposableStack();
       stack.use(await scope.target.makeReadOnly?.(`${scope.target.folder}/DC1`));
       await expectRejected(scope.transport.send(scope.outgoing('file', 10), scope.signal), 'file', 'auth');
       await expectRejected(scope.transport.send(scope.outgoing('sub/file', 10), scope.signal), 'file', 'auth');
-      assert.deepEqual(scope.everything(), []);
+      await expectRejected(scope.transport.send(file, scope.signal), 'file', 'auth');
+      assert.deepEqual(scope.everything(), ['DC1/before']);
     });
   }
 
@@ -117,6 +150,15 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
       );
     });
   }
+};
+
+/** As a program does that wants nobody to notice. */
+const writeOver = (path: string | Buffer, content: Buffer): void => {
+  const descriptor = openSync(path, 'r+');
+  const { atimeMs, mtimeMs } = fstatSync(descriptor);
+  writeSync(descriptor, content);
+  closeSync(descriptor);
+  utimesSync(path, atimeMs / 1000, mtimeMs / 1000);
 };
 
 /** A file that the superuser cannot read either: a socket is opened by nobody. */

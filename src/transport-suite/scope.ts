@@ -74,6 +74,7 @@ export const createScope = (target: SuiteTarget) => {
       writeFileSync(sourcePath(name), typeof content === 'number' ? randomBytes(content) : content, { mode: 0o640 });
       return describe(name);
     },
+    sourcePath,
     arrived,
     expectArrived: (name: Name): void =>
       assert.ok(readFileSync(arrived(name)).equals(readFileSync(sourcePath(name))), `${name} arrived as it is`),

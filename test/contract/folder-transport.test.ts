@@ -80,5 +80,6 @@ describe('the example of a transport', () => {
   test('is the one that the guide shows', () => {
     const shown = /```js\n(import[^]*?)```/.exec(readFileSync(GUIDE, 'utf8'))?.[1];
     expect(shown).toBe(readFileSync(FIXTURE, 'utf8').replace('../../src/transport.ts', 'isocket/transport'));
+    expect(shown?.trimEnd().split('\n').length).toBeLessThan(60);
   });
 });

@@ -20,7 +20,6 @@ describe('arguments of rsync', () => {
       '-tpLI',
       ...['--no-o', '--no-g', '--chmod=Fg-w'],
       ...['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8'],
-      ...['--remove-source-files', '--info=remove'],
       ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part'],
       '--timeout=120',
       ...['-e', THROUGH, '--', '/state/farm-1/', 'isocket:/backup/a b$(id)/'],
@@ -32,8 +31,8 @@ describe('arguments of rsync', () => {
     ['small files only', { partialFolder: undefined }, ['--partial-dir'], []],
     ['a limit', { bandwidth: 20 * 1024 * 1024 }, [], ['--bwlimit=20480']],
     ['3.2.3 here', { capabilities: capabilitiesOf([3, 2, 3]) }, ['--fsync'], ['--mkpath']],
-    ['3.2.2 here', { capabilities: capabilitiesOf([3, 2, 2]) }, ['--fsync', '--mkpath'], ['--remove-source-files']],
-    ['3.1.3 here', { capabilities: capabilitiesOf([3, 1, 3]) }, ['--remove-source-files', '--info'], []],
+    ['3.2.2 here', { capabilities: capabilitiesOf([3, 2, 2]) }, ['--fsync', '--mkpath'], ['--from0']],
+    ['3.1.3 here', { capabilities: capabilitiesOf([3, 1, 3]) }, ['--fsync', '--mkpath', '--info'], ['--from0']],
     ['refused there', { capabilities: without(place.capabilities, ['fsync', 'mkpath']) }, ['--fsync', '--mkpath'], []],
   ])('send: %s', (_title, change, without, wanted) => {
     const args = sendArguments({ ...send, ...change });
@@ -41,13 +40,21 @@ describe('arguments of rsync', () => {
     for (const option of wanted) expect(args).toContain(option);
   });
 
-  it('never writes under a final name, and never gives resuming up', () => {
+  it('never writes under a final name, never gives resuming up, and never goes in step with the line', () => {
     const args = [
       ...sendArguments(send),
       ...compareArguments(place, { checksum: true }),
       ...tidyArguments(place, '.x'),
     ];
-    for (const option of ['--inplace', '--append', '--append-verify', '--partial', '-W', '--whole-file'])
+    for (const option of [
+      '--inplace',
+      '--append',
+      '--append-verify',
+      '--partial',
+      '-W',
+      '--whole-file',
+      '--remove-source-files',
+    ])
       expect(args).not.toContain(option);
   });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeName, encodeName } from '../../src/name.ts';
 import { loginProblem } from '../../src/transports/openssh/login-problem.ts';
 import { fileProblem, judgeRun } from '../../src/transports/rsync/judge.ts';
-import { comparisonOf, confirmedName, createLineSplitter, unescapeName } from '../../src/transports/rsync/output.ts';
+import { comparisonOf, createLineSplitter, unescapeName } from '../../src/transports/rsync/output.ts';
 
 // What rsync 3.5.0 and 3.2.7, rrsync and OpenSSH 9.2 really said, the folder's name shortened.
 const UNKNOWN = `rsync: on remote machine: --fsync: unknown option
@@ -45,7 +45,7 @@ describe('how a run ended', () => {
     ['an older one there', 12, UNKNOWN, { kind: 'refused', options: ['fsync'] }],
     ['no rsync there', 12, NO_RSYNC, { kind: 'line', class: 'auth' }],
     ['rrsync refuses', 12, RRSYNC, { kind: 'line', class: 'auth' }],
-    ['rrsync is taken', 12, BUSY, { kind: 'busy' }],
+    ['rrsync is taken', 12, BUSY, { kind: 'line', class: 'network' }],
     ['the master is gone', 255, MASTER_GONE, { kind: 'line', class: 'network' }],
     ['the stream broke', 12, '', { kind: 'line', class: 'network' }],
     ['silence', 30, 'rsync error: timeout in data send/receive (code 30)', { kind: 'line', class: 'network' }],
@@ -106,9 +106,9 @@ describe('names in the output', () => {
     fc.assert(
       fc.property(hostile, fc.array(fc.nat(40)), (bytes, cuts) => {
         const name = Buffer.from(bytes);
-        const line = Buffer.concat([Buffer.from('sender removed '), escape(name), Buffer.from('\n')]);
+        const line = Buffer.concat([Buffer.from('.f         |'), escape(name), Buffer.from('\n')]);
         const seen: string[] = [];
-        const split = createLineSplitter((one) => seen.push(confirmedName(one) ?? ''));
+        const split = createLineSplitter((one) => seen.push(comparisonOf(one)?.name ?? ''));
         let from = 0;
         for (const cut of [...cuts, line.length]) {
           split(line.subarray(from, from + cut));
@@ -133,7 +133,6 @@ describe('names in the output', () => {
   it('takes no other line for an answer', () => {
     for (const line of ['created directory /x', 'sent 1 bytes', '']) {
       expect(comparisonOf(Buffer.from(line))).toBeUndefined();
-      expect(confirmedName(Buffer.from(line))).toBeUndefined();
     }
     expect(unescapeName(Buffer.from([0xff, 0x20]))).toBe(decodeName(Buffer.from([0xff, 0x20])));
   });

@@ -12,6 +12,8 @@ import { masterArguments } from './ssh-arguments.ts';
 export interface Master extends AsyncDisposable {
   readonly socket: string;
   readonly closed: boolean;
+  /** Resolves when the connection is gone. */
+  readonly ended: Promise<void>;
   /** Called once when the connection is gone. */
   onClose(listener: (reason: TransportError) => void): void;
 }
@@ -80,6 +82,7 @@ export const startMaster = async (
     get closed() {
       return closed;
     },
+    ended,
     onClose: (listener) => {
       listeners.push(listener);
     },

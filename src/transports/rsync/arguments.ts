@@ -24,15 +24,14 @@ export interface SendRun extends RunPlace {
 const TIMEOUT_S = 120;
 
 /**
- * Sends. `-I`: what is unsent is sent, whatever size and time there say. Each file is confirmed by the end of its link: rsync
- * removes a link after the receiver's fsync and rename. Never `--inplace`, `--append` or a bare `--partial`: they write under the
- * final name. Never `-W`: it would keep rsync from resuming.
+ * Sends. `-I`: what is unsent is sent, whatever size and time there say. Never `--inplace`, `--append` or a bare `--partial`: they
+ * write under the final name. Never `-W`: it would keep rsync from resuming. Never `--remove-source-files`, which tells of each file
+ * when the receiver has it: rsync then lets no more than 10 to 50 files be under way, and a long line stands idle.
  */
 export const sendArguments = (run: SendRun): string[] => [
   '-tpLI',
   ...['--no-o', '--no-g', '--chmod=Fg-w'],
   ...listArguments,
-  ...(run.capabilities.confirmsEach ? ['--remove-source-files', '--info=remove'] : []),
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
   ...optional(run, 'mkpath', '--mkpath'),
   ...(run.partialFolder === undefined ? [] : optional(run, 'partial-dir', `--partial-dir=${run.partialFolder}`)),

@@ -1,11 +1,10 @@
-import { TransportError } from '../../errors.ts';
+import { errorMessage, TransportError } from '../../errors.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { compareArguments, sendArguments, type RunPlace } from './arguments.ts';
-import { createFarm, type Farm } from './farm.ts';
+import { createFarm } from './farm.ts';
 import { fileProblem, judgeRun, type RunEnd, type Verdict } from './judge.ts';
 import { holdSource, type HeldSource } from './outgoing.ts';
-import { comparisonOf, confirmedName } from './output.ts';
-import { runRsync } from './run-rsync.ts';
+import { comparisonOf } from './output.ts';
 import type { Session } from './session.ts';
 
 /** One send that waits for its fate. */
@@ -18,15 +17,12 @@ export interface Waiting {
 // A smaller file is sent anew sooner than the rest of it is found.
 const RESUMED_FROM_BYTES = 1024 * 1024;
 
-/**
- * Sends a batch in one run of rsync and settles each send on its own, as soon as its fate is known. Returns those that had no turn.
- * @returns `busy`: another run is at the destination, and it lets one in at a time
- */
+/** Sends a batch in one run of rsync and settles each send on its own. Returns those that had no turn. */
 export const sendBatch = async (
   session: Session,
   batch: readonly Waiting[],
   signal: AbortSignal,
-): Promise<{ readonly again: Waiting[]; readonly busy: boolean }> => {
+): Promise<{ readonly again: Waiting[]; readonly lineFailed: boolean }> => {
   using farm = createFarm(session.farms);
   const again: Waiting[] = [];
   const held = new Map<Name, { readonly waiting: Waiting; readonly source: HeldSource }>();
@@ -56,10 +52,30 @@ export const sendBatch = async (
       waiting.reject(error instanceof TransportError ? error : farmProblem(error, file));
     }
   }
-  if (held.size === 0) return { again, busy: false };
+  if (held.size === 0) return { again, lineFailed: false };
 
   try {
-    const confirmed = confirmations(session, (name) =>
+    const { capabilities, options, context, master } = session;
+    const place: RunPlace = { socket: master.socket, farm: farm.path, path: options.path, capabilities };
+    const isBig = [...held.values()].some(({ waiting }) => waiting.file.identity.size >= RESUMED_FROM_BYTES);
+    const end = await session.runs.run(
+      sendArguments({
+        ...place,
+        durable: context.durable,
+        bandwidth: context.bandwidth,
+        partialFolder: isBig ? session.partialFolder : undefined,
+      }),
+      { list: farm.list },
+      signal,
+    );
+    const { arrived, verdict } = await whatArrived(
+      session,
+      place,
+      { list: farm.list, names: [...held.keys()] },
+      end,
+      signal,
+    );
+    for (const name of arrived) {
       settle(name, ({ file, resolve, reject }, source) => {
         try {
           source.checkUnchanged();
@@ -67,25 +83,9 @@ export const sendBatch = async (
         } catch (error) {
           reject(error instanceof TransportError ? error : farmProblem(error, file));
         }
-      }),
-    );
-    const { capabilities, options, context, master } = session;
-    const place: RunPlace = { socket: master.socket, farm: farm.path, path: options.path, capabilities };
-    const isBig = [...held.values()].some(({ waiting }) => waiting.file.identity.size >= RESUMED_FROM_BYTES);
-    const end = await runRsync(
-      sendArguments({
-        ...place,
-        durable: context.durable,
-        bandwidth: context.bandwidth,
-        partialFolder: isBig ? session.partialFolder : undefined,
-      }),
-      { list: farm.list, onLine: (line) => confirmed.add(confirmedName(line)) },
-      signal,
-    );
-    for (const name of await alsoConfirmed(place, farm, [...held.keys()], end, signal)) confirmed.add(name);
-    await confirmed.all();
-
-    const verdict = signal.aborted ? STOPPED : judgeRun(end);
+      });
+    }
+    if (signal.aborted) return { again, lineFailed: false }; // What is held goes again.
     if (verdict.kind === 'refused') session.refuse(verdict.options);
     for (const name of [...held.keys()]) {
       settle(name, (waiting, source) => {
@@ -97,13 +97,68 @@ export const sendBatch = async (
     // rsync gave up at a file that it did not name: without an end we would try for ever.
     if (verdict.kind === 'stopped' && again.length === batch.length)
       for (const { file, reject } of again.splice(0)) reject(refused(file, session, end));
-    return { again, busy: verdict.kind === 'busy' };
+    return { again, lineFailed: verdict.kind === 'line' && verdict.class === 'network' };
   } finally {
     for (const name of [...held.keys()]) settle(name, (waiting) => again.push(waiting));
   }
 };
 
-const STOPPED: Verdict = { kind: 'busy' };
+interface Listed {
+  readonly list: Buffer;
+  readonly names: readonly Name[];
+}
+
+/**
+ * Which files the receiver has under their final names, as durably as it can be; and the verdict on the others. After a run that went
+ * well all are there. Otherwise a second one looks, by content: of the same size and time a file may have been before, too.
+ */
+const whatArrived = async (
+  session: Session,
+  place: RunPlace,
+  { list, names }: Listed,
+  end: RunEnd,
+  signal: AbortSignal,
+): Promise<{ readonly arrived: readonly Name[]; readonly verdict: Verdict }> => {
+  const verdict = judgeRun(end);
+  let arrived: readonly Name[] = [];
+  if (end.exitCode === 0) arrived = names;
+  else if (hadTurns(verdict)) {
+    const same: Name[] = [];
+    const look = await session.runs.run(
+      compareArguments(place, { checksum: true }),
+      {
+        list,
+        onLine: (line) => {
+          const found = comparisonOf(line);
+          if (found?.verdict === 'same') same.push(found.name);
+        },
+      },
+      signal,
+    );
+    const lookVerdict = judgeRun(look);
+    if (lookVerdict.kind === 'line') return { arrived: [], verdict: lookVerdict };
+    arrived = same;
+  }
+  try {
+    await session.names.sync(new Set(arrived.map(folderOf)));
+  } catch (error) {
+    return { arrived: [], verdict: lineLost(error) };
+  }
+  return { arrived, verdict };
+};
+
+/** Were some of the files tried? */
+const hadTurns = (verdict: Verdict): boolean =>
+  verdict.kind === 'files' ||
+  verdict.kind === 'stopped' ||
+  (verdict.kind === 'line' && verdict.class === 'destination-full');
+
+const lineLost = (error: unknown): Verdict => ({
+  kind: 'line',
+  class: 'network',
+  state: `their names could not be put on stable storage: ${errorMessage(error)}`,
+  hint: 'see that the line and the server are well',
+});
 
 /** undefined: it had no turn. */
 const whyNot = (
@@ -118,7 +173,7 @@ const whyNot = (
   } catch (error) {
     if (error instanceof TransportError) return error;
   }
-  if (verdict.kind === 'refused' || verdict.kind === 'busy') return undefined;
+  if (verdict.kind === 'refused') return undefined;
   if (verdict.kind === 'line') {
     return new TransportError(
       verdict.class,
@@ -138,70 +193,9 @@ const refused = (file: OutgoingFile, { label }: Session, { exitCode, stderr }: R
   );
 
 const farmProblem = (error: unknown, file: OutgoingFile): TransportError =>
-  new TransportError(
-    'file',
-    `Cannot make ready "${showName(file.sourcePath)}": ${error instanceof Error ? error.message : String(error)}`,
-    { hint: 'see that the state folder can be written and that enough files may be open (ulimit -n)', cause: error },
-  );
-
-/** Settles what the receiver has; where names must be durable, after a sync that serves all that came before it. */
-const confirmations = (session: Session, onConfirmed: (name: Name) => void) => {
-  let collected: Name[] = [];
-  let syncing: Promise<void> | undefined;
-  const syncAll = async (): Promise<void> => {
-    while (collected.length > 0) {
-      const names = collected;
-      collected = [];
-      try {
-        await session.names.sync(new Set(names.map(folderOf)));
-      } catch {
-        return; // The line was lost: these stay unconfirmed.
-      }
-      for (const name of names) onConfirmed(name);
-    }
-  };
-  return {
-    add: (name: Name | undefined): void => {
-      if (name === undefined) return;
-      if (!session.context.durable) {
-        onConfirmed(name);
-        return;
-      }
-      collected.push(name);
-      syncing ??= syncAll().finally(() => {
-        syncing = undefined;
-      });
-    },
-    all: async (): Promise<void> => {
-      while (syncing !== undefined) await syncing;
-    },
-  };
-};
+  new TransportError('file', `Cannot make ready "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
+    hint: 'see that the state folder can be written and that enough files may be open (ulimit -n)',
+    cause: error,
+  });
 
 const folderOf = (name: Name): Name => name.slice(0, Math.max(name.lastIndexOf('/'), 0));
-
-/** What was confirmed without a line of its own: links that are gone, or, before 3.2.0, what a second look finds to be there. */
-const alsoConfirmed = async (
-  place: RunPlace,
-  farm: Farm,
-  left: readonly Name[],
-  end: RunEnd,
-  signal: AbortSignal,
-): Promise<Name[]> => {
-  if (place.capabilities.confirmsEach) return left.filter((name) => !farm.has(name));
-  if (end.exitCode === 0) return [...left];
-  if (end.exitCode !== 23 && end.exitCode !== 24) return [];
-  const same: Name[] = [];
-  await runRsync(
-    compareArguments(place, { checksum: false }),
-    {
-      list: farm.list,
-      onLine: (line) => {
-        const found = comparisonOf(line);
-        if (found?.verdict === 'same') same.push(found.name);
-      },
-    },
-    signal,
-  );
-  return same;
-};

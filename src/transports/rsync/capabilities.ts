@@ -2,8 +2,6 @@
 export interface Capabilities {
   /** Options the remote rsync may lack: each is used until it refuses. */
   readonly optional: ReadonlySet<OptionalOption>;
-  /** Links of the farm may be removed one by one as they are confirmed (3.2.0). */
-  readonly confirmsEach: boolean;
   /** Escapes the remote path for the remote shell by itself (3.2.4). */
   readonly escapesPaths: boolean;
 }
@@ -31,7 +29,6 @@ export const capabilitiesOf = (version: Version): Capabilities => ({
     ...(isAtLeast(version, [3, 2, 3]) ? (['mkpath'] as const) : []),
     ...(isAtLeast(version, [3, 2, 4]) ? (['fsync'] as const) : []),
   ]),
-  confirmsEach: isAtLeast(version, [3, 2, 0]),
   escapesPaths: isAtLeast(version, [3, 2, 4]),
 });
 

@@ -55,7 +55,10 @@ export const createDurableNames = (
         for (const folder of wanted) known.add(folder);
       } catch (error) {
         // With a status the folder was removed or cannot be opened: what was said of the names above holds for these.
-        if (!(error instanceof SftpStatusError)) throw error;
+        if (!(error instanceof SftpStatusError)) {
+          client = undefined;
+          throw error;
+        }
         log('warning', `cannot sync a folder at the destination: ${error.message}`);
       }
     },

@@ -1,14 +1,4 @@
-import {
-  closeSync,
-  ftruncateSync,
-  futimesSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, futimesSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
 import { encodeName, fsPath, type Name } from '../../name.ts';
 import { makeNotedFolder, type NotedFolder } from '../openssh/control-folder.ts';
@@ -23,7 +13,6 @@ export interface Farm extends Disposable {
   /** An empty file of that size and time: to compare with, without reading anything. */
   likeness(target: Name, size: bigint, mtimeNs: bigint): void;
   folder(target: Name): void;
-  has(target: Name): boolean;
 }
 
 /**
@@ -78,7 +67,6 @@ export const createFarm = (farms: string): Farm => {
       add(target);
     },
     folder,
-    has: (target) => lstatSync(inFarm(target), { throwIfNoEntry: false }) !== undefined,
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
 };

@@ -13,22 +13,26 @@ export interface RunEnd {
 /**
  * What that means for the files that were not confirmed:
  * `files` each has its own reason · `stopped` rsync gave up at one file, the others had no turn · `line` no file had its turn ·
- * `refused` the other end does not know these options · `busy` rrsync lets one in at a time.
+ * `refused` the other end does not know these options.
  */
 export type Verdict =
   | { readonly kind: 'files' }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'line'; readonly class: TransportErrorClass; readonly state: string; readonly hint: string }
-  | { readonly kind: 'refused'; readonly options: readonly OptionalOption[] }
-  | { readonly kind: 'busy' };
+  | { readonly kind: 'refused'; readonly options: readonly OptionalOption[] };
 
 const FULL = /No space left on device|Disk quota exceeded/;
 const DENIED = /Permission denied|Operation not permitted|Read-only file system/;
 const MAKE_ROOM = 'make room at the destination; isocket goes on by itself';
 const MAY_NOT_WRITE = 'give the account the right to write there, or correct destination.path';
 
+/** rrsync lets one in at a time, and another one is there. */
+export const isBusy = ({ exitCode, stderr }: RunEnd): boolean =>
+  exitCode !== 0 && /Another instance of rrsync/.test(stderr);
+
 /** rsync(1), EXIT VALUES. Pure. */
-export const judgeRun = ({ exitCode, stderr }: RunEnd): Verdict => {
+export const judgeRun = (end: RunEnd): Verdict => {
+  const { exitCode, stderr } = end;
   const line = (errorClass: TransportErrorClass, state: string, hint: string): Verdict => ({
     kind: 'line',
     class: errorClass,
@@ -37,7 +41,7 @@ export const judgeRun = ({ exitCode, stderr }: RunEnd): Verdict => {
   });
   if (exitCode === 0) return { kind: 'files' };
   if (FULL.test(stderr)) return line('destination-full', 'no space left on device', MAKE_ROOM);
-  if (/Another instance of rrsync/.test(stderr)) return { kind: 'busy' };
+  if (isBusy(end)) return line('network', 'another rsync is there all the time', 'see what else uses this key');
   const options = refusedOptions(stderr);
   if (options.length > 0) return { kind: 'refused', options };
   const base = /\[Receiver\] (?:mkdir|change_dir)[^\n]*|\[Receiver\][^\n]*destination must be a directory[^\n]*/i.exec(

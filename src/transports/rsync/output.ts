@@ -15,12 +15,6 @@ export const unescapeName = (escaped: Buffer): Name => {
   return decodeName(Buffer.from(bytes));
 };
 
-const REMOVED = Buffer.from('sender removed ');
-
-/** The name of a file that the receiver has under its final name; undefined for any other line. */
-export const confirmedName = (line: Buffer): Name | undefined =>
-  line.subarray(0, REMOVED.length).equals(REMOVED) ? unescapeName(line.subarray(REMOVED.length)) : undefined;
-
 /** What a comparing run says of a file. */
 export interface Comparison {
   readonly name: Name;

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   definePlugin,
   TransportError,
@@ -12,6 +11,7 @@ import { createAborts } from './aborts.ts';
 import type { Waiting } from './batch.ts';
 import { createGatherer } from './gather.ts';
 import { parseRsyncOptions, type RsyncOptions } from './options.ts';
+import { FIRST_WEIGHT, nextWeight, weightOf } from './run-size.ts';
 import type { Session } from './session.ts';
 import { createVerifier } from './verifier.ts';
 
@@ -23,19 +23,17 @@ export const rsync = definePlugin<RsyncOptions>({
 });
 
 const FILES_A_BATCH = 4096;
-/** With so many a second run beside the first pays for its start. */
-const WORTH_A_RUN = 1024;
-/** While one batch runs, the next one gathers. */
-const IN_FLIGHT = 2 * FILES_A_BATCH;
-const BUSY = { firstMs: 25, mostMs: 2_000, times: 20 } as const;
+/** The start and the end of one run are hidden behind the others. */
+const RUNS_AT_ONCE = 3;
+const IN_FLIGHT = RUNS_AT_ONCE * FILES_A_BATCH;
 
 const createRsyncTransport = (options: RsyncOptions, context: TransportContext): Transport => {
   const label = `rsync://${showLogin(options)}${options.path.startsWith('/') || options.path === '' ? '' : '/'}${options.path === '' ? '/' : options.path}`;
   const disposed = new AbortController();
   let session: Session | undefined;
   let connecting: Promise<Session> | undefined;
-  let runsAtOnce = 2;
-  let busyTimes = 0;
+  let isComingUp = false;
+  let runWeight = FIRST_WEIGHT;
 
   const connect = async (): Promise<Session> => {
     try {
@@ -49,10 +47,24 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     }
   };
   const closed = (): TransportError => new TransportError('network', `Cannot use ${label}: it was closed`);
+  const isUp = (): boolean => session?.master.closed === false;
   const connected = async (): Promise<Session> => {
     if (disposed.signal.aborted) throw closed();
-    if (session !== undefined && !session.master.closed) return session;
+    if (session !== undefined && isUp()) return session;
     return (connecting ??= connect());
+  };
+  /** What waits meanwhile leaves together. */
+  const bringUp = async (): Promise<void> => {
+    if (isComingUp) return;
+    isComingUp = true;
+    try {
+      await connected();
+    } catch (error) {
+      for (const { reject } of gatherer.clear()) reject(toTransportError(error, label));
+    } finally {
+      isComingUp = false;
+    }
+    gatherer.wake();
   };
 
   /** Sends that have no fate yet: → the run they are in. */
@@ -68,9 +80,10 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       const live = await connected();
       if (run.signal.aborted) return stillOpen(batch);
       const { sendBatch } = await import('./batch.ts');
-      const { again, busy } = await sendBatch(live, batch, run.signal);
-      if (busy && isLive(run)) await waitWhileBusy(again);
-      else busyTimes = 0;
+      const startedMs = performance.now();
+      const { again, lineFailed } = await sendBatch(live, batch, run.signal);
+      const weight = batch.reduce((sum, waiting) => sum + weigh(waiting), 0);
+      runWeight = nextWeight(runWeight, { weight, ms: performance.now() - startedMs, failed: lineFailed });
       return stillOpen(again);
     } catch (error) {
       for (const { reject } of batch) reject(toTransportError(error, label));
@@ -88,25 +101,16 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       else if (disposed.signal.aborted) waiting.reject(closed());
       return open.has(waiting);
     });
-  /** rrsync lets one in at a time, and the last one may not have left yet. */
-  const waitWhileBusy = async (again: readonly Waiting[]): Promise<void> => {
-    runsAtOnce = 1;
-    busyTimes += 1;
-    if (busyTimes < BUSY.times) {
-      const ms = Math.min(BUSY.mostMs, BUSY.firstMs * 2 ** busyTimes);
-      await delay(ms, undefined, { signal: disposed.signal }).catch(() => undefined);
-      return;
-    }
-    busyTimes = 0;
-    for (const { reject } of again) {
-      reject(new TransportError('network', `Cannot use ${label}: another rsync is there all the time`));
-    }
-  };
 
   const gatherer = createGatherer<Waiting>({
     most: FILES_A_BATCH,
-    atOnce: () => (context.bandwidth === null ? runsAtOnce : 1),
-    worth: WORTH_A_RUN,
+    weigh,
+    mostWeight: () => runWeight,
+    places: () => {
+      if (isUp()) return context.bandwidth === null && session?.runs.alone === false ? RUNS_AT_ONCE : 1;
+      void bringUp();
+      return 0;
+    },
     run: (batch) => {
       const running = runBatch(batch);
       runs.add(running);
@@ -149,6 +153,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       open.set(waiting, undefined);
       aborts.watch(signal, waiting);
       gatherer.add(waiting);
+      if (!isUp()) void bringUp();
       await promise;
     },
     verify: (files: readonly ExpectedFile[], how, signal) => verifier.verify(files, how, signal),
@@ -171,7 +176,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   };
 };
 
-const isLive = ({ signal }: AbortController): boolean => !signal.aborted;
+const weigh = ({ file }: Waiting): number => weightOf(file.identity.size);
 
 const toTransportError = (error: unknown, label: string): TransportError =>
   error instanceof TransportError

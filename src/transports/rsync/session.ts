@@ -16,10 +16,12 @@ import {
 import { createDurableNames, type DurableNames } from './durable-names.ts';
 import { makeFarms } from './farm.ts';
 import type { RsyncOptions } from './options.ts';
+import { createRuns, type Runs } from './runs.ts';
 
 /** What runs of rsync need of the connection they go through. */
 export interface Session {
   readonly master: Master;
+  readonly runs: Runs;
   readonly names: DurableNames;
   readonly options: RsyncOptions;
   readonly context: TransportContext;
@@ -51,6 +53,7 @@ export const openSession = async (
   const names = createDurableNames(master, options.path, context);
   return {
     master,
+    runs: createRuns(master),
     names,
     options,
     context,

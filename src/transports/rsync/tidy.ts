@@ -3,7 +3,6 @@ import type { Name } from '../../transport.ts';
 import { tidyArguments } from './arguments.ts';
 import { createFarm } from './farm.ts';
 import { judgeRun } from './judge.ts';
-import { runRsync } from './run-rsync.ts';
 import type { Session } from './session.ts';
 
 /** Removes this owner's folders of partial files from these folders (and the top, where rrsync puts them). */
@@ -15,9 +14,9 @@ export const removePartials = async (
   using farm = createFarm(session.farms);
   for (const folder of folders) farm.folder(folder);
   const { master, options, capabilities, context, label } = session;
-  const end = await runRsync(
+  const end = await session.runs.run(
     tidyArguments({ socket: master.socket, farm: farm.path, path: options.path, capabilities }, session.partialFolder),
-    { onLine: () => undefined },
+    {},
     signal,
   );
   signal.throwIfAborted();

@@ -12,6 +12,8 @@ interface Question {
 
 // A run costs its start, not its files: what is asked while one runs is asked in the next one.
 const MOST_QUESTIONS = 64;
+/** Directories that were sent together ask when each has been listed once more. */
+const QUIET_MS = 60;
 
 /** Answers `verify`: several questions in one run. */
 export const createVerifier = (
@@ -38,7 +40,14 @@ export const createVerifier = (
     }
     return live.filter((question) => !together.includes(question));
   };
-  const gatherer = createGatherer<Question>({ most: MOST_QUESTIONS, atOnce: () => 1, mayLinger, run: answer });
+  const gatherer = createGatherer<Question>({
+    most: MOST_QUESTIONS,
+    places: () => 2,
+    worth: 0,
+    quietMs: QUIET_MS,
+    mayLinger,
+    run: answer,
+  });
   return {
     verify: async (files, { checksum }, signal) => {
       signal.throwIfAborted();

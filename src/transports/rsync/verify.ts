@@ -5,7 +5,6 @@ import { compareArguments } from './arguments.ts';
 import { createFarm } from './farm.ts';
 import { judgeRun } from './judge.ts';
 import { comparisonOf, type Comparison } from './output.ts';
-import { runRsync } from './run-rsync.ts';
 import type { Session } from './session.ts';
 
 /** Looks at each file under its final name, in one run that changes nothing. Only what is said to be the same is the same. */
@@ -26,7 +25,7 @@ export const verifyFiles = async (
   }
   const { master, options, capabilities } = session;
   const found = new Map<Name, Comparison['verdict']>();
-  const end = await runRsync(
+  const end = await session.runs.run(
     compareArguments({ socket: master.socket, farm: farm.path, path: options.path, capabilities }, { checksum }),
     {
       list: farm.list,
