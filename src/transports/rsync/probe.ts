@@ -1,7 +1,7 @@
 import { TransportError, type ProbeResult } from '../../transport.ts';
 import { compareArguments, sendArguments, tidyArguments, type RunPlace } from './arguments.ts';
 import { createFarm } from './farm.ts';
-import { fileProblem, judgeRun, type RunEnd } from './judge.ts';
+import { fileProblem, isBusy, judgeRun, type RunEnd } from './judge.ts';
 import { runRsync } from './run-rsync.ts';
 import type { Session } from './session.ts';
 
@@ -72,11 +72,11 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
     const message = `a file was written${synced ? ', put on stable storage' : ''} and renamed there`;
     return { what, state: 'ok', message };
   }
-  if (verdict.kind === 'line') return { what, state: 'failure', message: verdict.state, hint: verdict.hint };
-  if (verdict.kind === 'busy') {
+  if (isBusy(end)) {
     const message = 'nothing was tried: rrsync lets in one at a time, and another one is there';
     return { what, state: 'warning', message, hint: 'try again when it is through' };
   }
+  if (verdict.kind === 'line') return { what, state: 'failure', message: verdict.state, hint: verdict.hint };
   const problem = fileProblem(end.stderr, name, session.label);
   return {
     what,
