@@ -140,27 +140,32 @@ it('the sftp line of authorized_keys: the same for an account without a Match bl
   await expectNoShell(server, 'root');
 });
 
-it('the rrsync line of authorized_keys: the key writes below its folder, and can neither read, delete nor run anything', async () => {
+it('the rrsync line of authorized_keys: isocket ships durably, and the key writes below its folder, and can neither read, delete nor run anything', async () => {
   const base = `${folder}/rrsync`;
   await using server = await startSshd(base, { config: ['PermitRootLogin yes'] });
   writeFileSync(`${base}/sshd/authorized_keys`, `${restricted('rsync', server, server.folder)}\n`);
-  const { writeFiles } = parser(`${base}/datas`);
+  const site = makeSite(base, server, {
+    destination: { transport: 'rsync', path: '.' },
+    more: { send: { durable: true } },
+  });
+  const { writeFiles, closeDirectory } = parser(site.root);
   writeFiles('DC1', 3);
+  closeDirectory('DC1');
+  const { exitCode: sent, stdout } = await site.scan();
+  expect(sent, stdout).toBe(0);
+  expect(differences(`${site.root}/DC1`, `${server.folder}/DC1`)).toEqual([]);
   const rsync = (...words: string[]) =>
     execa('rsync', ['-e', ['ssh', ...sshOptions(server), '-p', String(server.port)].join(' '), ...words], {
       reject: false,
       timeout: 30_000,
     });
-  const sent = await rsync('-rt', '--fsync', `${base}/datas/DC1`, 'root@127.0.0.1:');
-  expect(sent.exitCode, sent.stderr).toBe(0);
-  expect(differences(`${base}/datas/DC1`, `${server.folder}/DC1`)).toEqual([]);
   const before = contentBelow(server.folder);
-  rmSync(`${base}/datas/DC1/file-1`);
+  rmSync(`${site.root}/DC1/file-1`);
   for (const words of [
     ['-r', 'root@127.0.0.1:DC1', `${base}/stolen`],
-    ['-r', '--delete', `${base}/datas/DC1`, 'root@127.0.0.1:'],
+    ['-r', '--delete', `${site.root}/DC1`, 'root@127.0.0.1:'],
     ['-r', '--remove-source-files', 'root@127.0.0.1:DC1', `${base}/moved`],
-    [`${base}/datas/DC1/file-2`, 'root@127.0.0.1:../outside'],
+    [`${site.root}/DC1/file-2`, 'root@127.0.0.1:../outside'],
   ]) {
     const { exitCode } = await rsync(...words);
     expect(exitCode, words.join(' ')).not.toBe(0);
