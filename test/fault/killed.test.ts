@@ -19,7 +19,7 @@ import { makeSite, type TestSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
-const STARTS = rounds(4, 100);
+const STARTS = rounds(3, 100);
 
 let folder: string;
 let server: TestServer;
