@@ -8,8 +8,6 @@ export interface SuiteTarget {
   /** Where files land, as this machine sees it. The suite empties it. */
   readonly folder: string;
   connect(context: TransportContext): Transport;
-  /** Cuts every connection now. */
-  readonly cut?: () => void;
   /** Cuts a connection after so many bytes from the transport; Infinity: never. */
   readonly cutAfter?: (bytes: number) => void;
   connectWrongly?(fault: LoginFault, context: TransportContext): Transport;

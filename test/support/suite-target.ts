@@ -44,7 +44,6 @@ export const makeSuiteTarget = async (
   return {
     folder: server.folder,
     connect,
-    cut: () => proxy.cut(),
     cutAfter: (bytes) => proxy.cutAfter(bytes),
     connectWrongly: (fault, context) => connect(context, wrong[fault]),
     makeSmall,

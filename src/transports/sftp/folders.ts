@@ -7,10 +7,17 @@ import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
+/** A folder that is being made. */
+export interface ComingFolder {
+  readonly made: Promise<void>;
+  /** Its MKDIR is on its way: what is asked next on the same channel finds the folder there. */
+  readonly isAsked: boolean;
+}
+
 /** The folders at the destination: made when needed, and their entries made durable. */
 export interface Folders {
   /** Makes the folder with its parents, once for all who ask. undefined: it is there. */
-  ensure(folder: Name): Promise<void> | undefined;
+  ensure(folder: Name): ComingFolder | undefined;
   /** The folder turned out not to be there: the next `ensure` looks again. */
   forget(folder: Name): void;
   /** Puts the names in the folder on stable storage: one fsync serves all who asked before it began. */
@@ -25,45 +32,51 @@ export const parentOf = (path: Name): Name => {
 /** `channel` gives the channel to use now; with `durable` a new folder is there for good before `ensure` resolves. */
 export const createFolders = (channel: () => SftpClient, { durable }: { readonly durable: boolean }): Folders => {
   const there = new Set<Name>();
-  const coming = new Map<Name, Promise<void>>();
+  const coming = new Map<Name, ComingFolder>();
   const nextSync = new Map<Name, Promise<void>>();
   const runningSync = new Map<Name, Promise<void>>();
 
-  const make = async (folder: Name): Promise<void> => {
+  const isThere = async (folder: Name): Promise<boolean> => {
     const seen = await channel().stat(folder);
-    if (seen !== undefined) {
-      if (((seen.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return;
-      throw new TransportError(
-        'file',
-        `Cannot use folder "${showName(folder)}" at the destination: it is not a directory`,
-        {
-          hint: 'move it out of the way, or correct destination.path',
-        },
-      );
-    }
+    if (seen === undefined) return false;
+    if (((seen.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return true;
+    throw new TransportError(
+      'file',
+      `Cannot use folder "${showName(folder)}" at the destination: it is not a directory`,
+      {
+        hint: 'move it out of the way, or correct destination.path',
+      },
+    );
+  };
+
+  const make = async (folder: Name): Promise<void> => {
     const parent = parentOf(folder);
-    if (parent !== folder) await ensure(parent);
+    if (!there.has(parent)) {
+      if (await isThere(folder)) return;
+      if (parent !== folder) await ensure(parent)?.made;
+    }
     try {
       await channel().mkdir(folder, {});
     } catch (error) {
-      // Another one may have made it between our look and our MKDIR.
-      if (!(error instanceof SftpStatusError) || (await channel().stat(folder)) === undefined)
-        throw makeError(error, folder);
+      // It was there, or another one made it.
+      if (!(error instanceof SftpStatusError) || !(await isThere(folder))) throw makeError(error, folder);
     }
     if (durable) await sync(parent);
   };
 
-  const ensure = (folder: Name): Promise<void> | undefined => {
+  const ensure = (folder: Name): ComingFolder | undefined => {
     if (there.has(folder)) return undefined;
     const known = coming.get(folder);
     if (known !== undefined) return known;
-    const making = make(folder)
+    const isAsked = there.has(parentOf(folder));
+    const made = make(folder)
       .then(() => {
         there.add(folder);
       })
       .finally(() => coming.delete(folder));
-    coming.set(folder, making);
-    return making;
+    made.catch(() => undefined); // Whoever waits for it is told.
+    coming.set(folder, { made, isAsked });
+    return coming.get(folder);
   };
 
   const syncNow = async (folder: Name): Promise<void> => {

@@ -120,20 +120,22 @@ const deliver = async (
       signal,
     );
   };
-  // Only what there is to wait for is awaited: this is a hot path.
+  // Only what there is to wait for is awaited: this is a hot path. On one channel OPEN follows MKDIR without waiting for it: behind all
+  // that is under way its reply takes its time, and meanwhile the line would run empty.
   const coming = folders.ensure(folder);
-  if (coming !== undefined) await coming;
+  if (coming !== undefined && !(coming.isAsked && channels.all.length === 1)) await coming.made;
   // For callers that do not look at `inFlight`.
   const place = places.take(1);
   if (place !== undefined) await place;
   try {
     signal.throwIfAborted();
     await upload();
+    if (coming !== undefined) await coming.made;
   } catch (error) {
-    // Somebody removed the folder since we looked: make it again, once.
+    // It was not made, or somebody removed it since we looked: make it again, once.
     if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
     folders.forget(folder);
-    await folders.ensure(folder);
+    await folders.ensure(folder)?.made;
     await upload();
   } finally {
     places.give(1);

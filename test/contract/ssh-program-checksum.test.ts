@@ -1,0 +1,38 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createScope, expected } from '../../src/transport-suite/scope.ts';
+import { bundledTransport } from '../../src/transports/index.ts';
+import { startSshd } from '../support/sshd.ts';
+import { makeSuiteTarget } from '../support/suite-target.ts';
+
+test('ssh: system verifies checksums with the sha256sum at the destination: files are not read back', async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-sums-')), (path) => rmSync(path, { recursive: true }));
+  // A sha256sum that tells what it was given, first on the PATH of every session there.
+  const programs = `${folder}/programs`;
+  mkdirSync(programs);
+  writeFileSync(`${programs}/sha256sum`, `#!/bin/sh\necho "$@" >>${folder}/asked\nexec /usr/bin/sha256sum "$@"\n`);
+  chmodSync(`${programs}/sha256sum`, 0o755);
+  const command = (): string => `PATH=${programs}:$PATH; eval \\"$SSH_ORIGINAL_COMMAND\\"`;
+  const server = stack.use(await startSshd(folder, { command }));
+  const plugin = bundledTransport('sftp');
+  if (plugin === undefined) throw new Error('there is no sftp');
+  const scope = stack.use(createScope(stack.use(await makeSuiteTarget(folder, server, plugin, { ssh: 'system' }))));
+
+  const files = ['one', 'two'].map((name) => scope.outgoing(name, 1000));
+  await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+  const verify = async (): Promise<string[]> =>
+    (await scope.transport.verify(files.map(expected), { checksum: true }, scope.signal)).map(
+      ({ file, kind }) => `${file.targetPath} ${kind}`,
+    );
+  expect(await verify()).toEqual([]);
+  const asked = readFileSync(`${folder}/asked`, 'utf8');
+  for (const name of ['one', 'two']) expect(asked).toContain(`${server.folder}/DC1/${name}`);
+
+  writeFileSync(scope.arrived('two'), Buffer.alloc(1000));
+  const seconds = Number(files[1]?.identity.mtimeNs) / 1e9;
+  utimesSync(scope.arrived('two'), seconds, seconds);
+  expect(await verify()).toEqual(['DC1/two different']);
+});
