@@ -70,7 +70,7 @@ export async function* probeFiles(
 
 const probeFolder = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
   const wasThere = (await channel.stat(folder)) !== undefined;
-  await createFolders(() => channel, { durable: false }).ensure(folder);
+  await createFolders(() => channel, { durable: false }).ensure(folder)?.made;
   return {
     what: 'folder',
     state: 'ok',

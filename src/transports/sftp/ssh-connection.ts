@@ -77,6 +77,8 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
         readyTimeout: HANDSHAKE_TIMEOUT_MS,
         keepaliveInterval: 0, // It kills a healthy connection that is busy sending; our own watch looks at inbound bytes.
         ...login,
+        // Not "none" first, which the server refuses after a pause.
+        authHandler: [login.agent === undefined ? 'publickey' : 'agent'],
         // Ask for the kinds of key that known_hosts has: another kind would look like a changed key.
         ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: keyTypes } } : {}),
         hostVerifier: (key: Buffer) => {
