@@ -108,7 +108,7 @@ describe.concurrent('the daemon goes on by itself', () => {
     expect(daemon.events.filter(isLine('restored'))).toHaveLength(1);
   });
 
-  it('when the name of its destination is known again', async () => {
+  it('when the name of its destination is known again', async ({ expect }) => {
     using folder = makeFolder();
     await using server = await startOwnReceiver(folder.path);
     await using proxy = await startProxy(server.port);
