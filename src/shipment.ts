@@ -1,15 +1,14 @@
-import { lstatSync } from 'node:fs';
 import { openDirectoryRecord } from './adopt.ts';
 import type { Config } from './config.ts';
 import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
 import type { Report } from './events.ts';
 import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
-import { cannotFinish, cannotWork, isGone } from './directory-troubles.ts';
+import { cannotWork, isGone } from './directory-troubles.ts';
 import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
-import { writeFinishedWatch } from './finished-watch.ts';
-import { FINISHED_PARSE, modeWithoutMark, unmark } from './mark.ts';
-import { fsPath, showName, type Name } from './name.ts';
+import { finishDirectory } from './finish-directory.ts';
+import { unmark } from './mark.ts';
+import { showName, type Name } from './name.ts';
 import type { IsExcluded } from './scanner.ts';
 import type { Sender } from './sender.ts';
 import type { StateFolder } from './state.ts';
@@ -63,7 +62,7 @@ const SOONEST_MS = 100;
 export const createShipment = (
   { directory }: DirectoryPlan,
   context: ShipmentContext,
-  { feedsNow }: { readonly feedsNow: boolean } = { feedsNow: false },
+  { feedsNow = false }: { readonly feedsNow?: boolean } = {},
 ): Shipment => {
   const { config, state, isExcluded, destinations, sender, writers, tally, report, signal } = context;
   const { root, settleMs, supersededMs } = config.source;
@@ -167,47 +166,8 @@ export const createShipment = (
     if (!verdict.finish) return verdict.reason;
     const moved = whatMoved(root, plan);
     if (moved !== undefined) return moved;
-    await tidy(current);
-    if (config.announce && closedBy === 'parser') await announce();
-    try {
-      writeFinishedWatch(root, directory, {
-        files: current.files,
-        bytes: current.bytes,
-        first: current.files > 0 ? new Date(current.firstMs).toISOString() : null,
-        last: current.files > 0 ? new Date(current.lastMs).toISOString() : null,
-        closedBy,
-        verified: config.verify,
-        destinations: destinations.map(({ label }) => label),
-      });
-    } catch (error) {
-      throw isGone(error) ? error : cannotFinish(name, error);
-    }
-    tally.finished += 1;
-    report({
-      type: 'finished',
-      directory: name,
-      closedBy: closedBy ?? 'superseded',
-      files: current.files,
-      bytes: current.bytes,
-    });
+    await finishDirectory(plan, current, context, { isClean });
     return undefined;
-  };
-
-  const tidy = async (current: Look): Promise<void> => {
-    const folders = [name, ...current.folders.map((folder) => `${name}/${folder}`)];
-    // Temporary files can only be left where some run did not get through: this one had no trouble and was the first.
-    if (!isClean) await Promise.all(destinations.map((transport) => transport.tidy(folders, signal)));
-  };
-
-  const announce = async (): Promise<void> => {
-    const targetPath = `${name}/${FINISHED_PARSE}`;
-    const identity = lstatSync(fsPath(`${root}/${targetPath}`), { bigint: true });
-    await sender.deliver({
-      sourcePath: `${root}/${targetPath}`,
-      targetPath,
-      mode: modeWithoutMark(identity),
-      identity,
-    });
   };
 
   const noteFates = (): void => {

@@ -37,7 +37,7 @@ export const verifyDirectory = async (
   const writersNow = writers(WRITERS_AGE_MS);
   const now = Date.now();
   const isBeingWritten = (stats: BigIntStats): boolean => {
-    const quietMs = now - Number(stats.ctimeNs / 1_000_000n);
+    const quietMs = now - Number(stats.ctimeMs);
     const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.get(fileKey(stats)) };
     return heldBack(candidate, settleMs) !== undefined;
   };

@@ -15,7 +15,7 @@ import { FIRST_WEIGHT, nextWeight, weightOf } from './run-size.ts';
 import type { Session } from './session.ts';
 import { createVerifier } from './verifier.ts';
 
-/** Files through rsync over one OpenSSH connection, in batches, each file confirmed on its own. */
+/** Files through rsync over one OpenSSH connection, in runs that confirm their files when they end; each file's fate is its own. */
 export const rsync = definePlugin<RsyncOptions>({
   name: 'rsync',
   parseOptions: parseRsyncOptions,

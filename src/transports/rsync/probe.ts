@@ -43,7 +43,7 @@ const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeR
   using farm = createFarm(session.farms);
   farm.likeness(`.isocket-${session.context.owner}-check.part`, 0n, 0n);
   const run = compareArguments(placeOf(session, farm.path), { checksum: false });
-  const verdict = judgeRun(await runRsync(run, { list: farm.list, onLine: () => undefined }, signal));
+  const verdict = judgeRun(await runRsync(run, { list: farm.list }, signal));
   return verdict.kind === 'line'
     ? { what: 'rsync there', state: 'failure', message: verdict.state, hint: verdict.hint }
     : { what: 'rsync there', state: 'ok', message: 'it starts, and finds the destination’s path' };
@@ -56,7 +56,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
     using farm = createFarm(session.farms);
     farm.likeness(name, 1n, 0n);
     const how = { ...placeOf(session, farm.path), durable, bandwidth: null, partialFolder: undefined };
-    return await runRsync(sendArguments(how), { list: farm.list, onLine: () => undefined }, signal);
+    return await runRsync(sendArguments(how), { list: farm.list }, signal);
   };
   let end = await send();
   const first = judgeRun(end);
@@ -89,7 +89,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
 const removeThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
   using farm = createFarm(session.farms);
   const run = tidyArguments(placeOf(session, farm.path), name);
-  const { exitCode } = await runRsync(run, { onLine: () => undefined }, signal);
+  const { exitCode } = await runRsync(run, {}, signal);
   signal.throwIfAborted();
   return exitCode === 0
     ? { what: 'clean up', state: 'ok', message: 'our file was removed' }
