@@ -43,7 +43,7 @@ describe('arguments of rsync', () => {
   it('never writes under a final name, never gives resuming up, and never goes in step with the line', () => {
     const args = [
       ...sendArguments(send),
-      ...compareArguments(place, { checksum: true }),
+      ...compareArguments(place, { checksum: true, listed: true }),
       ...tidyArguments(place, '.x'),
     ];
     for (const option of [

@@ -32,6 +32,7 @@ export const sendArguments = (run: SendRun): string[] => [
   '-tpLI',
   ...['--no-o', '--no-g', '--chmod=Fg-w'],
   ...listArguments,
+  ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
   ...optional(run, 'mkpath', '--mkpath'),
   ...(run.partialFolder === undefined ? [] : optional(run, 'partial-dir', `--partial-dir=${run.partialFolder}`)),
@@ -40,14 +41,20 @@ export const sendArguments = (run: SendRun): string[] => [
   ...placeArguments(run),
 ];
 
-/** Says of each file what a send would do to it, and does nothing. With `checksum` by content. */
-export const compareArguments = (run: RunPlace, { checksum }: { readonly checksum: boolean }): string[] => [
+/**
+ * Says of each file what a send would do to it, and does nothing: by content or by size and time, of the files in the list or of
+ * all that the farm holds. rsync reads a list byte by byte: that takes longer than to compare.
+ */
+export const compareArguments = (
+  run: RunPlace,
+  { checksum, listed }: { readonly checksum: boolean; readonly listed: boolean },
+): string[] => [
   '-tLn',
   ...['--no-p', '--no-o', '--no-g'],
   ...(checksum ? ['-c'] : []),
-  '-ii',
-  '--out-format=%i|%n',
-  ...listArguments,
+  ...['-ii', '--out-format=%i|%n'],
+  ...(listed ? listArguments : ['-r']),
+  ...OUTPUT,
   ...optional(run, 'mkpath', '--mkpath'),
   // Reading big files at both ends is a long silence.
   ...(checksum ? [] : [`--timeout=${TIMEOUT_S}`]),
@@ -64,7 +71,9 @@ export const tidyArguments = (run: RunPlace, partialFolder: string): string[] =>
 ];
 
 // Names come NUL-separated on stdin: nothing in them can become an option, a line or a pattern.
-const listArguments = ['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8'];
+const listArguments = ['--from0', '--files-from=-', '--no-implied-dirs'];
+
+const OUTPUT = ['--outbuf=L', '-8'];
 
 const optional = ({ capabilities }: RunPlace, option: OptionalOption, argument: string): string[] =>
   capabilities.optional.has(option) ? [argument] : [];

@@ -61,8 +61,8 @@ export const createFarm = (farms: string): Farm => {
       place(target);
       const descriptor = openSync(inFarm(target), 'w', 0o600);
       ftruncateSync(descriptor, Number(size));
-      const seconds = Number(mtimeNs / 1_000_000_000n);
-      futimesSync(descriptor, seconds, seconds);
+      const time = new Date(wholeSeconds(mtimeNs) * 1000); // As a number, Node takes no time before 1970.
+      futimesSync(descriptor, time, time);
       closeSync(descriptor);
       add(target);
     },
@@ -70,5 +70,9 @@ export const createFarm = (farms: string): Farm => {
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
 };
+
+const SECOND_NS = 1_000_000_000n;
+/** Also before 1970 the second that has begun: all that rsync compares. */
+const wholeSeconds = (ns: bigint): number => Number((ns - (((ns % SECOND_NS) + SECOND_NS) % SECOND_NS)) / SECOND_NS);
 
 const NUL = Buffer.from([0]);

@@ -1,34 +1,49 @@
-import { lstatSync } from 'node:fs';
 import { TransportError } from '../../errors.ts';
-import { fsPath, type Discrepancy, type ExpectedFile, type Name } from '../../transport.ts';
+import { type Discrepancy, type ExpectedFile, type Name } from '../../transport.ts';
 import { compareArguments } from './arguments.ts';
 import { createFarm } from './farm.ts';
 import { judgeRun } from './judge.ts';
 import { comparisonOf, type Comparison } from './output.ts';
 import type { Session } from './session.ts';
 
-/** Looks at each file under its final name, in one run that changes nothing. Only what is said to be the same is the same. */
+/** Looks at each file under its final name and changes nothing. Only what is said to be the same is the same. */
 export const verifyFiles = async (
   session: Session,
   files: readonly ExpectedFile[],
   { checksum }: { readonly checksum: boolean },
   signal: AbortSignal,
 ): Promise<Discrepancy[]> => {
-  if (files.length === 0) return [];
+  const differing = checksum ? files : (await compare(session, files, { checksum, listed: false }, signal)).keys();
+  // A folder that is a link there is looked through only for who asks by name.
+  const found = await compare(session, [...differing], { checksum, listed: true }, signal);
+  return [...found].map(([file, what]): Discrepancy => {
+    const kind = what === 'missing' ? 'missing' : 'different';
+    return { file, kind, detail: DETAILS[what] };
+  });
+};
+
+type Difference = Exclude<Comparison['verdict'], 'same'>;
+
+/** One run. Returns the files that it does not say are the same. */
+const compare = async (
+  session: Session,
+  files: readonly ExpectedFile[],
+  how: { readonly checksum: boolean; readonly listed: boolean },
+  signal: AbortSignal,
+): Promise<Map<ExpectedFile, Difference>> => {
+  if (files.length === 0) return new Map();
   using farm = createFarm(session.farms);
   for (const { sourcePath, targetPath, size, mtimeNs } of files) {
-    const now = lstatSync(fsPath(sourcePath), { bigint: true, throwIfNoEntry: false });
     // Content is the source's; size and time are what was expected, even where the source has moved on since.
-    const isExpected = now?.isFile() === true && now.size === size && now.mtimeNs === mtimeNs;
-    if (isExpected || checksum) farm.link(targetPath, sourcePath);
+    if (how.checksum) farm.link(targetPath, sourcePath);
     else farm.likeness(targetPath, size, mtimeNs);
   }
   const { master, options, capabilities } = session;
   const found = new Map<Name, Comparison['verdict']>();
   const end = await session.runs.run(
-    compareArguments({ socket: master.socket, farm: farm.path, path: options.path, capabilities }, { checksum }),
+    compareArguments({ socket: master.socket, farm: farm.path, path: options.path, capabilities }, how),
     {
-      list: farm.list,
+      ...(how.listed ? { list: farm.list } : {}),
       onLine: (line) => {
         const comparison = comparisonOf(line);
         if (comparison !== undefined) found.set(comparison.name, comparison.verdict);
@@ -40,7 +55,7 @@ export const verifyFiles = async (
   const verdict = judgeRun(end);
   if (verdict.kind === 'refused') {
     session.refuse(verdict.options);
-    return await verifyFiles(session, files, { checksum }, signal);
+    return await compare(session, files, how, signal);
   }
   if (verdict.kind !== 'files') {
     const { state, hint } = verdict.kind === 'line' ? verdict : { state: end.stderr.trim().slice(0, 300), hint: AGAIN };
@@ -50,12 +65,12 @@ export const verifyFiles = async (
       { hint },
     );
   }
-  return files.flatMap((file): Discrepancy[] => {
-    const what = found.get(file.targetPath);
-    if (what === 'same') return [];
-    if (what === 'missing') return [{ file, kind: 'missing', detail: DETAILS.missing }];
-    return [{ file, kind: 'different', detail: DETAILS[what ?? 'other'] }];
-  });
+  const differing = new Map<ExpectedFile, Difference>();
+  for (const file of files) {
+    const what = found.get(file.targetPath) ?? 'other';
+    if (what !== 'same') differing.set(file, what);
+  }
+  return differing;
 };
 
 const AGAIN = 'try again later';
