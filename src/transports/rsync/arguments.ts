@@ -42,22 +42,22 @@ export const sendArguments = (run: SendRun): string[] => [
 ];
 
 /**
- * Says of each file what a send would do to it, and does nothing: by content or by size and time, of the files in the list or of
- * all that the farm holds. rsync reads a list byte by byte: that takes longer than to compare.
+ * `content`, `listed`: of the files in the list, by content, or by size and time. `walked`: of all that the farm holds, by size and
+ * time: rsync reads a list byte by byte, which takes longer than to compare. No link is followed there.
  */
-export const compareArguments = (
-  run: RunPlace,
-  { checksum, listed }: { readonly checksum: boolean; readonly listed: boolean },
-): string[] => [
-  '-tLn',
+export type Comparing = 'content' | 'listed' | 'walked';
+
+/** Says of each file what a send would do to it, and does nothing. */
+export const compareArguments = (run: RunPlace, how: Comparing): string[] => [
+  '-tn',
   ...['--no-p', '--no-o', '--no-g'],
-  ...(checksum ? ['-c'] : []),
+  ...(how === 'content' ? ['-c'] : []),
   ...['-ii', '--out-format=%i|%n'],
-  ...(listed ? listArguments : ['-r']),
+  ...(how === 'walked' ? ['-r'] : ['-L', ...listArguments]),
   ...OUTPUT,
   ...optional(run, 'mkpath', '--mkpath'),
   // Reading big files at both ends is a long silence.
-  ...(checksum ? [] : [`--timeout=${TIMEOUT_S}`]),
+  ...(how === 'content' ? [] : [`--timeout=${TIMEOUT_S}`]),
   ...placeArguments(run),
 ];
 

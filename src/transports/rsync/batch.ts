@@ -125,7 +125,7 @@ const whatArrived = async (
   else if (hadTurns(verdict)) {
     const same: Name[] = [];
     const look = await session.runs.run(
-      compareArguments(place, { checksum: true, listed: true }),
+      compareArguments(place, 'content'),
       {
         list,
         onLine: (line) => {

@@ -42,7 +42,7 @@ const placeOf = ({ master, options, capabilities }: Session, farm: string): RunP
 const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeResult> => {
   using farm = createFarm(session.farms);
   farm.likeness(`.isocket-${session.context.owner}-check.part`, 0n, 0n);
-  const run = compareArguments(placeOf(session, farm.path), { checksum: false, listed: true });
+  const run = compareArguments(placeOf(session, farm.path), 'listed');
   const verdict = judgeRun(await runRsync(run, { list: farm.list }, signal));
   return verdict.kind === 'line'
     ? { what: 'rsync there', state: 'failure', message: verdict.state, hint: verdict.hint }

@@ -1,6 +1,6 @@
 import { TransportError } from '../../errors.ts';
-import { type Discrepancy, type ExpectedFile, type Name } from '../../transport.ts';
-import { compareArguments } from './arguments.ts';
+import type { Discrepancy, ExpectedFile, Name } from '../../transport.ts';
+import { compareArguments, type Comparing } from './arguments.ts';
 import { createFarm } from './farm.ts';
 import { judgeRun } from './judge.ts';
 import { comparisonOf, type Comparison } from './output.ts';
@@ -13,9 +13,12 @@ export const verifyFiles = async (
   { checksum }: { readonly checksum: boolean },
   signal: AbortSignal,
 ): Promise<Discrepancy[]> => {
-  const differing = checksum ? files : (await compare(session, files, { checksum, listed: false }, signal)).keys();
+  const walked = checksum ? undefined : await compare(session, files, 'walked', signal);
   // A folder that is a link there is looked through only for who asks by name.
-  const found = await compare(session, [...differing], { checksum, listed: true }, signal);
+  const found =
+    walked === undefined
+      ? await compare(session, files, 'content', signal)
+      : await compare(session, [...walked.keys()], 'listed', signal);
   return [...found].map(([file, what]): Discrepancy => {
     const kind = what === 'missing' ? 'missing' : 'different';
     return { file, kind, detail: DETAILS[what] };
@@ -28,14 +31,14 @@ type Difference = Exclude<Comparison['verdict'], 'same'>;
 const compare = async (
   session: Session,
   files: readonly ExpectedFile[],
-  how: { readonly checksum: boolean; readonly listed: boolean },
+  how: Comparing,
   signal: AbortSignal,
 ): Promise<Map<ExpectedFile, Difference>> => {
   if (files.length === 0) return new Map();
   using farm = createFarm(session.farms);
   for (const { sourcePath, targetPath, size, mtimeNs } of files) {
     // Content is the source's; size and time are what was expected, even where the source has moved on since.
-    if (how.checksum) farm.link(targetPath, sourcePath);
+    if (how === 'content') farm.link(targetPath, sourcePath);
     else farm.likeness(targetPath, size, mtimeNs);
   }
   const { master, options, capabilities } = session;
@@ -43,7 +46,7 @@ const compare = async (
   const end = await session.runs.run(
     compareArguments({ socket: master.socket, farm: farm.path, path: options.path, capabilities }, how),
     {
-      ...(how.listed ? { list: farm.list } : {}),
+      ...(how === 'walked' ? {} : { list: farm.list }),
       onLine: (line) => {
         const comparison = comparisonOf(line);
         if (comparison !== undefined) found.set(comparison.name, comparison.verdict);
