@@ -32,8 +32,6 @@ export interface Config {
   readonly state: string | null;
   readonly status: { readonly listen: string | null };
   readonly hooks: { readonly finished: string | null; readonly alert: string | null };
-  /** null: this host does not receive. */
-  readonly receive: ReceiveSection | null;
 }
 
 /** contract.md §8: what `isocket receive` takes as options. */
@@ -77,6 +75,21 @@ const absolutePath = z
 const address = z.string({ error: ADDRESS }).regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, { error: ADDRESS });
 
 const holdAfter = z.int({ error: COUNT }).min(1, { error: COUNT });
+
+const receiveSection = z
+  .strictObject({
+    root: absolutePath.describe('The folder that clients see as /'),
+    listen: address.describe('For example 0.0.0.0:2222'),
+    authorizedKeys: z.string().min(1, { error: 'a file' }).describe('A file: the public keys that may log in'),
+    hostKey: z.string().min(1, { error: 'a file' }).nullable().default(null).describe('A file; made on first start'),
+    appendOnly: z
+      .boolean()
+      .default(false)
+      .describe('Clients add files; what is complete they can neither change, rename nor remove'),
+  })
+  .nullable()
+  .default(null)
+  .describe('What "isocket receive" takes, on a host that receives');
 
 const schema = z.strictObject({
   site: z
@@ -122,17 +135,7 @@ const schema = z.strictObject({
   hooks: z
     .strictObject({ finished: z.string().nullable().default(null), alert: z.string().nullable().default(null) })
     .prefault({}),
-  receive: z
-    .strictObject({
-      root: absolutePath.describe('The folder that clients see as /'),
-      listen: address.describe('For example 0.0.0.0:2222'),
-      authorizedKeys: z.string().min(1, { error: 'a file' }).describe('A file: the public keys that may log in'),
-      hostKey: z.string().min(1, { error: 'a file' }).nullable().default(null).describe('A file; made on first start'),
-      appendOnly: z.boolean().default(false).describe('Clients add files and change none'),
-    })
-    .nullable()
-    .default(null)
-    .describe('What "isocket receive" takes, on a host that receives'),
+  receive: receiveSection,
 });
 
 export interface ParseContext {
@@ -154,7 +157,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, schema);
   const destinations = parseDestinations(input, context, problems);
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(readable));
-  const { site, source, send, verify, announce, state, status, hooks, receive } = parsed.data;
+  const { site, source, send, verify, announce, state, status, hooks } = parsed.data;
   const { settle, superseded, rescan, ...places } = source;
   return {
     site: site ?? context.hostname,
@@ -170,8 +173,20 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     state,
     status,
     hooks,
-    receive,
   };
+};
+
+/**
+ * The section `receive` alone: a host that only receives has no other.
+ * @throws ConfigError with every problem of the section
+ */
+export const parseReceiveSection = (input: unknown, path: string): ReceiveSection | null => {
+  const knot = findKnot(input);
+  if (knot !== undefined) throw new ConfigError(path, [knot]);
+  const only = z.object({ receive: receiveSection });
+  const parsed = only.safeParse(input ?? {});
+  if (!parsed.success) throw new ConfigError(path, problemsOf(parsed.error, input, only).map(readable));
+  return parsed.data.receive;
 };
 
 const ms = (text: string): number => parseDurationMs(text) ?? 0;

@@ -98,10 +98,11 @@ const createProgram = (end: (exitCode: number) => void): Command => {
       end(await runPrune(self.optsWithGlobals()));
     });
   command('receive', 'our own receiver: an SFTP-only SSH server confined to one folder')
-    .requiredOption('--root <dir>', 'the folder that clients see as /')
-    .requiredOption('--listen <host:port>', 'where to listen')
-    .requiredOption('--authorized-keys <file>', 'the public keys that may log in')
+    .option('--root <dir>', 'the folder that clients see as /')
+    .option('--listen <host:port>', 'where to listen')
+    .option('--authorized-keys <file>', 'the public keys that may log in')
     .option('--host-key <file>', 'the private host key; made on first start')
+    .option('--append-only', 'clients add files; what is complete they can neither change, rename nor remove')
     .action(async (_options, self: Command) => {
       const { runReceive } = await import('./commands/receive.ts');
       end(await runReceive(self.optsWithGlobals()));

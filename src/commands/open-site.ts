@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseConfig, type Config } from '../config.ts';
 import { idleActivity, type Activity } from '../control/activity.ts';
 import type { Report } from '../events.ts';
-import { findConfig } from '../find-config.ts';
+import { findConfig, type FoundConfig } from '../find-config.ts';
 import { keepHeapSmall } from '../heap.ts';
 import { lockRoot } from '../lock.ts';
 import { checkRoot } from '../scanner.ts';
@@ -14,16 +14,22 @@ import { bundledTransportNames } from '../transports/index.ts';
 import type { CommonOptions } from '../program.ts';
 import { loadTransports } from './load-transports.ts';
 
-/** Finds and reads the site's configuration. */
-export const readConfig = async ({ config: flag }: CommonOptions, report: Report): Promise<Config> => {
+/** Finds the configuration's file for a command. */
+export const findConfigFor = async ({ config: flag }: CommonOptions, report: Report): Promise<FoundConfig> => {
   const env = process.env.ISOCKET_CONFIG;
-  const { path, input } = await findConfig({
+  const found = await findConfig({
     ...(flag === undefined ? {} : { flag }),
     ...(env === undefined ? {} : { env }),
     cwd: process.cwd(),
     home: homedir(),
   });
-  report({ type: 'config', path });
+  report({ type: 'config', path: found.path });
+  return found;
+};
+
+/** Finds and reads the site's configuration. */
+export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> => {
+  const { path, input } = await findConfigFor(options, report);
   return parseConfig(input, {
     path,
     hostname: hostname(),

@@ -4,11 +4,11 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import type { Report } from '../events.ts';
-import type { CommonOptions } from '../program.ts';
 import { parseAuthorizedKeys } from '../receiver/authorized-keys.ts';
 import { loadHostKey } from '../receiver/host-key.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openOutput } from './output.ts';
+import { receiveOptions, type ReceiveFlags } from './receive-options.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../receiver/receiver.ts';
 
 export interface ReceiveOptions {
@@ -19,16 +19,19 @@ export interface ReceiveOptions {
   readonly authorizedKeys: string;
   /** A file; made where there is none. */
   readonly hostKey?: string;
+  /** Clients add files, and change none that is complete. */
+  readonly appendOnly?: boolean;
 }
 
 /** `isocket receive`. Resolves with the exit code, after a signal. */
-export const runReceive = async (options: CommonOptions & ReceiveOptions): Promise<number> => {
+export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
   using shutdown = listenForShutdown();
-  using output = await openOutput(options);
+  using output = await openOutput(flags);
   const write = (line: string): void => {
-    if (options.json !== true) process.stdout.write(`${line}\n`);
+    if (flags.json !== true) process.stdout.write(`${line}\n`);
     else output.report({ type: 'note', level: 'info', message: line });
   };
+  const options = await receiveOptions(flags, output.report);
   await receive(options, { write, report: output.report }, shutdown.signal);
   return shutdown.exitCode ?? 0;
 };
@@ -43,15 +46,16 @@ export const receive = async (
   io: { readonly write: (line: string) => void; readonly report: Report },
   signal: AbortSignal,
 ): Promise<void> => {
+  const { root, appendOnly = false } = options;
   const address = parseListenAddress(options.listen);
   const authorizedKeys = readAuthorizedKeys(options.authorizedKeys);
   const hostKey = loadHostKey(options.hostKey ?? defaultHostKeyFile());
   const log: ReceiverOptions['log'] = (level, message) => io.report({ type: 'note', level, message });
 
-  await using receiver = await start({ ...address, root: options.root, authorizedKeys, hostKey, log });
+  await using receiver = await start({ ...address, root, authorizedKeys, hostKey, appendOnly, log });
   const { host, port, fingerprint } = receiver;
   io.write(
-    `receiving into ${options.root} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprint}`,
+    `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprint}`,
   );
   if (!signal.aborted) await once(signal, 'abort');
 };

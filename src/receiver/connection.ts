@@ -3,6 +3,7 @@ import ssh2, { type AuthContext, type Connection, type ParsedKey, type Session }
 import { errorMessage } from '../errors.ts';
 import { showName } from '../name.ts';
 import { fingerprintOf, type AuthorizedKeys } from './authorized-keys.ts';
+import type { ChangeRules } from './change-rules.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import { serveSftp, type SftpSession } from './sftp-session.ts';
 
@@ -30,6 +31,7 @@ export interface ConnectionOptions {
   readonly keys: AuthorizedKeys;
   /** A session's own; it disposes of it. */
   readonly openFolder: () => ConfinedFolder;
+  readonly rules: ChangeRules;
   readonly log: (level: 'info' | 'warning', message: string) => void;
   readonly onLogin: () => void;
 }
@@ -90,7 +92,7 @@ export const serveConnection = (socket: Socket, options: ConnectionOptions): Rec
         return;
       }
       const channel = accept();
-      const sftp = serveSftp(channel, socket, folder, warn);
+      const sftp = serveSftp(channel, socket, folder, options.rules, warn);
       sessions.set(sftp, channel);
       void sftp.closed.then(() => sessions.delete(sftp));
       // The session hears of the close at once, the channel only when all of its input was read.

@@ -1,17 +1,5 @@
-import {
-  constants,
-  fchmodSync,
-  fstatSync,
-  fsync,
-  ftruncateSync,
-  futimesSync,
-  openSync,
-  closeSync,
-  readSync,
-  writeSync,
-} from 'node:fs';
+import { constants, fchmodSync, fstatSync, fsync, ftruncateSync, futimesSync, readSync, writeSync } from 'node:fs';
 import { OpenFlag, Packet, Status } from '../sftp/protocol.ts';
-import { assertFileOrFolder, type Place } from './confined-folder.ts';
 import { RefusedError } from './refused-error.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
 import type { RequestTable } from './request-table.ts';
@@ -24,11 +12,11 @@ const readBuffer = Buffer.allocUnsafeSlow(MAX_DATA_BYTES);
 
 /** The requests on files by handle, and OPEN. */
 export const fileRequests: RequestTable = {
-  [Packet.OPEN]: ({ folder, handles, reply }, id, request) => {
+  [Packet.OPEN]: ({ folder, handles, rules, reply }, id, request) => {
     const path = request.bytes();
     const flags = openFlags(request.u32());
     const mode = (request.attributes().permissions ?? 0o666) & 0o777;
-    const handle = handles.add({ fd: folder.at(path, (place) => openFileOrFolder(place, flags, mode)) });
+    const handle = handles.add(folder.at(path, (place) => rules.open(path, place, flags, mode)));
     reply.begin(Packet.HANDLE).u32(id).bytes(handle).end();
   },
 
@@ -46,12 +34,13 @@ export const fileRequests: RequestTable = {
     reply.begin(Packet.DATA).u32(id).bytes(readBuffer.subarray(0, read)).end();
   },
 
-  [Packet.WRITE]: ({ handles, reply }, id, request) => {
-    const { fd } = handles.get(request.bytes());
+  [Packet.WRITE]: ({ handles, rules, reply }, id, request) => {
+    const handle = handles.get(request.bytes());
+    rules.assertHandle(handle);
     const offset = request.u64();
     const data = request.bytes();
     // The kernel may take less than all, as on a disk that fills up: what is left then meets the error.
-    for (let done = 0; done < data.length;) done += writeSync(fd, data, done, data.length - done, offset + done);
+    for (let done = 0; done < data.length;) done += writeSync(handle.fd, data, done, data.length - done, offset + done);
     writeOk(reply, id);
   },
 
@@ -64,8 +53,10 @@ export const fileRequests: RequestTable = {
       .end();
   },
 
-  [Packet.FSETSTAT]: ({ handles, reply }, id, request) => {
-    const { fd } = handles.get(request.bytes());
+  [Packet.FSETSTAT]: ({ handles, rules, reply }, id, request) => {
+    const handle = handles.get(request.bytes());
+    rules.assertHandle(handle);
+    const { fd } = handle;
     const { size, permissions, atime, mtime } = request.attributes();
     if (size !== undefined) ftruncateSync(fd, size);
     if (permissions !== undefined) fchmodSync(fd, permissions & 0o7777);
@@ -96,17 +87,4 @@ const openFlags = (wanted: number): number => {
     (wanted & OpenFlag.TRUNC ? constants.O_TRUNC : 0) |
     (wanted & OpenFlag.EXCL ? constants.O_EXCL : 0)
   );
-};
-
-/** A folder may be opened for reading: clients sync it so, to make the names in it durable. */
-const openFileOrFolder = (place: Place, flags: number, mode: number): number => {
-  // O_NONBLOCK: opening a fifo would wait for its other end, and this process with it.
-  const fd = openSync(place, flags | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY, mode);
-  try {
-    assertFileOrFolder(fstatSync(fd));
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
 };

@@ -6,6 +6,8 @@ import { RefusedError } from './refused-error.ts';
 export interface OpenHandle {
   readonly fd: number;
   readonly listing?: Dir;
+  /** Whether the file may be changed through it now. Asked by the rules of append-only alone; none: it may not. */
+  readonly mayChange?: () => boolean;
 }
 
 /** The handles of one channel. */

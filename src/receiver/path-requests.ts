@@ -6,6 +6,7 @@ import {
   renameSync,
   rmdirSync,
   statfsSync,
+  statSync,
   truncateSync,
   unlinkSync,
   utimesSync,
@@ -14,7 +15,7 @@ import { Packet, Status } from '../sftp/protocol.ts';
 import { parseClientPath, showClientPath } from './client-path.ts';
 import { assertFileOrFolder, type Place } from './confined-folder.ts';
 import { RefusedError } from './refused-error.ts';
-import { attributesOf, writeOk } from './replies.ts';
+import { attributesOf, writeError, writeOk } from './replies.ts';
 import type { RequestTable } from './request-table.ts';
 
 /** The requests on names. */
@@ -30,10 +31,11 @@ export const pathRequests: RequestTable = {
     reply.begin(Packet.ATTRS).u32(id).attributes(attributesOf(stats)).end();
   },
 
-  [Packet.SETSTAT]: ({ folder, reply }, id, request) => {
+  [Packet.SETSTAT]: ({ folder, rules, reply }, id, request) => {
     const path = request.bytes();
     const { size, permissions, atime, mtime } = request.attributes();
     folder.atFile(path, (place) => {
+      rules.assertFile(path, () => statSync(place));
       if (size !== undefined) truncateSync(place, size);
       if (permissions !== undefined) chmodSync(place, permissions & 0o7777);
       if (atime !== undefined && mtime !== undefined) utimesSync(place, atime, mtime);
@@ -41,8 +43,12 @@ export const pathRequests: RequestTable = {
     writeOk(reply, id);
   },
 
-  [Packet.REMOVE]: ({ folder, reply }, id, request) => {
-    folder.at(request.bytes(), (place) => unlinkSync(place));
+  [Packet.REMOVE]: ({ folder, rules, reply }, id, request) => {
+    const path = request.bytes();
+    folder.at(path, (place) => {
+      rules.assertName(path, () => statsOf(place));
+      unlinkSync(place);
+    });
     writeOk(reply, id);
   },
 
@@ -53,8 +59,12 @@ export const pathRequests: RequestTable = {
     writeOk(reply, id);
   },
 
-  [Packet.RMDIR]: ({ folder, reply }, id, request) => {
-    folder.at(request.bytes(), (place) => rmdirSync(place));
+  [Packet.RMDIR]: ({ folder, rules, reply }, id, request) => {
+    const path = request.bytes();
+    folder.at(path, (place) => {
+      rules.assertName(path, () => statsOf(place));
+      rmdirSync(place);
+    });
     writeOk(reply, id);
   },
 
@@ -64,20 +74,30 @@ export const pathRequests: RequestTable = {
     reply.begin(Packet.NAME).u32(id).u32(1).name(path).name(path).attributes({}).end();
   },
 
-  [Packet.RENAME]: ({ folder, reply }, id, request) => {
+  [Packet.RENAME]: ({ folder, rules, reply }, id, request) => {
     const from = request.bytes();
     const to = request.bytes();
-    folder.atBoth(from, to, renameWithoutReplacing);
+    folder.atBoth(from, to, (source, target) => {
+      rules.assertName(from, () => statsOf(source));
+      renameWithoutReplacing(source, target);
+    });
     writeOk(reply, id);
   },
 };
 
 /** posix-rename@openssh.com: replaces what is there, at once. */
-export const posixRename: RequestTable[number] = ({ folder, reply }, id, request) => {
+export const posixRename: RequestTable[number] = ({ folder, rules, reply }, id, request) => {
   const from = request.bytes();
   const to = request.bytes();
-  folder.atBoth(from, to, (source, target) => renameSync(source, target));
-  writeOk(reply, id);
+  const later = rules.rename(folder, from, to);
+  if (later === undefined) {
+    writeOk(reply, id);
+    return undefined;
+  }
+  return later.then(
+    () => writeOk(reply, id),
+    (error: unknown) => writeError(reply, id, error),
+  );
 };
 
 /** statvfs@openssh.com */

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
+import { appendOnly } from './append-only.ts';
+import { changeAnything } from './change-rules.ts';
 import { openConfinedFolder } from './confined-folder.ts';
 import { fingerprintOf, parseAuthorizedKeys } from './authorized-keys.ts';
 import { serveConnection, type ReceiverConnection } from './connection.ts';
@@ -19,6 +21,8 @@ export interface ReceiverOptions {
   readonly authorizedKeys: string;
   /** A private key in OpenSSH's format. */
   readonly hostKey: string | Buffer;
+  /** Clients add files, and change none that is complete. Default: false. */
+  readonly appendOnly?: boolean;
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
@@ -43,6 +47,7 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
   const keys = parseAuthorizedKeys(options.authorizedKeys);
   for (const warning of keys.warnings) log('warning', warning);
 
+  const rules = options.appendOnly === true ? appendOnly : changeAnything;
   const connections = new Set<ReceiverConnection>();
   let strangers = 0;
 
@@ -61,7 +66,7 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
     socket.once('close', known);
     // Each session opens the root anew: a disk that was mounted there since is then the one that is written to.
     const openFolder = () => openConfinedFolder(root);
-    const connection = serveConnection(socket, { hostKey, keys, openFolder, log, onLogin: known });
+    const connection = serveConnection(socket, { hostKey, keys, openFolder, rules, log, onLogin: known });
     connections.add(connection);
     void connection.closed.then(() => connections.delete(connection));
   };

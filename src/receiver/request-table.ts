@@ -1,3 +1,4 @@
+import type { ChangeRules } from './change-rules.ts';
 import type { PacketReader } from '../sftp/packet-reader.ts';
 import type { PacketWriter } from '../sftp/packet-writer.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
@@ -7,6 +8,7 @@ import type { Handles } from './handles.ts';
 export interface RequestContext {
   readonly folder: ConfinedFolder;
   readonly handles: Handles;
+  readonly rules: ChangeRules;
   /** Where the one reply goes. Nothing may be written before the reply is certain: half a packet cannot be taken back. */
   readonly reply: PacketWriter;
 }

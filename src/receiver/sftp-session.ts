@@ -3,6 +3,7 @@ import type { ServerChannel } from 'ssh2';
 import { errorMessage } from '../errors.ts';
 import { MalformedPacketError, createPacketSplitter } from '../sftp/packet-reader.ts';
 import { PacketWriter } from '../sftp/packet-writer.ts';
+import type { ChangeRules } from './change-rules.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import { createHandles } from './handles.ts';
 import { createRequestServer, MAX_HANDLES } from './requests.ts';
@@ -30,11 +31,12 @@ export const serveSftp = (
   channel: ServerChannel,
   socket: Socket,
   folder: ConfinedFolder,
+  rules: ChangeRules,
   warn: (message: string) => void,
 ): SftpSession => {
   const handles = createHandles(MAX_HANDLES);
   const reply = new PacketWriter();
-  const serve = createRequestServer({ folder, handles, reply });
+  const serve = createRequestServer({ folder, handles, rules, reply });
   const waiting: Buffer[] = [];
   let serving = false;
   let stalled = false;

@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { receiveOptions, type ReceiveFlags } from '../../src/commands/receive-options.ts';
 import { receive } from '../../src/commands/receive.ts';
 import { UserError } from '../../src/errors.ts';
 import { loadHostKey } from '../../src/receiver/host-key.ts';
@@ -164,6 +165,69 @@ describe('other clients', () => {
   });
 });
 
+describe('append-only', () => {
+  let appending: Receiver;
+  beforeEach(async () => {
+    appending = await startReceiver({
+      root,
+      host: '127.0.0.1',
+      port: 0,
+      authorizedKeys: fs.readFileSync(inHome('key.pub'), 'utf8'),
+      hostKey: loadHostKey(inHome('host_key')),
+      appendOnly: true,
+      log: () => undefined,
+    });
+    fs.appendFileSync(
+      inHome('known_hosts'),
+      fs.readFileSync(inHome('known_hosts'), 'utf8').replace(/:\d+ /, `:${appending.port} `),
+    );
+    fs.writeFileSync(join(root, 'old'), 'old');
+    fs.writeFileSync(inHome('new'), 'new content', { mode: 0o640 });
+    fs.utimesSync(inHome('new'), 1_500_000_000, 1_500_000_001);
+  });
+  afterEach(() => appending[Symbol.asyncDispose]());
+
+  const port = (): string => String(appending.port);
+
+  it('sftp adds files with their times, and changes none', async () => {
+    const login = ['-F', 'none', ...sshOptions(), '-P', port(), '-b', '-', 'source@127.0.0.1'];
+    const added = await run(
+      'sftp',
+      login,
+      `mkdir folder\nput -p ${inHome('new')} folder/new\nget old ${inHome('back')}\n`,
+    );
+    expect(added).toMatchObject({ code: 0, stderr: '' });
+    expect(fs.statSync(join(root, 'folder/new'))).toMatchObject({ mtimeMs: 1_500_000_001_000, mode: 0o100640 });
+    const attempts = [`put ${inHome('new')} old`, 'rm old', 'rename old gone', 'rename folder gone', 'chmod 0 old'];
+    for (const attempt of [...attempts, `reput ${inHome('new')} old`, 'rmdir folder', 'rm folder/new']) {
+      const { code, stderr } = await run('sftp', login, `${attempt}\n`);
+      expect.soft([attempt, code]).toEqual([attempt, 1]);
+      expect.soft(stderr).toMatch(/append-only|permission denied/i);
+    }
+    expect(fs.readFileSync(join(root, 'old'), 'utf8')).toBe('old');
+    expect(fs.readFileSync(join(root, 'folder/new'), 'utf8')).toBe('new content');
+  });
+
+  it('scp and lftp add files, and change none', async () => {
+    const copy = (to: string) =>
+      run('scp', ['-F', 'none', ...sshOptions(), '-p', '-P', port(), inHome('new'), `source@127.0.0.1:${to}`]);
+    expect(await copy('by-scp')).toMatchObject({ code: 0, stderr: '' });
+    expect((await copy('old')).code).not.toBe(0);
+    const command = `ssh -a -x -F none ${sshOptions().join(' ')}`;
+    const put = (to: string) =>
+      run('lftp', [
+        '--norc',
+        '-c',
+        `set sftp:connect-program "${command}"; set net:max-retries 1; open sftp://source:@127.0.0.1:${port()}; put ${inHome('new')} -o ${to}; bye`,
+      ]);
+    expect(await put('by-lftp')).toMatchObject({ code: 0 });
+    expect((await put('old')).code).not.toBe(0);
+    for (const name of ['by-scp', 'by-lftp'])
+      expect.soft(fs.readFileSync(join(root, name), 'utf8')).toBe('new content');
+    expect(fs.readFileSync(join(root, 'old'), 'utf8')).toBe('old');
+  });
+});
+
 describe('who may come in, and to what', () => {
   it('a key that is not authorized is refused, and the log names it', async () => {
     makeKey('stranger');
@@ -313,6 +377,29 @@ describe('isocket receive', () => {
     const again = start();
     await again.done;
     expect(again.lines[0]?.split(' ').at(-1)).toBe(first.lines[0]?.split(' ').at(-1));
+  });
+
+  it('takes what is not given from the section of a configuration', async () => {
+    const config = inHome('rc.yaml');
+    const section = {
+      root,
+      listen: '127.0.0.1:0',
+      authorizedKeys: inHome('keys'),
+      hostKey: inHome('k'),
+      appendOnly: true,
+    };
+    fs.writeFileSync(config, JSON.stringify({ receive: section }));
+    const options = (flags: ReceiveFlags) => receiveOptions(flags, () => undefined);
+    expect(await options({ config })).toEqual(section);
+    expect(await options({ config, root: '/other' })).toEqual({ ...section, root: '/other' });
+    const flags = { root, listen: '127.0.0.1:0', authorizedKeys: 'keys' };
+    expect(await options(flags)).toEqual({ ...flags, appendOnly: false });
+    fs.writeFileSync(config, JSON.stringify({ receive: { ...section, listen: 1 } }));
+    await expect(options({ config })).rejects.toThrow(/receive\.listen is 1: expected HOST:PORT/);
+    fs.writeFileSync(config, '{}');
+    await expect(options({ config, root })).rejects.toThrow(
+      'Cannot receive: no --listen, no --authorized-keys is given, and the configuration has no section "receive"',
+    );
   });
 
   it.each<[string, () => Partial<Parameters<typeof receive>[0]>, RegExp]>([

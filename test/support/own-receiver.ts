@@ -1,10 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { startReceiver } from '../../src/receiver/receiver.ts';
+import { startReceiver, type ReceiverOptions } from '../../src/receiver/receiver.ts';
 import { makeKey } from './keys.ts';
 import type { TestServer } from './server.ts';
 
 /** Starts our own receiver, in this process. */
-export const startOwnReceiver = async (folder: string): Promise<TestServer> => {
+export const startOwnReceiver = async (
+  folder: string,
+  options: Pick<ReceiverOptions, 'appendOnly'> = {},
+): Promise<TestServer> => {
   const files = `${folder}/receiver`;
   mkdirSync(files, { recursive: true });
   mkdirSync(`${folder}/destination`, { recursive: true });
@@ -16,6 +19,7 @@ export const startOwnReceiver = async (folder: string): Promise<TestServer> => {
     authorizedKeys: await makeKey(`${files}/user_key`),
     hostKey: readFileSync(`${files}/host_key`),
     log: () => undefined,
+    ...options,
   });
   writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${receiver.port} ${hostKey}\n`);
   return {

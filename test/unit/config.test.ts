@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { defaultLoaders } from 'cosmiconfig';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, type ConfigProblem } from '../../src/config-problems.ts';
-import { configJsonSchema, parseConfig, type Config } from '../../src/config.ts';
+import { configJsonSchema, parseConfig, parseReceiveSection, type Config } from '../../src/config.ts';
 import { bundledTransport, bundledTransportNames } from '../../src/transports/index.ts';
 import { rsyncOptionsSchema } from '../../src/transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../../src/transports/sftp/options.ts';
@@ -63,8 +63,14 @@ describe('config', () => {
 
   it('reads what "isocket receive" takes', () => {
     const receive = { root: '/backup', listen: '[::]:2222', authorizedKeys: '/etc/isocket/keys' };
-    expect(parse(least).receive).toBeNull();
-    expect(parse({ ...least, receive }).receive).toEqual({ ...receive, hostKey: null, appendOnly: false });
+    expect(parseReceiveSection(least, 'rc')).toBeNull();
+    const whole = { ...receive, hostKey: null, appendOnly: false };
+    expect(parseReceiveSection({ ...least, receive }, 'rc')).toEqual(whole);
+    expect(parseReceiveSection({ receive: { ...receive, appendOnly: true } }, 'rc')).toEqual({
+      ...whole,
+      appendOnly: true,
+    });
+    expect(() => parseReceiveSection({ receive: { ...receive, rot: '/x' } }, 'rc')).toThrow(/receive\.rot .*"root"/);
   });
 
   const problems = (input: unknown): readonly ConfigProblem[] => {

@@ -3,12 +3,14 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { changeAnything } from '../../src/receiver/change-rules.ts';
 import { openConfinedFolder, type ConfinedFolder } from '../../src/receiver/confined-folder.ts';
 import { createHandles, type Handles } from '../../src/receiver/handles.ts';
 import { createRequestServer } from '../../src/receiver/requests.ts';
-import { MalformedPacketError, PacketReader } from '../../src/sftp/packet-reader.ts';
+import { MalformedPacketError } from '../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { Extension, OpenFlag, Packet, Status } from '../../src/sftp/protocol.ts';
+import { openSession, type Ask } from '../support/request-client.ts';
 
 const SECRET = 'the secret outside';
 
@@ -17,8 +19,7 @@ let root: string;
 let outside: string;
 let folder: ConfinedFolder;
 let handles: Handles;
-let serve: ReturnType<typeof createRequestServer>;
-let reply: PacketWriter;
+let session: ReturnType<typeof openSession>;
 
 beforeEach(() => {
   home = fs.mkdtempSync(join(tmpdir(), 'isocket-confinement-'));
@@ -36,10 +37,7 @@ beforeEach(() => {
   fs.symlinkSync('file', join(root, 'link-inside'));
   folder = openConfinedFolder(root);
   handles = createHandles(8);
-  reply = new PacketWriter();
-  serve = createRequestServer({ folder, handles, reply });
-  void serve(Buffer.from([Packet.INIT, 0, 0, 0, 3]));
-  reply.take();
+  session = openSession({ folder, handles, rules: changeAnything });
 });
 
 afterEach(() => {
@@ -48,21 +46,7 @@ afterEach(() => {
   fs.rmSync(home, { recursive: true });
 });
 
-type Fields = (writer: PacketWriter) => PacketWriter;
-
-const ask = async (
-  type: number,
-  fields: Fields,
-): Promise<{ type: number; status: number; raw: Buffer; body: PacketReader }> => {
-  const writer = new PacketWriter();
-  fields(writer.begin(type).u32(7)).end();
-  await serve(writer.take().subarray(4));
-  const raw = reply.take().subarray(4);
-  const body = new PacketReader(raw);
-  const answer = body.u8();
-  expect(body.u32()).toBe(7);
-  return { type: answer, status: answer === Packet.STATUS ? body.u32() : Status.OK, raw, body };
-};
+const ask: Ask = (type, fields) => session.ask(type, fields);
 
 const path = (value: string | Buffer): Buffer => (typeof value === 'string' ? Buffer.from(value) : value);
 const open = (value: string | Buffer, flags: number) =>
@@ -356,11 +340,15 @@ describe('RENAME of version 3', () => {
 
 describe('a packet that is none', () => {
   it('is no request, and ends the session', () => {
-    expect(() => serve(Buffer.from([Packet.OPEN, 0, 0]))).toThrow(MalformedPacketError);
-    expect(() => serve(Buffer.from([Packet.OPEN, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]))).toThrow(MalformedPacketError);
-    expect(() => createRequestServer({ folder, handles, reply })(Buffer.from([Packet.STAT, 0, 0, 0, 1]))).toThrow(
+    expect(() => session.serve(Buffer.from([Packet.OPEN, 0, 0]))).toThrow(MalformedPacketError);
+    expect(() => session.serve(Buffer.from([Packet.OPEN, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]))).toThrow(
       MalformedPacketError,
     );
+    expect(() =>
+      createRequestServer({ folder, handles, rules: changeAnything, reply: new PacketWriter() })(
+        Buffer.from([Packet.STAT, 0, 0, 0, 1]),
+      ),
+    ).toThrow(MalformedPacketError);
   });
 
   it('of an unknown kind is answered as unsupported', async () => {

@@ -25,14 +25,11 @@ export const toTransportError = async (
     return new TransportError('network', message + why, { cause: error });
   }
   if (error.status === Status.FAILURE && (await isFull(channel, failed.folder))) return destinationFull(failed, error);
-  if (error.status === Status.PERMISSION_DENIED) {
-    return new TransportError('file', `${message}permission denied`, {
-      hint: 'give the account the right to write there, or correct destination.path',
-      cause: error,
-    });
-  }
   return new TransportError('file', message + error.message, {
-    hint: 'look into the server’s log for the reason',
+    hint:
+      error.status === Status.PERMISSION_DENIED
+        ? 'give the account the right to write there, or correct destination.path'
+        : 'look into the server’s log for the reason',
     cause: error,
   });
 };
