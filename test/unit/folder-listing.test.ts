@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createKeyedHash } from '../../src/fingerprint.ts';
+import { createHalfSipHash } from '../../src/half-siphash.ts';
 import { createFileSet } from '../../src/folder-listing.ts';
 import { decodeName } from '../../src/name.ts';
 
@@ -39,6 +40,46 @@ describe('a set of files', () => {
       (number) => set.has(nameOf(number), 1000, 1_700_000_000) !== (number % 2 === 0),
     );
     expect(wrong).toEqual([]);
+  });
+});
+
+describe('HalfSipHash-2-4', () => {
+  /** As the reference cuts a message of bytes into words: the last one holds what is left, and the length on top. */
+  const wordsOf = (bytes: Buffer): Int32Array => {
+    const padded = Buffer.alloc((Math.floor(bytes.length / 4) + 1) * 4);
+    bytes.copy(padded);
+    padded[padded.length - 1] = bytes.length;
+    return Int32Array.from({ length: padded.length / 4 }, (_, at) => padded.readInt32LE(at * 4));
+  };
+
+  // vectors_hsip64 of the reference implementation: the key is 00…07, the message 00, 01, 02 …
+  it.each<[length: number, hash: string]>([
+    [0, '218d1f59b9b83cc8'],
+    [1, 'be552412f8387315'],
+    [2, '064f39ef7c50eb57'],
+    [3, 'ce0f1a45f7060679'],
+    [4, 'd5e78a175be52ea1'],
+    [5, 'cb9d7c3f2f3db580'],
+    [6, 'ce3e91358aa2bc25'],
+    [7, 'ff202728b07bc684'],
+    [8, 'edfee820bce4858c'],
+    [9, '5b51cccc13888307'],
+    [10, '95b0469f06a6f2ee'],
+    [11, 'ae26333994ddcd48'],
+    [12, '7bc71f9faef5c799'],
+    [13, '5a2352d75a0c3744'],
+    [14, '3bb1a870eae8e658'],
+    [15, '217d0bcb4e81c902'],
+    [16, '7336aad25f7bf3b5'],
+    [63, '2ea63c71bf326087'],
+  ])('gives what its reference gives for %i bytes', (length, expected) => {
+    const sequence = (end: number): Buffer => Buffer.from(Array.from({ length: end }, (_, byte) => byte));
+    const words = wordsOf(sequence(length));
+    const [first, second] = createHalfSipHash(sequence(8))(words, words.length);
+    const hash = Buffer.alloc(8);
+    hash.writeUInt32LE(first);
+    hash.writeUInt32LE(second, 4);
+    expect(hash.toString('hex')).toBe(expected);
   });
 });
 
