@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createBudget } from './budget.ts';
 import type { Activity } from './control/activity.ts';
 import { createDirectoryJob, type DirectoryJob, type JobContext } from './directory-job.ts';
+import { cannotWork, failedDirectory, isGone } from './directory-troubles.ts';
 import { UserError } from './errors.ts';
 import { isSameDirectory, plan, type DirectoryPlan } from './lifecycle.ts';
 import { fsPath, showName, type Name } from './name.ts';
@@ -39,6 +40,8 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   const shipment = createSiteContext(options, 'forever');
   const { isExcluded, sender } = shipment;
   const jobs = new Map<Name, DirectoryJob>();
+  /** What was told of directories that have no job for it. */
+  const unworkable = new Map<Name, string>();
   const ending = new Set<Promise<void>>();
   const home = identityOf(root);
   const defect = Promise.withResolvers<never>();
@@ -70,16 +73,33 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     ending.add(ended);
   };
 
+  /** Undefined where the directory cannot be worked on: told once, and tried again with the next look. */
+  const openJob = (one: DirectoryPlan): DirectoryJob | undefined => {
+    const { name } = one.directory;
+    try {
+      const job = createDirectoryJob(one, context);
+      unworkable.delete(name);
+      return job;
+    } catch (error) {
+      const trouble = cannotWork(name, error);
+      if (!isGone(error) && unworkable.get(name) !== trouble.message) report(failedDirectory(name, trouble));
+      unworkable.set(name, trouble.message);
+      return undefined;
+    }
+  };
+
   /** Of the directories that a listing of the root shows now: whose job is over, which are new, which changed. */
   const apply = (plans: readonly DirectoryPlan[], everything: boolean): void => {
     const unfinished = plans.filter(({ phase }) => phase !== 'finished');
     const planned = new Map(unfinished.map((one) => [one.directory.name, one]));
     for (const [name, job] of jobs)
       if (job.isGone || !isSameDirectory(planned.get(name)?.directory, job.plan.directory)) end(job);
+    for (const name of unworkable.keys()) if (!planned.has(name)) unworkable.delete(name);
     const watched = new Set(plans.slice(-MOST_WATCHED));
     for (const one of liveFirst(unfinished)) {
       const known = jobs.get(one.directory.name);
-      const job = known ?? createDirectoryJob(one, context);
+      const job = known ?? openJob(one);
+      if (job === undefined) continue;
       const changed = job.plan.phase !== one.phase || job.plan.closedBy !== one.closedBy;
       job.plan = one;
       jobs.set(one.directory.name, job);

@@ -1,3 +1,5 @@
+import { getSystemErrorMessage } from 'node:util';
+
 /** What a user can mend: wrong usage or configuration, a root that is not there. Shown without a stack. */
 export class UserError extends Error {
   override readonly name: string = 'UserError';
@@ -42,6 +44,12 @@ export class TransportError extends Error {
 /** The code of a system error (`ENOENT`, `EACCES` …), or undefined for anything else. */
 export const systemErrorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+/** The words of an error for a person: of a system error "permission denied", without the call and the path that it met. */
+export const plainMessage = (error: unknown): string =>
+  error instanceof Error && 'errno' in error && typeof error.errno === 'number'
+    ? getSystemErrorMessage(error.errno)
+    : errorMessage(error);
 
 /** The words of an error, whatever was thrown. */
 export const errorMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,7 +1,7 @@
 import { existsSync, fsyncSync, lstatSync, rmSync, statfsSync } from 'node:fs';
 import { openDirectoryRecord } from './adopt.ts';
 import { deleteDirectory } from './delete-directory.ts';
-import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
+import { plainMessage, systemErrorCode, TransportError } from './errors.ts';
 import type { Config } from './config.ts';
 import { createIsExcluded } from './exclude.ts';
 import type { Report } from './events.ts';
@@ -128,7 +128,7 @@ const examine = async (
     return checked === files ? { files, bytes, known } : 'it changed while it was verified';
   } catch (error) {
     if (!(error instanceof TransportError) && systemErrorCode(error) === undefined && !signal.aborted) throw error;
-    return errorMessage(error);
+    return plainMessage(error);
   }
 };
 
@@ -145,7 +145,7 @@ const deleteVerified = (
     return undefined;
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
-    return errorMessage(error);
+    return plainMessage(error);
   }
 };
 

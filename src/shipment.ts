@@ -3,7 +3,7 @@ import type { Config } from './config.ts';
 import { errorMessage, systemErrorCode, TransportError } from './errors.ts';
 import type { Report } from './events.ts';
 import { createDispatch, type Dispatch, type Tally } from './dispatch.ts';
-import { cannotWork, isGone } from './directory-troubles.ts';
+import { cannotWork, failedDirectory, isGone } from './directory-troubles.ts';
 import { judgeClosed, type DirectoryPlan } from './lifecycle.ts';
 import { look, type Look } from './look.ts';
 import { finishDirectory } from './finish-directory.ts';
@@ -58,7 +58,10 @@ const FOUND_A_REPORT = 256;
 /** A round is a listing: not oftener than this, whatever the configuration says. */
 const SOONEST_MS = 100;
 
-/** `feedsNow`: the first round follows at once, so that what was seen while the record was begun need not be listed again. */
+/**
+ * Throws the system's error where the directory cannot be listed for its marks, and UserError where its record cannot be begun.
+ * `feedsNow`: the first round follows at once, so that what was seen while the record was begun need not be listed again.
+ */
 export const createShipment = (
   { directory }: DirectoryPlan,
   context: ShipmentContext,
@@ -203,9 +206,7 @@ export const createShipment = (
   /** Of the lines themselves the lines tell. */
   const tellTrouble = (error: unknown): void => {
     const trouble = error instanceof TransportError ? error : cannotWork(name, error);
-    if (trouble.class !== 'file') return;
-    const hint = trouble.hint === undefined ? {} : { hint: trouble.hint };
-    report({ type: 'failed', path: name, class: 'file', message: trouble.message, ...hint, attempts: 1, held: false });
+    if (trouble.class === 'file') report(failedDirectory(name, trouble));
   };
 
   const guarded = async (work: () => Promise<boolean>): Promise<boolean> => {

@@ -1,5 +1,6 @@
 import { createBudget } from './budget.ts';
 import type { Config } from './config.ts';
+import { cannotWork, failedDirectory, isGone } from './directory-troubles.ts';
 import { createIsExcluded } from './exclude.ts';
 import type { Report, SummaryEvent } from './events.ts';
 import { plan, type DirectoryPlan } from './lifecycle.ts';
@@ -63,7 +64,13 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
     if (signal.aborted) break;
     if (only?.has(work.directory.name) === false) continue;
     await settling.take(1);
-    const shipment = createShipment(work, context, { feedsNow: true });
+    const shipment = await attempt(work.directory.name, context, () =>
+      createShipment(work, context, { feedsNow: true }),
+    );
+    if (shipment === undefined) {
+      settling.give(1);
+      continue;
+    }
     await shipment.feed(work);
     const tail = endRound(work, shipment).finally(() => {
       shipment[Symbol.dispose]();
@@ -81,30 +88,59 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   };
 };
 
-/** What `runPass` would send, and what it would hold back; sends and changes nothing. */
-export const planPass = async ({ config, state, report, signal }: Omit<PassOptions, 'destinations'>): Promise<void> => {
+/** Undefined where the directory cannot be worked on, which is told and counted: the others go on. */
+const attempt = async <T>(
+  directory: Name,
+  { tally, report }: { readonly tally: { failed: number }; readonly report: Report },
+  use: () => T | Promise<T>,
+): Promise<T | undefined> => {
+  try {
+    return await use();
+  } catch (error) {
+    const trouble = cannotWork(directory, error);
+    if (isGone(error)) return undefined;
+    tally.failed += 1;
+    report(failedDirectory(directory, trouble));
+    return undefined;
+  }
+};
+
+/**
+ * What `runPass` would send, and what it would hold back; sends and changes nothing. Resolves with whether every directory could
+ * be looked into.
+ */
+export const planPass = async ({
+  config,
+  state,
+  report,
+  signal,
+}: Omit<PassOptions, 'destinations'>): Promise<boolean> => {
   const { root, tag, newest, exclude, settleMs } = config.source;
   const isExcluded = createIsExcluded(exclude);
   const writers = createWritersView();
+  const tally = { failed: 0 };
   for (const { directory, phase, closedBy } of liveFirst(plan(readRoot(root, tag, isExcluded), newest))) {
     signal.throwIfAborted();
     if (phase === 'finished') continue;
-    using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: true });
-    await look(
-      directory,
-      closedBy,
-      record,
-      { root, isExcluded, settleMs, writers },
-      {
-        ready: (path, stats) => {
-          report({ type: 'planned', path: `${directory.name}/${path}`, bytes: Number(stats.size), phase });
-          return undefined;
+    await attempt(directory.name, { tally, report }, async () => {
+      using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: true });
+      await look(
+        directory,
+        closedBy,
+        record,
+        { root, isExcluded, settleMs, writers },
+        {
+          ready: (path, stats) => {
+            report({ type: 'planned', path: `${directory.name}/${path}`, bytes: Number(stats.size), phase });
+            return undefined;
+          },
+          heldBack: (path, reason) => report({ type: 'held-back', path: `${directory.name}/${path}`, reason }),
+          skipped: (path, kind) => report({ type: 'skipped', path: `${directory.name}/${path}`, kind }),
         },
-        heldBack: (path, reason) => report({ type: 'held-back', path: `${directory.name}/${path}`, reason }),
-        skipped: (path, kind) => report({ type: 'skipped', path: `${directory.name}/${path}`, kind }),
-      },
-    );
+      );
+    });
   }
+  return tally.failed === 0;
 };
 
 /** The directory's share of the pass is over when its sends are. */

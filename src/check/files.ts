@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { openDirectoryRecord } from '../adopt.ts';
 import type { Config } from '../config.ts';
+import { cannotWork } from '../directory-troubles.ts';
 import { createIsExcluded } from '../exclude.ts';
 import { plan } from '../lifecycle.ts';
 import type { DirectorySnapshot } from '../lifecycle.ts';
@@ -26,10 +27,16 @@ export function* checkFiles(
     .filter(({ phase }) => phase !== 'finished')
     .map(({ directory }) => directory)
     .slice(-DIRECTORIES);
-  const samples = unfinished.map((directory) => {
+  const samples: Sample[] = [];
+  for (const directory of unfinished) {
     signal.throwIfAborted();
-    return takeSample(source, directory, statePath);
-  });
+    try {
+      samples.push(takeSample(source, directory, statePath));
+    } catch (error) {
+      const { message, hint = '' } = cannotWork(directory.name, error);
+      yield { what: 'directory', state: 'failure', message, hint };
+    }
+  }
   yield ownerLine(source.root, samples);
   yield* markedLines(samples);
 }

@@ -1,3 +1,4 @@
+import { cannotWork, failedDirectory } from '../directory-troubles.ts';
 import { createIsExcluded } from '../exclude.ts';
 import { plan } from '../lifecycle.ts';
 import type { CommonOptions } from '../program.ts';
@@ -20,7 +21,12 @@ export const reset = async (named: readonly string[], options: CommonOptions): P
   let failed = 0;
   for (const { directory } of plans) {
     if (shutdown.signal.aborted) break;
-    failed += await resetDirectory(directory, { root, state: site.state, isExcluded, report });
+    try {
+      failed += await resetDirectory(directory, { root, state: site.state, isExcluded, report });
+    } catch (error) {
+      report(failedDirectory(directory.name, cannotWork(directory.name, error)));
+      failed += 1;
+    }
   }
   return shutdown.exitCode ?? (failed > 0 ? 3 : 0);
 };

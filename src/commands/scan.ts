@@ -15,8 +15,8 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
   if (options.dryRun === true) {
     const config = await readConfig(options, report);
     const tell = options.json === true ? report : tellPlan(report);
-    await planPass({ config, state: openSiteState(config), report: tell, signal });
-    return shutdown.exitCode ?? 0;
+    const complete = await planPass({ config, state: openSiteState(config), report: tell, signal });
+    return shutdown.exitCode ?? (complete ? 0 : 3);
   }
   await using site = await openSite(options, report);
   const { summary, complete } = await runPass({ ...site, report, signal });

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { openDirectoryRecord } from '../adopt.ts';
 import { UserError } from '../errors.ts';
+import { cannotWork } from '../directory-troubles.ts';
 import { createIsExcluded } from '../exclude.ts';
 import type { Report } from '../events.ts';
 import { isMarked } from '../mark.ts';
@@ -75,7 +76,14 @@ const sendFiles = async (
   const sendOne = async (file: Name): Promise<void> => {
     const [directory = '', ...below] = placeBelow(root, file);
     const path = below.join('/');
-    const record = path === '' ? undefined : recordOf(directory);
+    let record;
+    try {
+      record = path === '' ? undefined : recordOf(directory);
+    } catch (error) {
+      const { message, hint } = cannotWork(directory, error);
+      fail(file, message, hint);
+      return;
+    }
     if (record === undefined) {
       fail(
         file,

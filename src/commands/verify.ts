@@ -1,5 +1,6 @@
 import { createIsExcluded } from '../exclude.ts';
-import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
+import { cannotWork } from '../directory-troubles.ts';
+import { plainMessage, TransportError } from '../errors.ts';
 import type { Report } from '../events.ts';
 import { plan, type DirectoryPlan } from '../lifecycle.ts';
 import { showName } from '../name.ts';
@@ -93,12 +94,12 @@ const compare = async (
         result.checked += checked;
       } catch (error) {
         if (isStopped()) return;
-        if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;
+        const { hint } = error instanceof TransportError ? error : cannotWork(directory.name, error);
         result.failed += 1;
         report({
           type: 'note',
           level: 'warning',
-          message: `Cannot verify ${showName(directory.name)}: ${errorMessage(error)}`,
+          message: `Cannot verify ${showName(directory.name)}: ${plainMessage(error)}${hint === undefined ? '' : `; ${hint}`}`,
         });
         if (error instanceof TransportError) left.length = 0; // The line is down: the others would say the same.
       }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { lstatSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { UserError } from '../errors.ts';
+import { plainMessage, systemErrorCode, UserError } from '../errors.ts';
 import { encodeName, fsPath, showName, type Name } from '../name.ts';
 import type { CommonOptions } from '../program.ts';
 import { nameCompleteFiles } from '../name-complete-files.ts';
@@ -30,7 +30,16 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
     else if (!process.stdout.write(Buffer.concat([encodeName(path), Buffer.from(options.null === true ? '\0' : '\n')])))
       await once(process.stdout, 'drain', { signal }).catch(() => undefined);
   };
-  await nameCompleteFiles(directory, { config, watcher, name, signal });
+  try {
+    await nameCompleteFiles(directory, { config, watcher, name, signal });
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    throw new UserError(`Cannot watch "${showName(directory)}": ${plainMessage(error)}`, {
+      hint: 'let this user read it, and all folders in it',
+      exitCode: 3,
+      cause: error,
+    });
+  }
   return shutdown.exitCode ?? 0;
 };
 

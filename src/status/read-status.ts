@@ -1,6 +1,6 @@
 import type { Config } from '../config.ts';
 import { askActivity } from '../control/ask.ts';
-import { systemErrorCode } from '../errors.ts';
+import { plainMessage, systemErrorCode } from '../errors.ts';
 import { createIsExcluded } from '../exclude.ts';
 import { plan, type DirectoryPlan } from '../lifecycle.ts';
 import { readRecord } from '../record.ts';
@@ -51,13 +51,18 @@ const readDirectory = (
   return count && { name, phase, closedBy, ...count };
 };
 
+type Count = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'held'>;
+
 /** undefined for a directory that went while it was counted. */
-const countQuietly = (count: () => DirectoryCount): DirectoryCount | undefined => {
+const countQuietly = (count: () => DirectoryCount): Count | undefined => {
   try {
     return count();
   } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return undefined;
-    throw error;
+    const code = systemErrorCode(error);
+    if (code === 'ENOENT') return undefined;
+    if (code === undefined) throw error;
+    const unknown = { files: null, bytes: null, sent: null, sentBytes: null, skipped: 0, oldestUnsentSeconds: null };
+    return { ...unknown, unreadable: plainMessage(error) };
   }
 };
 

@@ -16,6 +16,8 @@ export interface DirectoryStatus {
   readonly skipped: number;
   /** Since the last change (ctime) of the unsent file that waits longest. */
   readonly oldestUnsentSeconds: number | null;
+  /** Only where the directory cannot be counted: why. */
+  readonly unreadable?: string;
 }
 
 export interface SiteStatus {
@@ -45,11 +47,12 @@ export const siteStatus = (
   activity: Activity | undefined,
 ): SiteStatus => {
   const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
-  const directories = onDisk.map(({ skipped, oldestUnsentSeconds, ...directory }) => ({
+  const directories = onDisk.map(({ skipped, oldestUnsentSeconds, unreadable, ...directory }) => ({
     ...directory,
     held: held.get(directory.name)?.length ?? 0,
     skipped,
     oldestUnsentSeconds,
+    ...(unreadable === undefined ? {} : { unreadable }),
   }));
   const sum = (count: (directory: DirectoryStatus) => number | null): number =>
     directories.reduce((total, directory) => total + (count(directory) ?? 0), 0);

@@ -38,7 +38,7 @@ const describeProcess = ({ daemon }: SiteStatus): string => {
 };
 
 const row = (directory: DirectoryStatus): string[] => {
-  const { phase, closedBy, files, bytes, sent, held, skipped, oldestUnsentSeconds } = directory;
+  const { phase, closedBy, files, bytes, sent, held, skipped, oldestUnsentSeconds, unreadable } = directory;
   const unsent = files === null || sent === null ? 0 : files - sent;
   return [
     showName(directory.name),
@@ -47,6 +47,9 @@ const row = (directory: DirectoryStatus): string[] => {
     bytes === null ? '?' : formatBytes(bytes),
     phase === 'finished' ? '' : `${sent ?? '?'} sent`,
     [
+      unreadable === undefined
+        ? ''
+        : `NOT READABLE: ${unreadable}; let the user that runs isocket read and write it, and all folders in it`,
       unsent === 0 ? '' : `${unsent} unsent`,
       oldestUnsentSeconds === null ? '' : `oldest ${formatDuration(oldestUnsentSeconds * 1000)}`,
       held === 0 ? '' : `${held} HELD`,

@@ -53,6 +53,18 @@ const filledSite = (options: SiteOptions = {}): TestSite => {
   return site;
 };
 
+/** Gives these paths below the root, and what the program needs beside them, to a user who is not root. */
+const giveToNobody = (site: TestSite, below: readonly string[]): void => {
+  const home = `${folder}/${name}`;
+  const identityFile = `${home}/key`;
+  writeFileSync(identityFile, readFileSync(server.identityFile), { mode: 0o600 });
+  const config = JSON.parse(readFileSync(site.config, 'utf8')) as { destination: object };
+  writeFileSync(site.config, JSON.stringify({ ...config, destination: { ...config.destination, identityFile } }));
+  for (const path of [home, identityFile, site.config, ...below.map((one) => site.root + one)])
+    chownSync(path, NOBODY, NOBODY);
+  chmodSync(`${folder}/sshd`, 0o755);
+};
+
 const expectNothingLost = (site: TestSite): void => {
   expect(isFinished(site.root, 'DC1')).toBe(false);
   expect(unmarked(`${site.root}/DC1`)).toHaveLength(3);
@@ -247,23 +259,7 @@ describe('destination: exit 3, nothing lost', () => {
 describe('one bad file', () => {
   it('that cannot be marked: it is not sent in vain, the others are', async () => {
     const site = filledSite();
-    // To be marked a file must be ours: one belongs to root.
-    for (const path of [
-      site.root,
-      `${site.root}/DC1`,
-      `${site.root}/DC1/file-1`,
-      `${site.root}/DC1/file-2`,
-      `${folder}/${name}`,
-      site.config,
-    ]) {
-      chownSync(path, NOBODY, NOBODY);
-    }
-    const identityFile = `${folder}/${name}/key`;
-    writeFileSync(identityFile, readFileSync(server.identityFile), { mode: 0o600 });
-    chownSync(identityFile, NOBODY, NOBODY);
-    const config = JSON.parse(readFileSync(site.config, 'utf8')) as { destination: object };
-    writeFileSync(site.config, JSON.stringify({ ...config, destination: { ...config.destination, identityFile } }));
-    chmodSync(`${folder}/sshd`, 0o755);
+    giveToNobody(site, ['', '/DC1', '/DC1/file-1', '/DC1/file-2']); // file-3 stays root's: it cannot be marked.
     const { exitCode, stderr } = await site.run(['scan'], { user: NOBODY });
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 3 });
     expect(stderr).toContain('DC1/file-3": it belongs to user 0, isocket runs as user 65534');
@@ -296,6 +292,66 @@ describe('one bad file', () => {
     expect(stderr).toContain('DC1/file-2');
     expect(unmarked(`${site.root}/DC1`)).toEqual(['file-2']);
     expect(isFinished(site.root, 'DC1')).toBe(false);
+  });
+});
+
+describe('a directory that may not be read', () => {
+  const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, '--regid=65534', '--clear-groups'];
+  let site: TestSite;
+
+  // DC1 is closed to us from the first moment, DC2 is not.
+  beforeEach(() => {
+    site = filledSite();
+    const { writeFiles, closeDirectory } = parser(site.root);
+    writeFiles('DC2', 3);
+    closeDirectory('DC2');
+    giveToNobody(site, ['', '/DC1', '/DC2', ...[1, 2, 3].flatMap((n) => [`/DC1/file-${n}`, `/DC2/file-${n}`])]);
+    chmodSync(`${site.root}/DC1`, 0);
+  });
+  const words = 'Cannot work on "DC1": permission denied';
+  const cure = 'let the user that runs isocket read and write it';
+
+  it.each([
+    [['scan', '--dry-run'], 3, words],
+    [['status'], 0, 'NOT READABLE: permission denied'],
+    [['check'], 2, words],
+    [['reset', 'DC1'], 3, words],
+    [['verify', 'DC1'], 3, 'Cannot verify DC1: permission denied'],
+    [['send', 'datas/DC1/file-1'], 3, words],
+  ])('%j says so, with the cure', async (args, code, message) => {
+    const { exitCode, stdout, stderr } = await site.run(args, { user: NOBODY });
+    expect(stdout + stderr).toContain(message);
+    expect(stdout + stderr).toContain(cure);
+    expect(stdout + stderr).not.toContain('/proc/');
+    expect(exitCode).toBe(code);
+  });
+
+  it('keeps scan from it alone', async () => {
+    const { exitCode, stderr } = await site.run(['scan'], { user: NOBODY });
+    expect(stderr).toContain(`${words}; ${cure}`);
+    expect(exitCode).toBe(3);
+    expect([isFinished(site.root, 'DC1'), isFinished(site.root, 'DC2')]).toEqual([false, true]);
+    chmodSync(`${site.root}/DC1`, 0o755);
+    expect((await site.run(['scan'], { user: NOBODY })).exitCode).toBe(0);
+    expect(differences(`${site.root}/DC1`, `${server.folder}/${name}/DC1`)).toEqual([]);
+  });
+
+  it('keeps the daemon from it alone, is told once, and goes on when it may be read', async () => {
+    const config = JSON.parse(readFileSync(site.config, 'utf8')) as { source: object };
+    writeFileSync(site.config, JSON.stringify({ ...config, source: { ...config.source, rescan: '100ms' } }));
+    await using daemon = site.start(['daemon'], { through: AS_NOBODY });
+    const finished = (directory: string) =>
+      daemon.event((event) => event.type === 'finished' && event.directory === directory);
+    await finished('DC2');
+    parser(site.root).writeFiles('DC3', 1);
+    giveToNobody(site, ['/DC3', '/DC3/file-1']);
+    parser(site.root).closeDirectory('DC3');
+    await finished('DC3');
+    expect(daemon.events.filter((event) => event.type === 'failed').map(({ path }) => path)).toEqual(['DC1']);
+    chmodSync(`${site.root}/DC1`, 0o755);
+    await finished('DC1');
+    expect(differences(`${site.root}/DC1`, `${server.folder}/${name}/DC1`)).toEqual([]);
+    expect(await daemon.stop()).toBe(143);
   });
 });
 
