@@ -11,8 +11,6 @@ if (Number(version.split('.')[0]) < OLDEST_NODE) {
   );
   process.exitCode = 2;
 } else {
-  const { enableCompileCache } = await import('node:module');
-  enableCompileCache();
   // A reader that closed the pipe has all it wanted.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;

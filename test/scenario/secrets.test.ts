@@ -10,6 +10,19 @@ import { startSshd } from '../support/sshd.ts';
 
 const PASSPHRASE = 'correct-horse-battery';
 
+// Node's cache of compiled code lies there, in a folder that the first user who comes owns: others would run what he wrote into it.
+it('no code is read from the folder for temporary files, nor written there', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'isocket-temporary-'));
+  try {
+    const cli = new URL('../../src/cli.ts', import.meta.url).pathname;
+    const { exitCode } = await execa(process.execPath, [cli, '--version'], { env: { TMPDIR: folder }, reject: false });
+    expect(exitCode).toBe(0);
+    expect(readdirSync(folder)).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 it('a passphrase is in no process list, no log and no --json, right or wrong', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-secrets-'));
   try {
