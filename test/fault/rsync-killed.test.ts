@@ -1,9 +1,10 @@
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { childrenOf } from '../support/children-of.ts';
+import { gone, killed, writtenOrOver } from '../support/far-rsync.ts';
 import {
   expectAllThere,
   expectNothingWrong,
@@ -20,33 +21,6 @@ const BIG_BYTES = rounds(24, 200) * 1024 * 1024;
 const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((tenth) => tenth % rounds(2, 1) === rounds(1, 0));
 /** rsync's own timeout is longer, but nothing here is silent. */
 const HANGS_MS = 60_000;
-
-/** The files of a folder, by inode: rsync gives what it has another name, and writes on in what it kept. */
-const sizesBelow = (folder: string): ReadonlyMap<number, number> =>
-  new Map(
-    readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((name) => {
-      const stats = lstatSync(`${folder}/${name}`, { throwIfNoEntry: false });
-      return stats?.isFile() === true ? [[stats.ino, stats.size]] : [];
-    }),
-  );
-
-/** Of an orphan's end nobody may take note in a container: a zombie is gone, too. */
-const isGone = (pid: number): boolean => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
-  } catch {
-    return true;
-  }
-};
-
-/** False where it had come to its end just before. */
-const killed = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 'SIGKILL');
-  } catch {
-    return false;
-  }
-};
 
 /**
  * What of the far rsync dies: the process that writes, and its parent with it or not, as when memory is short. The parent last: of
@@ -79,18 +53,9 @@ describe.each([
       writeFileSync(`${site.root}/DC1/finished.parse`, '');
       let kills = 0;
       for (const tenth of TENTHS) {
-        const before = sizesBelow(server.folder);
-        const isReached = (): boolean =>
-          [...sizesBelow(server.folder)].some(
-            ([inode, size]) => size >= (tenth * BIG_BYTES) / 10 && size !== before.get(inode),
-          );
         // One that never got through gives up at the first trouble of the line.
         await using scan = site.start(['scan']);
-        let isOver = false as boolean;
-        void scan.ended.then(() => {
-          isOver = true;
-        });
-        while (!isOver && !isReached()) await delay(2);
+        await writtenOrOver(server.folder, (tenth * BIG_BYTES) / 10, scan);
         const writers = await childrenOf(sshd, 'rsync');
         const victims = victim === 'rsync' ? rsyncItself(writers, kills) : await childrenOf(sshd, victim);
         if (victims.filter(killed).length > 0) kills += 1;
@@ -102,7 +67,7 @@ describe.each([
         hangs.abort();
         expect([0, 3], scan.stderr()).toContain(exitCode);
         // What outlives its session keeps what it has, and then ends.
-        while (!writers.every(isGone)) await delay(2);
+        await gone(writers);
         expectNothingWrong(site.root, server.folder);
         if (exitCode === 0) break;
       }
