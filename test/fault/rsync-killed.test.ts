@@ -48,12 +48,11 @@ describe.each([
       });
       const sshd = Number(readFileSync(`${folder}/sshd/pid`, 'utf8'));
       const watch = watchFinalNames(server.folder);
-      produce(site.root, 'DC1/small', 100);
       produce(site.root, 'DC1/big', BIG_BYTES);
       writeFileSync(`${site.root}/DC1/finished.parse`, '');
       let kills = 0;
       for (const tenth of TENTHS) {
-        // One that never got through gives up at the first trouble of the line.
+        // One in which nothing got through yet gives up at the first trouble of the line.
         await using scan = site.start(['scan']);
         await writtenOrOver(server.folder, (tenth * BIG_BYTES) / 10, scan);
         const writers = await childrenOf(sshd, 'rsync');
