@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { childrenOf } from '../support/children-of.ts';
 import {
   expectAllThere,
   expectNothingWrong,
@@ -30,19 +31,6 @@ import { startSshd } from '../support/sshd.ts';
 
 const BIG_BYTES = rounds(24, 200) * 1024 * 1024;
 const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
-
-/** The processes of this sshd that serve connections (sshd) or files (sftp-server). */
-const childrenOf = async (pid: number, name: string): Promise<number[]> => {
-  const { stdout } = await execa('ps', ['-e', '-o', 'pid=,ppid=,comm=']);
-  const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/));
-  const below = new Set([String(pid)]);
-  for (let pass = 0; pass < 4; pass += 1) {
-    for (const [child = '', parent = ''] of rows) if (below.has(parent)) below.add(child);
-  }
-  return rows
-    .filter(([child = '', , comm]) => child !== String(pid) && below.has(child) && comm === name)
-    .map(([child]) => Number(child));
-};
 
 describe.each(['sftp-server', 'sshd'])('%s killed', (victim) => {
   it('at every tenth of a big file: it is resumed, and whole', { timeout: 600_000 }, async () => {

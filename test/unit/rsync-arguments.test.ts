@@ -20,7 +20,7 @@ describe('arguments of rsync', () => {
       '-tpLI',
       ...['--no-o', '--no-g', '--chmod=Fg-w'],
       ...['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8'],
-      ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part'],
+      ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part', '--remote-option=-e.fxCv'],
       '--timeout=120',
       ...['-e', THROUGH, '--', '/state/farm-1/', 'isocket:/backup/a b$(id)/'],
     ]);
@@ -28,11 +28,17 @@ describe('arguments of rsync', () => {
 
   it.each([
     ['not durable', { durable: false }, ['--fsync'], []],
-    ['small files only', { partialFolder: undefined }, ['--partial-dir'], []],
+    ['small files only', { partialFolder: undefined }, ['--partial-dir', '--remote-option'], []],
+    ['no parts there', { capabilities: without(place.capabilities, ['partial-dir']) }, ['--partial', '--remote'], []],
     ['a limit', { bandwidth: 20 * 1024 * 1024 }, [], ['--bwlimit=20480']],
     ['3.2.3 here', { capabilities: capabilitiesOf([3, 2, 3]) }, ['--fsync'], ['--mkpath']],
     ['3.2.2 here', { capabilities: capabilitiesOf([3, 2, 2]) }, ['--fsync', '--mkpath'], ['--from0']],
-    ['3.1.3 here', { capabilities: capabilitiesOf([3, 1, 3]) }, ['--fsync', '--mkpath', '--info'], ['--from0']],
+    [
+      '3.1.3 here',
+      { capabilities: capabilitiesOf([3, 1, 3]) },
+      ['--fsync', '--mkpath', '--info', '--remote-option'],
+      ['--from0'],
+    ],
     ['refused there', { capabilities: without(place.capabilities, ['fsync', 'mkpath']) }, ['--fsync', '--mkpath'], []],
   ])('send: %s', (_title, change, without, wanted) => {
     const args = sendArguments({ ...send, ...change });

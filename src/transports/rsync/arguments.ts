@@ -35,10 +35,21 @@ export const sendArguments = (run: SendRun): string[] => [
   ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
   ...optional(run, 'mkpath', '--mkpath'),
-  ...(run.partialFolder === undefined ? [] : optional(run, 'partial-dir', `--partial-dir=${run.partialFolder}`)),
+  ...(run.partialFolder === undefined ? [] : optional(run, 'partial-dir', ...partialArguments(run, run.partialFolder))),
   ...(run.bandwidth === null ? [] : [`--bwlimit=${Math.max(1, Math.round(run.bandwidth / 1024))}`]),
   `--timeout=${TIMEOUT_S}`,
   ...placeArguments(run),
+];
+
+/**
+ * The receiver may not go on in the file itself that was kept, but makes a new one of it: another receiver, whose line was lost
+ * without its knowledge, gives its own half that name when it hears of it, hours later, and the half would be renamed as the whole.
+ * rsync has no option for that. Receivers know what a sender can do by letters: these are ours without the `I`, and without those
+ * that matter only to links and owners.
+ */
+const partialArguments = ({ capabilities }: RunPlace, folder: string): string[] => [
+  `--partial-dir=${folder}`,
+  ...(capabilities.resumesInPlace ? ['--remote-option=-e.fxCv'] : []),
 ];
 
 /**
@@ -75,8 +86,8 @@ const listArguments = ['--from0', '--files-from=-', '--no-implied-dirs'];
 
 const OUTPUT = ['--outbuf=L', '-8'];
 
-const optional = ({ capabilities }: RunPlace, option: OptionalOption, argument: string): string[] =>
-  capabilities.optional.has(option) ? [argument] : [];
+const optional = ({ capabilities }: RunPlace, option: OptionalOption, ...args: readonly string[]): readonly string[] =>
+  capabilities.optional.has(option) ? args : [];
 
 const placeArguments = ({ socket, farm, path, capabilities: { escapesPaths } }: RunPlace): string[] => {
   const target = `${path}/`;

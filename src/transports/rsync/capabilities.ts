@@ -4,6 +4,8 @@ export interface Capabilities {
   readonly optional: ReadonlySet<OptionalOption>;
   /** Escapes the remote path for the remote shell by itself (3.2.4). */
   readonly escapesPaths: boolean;
+  /** Lets the receiver go on in the very file that was kept, unless told otherwise (3.2.0). */
+  readonly resumesInPlace: boolean;
 }
 
 export type OptionalOption = 'fsync' | 'mkpath' | 'partial-dir';
@@ -30,6 +32,7 @@ export const capabilitiesOf = (version: Version): Capabilities => ({
     ...(isAtLeast(version, [3, 2, 4]) ? (['fsync'] as const) : []),
   ]),
   escapesPaths: isAtLeast(version, [3, 2, 4]),
+  resumesInPlace: isAtLeast(version, [3, 2, 0]),
 });
 
 export const without = (capabilities: Capabilities, refused: readonly OptionalOption[]): Capabilities => ({

@@ -1,0 +1,89 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { childrenOf } from '../support/children-of.ts';
+import { gone, killed, writtenOrOver } from '../support/far-rsync.ts';
+import {
+  expectAllThere,
+  expectNothingWrong,
+  produce,
+  rounds,
+  tellFigures,
+  watchFinalNames,
+} from '../support/invariant.ts';
+import { startProxy } from '../support/proxy.ts';
+import { makeSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+
+const BIG_BYTES = rounds(24, 200) * 1024 * 1024;
+const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((tenth) => tenth % rounds(2, 1) === rounds(1, 0));
+/** rsync's own timeout is longer, but nothing here is silent. */
+const HANGS_MS = 60_000;
+
+/**
+ * What of the far rsync dies: the process that writes, and its parent with it or not, as when memory is short. The parent last: of
+ * its end the other one hears, and keeps what it has.
+ */
+const rsyncItself = (writers: readonly number[], kills: number): readonly number[] =>
+  writers.toReversed().slice(0, 1 + (kills % 2));
+
+// Killed with -9, rsync cannot keep what it has: only of a lost session is anything resumed.
+describe.each([
+  { victim: 'rsync', mostSent: Infinity },
+  { victim: 'sshd', mostSent: 250 },
+])('$victim at the other end of rsync killed', ({ victim, mostSent }) => {
+  it('at every tenth of a big file: each scan ends, and in the end it is whole', { timeout: 600_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'isocket-rsync-killed-'));
+    try {
+      await using server = await startSshd(folder);
+      await using proxy = await startProxy(server.port);
+      const known = readFileSync(server.knownHosts, 'utf8').replace(`:${server.port}`, `:${proxy.port}`);
+      writeFileSync(`${folder}/known`, known);
+      const site = makeSite(folder, server, {
+        destination: { transport: 'rsync', port: proxy.port, knownHosts: `${folder}/known` },
+        // So slow that a tenth can be caught.
+        more: { send: { durable: false, bandwidth: `${rounds(24, 100)}MB/s` } },
+      });
+      const sshd = Number(readFileSync(`${folder}/sshd/pid`, 'utf8'));
+      const watch = watchFinalNames(server.folder);
+      produce(site.root, 'DC1/big', BIG_BYTES);
+      writeFileSync(`${site.root}/DC1/finished.parse`, '');
+      let kills = 0;
+      for (const tenth of TENTHS) {
+        // One in which nothing got through yet gives up at the first trouble of the line.
+        await using scan = site.start(['scan']);
+        await writtenOrOver(server.folder, (tenth * BIG_BYTES) / 10, scan);
+        const writers = await childrenOf(sshd, 'rsync');
+        const victims = victim === 'rsync' ? rsyncItself(writers, kills) : await childrenOf(sshd, victim);
+        if (victims.filter(killed).length > 0) kills += 1;
+        const hangs = new AbortController();
+        const exitCode = await Promise.race([
+          scan.ended,
+          delay(HANGS_MS, 'it hangs' as const, { signal: hangs.signal }).catch(() => undefined),
+        ]);
+        hangs.abort();
+        expect([0, 3], scan.stderr()).toContain(exitCode);
+        // What outlives its session keeps what it has, and then ends.
+        await gone(writers);
+        expectNothingWrong(site.root, server.folder);
+        if (exitCode === 0) break;
+      }
+      const { exitCode, stderr } = await site.run(['scan']);
+      expect(exitCode, stderr).toBe(0);
+      expectAllThere(site.root, server.folder, 1);
+      expect(kills).toBeGreaterThanOrEqual(rounds(3, 5));
+      // Begun anew each time it would have been more than three times its size; what was on its way at each kill goes twice.
+      const sent = Math.round((proxy.total / BIG_BYTES) * 100);
+      expect(sent).toBeLessThan(mostSent);
+      tellFigures(`\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
+        kills,
+        '% of its bytes sent': sent,
+        'looks at final names': await watch.end(),
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

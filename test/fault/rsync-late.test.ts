@@ -1,0 +1,67 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { childrenOf } from '../support/children-of.ts';
+import { gone, killed, writtenOrOver } from '../support/far-rsync.ts';
+import { expectAllThere, produce, rounds, tellFigures, watchFinalNames } from '../support/invariant.ts';
+import { makeSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+
+const BIG_BYTES = 24 * 1024 * 1024;
+const DIRECTORIES = rounds(1, 10);
+
+// As after a black hole, of which the server hears hours later, or on a disk that hangs.
+it(
+  'what a far rsync does that outlives its line is no part of what is sent meanwhile',
+  { timeout: 600_000 },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'isocket-rsync-late-'));
+    try {
+      await using server = await startSshd(folder);
+      const site = makeSite(folder, server, {
+        destination: { transport: 'rsync' },
+        // So slow that the moments can be caught.
+        more: { send: { durable: false, bandwidth: '24MB/s' } },
+      });
+      const sshd = Number(readFileSync(`${folder}/sshd/pid`, 'utf8'));
+      const watch = watchFinalNames(server.folder);
+      /** A scan whose line is lost when its far rsync has written so much. Resolves with the far processes, the one that writes last. */
+      const cutAt = async (share: number, meanwhile: (writer: number) => void): Promise<readonly number[]> => {
+        await using scan = site.start(['scan']);
+        expect(await writtenOrOver(server.folder, share * BIG_BYTES, scan)).toBe('written');
+        const far = await childrenOf(sshd, 'rsync');
+        for (const writer of far.slice(-1)) meanwhile(writer);
+        return far;
+      };
+      for (let round = 1; round <= DIRECTORIES; round += 1) {
+        produce(site.root, `DC${round}/big`, BIG_BYTES);
+        writeFileSync(`${site.root}/DC${round}/finished.parse`, '');
+        using stopped = new DisposableStack();
+        const [late = NaN] = (
+          await cutAt(0.1, (writer) => {
+            process.kill(writer, 'SIGSTOP');
+            stopped.defer(() => killed(writer));
+          })
+        ).slice(-1);
+        await gone(await cutAt(0.3, () => undefined));
+        // This one could keep what it had: it is gone on with.
+        expect(readdirSync(`${server.folder}/DC${round}`)).toContainEqual(
+          expect.stringMatching(/^\.isocket-\w+\.part$/),
+        );
+        await using scan = site.start(['scan']);
+        expect(await writtenOrOver(server.folder, 0.6 * BIG_BYTES, scan)).toBe('written');
+        process.kill(late, 'SIGCONT');
+        await gone([late]);
+        expect(await scan.ended, scan.stderr()).toBe(0);
+      }
+      expectAllThere(site.root, server.folder, DIRECTORIES);
+      tellFigures('a far rsync that outlives its line, and ends while another one goes on with the file', {
+        rounds: DIRECTORIES,
+        'looks at final names': await watch.end(),
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
