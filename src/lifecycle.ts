@@ -38,11 +38,12 @@ export const plan = (directories: readonly DirectorySnapshot[], newestBy: Newest
   });
 };
 
-const natural = new Intl.Collator('en', { numeric: true });
+/** Made when names are compared at all: it takes as long as to read a small directory. */
+let natural: Intl.Collator | undefined;
 
 /** `DC2` before `DC10`; two names that the collator holds equal keep one order all the same. */
 const byName = (a: DirectorySnapshot, b: DirectorySnapshot): number =>
-  natural.compare(a.name, b.name) || (a.name < b.name ? -1 : 1);
+  (natural ??= new Intl.Collator('en', { numeric: true })).compare(a.name, b.name) || (a.name < b.name ? -1 : 1);
 
 const byTime = (time: 'birthNs' | 'mtimeNs') => (a: DirectorySnapshot, b: DirectorySnapshot) =>
   a[time] === b[time] ? byName(a, b) : a[time] < b[time] ? -1 : 1;
