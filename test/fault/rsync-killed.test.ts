@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { childrenOf } from '../support/children-of.ts';
-import { gone, killed, writtenOrOver } from '../support/far-rsync.ts';
+import { gone, killed, writtenOrOver } from '../support/far-end.ts';
 import {
   expectAllThere,
   expectNothingWrong,

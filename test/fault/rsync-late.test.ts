@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { childrenOf } from '../support/children-of.ts';
-import { gone, killed, writtenOrOver } from '../support/far-rsync.ts';
+import { gone, killed, writtenOrOver } from '../support/far-end.ts';
 import { expectAllThere, produce, rounds, tellFigures, watchFinalNames } from '../support/invariant.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { writtenOrOver } from '../support/far-end.ts';
 import { parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite } from '../support/site.ts';
@@ -138,6 +139,23 @@ it('the sftp line of authorized_keys: the same for an account without a Match bl
   expect(differences(`${site.root}/DC1`, `${server.folder}/DC1`)).toEqual([]);
   await expectAddsOnly(server, 'root', server.path, server.folder);
   await expectNoShell(server, 'root');
+});
+
+it('a big file that was cut off arrives, though what is there can neither be read back nor removed', async () => {
+  const base = `${folder}/cut-off`;
+  await using server = await startSshd(base, { config: ['PermitRootLogin yes'] });
+  writeFileSync(`${base}/sshd/authorized_keys`, `${restricted('sftp', server, '')}\n`);
+  // So slow that the moment can be caught.
+  const site = makeSite(base, server, { more: { send: { durable: false, bandwidth: '24MB/s' } } });
+  const { writeFile, closeDirectory } = parser(site.root);
+  writeFile('DC1/big', 24_000_000);
+  closeDirectory('DC1');
+  await using scan = site.start(['scan']);
+  expect(await writtenOrOver(server.folder, 6_000_000, scan)).toBe('written');
+  await scan.stop('SIGKILL');
+  const { exitCode, stdout } = await site.scan();
+  expect(exitCode, stdout).toBe(0);
+  expect(differences(`${site.root}/DC1`, `${server.folder}/DC1`)).toEqual([]);
 });
 
 it('the rrsync line of authorized_keys: isocket ships durably, and the key writes below its folder, and can neither read, delete nor run anything', async () => {

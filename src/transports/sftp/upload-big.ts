@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { OpenFlag, Extension } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { TransportError, type Name, type OutgoingFile } from '../../transport.ts';
-import { findWholePrefix, type Checkpoint } from './resume.ts';
+import { findWholePrefix, openTemporary, type Checkpoint } from './resume.ts';
 import { finalAttributes, publish, syncsContent, type Session } from './session.ts';
 import { checkUnchanged, openSource, sourceChanged } from './source.ts';
 
@@ -32,12 +32,8 @@ export const uploadBig = async (
   try {
     const striped = size >= STRIPED_FROM_BYTES;
     const [first = session.channels.least(), ...others] = striped ? session.channels.all : [session.channels.least()];
-    const start = await findWholePrefix(first, source, temporary, size, checkpoint);
-    const fresh = start === 0 ? OpenFlag.TRUNC : 0;
-    const opened = {
-      channel: first,
-      handle: await first.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | fresh, { permissions: 0o600 }),
-    };
+    const earlier = await findWholePrefix(first, source, temporary, size, checkpoint);
+    const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
     const lanes = [
       opened,
       ...(await Promise.all(
@@ -45,7 +41,7 @@ export const uploadBig = async (
       )),
     ];
     try {
-      await writeAll(session, lanes, source, file, start, checkpoint, signal);
+      await writeAll(session, lanes, source, file, earlier.whole, checkpoint, signal);
       checkUnchanged(file, await source.stat({ bigint: true }));
     } catch (error) {
       await Promise.allSettled(lanes.map(({ channel, handle }) => channel.close(handle)));
