@@ -75,6 +75,13 @@ it('says that there is no rsync at the destination', async () => {
   );
 });
 
+it('says that an account that has SFTP only answers something else than rsync', async () => {
+  await using server = await startSshd(folder, { command: () => 'internal-sftp' });
+  expect(await check(server)).toMatchObject(
+    denied('rsync there', 'something else than rsync answers', 'transport: sftp'),
+  );
+});
+
 it('says what rrsync denies this key', async () => {
   await using server = await startSshd(folder, { command: (path) => `/usr/bin/rrsync -ro ${path}` });
   expect(await check({ ...server, path: '.' })).toMatchObject(

@@ -57,7 +57,11 @@ export const judgeRun = (end: RunEnd): Verdict => {
   if (/has been disabled on this server|rrsync error|unsafe arg|invalid rsync-command|option.*disabled/.test(stderr))
     return line('auth', firstWords(stderr), 'see what rrsync allows this key, in authorized_keys there');
   if (/is your shell clean/.test(stderr))
-    return line('auth', 'the account’s shell says something at login', 'make its start-up files silent');
+    return line(
+      'auth',
+      'something else than rsync answers at the destination',
+      'an account that has SFTP only wants transport: sftp; of any other, make the start-up files of its shell silent',
+    );
   switch (exitCode) {
     case 23:
     case 24:
