@@ -54,7 +54,8 @@ const partialArguments = ({ capabilities }: RunPlace, folder: string): string[] 
 
 /**
  * `content`, `listed`: of the files in the list, by content, or by size and time. `walked`: of all that the farm holds, by size and
- * time: rsync reads a list byte by byte, which takes longer than to compare. No link is followed there.
+ * time: rsync reads a list byte by byte, which takes longer than to compare. No link is followed there. All folders are told of at
+ * once: one after the other takes a round trip each.
  */
 export type Comparing = 'content' | 'listed' | 'walked';
 
@@ -64,7 +65,7 @@ export const compareArguments = (run: RunPlace, how: Comparing): string[] => [
   ...['--no-p', '--no-o', '--no-g'],
   ...(how === 'content' ? ['-c'] : []),
   ...['-ii', '--out-format=%i|%n'],
-  ...(how === 'walked' ? ['-r'] : ['-L', ...listArguments]),
+  ...(how === 'walked' ? ['-r', '--no-inc-recursive'] : ['-L', ...listArguments]),
   ...OUTPUT,
   ...optional(run, 'mkpath', '--mkpath'),
   // Reading big files at both ends is a long silence.
