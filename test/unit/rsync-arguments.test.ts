@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { hardwareFirst, hasAesInstructions } from '../../src/transports/openssh/ciphers.ts';
 import { masterArguments, sftpChannelArguments } from '../../src/transports/openssh/ssh-arguments.ts';
 import { compareArguments, sendArguments, tidyArguments } from '../../src/transports/rsync/arguments.ts';
 import { capabilitiesOf, isAtLeast, parseVersion, without } from '../../src/transports/rsync/capabilities.ts';
@@ -74,7 +75,7 @@ describe('arguments of rsync', () => {
 
 describe('arguments of ssh', () => {
   const login = parseRsyncOptions({ transport: 'rsync', host: 'drms', path: '/b' });
-  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false };
+  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined };
 
   it('leaves to ssh what is not configured, and trusts no unknown key', () => {
     const args = masterArguments(login, options);
@@ -91,6 +92,22 @@ describe('arguments of ssh', () => {
     expect(args).toContain('IdentityFile="/home/me/my keys/%%h"');
     expect(args).toContain('UserKnownHostsFile="/k/a b"');
     expect(args.slice(-6)).toEqual(['-p', '2222', '-l', 'me', '--', 'drms']);
+  });
+
+  it.each([
+    ['a,aes256-gcm@openssh.com,aes128-gcm@openssh.com,b', 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,a,b'],
+    ['chacha20-poly1305@openssh.com,aes256-gcm@openssh.com', 'aes256-gcm@openssh.com,chacha20-poly1305@openssh.com'],
+    ['chacha20-poly1305@openssh.com,aes256-ctr', undefined],
+  ])('of the ciphers %s, as they are configured, those in hardware come first, and none is added', (before, after) => {
+    expect(hardwareFirst(`user me\nciphers ${before}\nmacs x\n`)).toBe(after);
+    const args = masterArguments(login, { ...options, ciphers: after });
+    expect(args.filter((arg) => arg.startsWith('Ciphers='))).toEqual(after === undefined ? [] : [`Ciphers=${after}`]);
+  });
+
+  it('knows a processor that has instructions for AES', () => {
+    expect(hasAesInstructions('processor : 0\nflags\t\t: fpu aes avx\n')).toBe(true);
+    expect(hasAesInstructions('processor : 0\nFeatures\t: fp asimd aes pmull\n')).toBe(true);
+    expect(hasAesInstructions('model name : aes\nflags\t\t: fpu vaes avx\n')).toBe(false);
   });
 
   it('a channel never connects by itself', () => {

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { collectStderr, isOnPath, startChild } from './child.ts';
+import { fastCiphers } from './ciphers.ts';
 import { makeControlFolder } from './control-folder.ts';
 import { loginProblem } from './login-problem.ts';
 import type { OpenSshLogin } from './options.ts';
@@ -32,12 +33,13 @@ export const startMaster = async (
       hint: 'install openssh-client',
     });
   }
+  const ciphers = await fastCiphers(login);
   using stack = new DisposableStack();
   const folder = stack.use(makeControlFolder(stateFolder));
   const askpass = askpassEnv(login, folder.path);
   const { socket } = folder;
   const appeared = stack.adopt(watchFor(socket), (watching) => watching.stop());
-  const args = masterArguments(login, { socket, home: homedir(), hasPassphrase: askpass !== undefined });
+  const args = masterArguments(login, { socket, home: homedir(), hasPassphrase: askpass !== undefined, ciphers });
   const child = startChild('ssh', args, { ...(askpass === undefined ? {} : { env: askpass }) });
   const stderr = collectStderr(child);
   child.stdout.resume();

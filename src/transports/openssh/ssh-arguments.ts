@@ -5,10 +5,15 @@ export interface MasterOptions {
   readonly home: string;
   /** An askpass program will be asked for the passphrase: ssh must not be told that nobody is there. */
   readonly hasPassphrase: boolean;
+  /** In this order; undefined: ssh's own choice. */
+  readonly ciphers: string | undefined;
 }
 
 /** The arguments of the one connection that all else goes through. Pure. */
-export const masterArguments = (login: OpenSshLogin, { socket, home, hasPassphrase }: MasterOptions): string[] => [
+export const masterArguments = (
+  login: OpenSshLogin,
+  { socket, home, hasPassphrase, ciphers }: MasterOptions,
+): string[] => [
   '-N',
   '-M',
   ...['-S', socket],
@@ -25,6 +30,7 @@ export const masterArguments = (login: OpenSshLogin, { socket, home, hasPassphra
     ServerAliveCountMax: '3',
     TCPKeepAlive: 'yes',
     Compression: 'no',
+    ...(ciphers === undefined ? {} : { Ciphers: ciphers }),
     ...(hasPassphrase
       ? { NumberOfPasswordPrompts: '1', PreferredAuthentications: 'gssapi-with-mic,hostbased,publickey' }
       : { BatchMode: 'yes' }),
