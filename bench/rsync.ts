@@ -1,9 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startProxy } from '../test/support/proxy.ts';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
+import { through } from '../test/support/through.ts';
 import { differences } from '../test/support/trees.ts';
 import { beginAnew, CLI, fill, median, time } from './support.ts';
 
@@ -14,14 +15,13 @@ const folder = mkdtempSync(join(tmpdir(), 'isocket-bench-'));
 try {
   await using server = await startSshd(folder);
   await using proxy = await startProxy(server.port, { delayMs: ROUND_TRIP_MS / 2 });
-  const port = ROUND_TRIP_MS > 0 ? proxy.port : server.port;
-  writeFileSync(`${folder}/known`, readFileSync(server.knownHosts, 'utf8').replace(`:${server.port}`, `:${port}`));
+  const line = through(folder, server, ROUND_TRIP_MS > 0 ? proxy.port : server.port);
   const site = makeSite(folder, server, {
     source: { settle: '2s' },
-    destination: { transport: 'rsync', port, knownHosts: `${folder}/known` },
+    destination: { transport: 'rsync', ...line },
   });
   fill(site.root, DIRECTORIES, FILES, BYTES);
-  const ssh = `ssh -p ${port} -o UserKnownHostsFile=${folder}/known -i ${server.identityFile}`;
+  const ssh = `ssh -p ${line.port} -o UserKnownHostsFile=${line.knownHosts} -i ${server.identityFile}`;
   // What is one big file is sent whole; -a alone would not read less of it, there is nothing to compare with.
   const plain = ['rsync', '-a', '-W', '-e', ssh, `${site.root}/`, `root@127.0.0.1:${server.folder}/`];
   const ours = [process.execPath, CLI, '--config', site.config, 'scan', '--quiet'];

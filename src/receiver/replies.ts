@@ -1,6 +1,5 @@
 import type { Stats } from 'node:fs';
-import { getSystemErrorMessage } from 'node:util';
-import { errorMessage, systemErrorCode } from '../errors.ts';
+import { plainMessage, systemErrorCode } from '../errors.ts';
 import { Packet, Status, type Attributes } from '../sftp/protocol.ts';
 import type { PacketWriter } from '../sftp/packet-writer.ts';
 import { RefusedError } from './refused-error.ts';
@@ -33,9 +32,8 @@ export const writeError = (reply: PacketWriter, id: number, error: unknown): voi
     return;
   }
   const code = systemErrorCode(error);
-  const errno = error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? error.errno : undefined;
-  const message = errno === undefined ? errorMessage(error) : getSystemErrorMessage(errno);
-  writeStatus(reply, id, (code === undefined ? undefined : STATUS_OF_CODE[code]) ?? Status.FAILURE, message);
+  const status = (code === undefined ? undefined : STATUS_OF_CODE[code]) ?? Status.FAILURE;
+  writeStatus(reply, id, status, plainMessage(error));
 };
 
 export const attributesOf = (stats: Stats): Attributes => ({

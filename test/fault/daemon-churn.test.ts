@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -9,6 +9,7 @@ import { isFinished, parser } from '../support/parser.ts';
 import { churn, createRandom } from '../support/producers.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
+import { through } from '../support/through.ts';
 import { differences, unmarked } from '../support/trees.ts';
 
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
@@ -27,11 +28,9 @@ it(
     try {
       await using server = await startSshd(folder, { config: ['MaxStartups 100'] });
       await using proxy = await startFaultyProxy(server.port);
-      const known = readFileSync(server.knownHosts, 'utf8');
-      writeFileSync(`${folder}/known`, known.replace(`:${server.port}`, `:${proxy.port}`));
       const site = makeSite(folder, server, {
         source: { settle: '200ms', superseded: '5s', rescan: '5s' },
-        destination: { port: proxy.port, knownHosts: `${folder}/known` },
+        destination: through(folder, server, proxy.port),
         more: { send: { durable: false, retry: { first: '20ms', most: '200ms' } } },
       });
       await using daemon = site.start(['daemon']);

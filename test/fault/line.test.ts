@@ -1,4 +1,4 @@
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import { startProxy, type Proxy } from '../support/proxy.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
+import { through } from '../support/through.ts';
 
 const FILES = rounds(1500, 10_000);
 const TIMES = rounds(3, 30);
@@ -29,10 +30,8 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'isocket-line-'));
   server = await startSshd(folder);
   proxy = await startProxy(server.port);
-  const known = readFileSync(server.knownHosts, 'utf8').replace(`:${server.port}`, `:${proxy.port}`);
-  writeFileSync(`${folder}/known`, known);
   site = makeSite(folder, server, {
-    destination: { port: proxy.port, knownHosts: `${folder}/known` },
+    destination: through(folder, server, proxy.port),
     more: { send: { durable: false, retry: { first: '10ms', most: '100ms', hold: 10_000 } } },
   });
   for (let count = 1; count <= FILES; count += 1) produce(site.root, `DC1/f${count}`, 1 + ((count * 7919) % 9000));

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -15,6 +15,7 @@ import { startProxy } from '../support/proxy.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
+import { through } from '../support/through.ts';
 
 const NOBODY = 65534;
 const FILES = rounds(200, 5000);
@@ -37,13 +38,11 @@ const giveTo = (user: number, path: string) => execa('chown', ['-R', `${user}:${
 
 /** A site of an ordinary user, behind a proxy that tells when the work is under way. */
 const siteOfNobody = async (server: TestServer, port: number): Promise<TestSite> => {
-  const known = readFileSync(server.knownHosts, 'utf8').replace(`:${server.port}`, `:${port}`);
-  writeFileSync(`${folder}/known`, known);
   copyFileSync(server.identityFile, `${folder}/key`);
   chmodSync(`${folder}/key`, 0o600);
   chownSync(`${folder}/key`, NOBODY, NOBODY);
   const site = makeSite(folder, server, {
-    destination: { port, knownHosts: `${folder}/known`, identityFile: `${folder}/key` },
+    destination: { ...through(folder, server, port), identityFile: `${folder}/key` },
   });
   fill(site.root);
   await giveTo(NOBODY, `${folder}/site`);

@@ -28,6 +28,7 @@ import { startProxy } from '../support/proxy.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
+import { through } from '../support/through.ts';
 
 const BIG_BYTES = rounds(24, 200) * 1024 * 1024;
 const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -38,15 +39,11 @@ describe.each(['sftp-server', 'sshd'])('%s killed', (victim) => {
     try {
       await using server = await startSshd(folder);
       await using proxy = await startProxy(server.port);
-      writeFileSync(
-        `${folder}/known`,
-        `[127.0.0.1]:${proxy.port} ${(await execa('cat', [`${folder}/sshd/host_key.pub`])).stdout}\n`,
-      );
       const site = makeSite(folder, server, {
-        destination: { port: proxy.port, knownHosts: `${folder}/known` },
+        destination: through(folder, server, proxy.port),
         more: { send: { durable: false, retry: { first: '10ms', most: '50ms', hold: 20 } } },
       });
-      const pid = Number((await execa('cat', [`${folder}/sshd/pid`])).stdout);
+      const pid = Number(readFileSync(`${folder}/sshd/pid`, 'utf8'));
       const watch = watchFinalNames(server.folder);
       produce(site.root, 'DC1/small', 100); // The line is up before it is cut.
       produce(site.root, 'DC1/big', BIG_BYTES);
@@ -139,10 +136,8 @@ describe('our own receiver killed', () => {
     try {
       await using server = await startReceiverProcess(folder);
       await using proxy = await startProxy(server.port);
-      const known = readFileSync(server.knownHosts, 'utf8').replace(`:${server.port}`, `:${proxy.port}`);
-      writeFileSync(`${folder}/known`, known);
       const site = makeSite(folder, server, {
-        destination: { port: proxy.port, knownHosts: `${folder}/known` },
+        destination: through(folder, server, proxy.port),
         more: { send: { durable: false, retry: { first: '50ms', most: '200ms', hold: 1000 } } },
       });
       const watch = watchFinalNames(server.folder);

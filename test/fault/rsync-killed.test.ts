@@ -16,6 +16,7 @@ import {
 import { startProxy } from '../support/proxy.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
+import { through } from '../support/through.ts';
 
 const BIG_BYTES = rounds(24, 200) * 1024 * 1024;
 const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((tenth) => tenth % rounds(2, 1) === rounds(1, 0));
@@ -39,10 +40,8 @@ describe.each([
     try {
       await using server = await startSshd(folder);
       await using proxy = await startProxy(server.port);
-      const known = readFileSync(server.knownHosts, 'utf8').replace(`:${server.port}`, `:${proxy.port}`);
-      writeFileSync(`${folder}/known`, known);
       const site = makeSite(folder, server, {
-        destination: { transport: 'rsync', port: proxy.port, knownHosts: `${folder}/known` },
+        destination: { transport: 'rsync', ...through(folder, server, proxy.port) },
         // So slow that a tenth can be caught.
         more: { send: { durable: false, bandwidth: `${rounds(24, 100)}MB/s` } },
       });

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
 import type { OpenSshLogin } from './options.ts';
 
-/** Much faster than OpenSSH's first choice where the processor has instructions for AES, and beside each other on both ends. */
+/** Where the processor has instructions for AES, quicker than OpenSSH's own first choice. */
 const IN_HARDWARE = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com'];
 
 /** No connection is made for it, but names may be looked up. */
