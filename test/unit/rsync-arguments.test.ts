@@ -14,7 +14,7 @@ const place = {
 const THROUGH = 'ssh -F none -S /run/s -o ControlMaster=no -o ProxyCommand=false -o LogLevel=ERROR';
 
 describe('arguments of rsync', () => {
-  const send = { ...place, durable: true, bandwidth: null, partialFolder: '.isocket-01234567.part' };
+  const send = { ...place, durable: true, bandwidth: null, inStep: false, partialFolder: '.isocket-01234567.part' };
 
   it('send', () => {
     expect(sendArguments(send)).toEqual([
@@ -31,6 +31,13 @@ describe('arguments of rsync', () => {
     ['not durable', { durable: false }, ['--fsync'], []],
     ['small files only', { partialFolder: undefined }, ['--partial-dir', '--remote-option'], []],
     ['no parts there', { capabilities: without(place.capabilities, ['partial-dir']) }, ['--partial', '--remote'], []],
+    ['in step', { inStep: true }, [], ['--remove-source-files']],
+    [
+      'in step, 3.1.3 here',
+      { inStep: true, capabilities: capabilitiesOf([3, 1, 3]) },
+      ['--remove-source-files'],
+      ['--from0'],
+    ],
     ['a limit', { bandwidth: 20 * 1024 * 1024 }, [], ['--bwlimit=20480']],
     ['3.2.3 here', { capabilities: capabilitiesOf([3, 2, 3]) }, ['--fsync'], ['--mkpath']],
     ['3.2.2 here', { capabilities: capabilitiesOf([3, 2, 2]) }, ['--fsync', '--mkpath'], ['--from0']],

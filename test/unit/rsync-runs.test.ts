@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { createServer, connect, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { resendMs } from '../../src/transports/openssh/line-length.ts';
 import { createGatherer } from '../../src/transports/rsync/gather.ts';
+import { isShortLine, keepsStep } from '../../src/transports/rsync/in-step.ts';
 import { FIRST_WEIGHT, nextWeight, weightOf } from '../../src/transports/rsync/run-size.ts';
 
 const MIB = 1024 * 1024;
@@ -22,6 +26,38 @@ describe('how much a run takes', () => {
       weight = nextWeight(weight, { weight, ms: 60_000, failed: true });
     expect(weight / weightOf(4096n)).toBeLessThan(64);
   });
+});
+
+describe('going in step', () => {
+  it.each([
+    ['in one room', { loginMs: 210, resendMs: 200 }, true],
+    ['a town away', { loginMs: 290, resendMs: 210 }, false],
+    ['at the other side of the world, with a proxy beside us', { loginMs: 750, resendMs: 200 }, false],
+    ['through a proxy command', { loginMs: 210, resendMs: undefined }, false],
+  ])('%s', (_title, line, short) => expect(isShortLine(line)).toBe(short));
+
+  it.each([
+    ['one file, at once', 1, 150, true],
+    ['a full run, as quick as the disk', 4096, 2_000, true],
+    ['a full run, ten files a round trip of 30 ms', 4096, 12_300, false],
+    ['one file, after ten round trips', 1, 400, false],
+  ])('%s', (_title, files, ms, keeps) => expect(keepsStep(files, ms)).toBe(keeps));
+
+  it('reads from the kernel when it would send again: on one machine after 200 ms, or some more on a busy one', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    try {
+      await once(client, 'connect');
+      expect(resendMs(process.pid)).toBeGreaterThanOrEqual(200);
+      expect(resendMs(process.pid)).toBeLessThan(1_000);
+    } finally {
+      client.destroy();
+      server.close();
+    }
+  });
+
+  it('knows nothing of a process that is gone', () => expect(resendMs(2 ** 22 + 1)).toBeUndefined());
 });
 
 /** Runs that end when they are told to. */

@@ -10,6 +10,8 @@ export interface ChildOptions {
 }
 
 export interface Child {
+  /** undefined: it could not be started. */
+  readonly pid: number | undefined;
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -46,6 +48,7 @@ export const startChild = (
   // What it could not be given any more is told by how it ended.
   child.stdin.on('error', () => undefined);
   return {
+    pid: child.pid,
     stdin: child.stdin,
     stdout: child.stdout,
     stderr: child.stderr,

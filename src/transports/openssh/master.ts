@@ -1,4 +1,4 @@
-import { existsSync, watch, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, watch, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode, TransportError } from '../../errors.ts';
@@ -7,12 +7,15 @@ import { fastCiphers } from './ciphers.ts';
 import { makeControlFolder } from './control-folder.ts';
 import { loginProblem } from './login-problem.ts';
 import type { OpenSshLogin } from './options.ts';
+import { resendMs, type LineLength } from './line-length.ts';
 import { masterArguments } from './ssh-arguments.ts';
 
 /** One OpenSSH connection of our own: a child whose life is ours, and a socket through which others use it. */
 export interface Master extends AsyncDisposable {
   readonly socket: string;
   readonly closed: boolean;
+  /** How long the line seemed when it came up. */
+  readonly line: LineLength;
   /** Resolves when the connection is gone. */
   readonly ended: Promise<void>;
   /** Called once when the connection is gone. */
@@ -40,6 +43,7 @@ export const startMaster = async (
   const { socket } = folder;
   const appeared = stack.adopt(watchFor(socket), (watching) => watching.stop());
   const args = masterArguments(login, { socket, home: homedir(), hasPassphrase: askpass !== undefined, ciphers });
+  const startedMs = Date.now();
   const child = startChild('ssh', args, { ...(askpass === undefined ? {} : { env: askpass }) });
   const stderr = collectStderr(child);
   child.stdout.resume();
@@ -78,12 +82,16 @@ export const startMaster = async (
     signal.removeEventListener('abort', stop);
     appeared.stop();
   }
+  // When it was made, not when we heard of it: we have other things to do.
+  const loginMs = (lstatSync(socket, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) - startedMs;
+  const line = { loginMs, resendMs: child.pid === undefined ? undefined : resendMs(child.pid) };
   const held = stack.move();
   return {
     socket,
     get closed() {
       return closed;
     },
+    line,
     ended,
     onClose: (listener) => {
       listeners.push(listener);

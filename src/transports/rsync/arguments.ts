@@ -16,6 +16,8 @@ export interface SendRun extends RunPlace {
   readonly durable: boolean;
   /** Bytes a second; null: no limit. */
   readonly bandwidth: number | null;
+  /** No more than 10 to 50 files under way: see in-step.ts. */
+  readonly inStep: boolean;
   /** Where what was cut off is kept; undefined: nowhere. */
   readonly partialFolder: string | undefined;
 }
@@ -25,8 +27,7 @@ const TIMEOUT_S = 120;
 
 /**
  * Sends. `-I`: what is unsent is sent, whatever size and time there say. Never `--inplace`, `--append` or a bare `--partial`: they
- * write under the final name. Never `-W`: it would keep rsync from resuming. Never `--remove-source-files`, which tells of each file
- * when the receiver has it: rsync then lets no more than 10 to 50 files be under way, and a long line stands idle.
+ * write under the final name. Never `-W`: it would keep rsync from resuming. What `--remove-source-files` removes are the farm's links.
  */
 export const sendArguments = (run: SendRun): string[] => [
   '-tpLI',
@@ -34,6 +35,7 @@ export const sendArguments = (run: SendRun): string[] => [
   ...listArguments,
   ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
+  ...(run.inStep ? optional(run, 'remove-source-files', '--remove-source-files') : []),
   ...optional(run, 'mkpath', '--mkpath'),
   ...(run.partialFolder === undefined ? [] : optional(run, 'partial-dir', ...partialArguments(run, run.partialFolder))),
   ...(run.bandwidth === null ? [] : [`--bwlimit=${Math.max(1, Math.round(run.bandwidth / 1024))}`]),

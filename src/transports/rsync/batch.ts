@@ -1,7 +1,7 @@
 import { errorMessage, TransportError } from '../../errors.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { compareArguments, sendArguments, type RunPlace } from './arguments.ts';
-import { createFarm } from './farm.ts';
+import { createFarm, type Farm } from './farm.ts';
 import { fileProblem, judgeRun, type RunEnd, type Verdict } from './judge.ts';
 import { holdSource, type HeldSource } from './outgoing.ts';
 import { comparisonOf } from './output.ts';
@@ -21,6 +21,7 @@ const RESUMED_FROM_BYTES = 1024 * 1024;
 export const sendBatch = async (
   session: Session,
   batch: readonly Waiting[],
+  { inStep }: { readonly inStep: boolean },
   signal: AbortSignal,
 ): Promise<{ readonly again: Waiting[]; readonly lineFailed: boolean }> => {
   using farm = createFarm(session.farms);
@@ -63,18 +64,13 @@ export const sendBatch = async (
         ...place,
         durable: context.durable,
         bandwidth: context.bandwidth,
+        inStep,
         partialFolder: isBig ? session.partialFolder : undefined,
       }),
       { list: farm.list },
       signal,
     );
-    const { arrived, verdict } = await whatArrived(
-      session,
-      place,
-      { list: farm.list, names: [...held.keys()] },
-      end,
-      signal,
-    );
+    const { arrived, verdict } = await whatArrived(session, place, { farm, names: [...held.keys()] }, end, signal);
     for (const name of arrived) {
       settle(name, ({ file, resolve, reject }, source) => {
         try {
@@ -104,7 +100,7 @@ export const sendBatch = async (
 };
 
 interface Listed {
-  readonly list: Buffer;
+  readonly farm: Farm;
   readonly names: readonly Name[];
 }
 
@@ -115,7 +111,7 @@ interface Listed {
 const whatArrived = async (
   session: Session,
   place: RunPlace,
-  { list, names }: Listed,
+  { farm, names }: Listed,
   end: RunEnd,
   signal: AbortSignal,
 ): Promise<{ readonly arrived: readonly Name[]; readonly verdict: Verdict }> => {
@@ -124,10 +120,11 @@ const whatArrived = async (
   if (end.exitCode === 0) arrived = names;
   else if (hadTurns(verdict)) {
     const same: Name[] = [];
+    farm.mend();
     const look = await session.runs.run(
       compareArguments(place, 'content'),
       {
-        list,
+        list: farm.list,
         onLine: (line) => {
           const found = comparisonOf(line);
           if (found?.verdict === 'same') same.push(found.name);

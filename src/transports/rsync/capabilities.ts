@@ -8,7 +8,7 @@ export interface Capabilities {
   readonly resumesInPlace: boolean;
 }
 
-export type OptionalOption = 'fsync' | 'mkpath' | 'partial-dir';
+export type OptionalOption = 'fsync' | 'mkpath' | 'partial-dir' | 'remove-source-files';
 
 export type Version = readonly [major: number, minor: number, patch: number];
 
@@ -28,6 +28,8 @@ export const OLDEST: Version = [3, 1, 0];
 export const capabilitiesOf = (version: Version): Capabilities => ({
   optional: new Set<OptionalOption>([
     'partial-dir',
+    // Older ones do not remove what a link leads to.
+    ...(isAtLeast(version, [3, 2, 0]) ? (['remove-source-files'] as const) : []),
     ...(isAtLeast(version, [3, 2, 3]) ? (['mkpath'] as const) : []),
     ...(isAtLeast(version, [3, 2, 4]) ? (['fsync'] as const) : []),
   ]),

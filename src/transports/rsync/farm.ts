@@ -1,4 +1,14 @@
-import { closeSync, ftruncateSync, futimesSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  futimesSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
 import { encodeName, fsPath, type Name } from '../../name.ts';
 import { makeNotedFolder, type NotedFolder } from '../openssh/control-folder.ts';
@@ -13,6 +23,8 @@ export interface Farm extends Disposable {
   /** An empty file of that size and time: to compare with, without reading anything. */
   likeness(target: Name, size: bigint, mtimeNs: bigint): void;
   folder(target: Name): void;
+  /** Makes the links again that rsync has removed. */
+  mend(): void;
 }
 
 /**
@@ -29,6 +41,7 @@ export const createFarm = (farms: string): Farm => {
   const path = mkdtempSync(`${farms}/farm-`);
   const folders = new Set<Name>();
   const listed: Buffer[] = [];
+  const links = new Map<Name, Name>();
   const inFarm = (target: Name): string | Buffer => fsPath(`${path}/${target}`);
   const folder = (target: Name): void => {
     if (target === '' || folders.has(target)) return;
@@ -54,6 +67,7 @@ export const createFarm = (farms: string): Farm => {
         if (['EEXIST', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
         throw error;
       }
+      links.set(target, source);
       add(target);
       return true;
     },
@@ -67,6 +81,12 @@ export const createFarm = (farms: string): Farm => {
       add(target);
     },
     folder,
+    mend: () => {
+      for (const [target, source] of links) {
+        if (lstatSync(inFarm(target), { throwIfNoEntry: false }) === undefined)
+          symlinkSync(fsPath(source), inFarm(target));
+      }
+    },
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
 };

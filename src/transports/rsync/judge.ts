@@ -84,7 +84,7 @@ export const judgeRun = (end: RunEnd): Verdict => {
 };
 
 const refusedOptions = (stderr: string): OptionalOption[] => {
-  const known: readonly OptionalOption[] = ['fsync', 'mkpath', 'partial-dir'];
+  const known: readonly OptionalOption[] = ['fsync', 'mkpath', 'partial-dir', 'remove-source-files'];
   const named = known.filter((option) =>
     new RegExp(`--${option}(?:=\\S*)?: unknown option|option --?${option} has been disabled`).test(stderr),
   );

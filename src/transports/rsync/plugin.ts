@@ -11,6 +11,7 @@ import { createAborts } from './aborts.ts';
 import type { Waiting } from './batch.ts';
 import { createGatherer } from './gather.ts';
 import { parseRsyncOptions, type RsyncOptions } from './options.ts';
+import { isShortLine, keepsStep } from './in-step.ts';
 import { FIRST_WEIGHT, nextWeight, weightOf } from './run-size.ts';
 import type { Session } from './session.ts';
 import { createVerifier } from './verifier.ts';
@@ -34,6 +35,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   let connecting: Promise<Session> | undefined;
   let isComingUp = false;
   let runWeight = FIRST_WEIGHT;
+  let inStep = false;
 
   const connect = async (): Promise<Session> => {
     try {
@@ -41,6 +43,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       // A run that has nothing to send does without.
       const { openSession } = await import('./session.ts');
       session = await openSession(options, context, label, disposed.signal);
+      inStep = isShortLine(session.master.line);
       return session;
     } finally {
       connecting = undefined;
@@ -81,9 +84,11 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       if (run.signal.aborted) return stillOpen(batch);
       const { sendBatch } = await import('./batch.ts');
       const startedMs = performance.now();
-      const { again, lineFailed } = await sendBatch(live, batch, run.signal);
+      const { again, lineFailed } = await sendBatch(live, batch, { inStep }, run.signal);
+      const ms = performance.now() - startedMs;
       const weight = batch.reduce((sum, waiting) => sum + weigh(waiting), 0);
-      runWeight = nextWeight(runWeight, { weight, ms: performance.now() - startedMs, failed: lineFailed });
+      inStep &&= keepsStep(batch.length, ms);
+      runWeight = nextWeight(runWeight, { weight, ms, failed: lineFailed });
       return stillOpen(again);
     } catch (error) {
       for (const { reject } of batch) reject(toTransportError(error, label));

@@ -55,7 +55,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   const send = async (): Promise<RunEnd> => {
     using farm = createFarm(session.farms);
     farm.likeness(name, 1n, 0n);
-    const how = { ...placeOf(session, farm.path), durable, bandwidth: null, partialFolder: undefined };
+    const how = { ...placeOf(session, farm.path), durable, bandwidth: null, inStep: false, partialFolder: undefined };
     return await runRsync(sendArguments(how), { list: farm.list }, signal);
   };
   let end = await send();
