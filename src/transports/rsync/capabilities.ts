@@ -28,7 +28,7 @@ export const OLDEST: Version = [3, 1, 0];
 export const capabilitiesOf = (version: Version): Capabilities => ({
   optional: new Set<OptionalOption>([
     'partial-dir',
-    // Older ones do not remove what a link leads to.
+    // Older ones compare the link itself with the file that was sent, and refuse to remove it.
     ...(isAtLeast(version, [3, 2, 0]) ? (['remove-source-files'] as const) : []),
     ...(isAtLeast(version, [3, 2, 3]) ? (['mkpath'] as const) : []),
     ...(isAtLeast(version, [3, 2, 4]) ? (['fsync'] as const) : []),
