@@ -26,7 +26,7 @@ export const sendBatch = async (
 ): Promise<{ readonly again: Waiting[]; readonly lineFailed: boolean }> => {
   using farm = createFarm(session.farms);
   const again: Waiting[] = [];
-  const held = new Map<Name, { readonly waiting: Waiting; readonly source: HeldSource }>();
+  const held = new Map<Name, Held>();
   const settle = (name: Name, end: (waiting: Waiting, source: HeldSource) => void): void => {
     const one = held.get(name);
     if (one === undefined) return;
@@ -70,7 +70,7 @@ export const sendBatch = async (
       { list: farm.list },
       signal,
     );
-    const { arrived, verdict } = await whatArrived(session, place, { farm, names: [...held.keys()] }, end, signal);
+    const { arrived, verdict } = await whatArrived(session, place, { farm, held }, end, signal);
     for (const name of arrived) {
       settle(name, ({ file, resolve, reject }, source) => {
         try {
@@ -99,9 +99,14 @@ export const sendBatch = async (
   }
 };
 
+interface Held {
+  readonly waiting: Waiting;
+  readonly source: HeldSource;
+}
+
 interface Listed {
   readonly farm: Farm;
-  readonly names: readonly Name[];
+  readonly held: ReadonlyMap<Name, Held>;
 }
 
 /**
@@ -111,16 +116,16 @@ interface Listed {
 const whatArrived = async (
   session: Session,
   place: RunPlace,
-  { farm, names }: Listed,
+  { farm, held }: Listed,
   end: RunEnd,
   signal: AbortSignal,
 ): Promise<{ readonly arrived: readonly Name[]; readonly verdict: Verdict }> => {
   const verdict = judgeRun(end);
   let arrived: readonly Name[] = [];
-  if (end.exitCode === 0) arrived = names;
+  if (end.exitCode === 0) arrived = [...held.keys()];
   else if (hadTurns(verdict)) {
     const same: Name[] = [];
-    farm.mend();
+    farm.mend([...held].map(([name, { source }]) => [name, source.link]));
     const look = await session.runs.run(
       compareArguments(place, 'content'),
       {

@@ -23,8 +23,8 @@ export interface Farm extends Disposable {
   /** An empty file of that size and time: to compare with, without reading anything. */
   likeness(target: Name, size: bigint, mtimeNs: bigint): void;
   folder(target: Name): void;
-  /** Makes the links again that rsync has removed. */
-  mend(): void;
+  /** Makes those of these links again that rsync has removed. */
+  mend(links: Iterable<readonly [target: Name, source: Name]>): void;
 }
 
 /**
@@ -41,7 +41,6 @@ export const createFarm = (farms: string): Farm => {
   const path = mkdtempSync(`${farms}/farm-`);
   const folders = new Set<Name>();
   const listed: Buffer[] = [];
-  const links = new Map<Name, Name>();
   const inFarm = (target: Name): string | Buffer => fsPath(`${path}/${target}`);
   const folder = (target: Name): void => {
     if (target === '' || folders.has(target)) return;
@@ -67,7 +66,6 @@ export const createFarm = (farms: string): Farm => {
         if (['EEXIST', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
         throw error;
       }
-      links.set(target, source);
       add(target);
       return true;
     },
@@ -81,7 +79,7 @@ export const createFarm = (farms: string): Farm => {
       add(target);
     },
     folder,
-    mend: () => {
+    mend: (links) => {
       for (const [target, source] of links) {
         if (lstatSync(inFarm(target), { throwIfNoEntry: false }) === undefined)
           symlinkSync(fsPath(source), inFarm(target));
