@@ -1,0 +1,42 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createScope } from '../../src/transport-suite/scope.ts';
+import { bundledTransport } from '../../src/transports/index.ts';
+import { sendBatch } from '../../src/transports/rsync/batch.ts';
+import { parseRsyncOptions } from '../../src/transports/rsync/options.ts';
+import { openSession } from '../../src/transports/rsync/session.ts';
+import { startSshd } from '../support/sshd.ts';
+import { makeSuiteTarget } from '../support/suite-target.ts';
+
+// Whether a transport goes in step depends on how quick the machine is at the moment: here both are told to.
+test.each([true, false])('a run with a bad file confirms all others; in step: %s', async (inStep) => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-in-step-')), (path) =>
+    rmSync(path, { recursive: true }),
+  );
+  const plugin = bundledTransport('rsync');
+  if (plugin === undefined) throw new Error('there is no rsync');
+  const server = stack.use(await startSshd(folder));
+  const scope = stack.use(createScope(stack.use(await makeSuiteTarget(folder, server, plugin))));
+  const login = { host: '127.0.0.1', port: server.port, user: 'root', path: server.path };
+  const keys = { identityFile: server.identityFile, knownHosts: server.knownHosts };
+  const options = parseRsyncOptions({ transport: 'rsync', ...login, ...keys });
+  const session = await openSession(options, scope.context(), 'here', scope.signal);
+  stack.defer(() => session.close());
+
+  const names = Array.from({ length: 40 }, (_, index) => `file-${index}`);
+  mkdirSync(`${server.folder}/DC1/file-20/in the way`, { recursive: true });
+  const fates = new Map<string, string>();
+  const batch = names.map((name) => ({
+    file: scope.outgoing(name, 1000),
+    resolve: () => fates.set(name, 'confirmed'),
+    reject: () => fates.set(name, 'failed'),
+  }));
+  const { again, lineFailed } = await sendBatch(session, batch, { inStep }, scope.signal);
+  expect({ again, lineFailed }).toEqual({ again: [], lineFailed: false });
+  expect(names.filter((name) => fates.get(name) !== 'confirmed')).toEqual(['file-20']);
+  for (const name of names.filter((other) => other !== 'file-20'))
+    expect(readFileSync(`${server.folder}/DC1/${name}`).equals(readFileSync(scope.sourcePath(name)))).toBe(true);
+});
