@@ -145,11 +145,11 @@ export const serveSftp = (
     resolveClosed(undefined);
   };
 
-  const split = createPacketSplitter(accept);
+  const requests = createPacketSplitter(accept);
   channel.on('data', (chunk: Buffer) => {
     if (ended) return;
     guarded(() => {
-      split(chunk);
+      requests.push(chunk);
       if (mustWait()) channel.pause();
       settleSoon();
     });

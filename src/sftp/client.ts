@@ -14,6 +14,7 @@ import {
   SftpStatusError,
   type DirectoryEntry,
 } from './replies.ts';
+import { createReplyRoom, type ReceiveWindow } from './reply-room.ts';
 
 export interface ServerLimits {
   /** Bytes of data in one WRITE. */
@@ -73,6 +74,8 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   posixRename(from: Name, to: Name): Promise<void>;
   realpath(path: Name): Promise<Name>;
   space(path: Name): Promise<FileSystemSpace>;
+  /** For a long line: the server's replies need not wait for us to make room. */
+  widen(): void;
   /** Ends the channel and fails what is pending, saying why. Harmless when repeated. */
   destroy(why?: string): void;
 }
@@ -97,10 +100,14 @@ const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): Hand
 // What every server takes: beyond it some corrupt files (rclone#6416, Netcatty#2022).
 const SAFE_WRITE_BYTES = 32_000;
 
-/** Speaks SFTP version 3 over an open `sftp` subsystem channel. */
-export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
+/**
+ * Speaks SFTP version 3 over an open `sftp` subsystem channel.
+ * @param window where it is ours to say how far the server may run ahead
+ */
+export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): Promise<SftpClient> => {
   const pending = new Map<number, Pending>();
   const writer = new PacketWriter();
+  const room = createReplyRoom(window);
   const extensions = new Map<string, string>();
   let nextId = 0;
   let flushing = false;
@@ -118,9 +125,16 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
 
   const flush = (): void => {
     flushing = false;
-    if (closedBy !== undefined || writer.length === 0) return;
+    if (closedBy !== undefined) return;
+    room.grant(replies.missing);
+    if (writer.length === 0) return;
     const requests = writer.take();
     channel.write(requests, () => writer.giveBack(requests));
+  };
+  const flushSoon = (): void => {
+    if (flushing) return;
+    flushing = true;
+    setImmediate(flush);
   };
 
   const submit = (type: number, encode: Encode, waiting: Pending): void => {
@@ -133,9 +147,7 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
     pending.set(id, waiting);
     encode(writer.begin(type).u32(id));
     writer.end();
-    if (flushing) return;
-    flushing = true;
-    setImmediate(flush);
+    flushSoon();
   };
 
   const request = <T>(type: number, encode: Encode, decode: (reply: PacketReader) => T): Promise<T> =>
@@ -158,37 +170,37 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
     waiting.settle(new PacketReader(packet));
   };
 
-  const handshake = new Promise<void>((resolve, reject) => {
-    const split = createPacketSplitter((packet) => {
-      if (packet[0] !== Packet.VERSION) {
-        onPacket(packet);
-        return;
-      }
-      const reader = new PacketReader(packet);
-      reader.u8();
-      const version = reader.u32();
-      if (version < SFTP_VERSION) throw new ChannelClosedError(`the server speaks SFTP version ${version} only`);
-      while (reader.remaining > 0) extensions.set(reader.text(), reader.text());
-      resolve();
-    });
-    channel.on('data', (chunk: Buffer) => {
-      try {
-        split(chunk);
-      } catch (error) {
-        closeWith(toError(error));
-      }
-    });
-    for (const event of ['end', 'close', 'error'] as const) {
-      channel.on(event, (error?: Error) => {
-        const gone = new ChannelClosedError(`the SFTP channel was closed${error?.message ? `: ${error.message}` : ''}`);
-        closeWith(gone);
-        reject(closedBy ?? gone);
-      });
+  const shaken = Promise.withResolvers<undefined>();
+  const replies = createPacketSplitter((packet) => {
+    if (packet[0] !== Packet.VERSION) {
+      onPacket(packet);
+      return;
     }
-    writer.begin(Packet.INIT).u32(SFTP_VERSION).end();
-    flush();
+    const reader = new PacketReader(packet);
+    reader.u8();
+    const version = reader.u32();
+    if (version < SFTP_VERSION) throw new ChannelClosedError(`the server speaks SFTP version ${version} only`);
+    while (reader.remaining > 0) extensions.set(reader.text(), reader.text());
+    shaken.resolve(undefined);
   });
-  await handshake;
+  channel.on('data', (chunk: Buffer) => {
+    try {
+      replies.push(chunk);
+    } catch (error) {
+      closeWith(toError(error));
+    }
+    if (room.isUsedUp) flushSoon();
+  });
+  for (const event of ['end', 'close', 'error'] as const) {
+    channel.on(event, (error?: Error) => {
+      const gone = new ChannelClosedError(`the SFTP channel was closed${error?.message ? `: ${error.message}` : ''}`);
+      closeWith(gone);
+      shaken.reject(closedBy ?? gone);
+    });
+  }
+  writer.begin(Packet.INIT).u32(SFTP_VERSION).end();
+  flush();
+  await shaken.promise;
 
   /** For requests that the server answers with a status alone. */
   const command = (type: number, encode: Encode): Promise<void> => request(type, encode, expectOk);
@@ -242,11 +254,13 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
       request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
     ...handleCommands(command),
     burst,
-    read: (handle, offset, length) =>
-      orUndefined(
+    read: (handle, offset, length) => {
+      room.expect(length);
+      return orUndefined(
         request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readData),
         Status.EOF,
-      ),
+      );
+    },
     fstat: (handle) => request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
     lstat: (path) =>
       orUndefined(
@@ -282,6 +296,7 @@ export const openSftpClient = async (channel: Duplex): Promise<SftpClient> => {
       const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
       return { free: fragment * available, freeInodes, inodes };
     },
+    widen: () => room.release(),
     destroy: (why = 'the SFTP channel was closed by us') => closeWith(new ChannelClosedError(why)),
   };
 

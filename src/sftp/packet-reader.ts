@@ -76,14 +76,20 @@ export class PacketReader {
   }
 }
 
+export interface PacketSplitter {
+  push(chunk: Buffer): void;
+  /** Bytes that the packet which has begun still lacks, as far as it has said. */
+  readonly missing: number;
+}
+
 /**
  * Cuts a stream of bytes into packets (without their length). Packets arrive in pieces of any size; a reader gets a view
  * that is valid until it returns.
  */
-export const createPacketSplitter = (onPacket: (packet: Buffer) => void) => {
+export const createPacketSplitter = (onPacket: (packet: Buffer) => void): PacketSplitter => {
   let pieces: Buffer[] = [];
   let held = 0;
-  return (chunk: Buffer): void => {
+  const push = (chunk: Buffer): void => {
     let data = chunk;
     if (held > 0) {
       pieces.push(chunk);
@@ -102,6 +108,13 @@ export const createPacketSplitter = (onPacket: (packet: Buffer) => void) => {
     }
     held = data.length - at;
     pieces = held > 0 ? [data.subarray(at)] : [];
+  };
+  return {
+    push,
+    get missing() {
+      const [head] = pieces;
+      return head === undefined || head.length < 4 ? 0 : 4 + packetLength(head, 0) - held;
+    },
   };
 };
 

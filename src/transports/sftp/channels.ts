@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { TransportError } from '../../errors.ts';
-import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
+import type { SftpClient } from '../../sftp/client.ts';
 import { connect } from './connect.ts';
 import type { SshConnection } from './ssh-connection.ts';
 import type { SftpOptions } from './options.ts';
@@ -8,6 +8,8 @@ import type { SftpOptions } from './options.ts';
 /** The channels of one connection. More may join while the first ones work. */
 export interface Channels {
   readonly closed: boolean;
+  /** What a request takes that costs the server nothing, in milliseconds, as measured when the connection was made. */
+  readonly roundTripMs: number;
   /** All that are open; never empty. */
   readonly all: readonly SftpClient[];
   /** Runs a command of ours in the account's shell; rejects where it has none. */
@@ -25,6 +27,7 @@ export interface ChannelsOptions {
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
+/** From here on the round trip decides, and not the processor. */
 const LONG_LINE_MS = 5;
 const CHANNELS = { short: 1, durable: 4, long: 8 } as const;
 
@@ -44,11 +47,14 @@ export const openChannels = async (
 ): Promise<Channels> => {
   const connection = await connect(options, { stateFolder }, signal);
   try {
-    const first = await openSftpClient(await connection.openSftpChannel());
+    const first = await connection.openSftp();
     const all = [first];
-    const wanted = (await hasLongLine(first)) ? CHANNELS.long : durable ? CHANNELS.durable : CHANNELS.short;
-    void openMore(connection, wanted, all, log);
-    return watchOver(connection, all);
+    const roundTripMs = await measureRoundTrip(first);
+    const isLong = roundTripMs > LONG_LINE_MS;
+    if (isLong) first.widen();
+    const wanted = isLong ? CHANNELS.long : durable ? CHANNELS.durable : CHANNELS.short;
+    void openMore(connection, { wanted, isLong }, all, log);
+    return watchOver(connection, all, roundTripMs);
   } catch (error) {
     await connection.close();
     if (error instanceof TransportError) throw error;
@@ -63,33 +69,36 @@ export const openChannels = async (
   }
 };
 
-/** Does the round trip decide, and not the processor? By a request that costs the server nothing; a slow answer is asked for again, since a busy machine may be slow once. */
-const hasLongLine = async (channel: SftpClient): Promise<boolean> => {
-  for (let attempt = 1; attempt <= 2; attempt += 1) {
+/** A slow answer is asked for again: a busy machine may be slow once. */
+const measureRoundTrip = async (channel: SftpClient): Promise<number> => {
+  let shortest = Infinity;
+  for (let attempt = 1; attempt <= 2 && shortest > LONG_LINE_MS; attempt += 1) {
     const started = performance.now();
     await channel.realpath('.');
-    if (performance.now() - started <= LONG_LINE_MS) return false;
+    shortest = Math.min(shortest, performance.now() - started);
   }
-  return true;
+  return shortest;
 };
 
 /** Never rejects: what cannot be opened is done without, and a connection that is lost tells its users itself. */
 const openMore = async (
   connection: SshConnection,
-  wanted: number,
+  { wanted, isLong }: { readonly wanted: number; readonly isLong: boolean },
   all: SftpClient[],
   log: ChannelsOptions['log'],
 ): Promise<void> => {
   await Promise.allSettled(
     Array.from({ length: wanted - all.length }, async () => {
-      all.push(await openSftpClient(await connection.openSftpChannel()));
+      const channel = await connection.openSftp();
+      if (isLong) channel.widen();
+      all.push(channel);
     }),
   );
   if (all.length < wanted && !connection.closed)
     log('info', `the server allows ${all.length} channels a connection (MaxSessions), not ${wanted}`);
 };
 
-const watchOver = (connection: SshConnection, all: readonly SftpClient[]): Channels => {
+const watchOver = (connection: SshConnection, all: readonly SftpClient[], roundTripMs: number): Channels => {
   const isBusy = (): boolean => all.some((channel) => channel.pending > 0);
   const close = (why?: string): Promise<void> => {
     clearInterval(watch);
@@ -107,6 +116,7 @@ const watchOver = (connection: SshConnection, all: readonly SftpClient[]): Chann
     get closed() {
       return connection.closed || all.some((channel) => channel.closed);
     },
+    roundTripMs,
     all,
     openExec: connection.openExec,
     least: () => all.reduce((least, channel) => (channel.pending < least.pending ? channel : least)),

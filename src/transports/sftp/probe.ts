@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns/promises';
 import { errorMessage, TransportError } from '../../errors.ts';
-import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
+import type { SftpClient } from '../../sftp/client.ts';
 import type { ProbeResult, TransportContext } from '../../transport.ts';
 import { connect } from './connect.ts';
 import { fetchHostKey } from './fetch-host-key.ts';
@@ -120,7 +120,7 @@ async function* readKey(options: SftpOptions, signal: AbortSignal): AsyncGenerat
 
 const openSubsystem = async (connection: SshConnection): Promise<{ value: SftpClient; message: string }> => {
   try {
-    return { value: await openSftpClient(await connection.openSftpChannel()), message: 'the account may use SFTP' };
+    return { value: await connection.openSftp(), message: 'the account may use SFTP' };
   } catch (error) {
     throw new TransportError('auth', `Cannot open an SFTP channel: ${errorMessage(error)}`, {
       hint: 'see that the server offers the sftp subsystem to this account: "Subsystem sftp internal-sftp" in its sshd_config',

@@ -6,14 +6,17 @@ import ssh2, { type ConnectConfig } from 'ssh2';
 import { prepareCipherKeys } from '../../cipher-keys.ts';
 import { errorMessage, systemErrorCode, TransportError } from '../../errors.ts';
 import { gatherWrites } from '../../gather-writes.ts';
+import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
+import { FIRST_ROOM_BYTES } from '../../sftp/reply-room.ts';
 import { hostKeyFingerprint, judgeHostKey, knownHostsLine, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
+import { withSmallWindow } from './receive-window.ts';
 
 /** One authenticated SSH connection. */
 export interface SshConnection {
   readonly closed: boolean;
-  /** A raw channel to the `sftp` subsystem. Rejects when the server allows no more of them. */
-  openSftpChannel(): Promise<Duplex>;
+  /** A channel to the `sftp` subsystem. Rejects when the server allows no more of them. */
+  openSftp(): Promise<SftpClient>;
   /** Runs a command of ours in the account's shell; rejects where it has none. */
   readonly openExec: (command: string) => Promise<Duplex>;
   /** Time in milliseconds since the last byte came in. */
@@ -92,7 +95,7 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
     socket.destroy();
     throw error;
   }
-  const openChannel = (ask: (done: ssh2.ClientCallback) => void): Promise<Duplex> =>
+  const openChannel = (ask: (done: ssh2.ClientCallback) => void): Promise<ssh2.ClientChannel> =>
     new Promise((resolve, reject) => {
       if (closed) {
         reject(new Error('the connection is closed'));
@@ -114,7 +117,13 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
     get closed() {
       return closed;
     },
-    openSftpChannel: () => openChannel((done) => client.subsys('sftp', done)),
+    openSftp: async () => {
+      let windowOf: ReturnType<typeof withSmallWindow>;
+      const channel = await openChannel((done) => {
+        windowOf = withSmallWindow(client, FIRST_ROOM_BYTES, () => client.subsys('sftp', done));
+      });
+      return openSftpClient(channel, windowOf?.(channel));
+    },
     openExec: (command) => openChannel((done) => client.exec(command, done)),
     silentMs: () => performance.now() - lastInbound,
     onClose: (listener) => {

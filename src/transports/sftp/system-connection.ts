@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { errorMessage } from '../../errors.ts';
+import { openSftpClient } from '../../sftp/client.ts';
 import type { OpenSshLogin } from '../openssh/options.ts';
 import { startMaster } from '../openssh/master.ts';
 import { openExecChannel, openSftpChannel, type SftpChannel } from '../openssh/sftp-channel.ts';
@@ -31,7 +32,8 @@ export const connectSystemSsh = async (
     get closed() {
       return master.closed;
     },
-    openSftpChannel: () => (master.closed ? lost() : opened(openSftpChannel(master.socket, noteInbound))),
+    openSftp: async () =>
+      openSftpClient(await (master.closed ? lost() : opened(openSftpChannel(master.socket, noteInbound)))),
     openExec: (command) => (master.closed ? lost() : opened(openExecChannel(master.socket, command, noteInbound))),
     silentMs: () => performance.now() - lastInbound,
     onClose: (listener) => {

@@ -17,8 +17,6 @@ export const uploadSmall = async (
   final: Name,
 ): Promise<void> => {
   const size = Number(file.identity.size);
-  const room = session.memory.take(size);
-  if (room !== undefined) await room;
   let isOpen = false;
   try {
     const pause = session.pace(size);
@@ -27,20 +25,13 @@ export const uploadSmall = async (
       permissions: 0o600,
     });
     isOpen = true;
-    let content;
+    const room = session.content.take(size);
+    if (room !== undefined) await room;
     try {
-      content = readSmallFile(file);
-    } catch (error) {
-      await channel.close(handle);
-      throw error;
+      await fill(session, channel, handle, file);
+    } finally {
+      session.content.give(size);
     }
-    await channel.burst((commands) => {
-      for (let offset = 0; offset < size; offset += channel.limits.write)
-        commands.write(handle, offset, content.subarray(offset, offset + channel.limits.write));
-      commands.fsetstat(handle, finalAttributes(file));
-      if (syncsContent(session, channel)) commands.fsync(handle);
-      commands.close(handle);
-    });
     await publish(session, channel, temporary, final);
   } catch (error) {
     const failed = {
@@ -51,7 +42,23 @@ export const uploadSmall = async (
     const reason = await orDestinationFull(error, channel, failed, session.isFull);
     if (isOpen) await channel.remove(temporary).catch(() => undefined);
     throw reason;
-  } finally {
-    session.memory.give(size);
   }
+};
+
+/** Everything from the content to CLOSE. */
+const fill = async (session: Session, channel: SftpClient, handle: Buffer, file: OutgoingFile): Promise<void> => {
+  let content: Buffer;
+  try {
+    content = readSmallFile(file);
+  } catch (error) {
+    await channel.close(handle);
+    throw error;
+  }
+  await channel.burst((commands) => {
+    for (let offset = 0; offset < content.length; offset += channel.limits.write)
+      commands.write(handle, offset, content.subarray(offset, offset + channel.limits.write));
+    commands.fsetstat(handle, finalAttributes(file));
+    if (syncsContent(session, channel)) commands.fsync(handle);
+    commands.close(handle);
+  });
 };
