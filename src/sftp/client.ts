@@ -74,7 +74,7 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   posixRename(from: Name, to: Name): Promise<void>;
   realpath(path: Name): Promise<Name>;
   space(path: Name): Promise<FileSystemSpace>;
-  /** For a long line: the server's replies need not wait for us to make room. */
+  /** For a line that is not near: the server's replies need not wait for us to make room. */
   widen(): void;
   /** Ends the channel and fails what is pending, saying why. Harmless when repeated. */
   destroy(why?: string): void;
@@ -172,6 +172,7 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
 
   const shaken = Promise.withResolvers<undefined>();
   const replies = createPacketSplitter((packet) => {
+    room.came(packet.length);
     if (packet[0] !== Packet.VERSION) {
       onPacket(packet);
       return;

@@ -14,6 +14,8 @@ export interface ReplyRoom {
   readonly isUsedUp: boolean;
   /** A reply of up to so many bytes is asked for: it shall not wait for room in the middle. */
   expect(bytes: number): void;
+  /** A whole reply came, of so many bytes. */
+  came(bytes: number): void;
   /** Makes room where it is used up. `missing`: bytes that a reply which has begun still lacks. */
   grant(missing: number): void;
   /** Room without end. */
@@ -21,16 +23,32 @@ export interface ReplyRoom {
 }
 
 /**
- * Some 140 replies of the kind that says "done". The server sends them one by one as they come, a packet each, until the room is
+ * The room with which a channel begins: some 140 replies of the kind that says "done". The server sends them one by one as they come, a packet each, until the room is
  * used up; those that gather while it waits for more room come in one packet. So they come in 3,000 packets where there were 15,000,
  * which is less work for both ends, and they never wait long: what they wait for is our next turn.
  */
-const SHORT_REPLIES_BYTES = 4000;
+export const SHORT_REPLIES_BYTES = 4000;
+
+/** A long listing is many replies of this size or more, one after the other: the longer it lasts, the more of them get room at once. */
+const LONG_REPLY_BYTES = 1000;
+const TURNS_A_REPLY_MORE = 4;
+const MOST_REPLIES_MORE = 15;
 
 /** @param window undefined: the server runs ahead, and there is nothing to grant */
 export const createReplyRoom = (window: ReceiveWindow | undefined): ReplyRoom => {
   let expected = 0;
+  /** The longest reply since room was last used up. */
+  let longest = 0;
+  /** So many times in a row long replies used it up. */
+  let longTurns = 0;
   let isReleased = window === undefined;
+  const needed = (missing: number): number => {
+    const isLong = missing > 0 || longest >= LONG_REPLY_BYTES;
+    longTurns = isLong ? longTurns + 1 : 0;
+    const more = longest * Math.min(MOST_REPLIES_MORE, Math.floor(longTurns / TURNS_A_REPLY_MORE));
+    longest = 0;
+    return SHORT_REPLIES_BYTES + missing + more;
+  };
   return {
     get isUsedUp() {
       return !isReleased && (window?.left ?? 0) <= 0;
@@ -38,9 +56,12 @@ export const createReplyRoom = (window: ReceiveWindow | undefined): ReplyRoom =>
     expect: (bytes) => {
       if (!isReleased) expected += bytes;
     },
+    came: (bytes) => {
+      longest = Math.max(longest, bytes);
+    },
     grant: (missing) => {
       if (isReleased || window === undefined) return;
-      const more = expected + (window.left + expected <= 0 ? SHORT_REPLIES_BYTES + missing : 0);
+      const more = expected + (window.left + expected <= 0 ? needed(missing) : 0);
       expected = 0;
       if (more > 0) window.grant(more);
     },
@@ -50,6 +71,3 @@ export const createReplyRoom = (window: ReceiveWindow | undefined): ReplyRoom =>
     },
   };
 };
-
-/** The room with which a channel begins. */
-export const FIRST_ROOM_BYTES = SHORT_REPLIES_BYTES;

@@ -1,14 +1,19 @@
 import { KeyObject, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ssh2 from 'ssh2';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { prepareCipherKeys } from '../../src/cipher-keys.ts';
 import { openSftpClient } from '../../src/sftp/client.ts';
-import { OpenFlag } from '../../src/sftp/protocol.ts';
+import { createPacketSplitter } from '../../src/sftp/packet-reader.ts';
+import { PacketWriter } from '../../src/sftp/packet-writer.ts';
+import { OpenFlag, Packet, SFTP_VERSION } from '../../src/sftp/protocol.ts';
+import { SHORT_REPLIES_BYTES } from '../../src/sftp/reply-room.ts';
+import { listFolder } from '../../src/transports/sftp/folders.ts';
+import { withSmallWindow } from '../../src/transports/sftp/receive-window.ts';
 import { startSshd } from '../support/sshd.ts';
 
 const connect = async (config: readonly string[] = []) => {
@@ -26,11 +31,24 @@ const connect = async (config: readonly string[] = []) => {
   const privateKey = readFileSync(server.identityFile);
   client.connect({ host: '127.0.0.1', port: server.port, username: 'root', privateKey });
   await once(client, 'ready');
-  const subsystem = promisify((done: ssh2.ClientCallback) => client.subsys('sftp', done));
-  const channel = await openSftpClient(await subsystem());
+  const open = async (room = SHORT_REPLIES_BYTES) => {
+    let windowOf: ReturnType<typeof withSmallWindow>;
+    const subsystem = promisify((done: ssh2.ClientCallback) => {
+      windowOf = withSmallWindow(client, room, () => client.subsys('sftp', done));
+    });
+    const raw = await subsystem();
+    const window = windowOf?.(raw);
+    if (window === undefined) throw new Error('this ssh2 keeps its windows elsewhere');
+    return { raw, window };
+  };
+  const { raw, window } = await open();
+  const channel = await openSftpClient(raw, window);
   return {
     client,
+    open,
     channel,
+    window,
+    folder: server.folder,
     path: `${server.path}/file`,
     exchanges: () => exchanges,
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -89,4 +107,79 @@ it('the keys of both directions are prepared after every key exchange, and the c
       _decipher: { _decipherKey: expect.any(KeyObject) as unknown },
     },
   });
+});
+
+it('the server sends what it has room for, and not a byte more until it is granted', async () => {
+  await using connection = await connect();
+  const { raw, window } = await connection.open(1000);
+  let got = 0;
+  let replies = 0;
+  const splitter = createPacketSplitter(() => {
+    replies += 1;
+  });
+  raw.on('data', (chunk: Buffer) => {
+    got += chunk.length;
+    splitter.push(chunk);
+  });
+  const packets = new PacketWriter();
+  packets.begin(Packet.INIT).u32(SFTP_VERSION).end();
+  for (let id = 0; id < 500; id += 1) packets.begin(Packet.LSTAT).u32(id).name('/').end();
+  raw.write(Buffer.from(packets.take()));
+  await vi.waitFor(() => expect(window.left).toBe(0));
+  expect(got).toBe(1000);
+  window.grant(2345);
+  await vi.waitFor(() => expect(window.left).toBe(0));
+  expect(got).toBe(3345);
+  window.release();
+  await vi.waitFor(() => expect(replies).toBe(501));
+  raw.destroy();
+});
+
+it.each(['with little room', 'widened'])(
+  'short replies, listings and content come whole, all at once: %s',
+  async (how) => {
+    await using connection = await connect();
+    const { channel, folder, path } = connection;
+    if (how === 'widened') channel.widen();
+    const content = randomBytes(3 * 1024 * 1024);
+    writeFileSync(path, content);
+    mkdirSync(`${folder}/many`);
+    const names = Array.from({ length: 2000 }, (_, index) => `${'name'.repeat(40)}${index}`);
+    for (const name of names) writeFileSync(`${folder}/many/${name}`, '');
+    const list = async (): Promise<string[]> => {
+      const listed: string[] = [];
+      for await (const entries of listFolder(channel, `${folder}/many`))
+        listed.push(...entries.map(({ name }) => name));
+      return listed.filter((name) => !name.startsWith('.'));
+    };
+    const readAll = async (): Promise<Buffer> => {
+      const handle = await channel.open(path, OpenFlag.READ, {});
+      const offsets = Array.from({ length: Math.ceil(content.length / 32_000) }, (_, chunk) => chunk * 32_000);
+      const chunks = await Promise.all(offsets.map((offset) => channel.read(handle, offset, 32_000)));
+      await channel.close(handle);
+      return Buffer.concat(chunks.map((chunk) => chunk ?? Buffer.alloc(0)));
+    };
+    const lookAtAll = (): Promise<unknown[]> =>
+      Promise.all(names.map((name) => channel.lstat(`${folder}/many/${name}`)));
+    const [listed, read, attributes] = await Promise.all([list(), readAll(), lookAtAll()]);
+    expect(listed.toSorted()).toEqual(names.toSorted());
+    expect(read.equals(content)).toBe(true);
+    expect(attributes.filter((found) => found !== undefined)).toHaveLength(names.length);
+  },
+);
+
+it('what the server says on stderr uses up none of the room', async () => {
+  await using connection = await connect(['ForceCommand /usr/lib/openssh/sftp-server -e -l DEBUG3']);
+  const { channel, window } = connection;
+  for (let round = 1; round <= 20; round += 1) await Promise.all(Array.from({ length: 50 }, () => channel.lstat('/')));
+  expect(window.left).toBeGreaterThan(0);
+});
+
+it('where ssh2 keeps its windows elsewhere, channels are as it makes them', () => {
+  let opened = 0;
+  const windowOf = withSmallWindow(new ssh2.Client(), 1000, () => {
+    opened += 1;
+  });
+  expect(windowOf).toBeUndefined();
+  expect(opened).toBe(1);
 });

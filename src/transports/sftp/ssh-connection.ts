@@ -7,7 +7,7 @@ import { prepareCipherKeys } from '../../cipher-keys.ts';
 import { errorMessage, systemErrorCode, TransportError } from '../../errors.ts';
 import { gatherWrites } from '../../gather-writes.ts';
 import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
-import { FIRST_ROOM_BYTES } from '../../sftp/reply-room.ts';
+import { SHORT_REPLIES_BYTES } from '../../sftp/reply-room.ts';
 import { hostKeyFingerprint, judgeHostKey, knownHostsLine, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
 import { withSmallWindow } from './receive-window.ts';
@@ -120,7 +120,7 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
     openSftp: async () => {
       let windowOf: ReturnType<typeof withSmallWindow>;
       const channel = await openChannel((done) => {
-        windowOf = withSmallWindow(client, FIRST_ROOM_BYTES, () => client.subsys('sftp', done));
+        windowOf = withSmallWindow(client, SHORT_REPLIES_BYTES, () => client.subsys('sftp', done));
       });
       return openSftpClient(channel, windowOf?.(channel));
     },
