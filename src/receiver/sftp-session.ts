@@ -145,11 +145,11 @@ export const serveSftp = (
     resolveClosed(undefined);
   };
 
-  const requests = createPacketSplitter(accept);
+  const split = createPacketSplitter(accept);
   channel.on('data', (chunk: Buffer) => {
     if (ended) return;
     guarded(() => {
-      requests.push(chunk);
+      split(chunk);
       if (mustWait()) channel.pause();
       settleSoon();
     });

@@ -126,7 +126,7 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
   const flush = (): void => {
     flushing = false;
     if (closedBy !== undefined) return;
-    room.grant(replies.missing);
+    room.grant();
     if (writer.length === 0) return;
     const requests = writer.take();
     channel.write(requests, () => writer.giveBack(requests));
@@ -171,7 +171,7 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
   };
 
   const shaken = Promise.withResolvers<undefined>();
-  const replies = createPacketSplitter((packet) => {
+  const split = createPacketSplitter((packet) => {
     room.came(packet.length);
     if (packet[0] !== Packet.VERSION) {
       onPacket(packet);
@@ -186,7 +186,7 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
   });
   channel.on('data', (chunk: Buffer) => {
     try {
-      replies.push(chunk);
+      split(chunk);
     } catch (error) {
       closeWith(toError(error));
     }

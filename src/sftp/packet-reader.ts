@@ -76,20 +76,14 @@ export class PacketReader {
   }
 }
 
-export interface PacketSplitter {
-  push(chunk: Buffer): void;
-  /** Bytes that the packet which has begun still lacks, as far as it has said. */
-  readonly missing: number;
-}
-
 /**
  * Cuts a stream of bytes into packets (without their length). Packets arrive in pieces of any size; a reader gets a view
  * that is valid until it returns.
  */
-export const createPacketSplitter = (onPacket: (packet: Buffer) => void): PacketSplitter => {
+export const createPacketSplitter = (onPacket: (packet: Buffer) => void) => {
   let pieces: Buffer[] = [];
   let held = 0;
-  const push = (chunk: Buffer): void => {
+  return (chunk: Buffer): void => {
     let data = chunk;
     if (held > 0) {
       pieces.push(chunk);
@@ -108,13 +102,6 @@ export const createPacketSplitter = (onPacket: (packet: Buffer) => void): Packet
     }
     held = data.length - at;
     pieces = held > 0 ? [data.subarray(at)] : [];
-  };
-  return {
-    push,
-    get missing() {
-      const [head] = pieces;
-      return head === undefined || head.length < 4 ? 0 : 4 + packetLength(head, 0) - held;
-    },
   };
 };
 

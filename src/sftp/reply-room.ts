@@ -16,8 +16,8 @@ export interface ReplyRoom {
   expect(bytes: number): void;
   /** A whole reply came, of so many bytes. */
   came(bytes: number): void;
-  /** Makes room where it is used up. `missing`: bytes that a reply which has begun still lacks. */
-  grant(missing: number): void;
+  /** Makes room where it is used up. */
+  grant(): void;
   /** Room without end. */
   release(): void;
 }
@@ -31,23 +31,23 @@ export const SHORT_REPLIES_BYTES = 4000;
 
 /** A long listing is many replies of this size or more, one after the other: the longer it lasts, the more of them get room at once. */
 const LONG_REPLY_BYTES = 1000;
-const TURNS_A_REPLY_MORE = 4;
+const TURNS_A_REPLY_MORE = 8;
 const MOST_REPLIES_MORE = 15;
 
 /** @param window undefined: the server runs ahead, and there is nothing to grant */
 export const createReplyRoom = (window: ReceiveWindow | undefined): ReplyRoom => {
   let expected = 0;
-  /** The longest reply since room was last used up. */
+  /** The longest reply of the last turn in which one came whole; a turn ends when room is used up. */
   let longest = 0;
-  /** So many times in a row long replies used it up. */
+  let hasOne = false;
+  /** So many turns in a row brought long replies, or but a piece of one. */
   let longTurns = 0;
   let isReleased = window === undefined;
-  const needed = (missing: number): number => {
-    const isLong = missing > 0 || longest >= LONG_REPLY_BYTES;
-    longTurns = isLong ? longTurns + 1 : 0;
-    const more = longest * Math.min(MOST_REPLIES_MORE, Math.floor(longTurns / TURNS_A_REPLY_MORE));
-    longest = 0;
-    return SHORT_REPLIES_BYTES + missing + more;
+  const endTurn = (): number => {
+    longTurns = !hasOne || longest >= LONG_REPLY_BYTES ? longTurns + 1 : 0;
+    hasOne = false;
+    const more = Math.min(MOST_REPLIES_MORE, Math.floor(longTurns / TURNS_A_REPLY_MORE));
+    return SHORT_REPLIES_BYTES + longest * more;
   };
   return {
     get isUsedUp() {
@@ -57,11 +57,12 @@ export const createReplyRoom = (window: ReceiveWindow | undefined): ReplyRoom =>
       if (!isReleased) expected += bytes;
     },
     came: (bytes) => {
-      longest = Math.max(longest, bytes);
+      longest = hasOne ? Math.max(longest, bytes) : bytes;
+      hasOne = true;
     },
-    grant: (missing) => {
+    grant: () => {
       if (isReleased || window === undefined) return;
-      const more = expected + (window.left + expected <= 0 ? needed(missing) : 0);
+      const more = expected + (window.left + expected <= 0 ? endTurn() : 0);
       expected = 0;
       if (more > 0) window.grant(more);
     },

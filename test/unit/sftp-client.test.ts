@@ -9,7 +9,7 @@ type Packets = Pick<PacketWriter, 'begin' | 'take'>;
 
 /** A channel to a server that shakes hands, and then answers each request as the test has it. */
 const channelTo = (answer: (id: number, replies: Packets) => void): Duplex => {
-  const requests = createPacketSplitter((packet) => {
+  const split = createPacketSplitter((packet) => {
     const request = new PacketReader(packet);
     const replies = new PacketWriter();
     if (request.u8() === Packet.INIT) replies.begin(Packet.VERSION).u32(SFTP_VERSION).end();
@@ -19,7 +19,7 @@ const channelTo = (answer: (id: number, replies: Packets) => void): Duplex => {
   const channel: Duplex = new Duplex({
     read: () => undefined,
     write: (chunk: Buffer, _encoding, done) => {
-      requests.push(chunk);
+      split(chunk);
       done();
     },
   });

@@ -51,10 +51,10 @@ describe('what a PacketWriter writes', () => {
         for (const payload of sent) writer.begin(Packet.DATA).bytes(payload).end();
         const stream = writer.take();
         const got: Buffer[] = [];
-        const packets = createPacketSplitter((packet) => got.push(Buffer.from(packet)));
+        const split = createPacketSplitter((packet) => got.push(Buffer.from(packet)));
         for (let at = 0, turn = 0; at < stream.length; turn += 1) {
           const size = sizes[turn % sizes.length] ?? 1;
-          packets.push(stream.subarray(at, at + size));
+          split(stream.subarray(at, at + size));
           at += size;
         }
         expect(got.length).toBe(sent.length);
@@ -72,8 +72,8 @@ describe('what a PacketWriter writes', () => {
         const writer = new PacketWriter();
         for (const payload of sent) writer.begin(Packet.DATA).bytes(payload).end();
         const got: Buffer[] = [];
-        const packets = createPacketSplitter((packet) => got.push(Buffer.from(packet.subarray(5))));
-        for (const byte of writer.take()) packets.push(Buffer.from([byte]));
+        const split = createPacketSplitter((packet) => got.push(Buffer.from(packet.subarray(5))));
+        for (const byte of writer.take()) split(Buffer.from([byte]));
         expect(got).toEqual(sent);
       }),
     );
@@ -88,7 +88,7 @@ describe('what is no packet', () => {
   ])('%s is refused by the splitter before it is gathered', (_, length) => {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(length);
-    expect(() => createPacketSplitter(() => undefined).push(head)).toThrow(MalformedPacketError);
+    expect(() => createPacketSplitter(() => undefined)(head)).toThrow(MalformedPacketError);
   });
 
   it('makes the reader throw MalformedPacketError and nothing else', () => {
