@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Name } from '../name.ts';
-import { createPacketSplitter, PacketReader } from './packet-reader.ts';
-import { PacketWriter } from './packet-writer.ts';
-import { Extension, Packet, SFTP_VERSION, Status, type Attributes } from './protocol.ts';
+import type { PacketReader } from './packet-reader.ts';
+import { Extension, Packet, Status, type Attributes } from './protocol.ts';
 import {
   ChannelClosedError,
   expectOk,
@@ -14,7 +13,8 @@ import {
   SftpStatusError,
   type DirectoryEntry,
 } from './replies.ts';
-import { createReplyRoom, type ReceiveWindow } from './reply-room.ts';
+import type { ReceiveWindow } from './reply-room.ts';
+import { openRequestChannel, toError, type Encode } from './request-channel.ts';
 
 export interface ServerLimits {
   /** Bytes of data in one WRITE. */
@@ -40,11 +40,7 @@ export interface HandleCommands<Done> {
   close(handle: Buffer): Done;
 }
 
-/**
- * The client's side of one SFTP channel. Requests leave as soon as the current turn of the event loop ends, all in one write;
- * the server answers them one by one in the order it likes. Every request ends: with its reply, or with a
- * `ChannelClosedError` when the channel does.
- */
+/** The client's side of one SFTP channel: what can be asked of the server. Every request ends: with its reply, or with a `ChannelClosedError` when the channel does. */
 export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Requests that wait for a reply. */
   readonly pending: number;
@@ -80,16 +76,6 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   destroy(why?: string): void;
 }
 
-type Encode = (packet: PacketWriter) => unknown;
-
-interface Pending {
-  /** Reads the reply while it is there, and resolves or rejects. */
-  readonly settle: (reply: PacketReader) => void;
-  readonly reject: (error: Error) => void;
-}
-
-const toError = (error: unknown): Error => (error instanceof Error ? error : new ChannelClosedError(String(error)));
-
 const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): HandleCommands<Done> => ({
   write: (handle, offset, data) => run(Packet.WRITE, (packet) => packet.bytes(handle).u64(offset).bytes(data)),
   fsetstat: (handle, attributes) => run(Packet.FSETSTAT, (packet) => packet.bytes(handle).attributes(attributes)),
@@ -105,103 +91,9 @@ const SAFE_WRITE_BYTES = 32_000;
  * @param window where it is ours to say how far the server may run ahead
  */
 export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): Promise<SftpClient> => {
-  const pending = new Map<number, Pending>();
-  const writer = new PacketWriter();
-  const room = createReplyRoom(window);
-  const extensions = new Map<string, string>();
-  let nextId = 0;
-  let flushing = false;
-  let closedBy: Error | undefined;
+  const requests = await openRequestChannel(channel, window);
+  const { request, submit, extensions } = requests;
   let limits: ServerLimits = { write: SAFE_WRITE_BYTES, handles: 0 };
-
-  const closeWith = (error: Error): void => {
-    if (closedBy !== undefined) return;
-    closedBy = error;
-    const waiting = [...pending.values()];
-    pending.clear();
-    channel.destroy();
-    for (const { reject } of waiting) reject(error);
-  };
-
-  const flush = (): void => {
-    flushing = false;
-    if (closedBy !== undefined) return;
-    room.grant();
-    if (writer.length === 0) return;
-    const requests = writer.take();
-    channel.write(requests, () => writer.giveBack(requests));
-  };
-  const flushSoon = (): void => {
-    if (flushing) return;
-    flushing = true;
-    setImmediate(flush);
-  };
-
-  const submit = (type: number, encode: Encode, waiting: Pending): void => {
-    if (closedBy !== undefined) {
-      waiting.reject(closedBy);
-      return;
-    }
-    const id = nextId;
-    nextId = (nextId + 1) >>> 0;
-    pending.set(id, waiting);
-    encode(writer.begin(type).u32(id));
-    writer.end();
-    flushSoon();
-  };
-
-  const request = <T>(type: number, encode: Encode, decode: (reply: PacketReader) => T): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const settle = (reply: PacketReader): void => {
-        try {
-          resolve(decode(reply));
-        } catch (error) {
-          reject(error);
-        }
-      };
-      submit(type, encode, { settle, reject });
-    });
-
-  const onPacket = (packet: Buffer): void => {
-    const id = packet.length >= 5 ? packet.readUInt32BE(1) : -1;
-    const waiting = pending.get(id);
-    if (waiting === undefined) throw new ChannelClosedError('the server answered what was not asked');
-    pending.delete(id);
-    waiting.settle(new PacketReader(packet));
-  };
-
-  const shaken = Promise.withResolvers<undefined>();
-  const split = createPacketSplitter((packet) => {
-    room.came(packet.length);
-    if (packet[0] !== Packet.VERSION) {
-      onPacket(packet);
-      return;
-    }
-    const reader = new PacketReader(packet);
-    reader.u8();
-    const version = reader.u32();
-    if (version < SFTP_VERSION) throw new ChannelClosedError(`the server speaks SFTP version ${version} only`);
-    while (reader.remaining > 0) extensions.set(reader.text(), reader.text());
-    shaken.resolve(undefined);
-  });
-  channel.on('data', (chunk: Buffer) => {
-    try {
-      split(chunk);
-    } catch (error) {
-      closeWith(toError(error));
-    }
-    if (room.isUsedUp) flushSoon();
-  });
-  for (const event of ['end', 'close', 'error'] as const) {
-    channel.on(event, (error?: Error) => {
-      const gone = new ChannelClosedError(`the SFTP channel was closed${error?.message ? `: ${error.message}` : ''}`);
-      closeWith(gone);
-      shaken.reject(closedBy ?? gone);
-    });
-  }
-  writer.begin(Packet.INIT).u32(SFTP_VERSION).end();
-  flush();
-  await shaken.promise;
 
   /** For requests that the server answers with a status alone. */
   const command = (type: number, encode: Encode): Promise<void> => request(type, encode, expectOk);
@@ -242,10 +134,10 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
 
   const client: SftpClient = {
     get pending() {
-      return pending.size;
+      return requests.pending;
     },
     get closed() {
-      return closedBy !== undefined;
+      return requests.closed;
     },
     get limits() {
       return limits;
@@ -256,7 +148,7 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
     ...handleCommands(command),
     burst,
     read: (handle, offset, length) => {
-      room.expect(length);
+      requests.expectReply(length);
       return orUndefined(
         request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readData),
         Status.EOF,
@@ -297,8 +189,8 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
       const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
       return { free: fragment * available, freeInodes, inodes };
     },
-    widen: () => room.release(),
-    destroy: (why = 'the SFTP channel was closed by us') => closeWith(new ChannelClosedError(why)),
+    widen: () => requests.widen(),
+    destroy: (why = 'the SFTP channel was closed by us') => requests.close(new ChannelClosedError(why)),
   };
 
   if (extensions.has(Extension.LIMITS)) {
