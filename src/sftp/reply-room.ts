@@ -35,15 +35,15 @@ const LONG_REPLY_BYTES = 1000;
 const TURNS_A_REPLY_MORE = 8;
 const MOST_REPLIES_MORE = 15;
 
-/** @param window undefined: the server runs ahead, and there is nothing to grant */
-export const createReplyRoom = (window: ReceiveWindow | undefined): ReplyRoom => {
+/** @param granted undefined: the server runs ahead, and there is nothing to grant */
+export const createReplyRoom = (granted: ReceiveWindow | undefined): ReplyRoom => {
+  let window = granted;
   let expected = 0;
   /** The longest reply of the last turn in which one came whole; a turn ends when room is used up. */
   let longest = 0;
   let hasOne = false;
   /** So many turns in a row brought long replies, or but a piece of one. */
   let longTurns = 0;
-  let isReleased = window === undefined;
   const endTurn = (): number => {
     longTurns = !hasOne || longest >= LONG_REPLY_BYTES ? longTurns + 1 : 0;
     hasOne = false;
@@ -52,24 +52,24 @@ export const createReplyRoom = (window: ReceiveWindow | undefined): ReplyRoom =>
   };
   return {
     get isUsedUp() {
-      return !isReleased && (window?.left ?? 0) <= 0;
+      return window !== undefined && window.left <= 0;
     },
     expect: (bytes) => {
-      if (!isReleased) expected += bytes;
+      expected += bytes;
     },
     came: (bytes) => {
       longest = hasOne ? Math.max(longest, bytes) : bytes;
       hasOne = true;
     },
     grant: () => {
-      if (isReleased || window === undefined) return;
+      if (window === undefined) return;
       const more = expected + (window.left + expected <= 0 ? endTurn() : 0);
       expected = 0;
       if (more > 0) window.grant(more);
     },
     release: () => {
-      if (!isReleased) window?.release();
-      isReleased = true;
+      window?.release();
+      window = undefined;
     },
   };
 };
