@@ -138,9 +138,16 @@ export const createDispatch = ({
     void pump();
   };
 
-  const submitWithRoom = async (path: Name, stats: BigIntStats): Promise<void> => {
-    await sender.room('backlog');
-    if (!isKnown(path)) void send(path, stats, 'backlog');
+  // Nothing to await where there is room: this is a hot path.
+  const submitWithRoom = (path: Name, stats: BigIntStats): Promise<void> | undefined => {
+    const room = sender.room('backlog');
+    if (room === undefined) {
+      void send(path, stats, 'backlog');
+      return undefined;
+    }
+    return room.then(() => {
+      if (!isKnown(path)) void send(path, stats, 'backlog');
+    });
   };
   const isKnown = (path: Name): boolean => sending.has(path) || closedFiles.has(path);
 

@@ -79,16 +79,17 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
   };
 
   /** What one destination has is not sent there again because another one failed. */
-  const deliver = async (
-    file: OutgoingFile,
-    { has, add }: { readonly has: (index: number) => boolean; readonly add: (index: number) => void },
-  ): Promise<void> => {
+  const deliver = (outgoing: OutgoingFile, file?: UnsentFile): Promise<void> => {
     const [only] = destinations;
-    if (only !== undefined && destinations.length === 1) return sendOver(only, lines[0], file);
+    return only !== undefined && destinations.length === 1
+      ? sendOver(only, lines[0], outgoing)
+      : deliverToAll(outgoing, file);
+  };
+  const deliverToAll = async (outgoing: OutgoingFile, file?: UnsentFile): Promise<void> => {
     const sends = destinations.map(async (transport, index) => {
-      if (has(index)) return;
-      await sendOver(transport, lines[index], file);
-      add(index);
+      if (file?.delivered[index]?.has(file.stats, file.path) === true) return;
+      await sendOver(transport, lines[index], outgoing);
+      file?.delivered[index]?.add(file.stats, file.path);
     });
     const rejected = (await Promise.allSettled(sends)).find((fate) => fate.status === 'rejected');
     if (rejected !== undefined) throw rejected.reason;
@@ -116,21 +117,14 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     }
   };
 
-  const sendAndMark = async (file: UnsentFile, urgency: Urgency): Promise<void> => {
-    const { directory, path, stats, record, delivered } = file;
-    const targetPath = `${directory}/${path}`;
-    const sourcePath = `${root}/${targetPath}`;
-    checkMayMark(sourcePath, stats);
-    // A mark that is no longer true goes before anything is read: a crash from here on leaves the file unsent. (One that
-    // was set under another name of the inode is true, but for what a writer that only now closed it may have changed.)
+  /**
+   * A mark that is no longer true goes before anything is read: a crash from here on leaves the file unsent. (One that was set
+   * under another name of the inode is true, but for what a writer that only now closed it may have changed.)
+   */
+  const withoutStaleMark = (file: UnsentFile, urgency: Urgency): UnsentFile => {
+    const { directory, path, stats, record } = file;
     const isStale = isMarked(stats) && (urgency === 'live' || !record.hasInode(stats));
-    const identity = isStale ? unmark(root, targetPath) : stats;
-    const outgoing = { sourcePath, targetPath, mode: modeWithoutMark(identity), identity };
-    await deliver(outgoing, {
-      has: (index) => delivered[index]?.has(identity, path) === true,
-      add: (index) => delivered[index]?.add(identity, path),
-    });
-    record.add(mark(sourcePath, identity), path);
+    return isStale ? { ...file, stats: unmark(root, `${directory}/${path}`) } : file;
   };
 
   return {
@@ -140,12 +134,18 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
     },
     stat: (targetPath) => inside.stat(targetPath),
     room: (urgency) => (isFull(urgency) ? waitForRoom(urgency) : undefined),
-    deliver: (file) => deliver(file, { has: () => false, add: () => undefined }),
-    send: async (file, urgency) => {
+    deliver: (file) => deliver(file),
+    send: async (unsent, urgency) => {
       active[urgency] += 1;
+      const targetPath = `${unsent.directory}/${unsent.path}`;
+      const sourcePath = `${root}/${targetPath}`;
       try {
-        await sendAndMark(file, urgency);
-        report({ type: 'sent', path: `${file.directory}/${file.path}`, bytes: Number(file.stats.size) });
+        checkMayMark(sourcePath, unsent.stats);
+        const file = withoutStaleMark(unsent, urgency);
+        const identity = file.stats;
+        await deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, file);
+        file.record.add(mark(sourcePath, identity), file.path);
+        report({ type: 'sent', path: targetPath, bytes: Number(identity.size) });
         return { fate: 'sent' };
       } catch (error) {
         if (signal.aborted) return { fate: 'stopped' };

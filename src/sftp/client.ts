@@ -14,7 +14,7 @@ import {
   type DirectoryEntry,
 } from './replies.ts';
 import type { ReceiveWindow } from './reply-room.ts';
-import { openRequestChannel, toError, type Encode } from './request-channel.ts';
+import { openRequestChannel, toError, type Encode, type Pending } from './request-channel.ts';
 
 export interface ServerLimits {
   /** Bytes of data in one WRITE. */
@@ -83,6 +83,44 @@ const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): Hand
   close: (handle) => run(Packet.CLOSE, (packet) => packet.bytes(handle)),
 });
 
+/** Waits for the replies to all commands of a burst; it is made for every small file, and so a class. */
+class BurstReplies implements Pending {
+  readonly #done = Promise.withResolvers<undefined>();
+  #unanswered = 1; // The asking itself.
+  #failure: Error | undefined;
+
+  expectOneMore(): this {
+    this.#unanswered += 1;
+    return this;
+  }
+
+  allAsked(): Promise<void> {
+    this.#answered();
+    return this.#done.promise;
+  }
+
+  settle(reply: PacketReader): void {
+    try {
+      expectOk(reply);
+    } catch (error) {
+      this.#failure ??= toError(error);
+    }
+    this.#answered();
+  }
+
+  reject(error: Error): void {
+    this.#failure ??= error;
+    this.#answered();
+  }
+
+  #answered(): void {
+    this.#unanswered -= 1;
+    if (this.#unanswered > 0) return;
+    if (this.#failure === undefined) this.#done.resolve(undefined);
+    else this.#done.reject(this.#failure);
+  }
+}
+
 // What every server takes: beyond it some corrupt files (rclone#6416, Netcatty#2022).
 const SAFE_WRITE_BYTES = 32_000;
 
@@ -97,32 +135,17 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
 
   /** For requests that the server answers with a status alone. */
   const command = (type: number, encode: Encode): Promise<void> => request(type, encode, expectOk);
-  const burst = (ask: (commands: HandleCommands<void>) => void): Promise<void> =>
-    new Promise((resolve, reject) => {
-      let unanswered = 1; // The asking itself.
-      let failure: Error | undefined;
-      const answered = (error?: Error): void => {
-        failure ??= error;
-        unanswered -= 1;
-        if (unanswered > 0) return;
-        if (failure === undefined) resolve();
-        else reject(failure);
-      };
-      const settle = (reply: PacketReader): void => {
-        try {
-          expectOk(reply);
-          answered();
-        } catch (error) {
-          answered(toError(error));
-        }
-      };
-      const join = (type: number, encode: Encode): void => {
-        unanswered += 1;
-        submit(type, encode, { settle, reject: answered });
-      };
-      ask(handleCommands(join));
-      answered();
-    });
+  let burstNow: BurstReplies | undefined;
+  const burstCommands = handleCommands((type, encode) => {
+    if (burstNow !== undefined) submit(type, encode, burstNow.expectOneMore());
+  });
+  const burst = (ask: (commands: HandleCommands<void>) => void): Promise<void> => {
+    const replies = new BurstReplies();
+    burstNow = replies;
+    ask(burstCommands);
+    burstNow = undefined;
+    return replies.allAsked();
+  };
   const orUndefined = async <T>(value: Promise<T>, absent: number): Promise<T | undefined> => {
     try {
       return await value;

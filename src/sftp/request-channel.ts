@@ -8,10 +8,11 @@ import { createReplyRoom, type ReceiveWindow } from './reply-room.ts';
 /** Writes the fields of a request behind its id. */
 export type Encode = (packet: PacketWriter) => unknown;
 
-interface Pending {
+/** Who waits for a reply. */
+export interface Pending {
   /** Reads the reply while it is there, and resolves or rejects. */
-  readonly settle: (reply: PacketReader) => void;
-  readonly reject: (error: Error) => void;
+  settle(reply: PacketReader): void;
+  reject(error: Error): void;
 }
 
 export const toError = (error: unknown): Error =>
@@ -61,7 +62,7 @@ export const openRequestChannel = async (
     const waiting = [...pending.values()];
     pending.clear();
     channel.destroy();
-    for (const { reject } of waiting) reject(error);
+    for (const one of waiting) one.reject(error);
   };
 
   const flush = (): void => {

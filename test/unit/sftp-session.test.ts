@@ -22,15 +22,16 @@ const slowChannel = () => {
 };
 
 it.each([
-  { line: 'near', channels: 1, roundTripMs: 0.5, underWay: 3 },
-  { line: 'of 4 ms', channels: 1, roundTripMs: 4, underWay: 6 },
-  { line: 'near, durable', channels: 4, roundTripMs: 0.5, underWay: 13 },
-  { line: 'long', channels: 8, roundTripMs: 200, underWay: 40 },
-])('of 40 files of 128 KiB, $underWay are under way at once on a line that is $line', async (given) => {
+  { line: 'near', channels: 1, roundTripMs: 0.5, kib: 4, underWay: 74 },
+  { line: 'near', channels: 1, roundTripMs: 0.5, kib: 128, underWay: 3 },
+  { line: 'of 4 ms', channels: 1, roundTripMs: 4, kib: 128, underWay: 6 },
+  { line: 'near, durable', channels: 4, roundTripMs: 0.5, kib: 128, underWay: 13 },
+  { line: 'long', channels: 8, roundTripMs: 200, kib: 128, underWay: 100 },
+])('of 100 files of $kib KiB, $underWay are under way at once on a line that is $line', async (given) => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-session-'));
   try {
     const path = join(folder, 'file');
-    writeFileSync(path, Buffer.alloc(128 * 1024));
+    writeFileSync(path, Buffer.alloc(given.kib * 1024));
     const { channel, unanswered } = slowChannel();
     const channels = { all: Array<SftpClient>(given.channels).fill(channel), roundTripMs: given.roundTripMs };
     const options = parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d' });
@@ -44,10 +45,10 @@ it.each([
     };
     const session = createSession(channels as unknown as Channels, options, context, 'label');
     const file = { sourcePath: path, targetPath: 'DC1/f', mode: 0o644, identity: statSync(path, { bigint: true }) };
-    const sends = Array.from({ length: 40 }, () => uploadSmall(session, channel, file, '.part', 'f'));
+    const sends = Array.from({ length: 100 }, () => uploadSmall(session, channel, file, '.part', 'f'));
     let answered = 0;
-    while (answered < 40) {
-      await vi.waitFor(() => expect(unanswered.length).toBe(Math.min(given.underWay, 40 - answered)));
+    while (answered < 100) {
+      await vi.waitFor(() => expect(unanswered.length).toBe(Math.min(given.underWay, 100 - answered)), { interval: 1 });
       for (const answer of unanswered.splice(0)) {
         answer();
         answered += 1;

@@ -26,9 +26,11 @@ export interface Session {
 }
 
 /** On a channel: enough for the server to have something to do, and what the line holds meanwhile at 100 MB/s. */
-const CONTENT_AT_SERVER_BYTES = 384 * 1024;
+const CONTENT_AT_SERVER_BYTES = 400 * 1024;
 const CONTENT_ON_LINE_BYTES_PER_MS = 100_000;
 const MOST_CONTENT_BYTES = 32 * 1024 * 1024;
+/** What a small file counts beyond its content: the requests around it keep the server busy as well. */
+export const REQUESTS_BYTES = 2 * 1024;
 /** More requests in one write, and never a server that waits for us: 64 took a fifth longer on a short line, and far longer on a long one. */
 export const SENDS_PER_CHANNEL = 256;
 
@@ -77,13 +79,18 @@ export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
 };
 
 /** Gives the whole temporary file its final name, in place of what was there. */
-export const publish = async (
+export const publish = (session: Session, channel: SftpClient, temporary: Name, final: Name): Promise<void> =>
+  channel.has(Extension.POSIX_RENAME)
+    ? channel.posixRename(temporary, final)
+    : publishWithoutReplacing(session, channel, temporary, final);
+
+/** For a server whose only rename refuses to replace a file. */
+const publishWithoutReplacing = async (
   { options, label }: Session,
   channel: SftpClient,
   temporary: Name,
   final: Name,
 ): Promise<void> => {
-  if (channel.has(Extension.POSIX_RENAME)) return channel.posixRename(temporary, final);
   try {
     await channel.rename(temporary, final);
   } catch (error) {

@@ -2,7 +2,7 @@ import { OpenFlag } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { orDestinationFull } from './server-errors.ts';
-import { finalAttributes, publish, syncsContent, type Session } from './session.ts';
+import { finalAttributes, publish, REQUESTS_BYTES, syncsContent, type Session } from './session.ts';
 import { readSmallFile } from './source.ts';
 
 /**
@@ -25,12 +25,12 @@ export const uploadSmall = async (
       permissions: 0o600,
     });
     isOpen = true;
-    const room = session.content.take(size);
+    const room = session.content.take(size + REQUESTS_BYTES);
     if (room !== undefined) await room;
     try {
       await fill(session, channel, handle, file);
     } finally {
-      session.content.give(size);
+      session.content.give(size + REQUESTS_BYTES);
     }
     await publish(session, channel, temporary, final);
   } catch (error) {
@@ -46,15 +46,16 @@ export const uploadSmall = async (
 };
 
 /** Everything from the content to CLOSE. */
-const fill = async (session: Session, channel: SftpClient, handle: Buffer, file: OutgoingFile): Promise<void> => {
+const fill = (session: Session, channel: SftpClient, handle: Buffer, file: OutgoingFile): Promise<void> => {
   let content: Buffer;
   try {
     content = readSmallFile(file);
   } catch (error) {
-    await channel.close(handle);
-    throw error;
+    return channel.close(handle).then(() => {
+      throw error;
+    });
   }
-  await channel.burst((commands) => {
+  return channel.burst((commands) => {
     for (let offset = 0; offset < content.length; offset += channel.limits.write)
       commands.write(handle, offset, content.subarray(offset, offset + channel.limits.write));
     commands.fsetstat(handle, finalAttributes(file));
