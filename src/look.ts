@@ -7,7 +7,7 @@ import { fsPath, type Name } from './name.ts';
 import { heldBack } from './readiness.ts';
 import type { MarkRecord } from './record.ts';
 import { walk, type Entry, type IsExcluded } from './scanner.ts';
-import { fileKey, type Writers, type WritersView } from './writers.ts';
+import type { Writers, WritersView } from './writers.ts';
 
 /** What one whole listing of a directory showed. */
 export interface Look {
@@ -90,7 +90,7 @@ export const look = async (
     noteChange(mtimeMs);
     const isSent = isMarked(stats) && record.has(stats, path);
     // A look at all processes costs more than the listing of a small directory: not for what an open one has sent.
-    const writer = isSent && closedBy === null ? undefined : writersNow().get(fileKey(stats));
+    const writer = isSent && closedBy === null ? undefined : writersNow().of(stats);
     if (writer !== undefined) seen.openForWriting = true;
     if (isSent) return visitor.sent?.(path, stats);
     seen.unsent += 1;

@@ -14,7 +14,7 @@ import { readRoot, walk } from './scanner.ts';
 import type { StateFolder } from './state.ts';
 import type { Transport } from './transport.ts';
 import { verifyDirectory } from './verify-directory.ts';
-import { createWritersView, fileKey, type WritersView } from './writers.ts';
+import { createWritersView, type WritersView } from './writers.ts';
 
 export interface PruneOptions {
   readonly config: Config;
@@ -107,7 +107,7 @@ const examine = async (
       const { stats } = entry;
       if (!isMarked(stats)) return `"${showName(entry.path)}" in it is not marked`;
       if (!record.has(stats, entry.path)) return `"${showName(entry.path)}" in it changed since it was sent`;
-      if (writersNow.has(fileKey(stats))) return `"${showName(entry.path)}" in it is open for writing`;
+      if (writersNow.of(stats) !== undefined) return `"${showName(entry.path)}" in it is open for writing`;
       known.add(stats.ino, stats.ctimeNs);
       files += 1;
       bytes += Number(stats.size);

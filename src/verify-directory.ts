@@ -8,7 +8,7 @@ import { heldBack } from './readiness.ts';
 import { walk } from './scanner.ts';
 import type { Discrepancy, Transport } from './transport.ts';
 import { createVerification } from './verification.ts';
-import { fileKey, type WritersView } from './writers.ts';
+import type { WritersView } from './writers.ts';
 
 export interface VerifyOptions {
   readonly config: Config;
@@ -38,7 +38,7 @@ export const verifyDirectory = async (
   const now = Date.now();
   const isBeingWritten = (stats: BigIntStats): boolean => {
     const quietMs = now - Number(stats.ctimeMs);
-    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.get(fileKey(stats)) };
+    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.of(stats) };
     return heldBack(candidate, settleMs) !== undefined;
   };
   let checked = 0;

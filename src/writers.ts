@@ -1,11 +1,25 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import type { FileIdentity } from './identity.ts';
 
-/** Who has which file open for writing: keys by `fileKey`, values are process ids. */
-export type Writers = ReadonlyMap<string, number>;
+type Inode = Pick<FileIdentity, 'dev' | 'ino'>;
 
-export const fileKey = (file: { readonly dev: bigint; readonly ino: bigint }): string => `${file.dev}:${file.ino}`;
+/** Who has which file open for writing. */
+export class Writers {
+  /** By inode number alone: it is asked for every file of a listing, and making a text of both numbers took longer than the answer. */
+  readonly #seen = new Map<bigint, { readonly dev: bigint; readonly pid: number }[]>();
 
-const O_ACCMODE = 3;
+  add({ dev, ino }: Inode, pid: number): void {
+    this.#seen.set(ino, [...(this.#seen.get(ino) ?? []), { dev, pid }]);
+  }
+
+  /** The id of a process that writes the file; undefined: nobody does. */
+  of({ dev, ino }: Inode): number | undefined {
+    return this.#seen.get(ino)?.find((one) => one.dev === dev)?.pid;
+  }
+}
+
+/** On the link of a descriptor: it is open for writing (as lsof reads it). */
+const WRITABLE = 0o200;
 // Never the files of a parser, and the bulk of all descriptors.
 const NOT_A_DATA_FILE = /^(?:[a-z_]+:|\/dev\/|\/proc\/|\/sys\/|\/memfd:)/;
 
@@ -15,13 +29,13 @@ const NOT_A_DATA_FILE = /^(?:[a-z_]+:|\/dev\/|\/proc\/|\/sys\/|\/memfd:)/;
  * there the quiet time of `source.settle` is all that is known.
  */
 export const findWriters = (): Writers => {
-  const writers = new Map<string, number>();
+  const writers = new Writers();
   for (const pid of readdirSync('/proc')) {
     // We hold thousands open while they are sent, and write none.
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
     for (const descriptor of listQuietly(`/proc/${pid}/fd`)) {
-      const key = writtenFile(`/proc/${pid}`, descriptor);
-      if (key !== undefined) writers.set(key, Number(pid));
+      const file = writtenFile(`/proc/${pid}/fd/${descriptor}`);
+      if (file !== undefined) writers.add(file, Number(pid));
     }
   }
   return writers;
@@ -41,12 +55,10 @@ export const createWritersView = (): WritersView => {
   };
 };
 
-const writtenFile = (folder: string, descriptor: string): string | undefined => {
+const writtenFile = (link: string): Inode | undefined => {
   try {
-    if (NOT_A_DATA_FILE.test(readlinkSync(`${folder}/fd/${descriptor}`))) return undefined;
-    const flags = /^flags:\s*([0-7]+)/m.exec(readFileSync(`${folder}/fdinfo/${descriptor}`, 'latin1'))?.[1] ?? '0';
-    if ((parseInt(flags, 8) & O_ACCMODE) === 0) return undefined;
-    return fileKey(statSync(`${folder}/fd/${descriptor}`, { bigint: true }));
+    if (NOT_A_DATA_FILE.test(readlinkSync(link)) || (lstatSync(link).mode & WRITABLE) === 0) return undefined;
+    return statSync(link, { bigint: true });
   } catch {
     return undefined; // Closed, or the process ended, since it was listed.
   }

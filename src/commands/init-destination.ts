@@ -11,7 +11,8 @@ import {
   type HostAddress,
   type HostKeyVerdict,
 } from '../transports/sftp/known-hosts.ts';
-import { connectSocket, expandHome, readKnownHosts } from '../transports/sftp/ssh-connection.ts';
+import { connectSocket } from '../transports/sftp/connect-socket.ts';
+import { expandHome, readKnownHosts } from '../transports/sftp/ssh-connection.ts';
 
 /** The key that a host shows, and what known_hosts says of it. */
 export interface SeenHostKey {

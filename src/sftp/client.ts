@@ -1,16 +1,16 @@
 import type { Duplex } from 'node:stream';
 import type { Name } from '../name.ts';
 import type { PacketReader } from './packet-reader.ts';
-import { Extension, Packet, Status, type Attributes } from './protocol.ts';
+import { Extension, Packet, type Attributes } from './protocol.ts';
 import {
   ChannelClosedError,
   expectOk,
   readAttributes,
-  readData,
+  readAttributesIfThere,
+  readDataOrEnd,
   readHandle,
-  readNames,
+  readNamesOrEnd,
   readNumbers,
-  SftpStatusError,
   type DirectoryEntry,
 } from './replies.ts';
 import type { ReceiveWindow } from './reply-room.ts';
@@ -146,15 +146,6 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
     burstNow = undefined;
     return replies.allAsked();
   };
-  const orUndefined = async <T>(value: Promise<T>, absent: number): Promise<T | undefined> => {
-    try {
-      return await value;
-    } catch (error) {
-      if (error instanceof SftpStatusError && error.status === absent) return undefined;
-      throw error;
-    }
-  };
-
   const client: SftpClient = {
     get pending() {
       return requests.pending;
@@ -172,36 +163,21 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
     burst,
     read: (handle, offset, length) => {
       requests.expectReply(length);
-      return orUndefined(
-        request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readData),
-        Status.EOF,
-      );
+      return request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
     },
     fstat: (handle) => request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
-    lstat: (path) =>
-      orUndefined(
-        request(Packet.LSTAT, (packet) => packet.name(path), readAttributes),
-        Status.NO_SUCH_FILE,
-      ),
-    stat: (path) =>
-      orUndefined(
-        request(Packet.STAT, (packet) => packet.name(path), readAttributes),
-        Status.NO_SUCH_FILE,
-      ),
+    lstat: (path) => request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfThere),
+    stat: (path) => request(Packet.STAT, (packet) => packet.name(path), readAttributesIfThere),
     opendir: (path) => request(Packet.OPENDIR, (packet) => packet.name(path), readHandle),
-    readdir: (handle) =>
-      orUndefined(
-        request(Packet.READDIR, (packet) => packet.bytes(handle), readNames),
-        Status.EOF,
-      ),
+    readdir: (handle) => request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
     mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
     remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
     rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
     posixRename: (from, to) =>
       command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to)),
     realpath: async (path) => {
-      const [entry] = await request(Packet.REALPATH, (packet) => packet.name(path), readNames);
-      return entry?.name ?? path;
+      const entries = await request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
+      return entries?.[0]?.name ?? path;
     },
     space: async (path) => {
       const numbers = await request(

@@ -23,13 +23,20 @@ export interface DirectoryEntry {
   readonly attributes: Attributes;
 }
 
-/** Reads the packet's type and id. A status where something else was expected is the server's refusal. */
-const expect = (reply: PacketReader, type: number): void => {
+/**
+ * Reads the packet's type and id. A status where something else was expected is the server's refusal.
+ * @param absent the status that says that there is nothing to tell, which is no error
+ * @returns whether there is something
+ */
+const expect = (reply: PacketReader, type: number, absent?: number): boolean => {
   const actual = reply.u8();
   reply.u32();
-  if (actual === type) return;
-  if (actual === Packet.STATUS) throw statusError(reply.u32(), reply);
-  throw new ChannelClosedError(`the server answered with packet type ${actual}, not ${type}`);
+  if (actual === type) return true;
+  if (actual !== Packet.STATUS)
+    throw new ChannelClosedError(`the server answered with packet type ${actual}, not ${type}`);
+  const status = reply.u32();
+  if (status === absent) return false;
+  throw statusError(status, reply);
 };
 
 export const expectOk = (reply: PacketReader): void => {
@@ -44,18 +51,22 @@ export const readHandle = (reply: PacketReader): Buffer => {
   return Buffer.from(reply.bytes());
 };
 
-export const readData = (reply: PacketReader): Buffer => {
-  expect(reply, Packet.DATA);
-  return Buffer.from(reply.bytes());
-};
+/** undefined at the end of the file. */
+export const readDataOrEnd = (reply: PacketReader): Buffer | undefined =>
+  expect(reply, Packet.DATA, Status.EOF) ? Buffer.from(reply.bytes()) : undefined;
 
 export const readAttributes = (reply: PacketReader): Attributes => {
   expect(reply, Packet.ATTRS);
   return reply.attributes();
 };
 
-export const readNames = (reply: PacketReader): DirectoryEntry[] => {
-  expect(reply, Packet.NAME);
+/** undefined where there is nothing of that name. */
+export const readAttributesIfThere = (reply: PacketReader): Attributes | undefined =>
+  expect(reply, Packet.ATTRS, Status.NO_SUCH_FILE) ? reply.attributes() : undefined;
+
+/** undefined after the last name. */
+export const readNamesOrEnd = (reply: PacketReader): DirectoryEntry[] | undefined => {
+  if (!expect(reply, Packet.NAME, Status.EOF)) return undefined;
   const entries: DirectoryEntry[] = [];
   for (let left = reply.u32(); left > 0; left -= 1) {
     const name = decodeName(reply.bytes());

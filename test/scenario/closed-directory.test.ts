@@ -8,7 +8,7 @@ import { plan, type DirectoryPlan } from '../../src/lifecycle.ts';
 import { readRoot } from '../../src/scanner.ts';
 import { createSender } from '../../src/sender.ts';
 import { createShipment, type RoundEnd, type Shipment } from '../../src/shipment.ts';
-import { createWritersView, fileKey, type WritersView } from '../../src/writers.ts';
+import { createWritersView, Writers, type WritersView } from '../../src/writers.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
@@ -104,15 +104,15 @@ it.each<[string, (dc1: Dc1) => Promise<void>]>([
   ],
   ['that a listing found', () => Promise.resolve()],
 ])('looks again soon at a closed directory of which a file %s still seems to be open', async (_which, begin) => {
-  const writing = new Map<string, number>();
+  let writing = new Writers();
   await using dc1 = await workOnDc1(() => writing);
   dc1.writeFile('DC1/last');
-  writing.set(fileKey(lstatSync(`${dc1.root}/DC1/last`, { bigint: true })), process.pid);
+  writing.add(lstatSync(`${dc1.root}/DC1/last`, { bigint: true }), process.pid);
   await begin(dc1);
   dc1.closeDirectory('DC1');
   expect(await dc1.round()).toMatchObject({ finished: false, dueMs: SETTLE_MS });
 
-  writing.clear();
+  writing = new Writers();
   expect((await dc1.round()).finished).toBe(true);
   expect(dc1.tally.sent).toBe(1);
 });

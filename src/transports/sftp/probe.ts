@@ -7,7 +7,8 @@ import { fetchHostKey } from './fetch-host-key.ts';
 import { hostKeyFingerprint, judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
 import { probeFiles } from './probe-files.ts';
-import { connectSocket, hostKeyError, readKnownHosts, readLogin, type SshConnection } from './ssh-connection.ts';
+import { connectSocket } from './connect-socket.ts';
+import { hostKeyError, readKnownHosts, readLogin, type SshConnection } from './ssh-connection.ts';
 
 const WATCH_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;

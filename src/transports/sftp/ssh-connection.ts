@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createConnection, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { homedir, userInfo } from 'node:os';
 import type { Duplex } from 'node:stream';
 import ssh2, { type ConnectConfig } from 'ssh2';
@@ -27,19 +27,23 @@ export interface SshConnection {
   close(): Promise<void>;
 }
 
-const CONNECT_TIMEOUT_MS = 15_000;
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 
 /**
- * Connects, holds the host's key against `known_hosts` and logs in.
+ * Holds the host's key against `known_hosts` and logs in, over a socket that may still be connecting; where it fails the socket is
+ * the caller's to destroy.
  * @throws TransportError `network`, or `auth` where a person must act
  */
-export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Promise<SshConnection> => {
+export const connectSsh = async (
+  options: SftpOptions,
+  connecting: Promise<Socket>,
+  signal: AbortSignal,
+): Promise<SshConnection> => {
   const { host, port } = options;
   const where = `${options.user ?? userInfo().username}@${host}:${port}`;
   const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
   const login = await readLogin(options);
-  const socket = await connectSocket(host, port, signal);
+  const socket = await connecting;
   gatherWrites(socket);
   const client = new ssh2.Client();
   prepareCipherKeys(client);
@@ -92,7 +96,6 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
     });
   } catch (error) {
     client.destroy();
-    socket.destroy();
     throw error;
   }
   const openChannel = (ask: (done: ssh2.ClientCallback) => void): Promise<ssh2.ClientChannel> =>
@@ -137,28 +140,6 @@ export const connectSsh = async (options: SftpOptions, signal: AbortSignal): Pro
     },
   };
 };
-
-/** Rejects with a `TransportError`. */
-export const connectSocket = (host: string, port: number, signal: AbortSignal): Promise<Socket> =>
-  new Promise((resolve, reject) => {
-    // Without noDelay serial writes of a chunk crawl at 1 MB/s (Nagle against delayed acknowledgements).
-    const socket = createConnection({ host, port, noDelay: true, signal, timeout: CONNECT_TIMEOUT_MS });
-    socket.once('timeout', () => socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`)));
-    socket.once('error', (error) => {
-      reject(
-        new TransportError('network', `Cannot connect to ${host}:${port}: ${errorMessage(error)}`, {
-          hint: ['ENOTFOUND', 'EAI_AGAIN'].includes(systemErrorCode(error) ?? '')
-            ? 'correct destination.host, or mend the name service'
-            : 'see that the server runs and that destination.host and destination.port are right',
-          cause: error,
-        }),
-      );
-    });
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      resolve(socket);
-    });
-  });
 
 const connectError = (error: Error & { level?: string }, where: string): TransportError => {
   if (error.level === 'client-authentication') {
