@@ -92,7 +92,7 @@ export const createRecord = (
       if (state.nlink > 1n) ours(() => writeEntry(descriptor, state.ino, pathKey(state, name)));
       isFresh = false;
     }
-    ours(() => fsyncSync(descriptor));
+    if (!isFresh) ours(() => fsyncSync(descriptor)); // An empty file is whole as it is.
   } finally {
     closeSync(descriptor);
   }

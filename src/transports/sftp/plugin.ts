@@ -7,6 +7,7 @@ import {
   encodeName,
   showName,
   TransportError,
+  type Name,
   type OutgoingFile,
   type Transport,
   type TransportContext,
@@ -52,9 +53,9 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     if (session !== undefined && !session.channels.closed) return session;
     return (connecting ??= connect());
   };
-  /** Runs `use` on a live connection; every other failure than ours becomes one. */
+  /** Runs `use` on a live connection; every other failure than ours becomes one. `action` is for its message. */
   const withSession = async <T>(
-    action: string,
+    action: () => string,
     signal: AbortSignal,
     use: (session: Session) => Promise<T>,
   ): Promise<T> => {
@@ -65,7 +66,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       return await use(live);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      const failed = { action, destination: label, folder: options.path };
+      const failed = { action: action(), destination: label, folder: options.path };
       throw await toTransportError(error, live.channels.least(), failed, live.isFull);
     }
   };
@@ -78,12 +79,29 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       return session?.sendsAtOnce ?? SENDS_PER_CHANNEL;
     },
     send: (file, signal) =>
-      withSession(`send "${showName(file.targetPath)}"`, signal, (live) => deliver(live, file, temporaryNames, signal)),
+      withSession(
+        () => `send "${showName(file.targetPath)}"`,
+        signal,
+        (live) => deliver(live, file, temporaryNames, signal),
+      ),
     verify: (files, how, signal) =>
-      withSession('verify files', signal, (live) => verifyFiles(live, files, how, signal)),
+      withSession(
+        () => 'verify files',
+        signal,
+        (live) => verifyFiles(live, files, how, signal),
+      ),
     list: (folder, visit, signal) =>
-      withSession(`list "${showName(folder)}"`, signal, (live) => listFiles(live, folder, visit, signal)),
-    tidy: (folders, signal) => withSession('tidy folders', signal, (live) => removeTemporaries(live, folders)),
+      withSession(
+        () => `list "${showName(folder)}"`,
+        signal,
+        (live) => listFiles(live, folder, visit, signal),
+      ),
+    tidy: (folders, signal) =>
+      withSession(
+        () => 'tidy folders',
+        signal,
+        (live) => removeTemporaries(live, folders),
+      ),
     probe: async function* (signal) {
       const { probeSftp } = await import('./probe.ts');
       yield* probeSftp(options, context, label, signal);
@@ -97,29 +115,17 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
   };
 };
 
+type TemporaryNames = ReturnType<typeof createTemporaryNames>;
+
 const deliver = async (
   session: Session,
   file: OutgoingFile,
-  temporaryNames: ReturnType<typeof createTemporaryNames>,
+  temporaryNames: TemporaryNames,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { options, context, folders, channels, places } = session;
-  const final = `${options.path}/${file.targetPath}`;
+  const { context, folders, channels, places } = session;
+  const final = `${session.options.path}/${file.targetPath}`;
   const folder = parentOf(final);
-  const upload = (): Promise<void> => {
-    if (file.identity.size <= SMALL_FILE_BYTES) {
-      return uploadSmall(session, channels.least(), file, `${folder}/${temporaryNames.next()}`, final);
-    }
-    const key = temporaryNames.keyOf(file);
-    return uploadBig(
-      session,
-      file,
-      `${folder}/${temporaryNames.of(key)}`,
-      final,
-      openCheckpoint(context.stateFolder, key),
-      signal,
-    );
-  };
   // Only what there is to wait for is awaited: this is a hot path. On one channel OPEN follows MKDIR without waiting for it: behind all
   // that is under way its reply takes its time, and meanwhile the line would run empty.
   const coming = folders.ensure(folder);
@@ -129,18 +135,33 @@ const deliver = async (
   if (place !== undefined) await place;
   try {
     signal.throwIfAborted();
-    await upload();
+    await upload(session, file, final, temporaryNames, signal);
     if (coming !== undefined) await coming.made;
   } catch (error) {
     // It was not made, or somebody removed it since we looked: make it again, once.
     if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
     folders.forget(folder);
     await folders.ensure(folder)?.made;
-    await upload();
+    await upload(session, file, final, temporaryNames, signal);
   } finally {
     places.give(1);
   }
   if (context.durable) await folders.sync(folder);
+};
+
+const upload = (
+  session: Session,
+  file: OutgoingFile,
+  final: Name,
+  temporaryNames: TemporaryNames,
+  signal: AbortSignal,
+): Promise<void> => {
+  const folder = parentOf(final);
+  if (file.identity.size <= SMALL_FILE_BYTES)
+    return uploadSmall(session, session.channels.least(), file, `${folder}/${temporaryNames.next()}`, final);
+  const key = temporaryNames.keyOf(file);
+  const checkpoint = openCheckpoint(session.context.stateFolder, key);
+  return uploadBig(session, file, `${folder}/${temporaryNames.of(key)}`, final, checkpoint, signal);
 };
 
 const createTemporaryNames = ({ owner }: TransportContext) => {
