@@ -1,0 +1,25 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { expect, it } from 'vitest';
+import { connect } from '../../src/transports/sftp/connect.ts';
+import { parseSftpOptions } from '../../src/transports/sftp/options.ts';
+
+// The server is called before the key is looked at: that must neither hide what is wrong with the key, nor leave the call open.
+it('says what is wrong with the key while the server is silent, and hangs up', async () => {
+  await using server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const called = once(server, 'connection');
+  const options = parseSftpOptions({
+    transport: 'sftp',
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    path: '/',
+    knownHosts: '/nowhere/known_hosts',
+    identityFile: '/nowhere/key',
+  });
+  const connecting = connect(options, { stateFolder: '/nowhere' }, new AbortController().signal);
+  await expect(connecting).rejects.toThrow('Cannot read destination.identityFile "/nowhere/key"');
+  const [socket] = (await called) as [Socket];
+  socket.on('error', () => undefined).resume();
+  if (!socket.closed) await once(socket, 'close');
+});
