@@ -9,6 +9,9 @@ export const SMALL_FILE_BYTES = 128 * 1024;
 // NONBLOCK: a fifo that was put in the file's place must not make us wait for its writer.
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+// Else each first read would have the disk write the inode once more. Only the owner and root may ask for it.
+const QUIET_READ_FLAGS = READ_FLAGS | constants.O_NOATIME;
+
 // One for all: what is read is encoded before the next file is.
 const scratch = Buffer.allocUnsafeSlow(SMALL_FILE_BYTES);
 
@@ -21,7 +24,7 @@ const scratch = Buffer.allocUnsafeSlow(SMALL_FILE_BYTES);
 export const readSmallFile = (file: OutgoingFile): Buffer => {
   let descriptor: number | undefined;
   try {
-    descriptor = openSync(fsPath(file.sourcePath), READ_FLAGS);
+    descriptor = openQuietly(fsPath(file.sourcePath));
     const size = Number(file.identity.size);
     let length = 0;
     while (length < size) {
@@ -41,10 +44,23 @@ export const readSmallFile = (file: OutgoingFile): Buffer => {
   }
 };
 
+const openQuietly = (path: string | Buffer): number => {
+  try {
+    return openSync(path, QUIET_READ_FLAGS);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EPERM') throw error;
+    return openSync(path, READ_FLAGS);
+  }
+};
+
 /** Opens a file to read it in pieces; `checkUnchanged` again after the last one. */
 export const openSource = async (file: OutgoingFile): Promise<FileHandle> => {
   try {
-    const handle = await open(fsPath(file.sourcePath), READ_FLAGS);
+    const path = fsPath(file.sourcePath);
+    const handle = await open(path, QUIET_READ_FLAGS).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'EPERM') throw error;
+      return open(path, READ_FLAGS);
+    });
     try {
       checkUnchanged(file, await handle.stat({ bigint: true }));
       return handle;
