@@ -9,7 +9,9 @@ export class Writers {
   readonly #seen = new Map<bigint, { readonly dev: bigint; readonly pid: number }[]>();
 
   add({ dev, ino }: Inode, pid: number): void {
-    this.#seen.set(ino, [...(this.#seen.get(ino) ?? []), { dev, pid }]);
+    const known = this.#seen.get(ino);
+    if (known === undefined) this.#seen.set(ino, [{ dev, pid }]);
+    else if (this.of({ dev, ino }) === undefined) known.push({ dev, pid });
   }
 
   /** The id of a process that writes the file; undefined: nobody does. */
