@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { askActivity } from '../src/control/ask.ts';
+import { askActivity } from '../src/instance/ask.ts';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { differences, unmarked } from '../test/support/trees.ts';

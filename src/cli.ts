@@ -15,7 +15,7 @@ if (Number(version.split('.')[0]) < OLDEST_NODE) {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });
-  const { run } = await import('./program.ts');
+  const { run } = await import('./cli/program.ts');
   process.exitCode = await run(process.argv.slice(2));
 }
 

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { ProbeResult, Transport } from '../transport.ts';
 import { checkFiles } from './files.ts';
 import { checkInotify } from './inotify.ts';

@@ -1,14 +1,14 @@
 import { accessSync, constants, existsSync } from 'node:fs';
-import { openDirectoryRecord } from '../adopt.ts';
-import type { Config } from '../config.ts';
-import { cannotWork } from '../directory-troubles.ts';
-import { createIsExcluded } from '../exclude.ts';
-import { plan } from '../lifecycle.ts';
-import type { DirectorySnapshot } from '../lifecycle.ts';
-import { isMarked, mayMark } from '../mark.ts';
+import { openDirectoryRecord } from '../marks/claims.ts';
+import type { Config } from '../config/config.ts';
+import { cannotWork } from '../source/directory-failures.ts';
+import { createIsExcluded } from '../source/exclude.ts';
+import { plan } from '../core/lifecycle.ts';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { isMarked, mayMark } from '../marks/mark.ts';
 import { fsPath, showName } from '../name.ts';
-import { walk } from '../scanner.ts';
-import { openState } from '../state.ts';
+import { walk } from '../source/scanner.ts';
+import { openState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 
 /** So many files of a directory tell how the parser writes. */

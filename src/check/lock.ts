@@ -1,4 +1,4 @@
-import { askActivity } from '../control/ask.ts';
+import { askActivity } from '../instance/ask.ts';
 import type { Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fchmodSync, fstatSync, openSync, unlinkSync, type BigIntStats } from 'node:fs';
 import { errorMessage, systemErrorCode } from '../errors.ts';
-import { isMarked } from '../mark.ts';
+import { isMarked } from '../marks/mark.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 

@@ -1,10 +1,10 @@
 import { statfsSync } from 'node:fs';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { errorMessage, UserError } from '../errors.ts';
-import { createIsExcluded } from '../exclude.ts';
-import type { DirectorySnapshot } from '../lifecycle.ts';
+import { createIsExcluded } from '../source/exclude.ts';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { fsPath, showName } from '../name.ts';
-import { readRoot } from '../scanner.ts';
+import { readRoot } from '../source/scanner.ts';
 import type { ProbeResult } from '../transport.ts';
 
 /** File systems whose changes other hosts make unseen, or that keep no permission bits: statfs(2). */

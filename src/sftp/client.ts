@@ -13,7 +13,7 @@ import {
   readNumbers,
   type DirectoryEntry,
 } from './replies.ts';
-import type { ReceiveWindow } from './reply-room.ts';
+import type { ReceiveWindow } from './receive-window.ts';
 import { openRequestChannel, toError, type Encode, type Pending } from './request-channel.ts';
 
 export interface ServerLimits {

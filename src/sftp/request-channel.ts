@@ -3,7 +3,7 @@ import { createPacketSplitter, PacketReader } from './packet-reader.ts';
 import { PacketWriter } from './packet-writer.ts';
 import { Packet, SFTP_VERSION } from './protocol.ts';
 import { ChannelClosedError } from './replies.ts';
-import { createReplyRoom, type ReceiveWindow } from './reply-room.ts';
+import { createReplyRoom, type ReceiveWindow } from './receive-window.ts';
 
 /** Writes the fields of a request behind its id. */
 export type Encode = (packet: PacketWriter) => unknown;

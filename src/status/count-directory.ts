@@ -1,7 +1,7 @@
-import { isMarked } from '../mark.ts';
+import { isMarked } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
-import type { InodeState } from '../record.ts';
-import { walk, type IsExcluded } from '../scanner.ts';
+import type { InodeState } from '../marks/record.ts';
+import { walk, type IsExcluded } from '../source/scanner.ts';
 
 /** Is this marked file sent? contract.md §3. */
 export type CountsAsSent = (state: InodeState & { readonly mtimeNs: bigint }, path: Name) => boolean;

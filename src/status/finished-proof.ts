@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
 import { systemErrorCode } from '../errors.ts';
-import { FINISHED_WATCH } from '../mark.ts';
+import { FINISHED_WATCH } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
 
 const proofSchema = z.object({

@@ -1,11 +1,11 @@
-import type { Config } from '../config.ts';
-import { askActivity } from '../control/ask.ts';
+import type { Config } from '../config/config.ts';
+import { askActivity } from '../instance/ask.ts';
 import { plainMessage, systemErrorCode } from '../errors.ts';
-import { createIsExcluded } from '../exclude.ts';
-import { plan, type DirectoryPlan } from '../lifecycle.ts';
-import { readRecord } from '../record.ts';
-import { readRoot, type IsExcluded } from '../scanner.ts';
-import { viewState, type StateView } from '../state.ts';
+import { createIsExcluded } from '../source/exclude.ts';
+import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import { readRecord } from '../marks/record.ts';
+import { readRoot, type IsExcluded } from '../source/scanner.ts';
+import { viewState, type StateView } from '../marks/state.ts';
 import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
 import { readFinishedProof } from './finished-proof.ts';
 import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';

@@ -1,5 +1,5 @@
-import type { Activity } from '../control/activity.ts';
-import type { ClosedBy } from '../lifecycle.ts';
+import type { Activity } from '../instance/activity.ts';
+import type { ClosedBy } from '../core/lifecycle.ts';
 import type { Name } from '../name.ts';
 
 /** contract.md §5: what `status --json` prints. null where it is not known: the old tool's finished.watch says nothing. */

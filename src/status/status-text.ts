@@ -1,5 +1,5 @@
 import { showName } from '../name.ts';
-import { formatBytes, formatDuration } from '../units.ts';
+import { formatBytes, formatDuration } from '../core/units.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
 export interface StatusTextOptions {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { expectRejected, until } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 
 export const registerAbort = (test: RegisterTest): void => {
   test('abort before: sends nothing', async (scope) => {

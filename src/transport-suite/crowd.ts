@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { expected } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 
 export const registerCrowd = (test: RegisterTest): void => {
   test('takes 2,000 sends at once, whatever `inFlight` says', async (scope) => {

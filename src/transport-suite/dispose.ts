@@ -1,5 +1,5 @@
 import { expectClass, expectRejected } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 
 export const registerDispose = (test: RegisterTest): void => {
   test('can be disposed twice, and refuses to send after', async (scope) => {

@@ -16,7 +16,7 @@ import {
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expectClass, expectRejected, until, type Scope } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 import type { LoginFault } from './target.ts';
 
 const CHANGES: readonly (readonly [what: string, change: (path: string) => void])[] = [

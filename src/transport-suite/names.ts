@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { decodeName, showName, type Name } from '../transport.ts';
 import { expected } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 
 /** Names that break what takes them for words of a shell, options, lines, patterns or text. */
 const NAMES: readonly Name[] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expectRejected, until } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 
 const MIB = 1024 * 1024;
 

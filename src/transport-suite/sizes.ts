@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, closeSync, lstatSync, openSync, truncateSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { expected } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 
 // Around what transports take for a chunk, a packet, a small file.
 const SIZES = [

@@ -9,6 +9,7 @@ import { registerCrowd } from './crowd.ts';
 import { registerDispose } from './dispose.ts';
 import { registerFailures } from './failures.ts';
 import { registerNames } from './names.ts';
+import type { RegisterTest } from './register.ts';
 import { registerReplace } from './replace.ts';
 import { registerResume } from './resume.ts';
 import { createScope } from './scope.ts';
@@ -46,6 +47,3 @@ export const transportSuite = ({ test, target, has, slow = false }: TransportSui
   registerFailures(withScope, has);
   if (has.includes('resume')) registerResume(withScope);
 };
-
-/** Registers a test that is given a scope of its own. */
-export type RegisterTest = (name: string, run: (scope: ReturnType<typeof createScope>) => Promise<void>) => void;

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { OWNER, expected } from './scope.ts';
-import type { RegisterTest } from './suite.ts';
+import type { RegisterTest } from './register.ts';
 
 export const registerVerify = (test: RegisterTest): void => {
   test('verifies: missing, truncated, other mtime, no file, and with checksum a changed byte', async (scope) => {

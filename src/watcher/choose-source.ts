@@ -1,6 +1,6 @@
 import { UserError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
-import { formatDuration } from '../units.ts';
+import { formatDuration } from '../core/units.ts';
 import type { InotifyLimits } from './inotify-limits.ts';
 import type { InotifywaitProgram } from './inotifywait-program.ts';
 

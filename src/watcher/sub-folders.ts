@@ -1,6 +1,6 @@
 import { systemErrorCode } from '../errors.ts';
 import { decodeName, type Name } from '../name.ts';
-import { isFolder, readFolder } from '../scanner.ts';
+import { isFolder, readFolder } from '../source/scanner.ts';
 
 /** The names of the folders in a folder; none where it went meanwhile or may not be read. */
 export const subFolders = (folder: Name): Name[] => {

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { fsPath, type Name } from '../name.ts';
-import type { IsExcluded } from '../scanner.ts';
+import type { IsExcluded } from '../source/scanner.ts';
 import type { FileEvent, FolderWatch, OnFileEvent } from './file-events.ts';
 import { subFolders } from './sub-folders.ts';
 

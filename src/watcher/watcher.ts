@@ -1,5 +1,5 @@
 import type { Name } from '../name.ts';
-import type { IsExcluded } from '../scanner.ts';
+import type { IsExcluded } from '../source/scanner.ts';
 import { watchWithChokidar } from './chokidar-folder.ts';
 import type { SourceChoice, WatcherFacts } from './choose-source.ts';
 import type { FolderWatch, OnFileEvent, TellTrouble } from './file-events.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connectServiceManager } from '../../src/service-manager.ts';
+import { connectServiceManager } from '../../src/cli/service-manager.ts';
 import { startNotifyListener } from '../support/notify-listener.ts';
 
 const before = process.env.NOTIFY_SOCKET;

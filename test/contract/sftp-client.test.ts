@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ssh2 from 'ssh2';
 import { expect, it, vi } from 'vitest';
-import { prepareCipherKeys } from '../../src/cipher-keys.ts';
+import { prepareCipherKeys } from '../../src/ssh/internals/cipher-keys.ts';
 import { openSftpClient } from '../../src/sftp/client.ts';
 import { createPacketSplitter } from '../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { OpenFlag, Packet, SFTP_VERSION } from '../../src/sftp/protocol.ts';
-import { SHORT_REPLIES_BYTES } from '../../src/sftp/reply-room.ts';
+import { SHORT_REPLIES_BYTES } from '../../src/sftp/receive-window.ts';
 import { listFolder } from '../../src/transports/sftp/folders.ts';
-import { withSmallWindow } from '../../src/transports/sftp/receive-window.ts';
+import { withSmallWindow } from '../../src/ssh/internals/channel-window.ts';
 import { startSshd } from '../support/sshd.ts';
 
 const connect = async (config: readonly string[] = []) => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
-import { connect } from '../../src/transports/sftp/connect.ts';
+import { connect } from '../../src/ssh/connect.ts';
 import { parseSftpOptions } from '../../src/transports/sftp/options.ts';
 
 // The server is called before the key is looked at: that must neither hide what is wrong with the key, nor leave the call open.

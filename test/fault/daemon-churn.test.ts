@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { askActivity } from '../../src/control/ask.ts';
+import { askActivity } from '../../src/instance/ask.ts';
 import { misbehave, startFaultyProxy } from '../support/faulty-proxy.ts';
 import { rounds, tellRow } from '../support/invariant.ts';
 import { isFinished, parser } from '../support/parser.ts';

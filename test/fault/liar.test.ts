@@ -2,8 +2,8 @@ import { copyFileSync, lstatSync, mkdtempSync, readFileSync, rmSync, utimesSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openSite } from '../../src/commands/open-site.ts';
-import { runPass } from '../../src/site.ts';
+import { openSite } from '../../src/cli/commands/open-site.ts';
+import { runPass } from '../../src/delivery/pass.ts';
 import type { OutgoingFile, Transport } from '../../src/transport.ts';
 import { expectAllThere, judge, produce, rounds, tellFigures } from '../support/invariant.ts';
 import type { TestServer } from '../support/server.ts';

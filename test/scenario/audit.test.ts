@@ -71,8 +71,8 @@ describe.each([
 
   describe('verify', () => {
     it('finds nothing where nothing is wrong, beside another isocket too', async () => {
-      const { lockRoot } = await import('../../src/lock.ts');
-      const { idleActivity } = await import('../../src/control/activity.ts');
+      const { lockRoot } = await import('../../src/instance/lock.ts');
+      const { idleActivity } = await import('../../src/instance/activity.ts');
       await using stack = new AsyncDisposableStack();
       stack.use(await lockRoot(site.root, () => idleActivity(new Date())));
       for (const more of [[], ['--checksum'], ['DC1', `${site.root}/DC2/`, 'DC3']]) {

@@ -357,8 +357,8 @@ describe('a directory that may not be read', () => {
 
 it('says in one line that another isocket works on the root: exit 4', async () => {
   const site = filledSite({ source: { settle: '0s' } });
-  const { lockRoot } = await import('../../src/lock.ts');
-  const { idleActivity } = await import('../../src/control/activity.ts');
+  const { lockRoot } = await import('../../src/instance/lock.ts');
+  const { idleActivity } = await import('../../src/instance/activity.ts');
   await using stack = new AsyncDisposableStack();
   stack.use(await lockRoot(site.root, () => idleActivity(new Date())));
   const { exitCode, stderr } = await site.run(['scan']);

@@ -19,8 +19,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { askActivity } from '../../src/control/ask.ts';
-import type { IsocketEvent } from '../../src/events.ts';
+import { askActivity } from '../../src/instance/ask.ts';
+import type { IsocketEvent } from '../../src/core/events.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import { startNotifyListener } from '../support/notify-listener.ts';

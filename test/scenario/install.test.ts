@@ -154,8 +154,8 @@ it(
       expect(differences(`${site.root}/${name}`, `${server.folder}/${name}`)).toEqual([]);
       expect(existsSync(`${site.root}/${name}/finished.watch`)).toBe(true);
     }
-    const { lockRoot } = await import('../../src/lock.ts');
-    const { idleActivity } = await import('../../src/control/activity.ts');
+    const { lockRoot } = await import('../../src/instance/lock.ts');
+    const { idleActivity } = await import('../../src/instance/activity.ts');
     const lock = await lockRoot(site.root, () => idleActivity(new Date()));
     expect(await runAsCron('/')).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
     await lock[Symbol.asyncDispose]();

@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { IsocketEvent } from '../../src/events.ts';
+import type { IsocketEvent } from '../../src/core/events.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
 import { freePort } from '../support/ports.ts';

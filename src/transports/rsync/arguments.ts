@@ -1,4 +1,4 @@
-import { THROUGH_MASTER_HOST, throughMasterArguments } from '../openssh/ssh-arguments.ts';
+import { THROUGH_MASTER_HOST, throughMasterArguments } from '../../ssh/program/ssh-arguments.ts';
 import type { Capabilities, OptionalOption } from './capabilities.ts';
 
 /** Where a run goes. */

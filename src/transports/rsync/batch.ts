@@ -1,7 +1,7 @@
 import { errorMessage, TransportError } from '../../errors.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { compareArguments, sendArguments, type RunPlace } from './arguments.ts';
-import { createFarm, type Farm } from './farm.ts';
+import { createFarm, type Farm } from './staging-tree.ts';
 import { fileProblem, judgeRun, type RunEnd, type Verdict } from './judge.ts';
 import { holdSource, type HeldSource } from './outgoing.ts';
 import { comparisonOf } from './output.ts';

@@ -3,8 +3,8 @@ import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, OpenFlag } from '../../sftp/protocol.ts';
 import type { Name, TransportContext } from '../../transport.ts';
-import type { Master } from '../openssh/master.ts';
-import { openSftpChannel } from '../openssh/sftp-channel.ts';
+import type { Master } from '../../ssh/program/master.ts';
+import { openSftpChannel } from '../../ssh/program/sftp-channel.ts';
 
 /** `rsync --fsync` puts content on stable storage, never the names: those are synced over SFTP, on the same connection. */
 export interface DurableNames {

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
-import { ConfigError, problemsOf } from '../../config-problems.ts';
-import { openSshKeys, openSshLogin, type OpenSshLogin } from '../openssh/options.ts';
+import { ConfigError, problemsOf } from '../../core/config-problems.ts';
+import { openSshKeys, openSshLogin, type OpenSshLogin } from '../../ssh/program/options.ts';
 
 /** The `destination` section of an `rsync` destination: contract.md §6. */
 export interface RsyncOptions extends OpenSshLogin {

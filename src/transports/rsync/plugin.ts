@@ -6,12 +6,12 @@ import {
   type TransportContext,
 } from '../../transport.ts';
 import { errorMessage } from '../../errors.ts';
-import { showLogin } from '../openssh/options.ts';
+import { showLogin } from '../../ssh/program/options.ts';
 import { createAborts } from './aborts.ts';
 import type { Waiting } from './batch.ts';
-import { createGatherer } from './gather.ts';
+import { createGatherer } from './batcher.ts';
 import { parseRsyncOptions, type RsyncOptions } from './options.ts';
-import { isShortLine, keepsStep } from './in-step.ts';
+import { isShortLine, keepsStep } from './lockstep.ts';
 import { FIRST_WEIGHT, nextWeight, weightOf } from './run-size.ts';
 import type { Session } from './session.ts';
 import { createVerifier } from './verifier.ts';

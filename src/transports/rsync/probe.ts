@@ -1,6 +1,6 @@
 import { TransportError, type ProbeResult } from '../../transport.ts';
 import { compareArguments, sendArguments, tidyArguments, type RunPlace } from './arguments.ts';
-import { createFarm } from './farm.ts';
+import { createFarm } from './staging-tree.ts';
 import { fileProblem, isBusy, judgeRun, type RunEnd } from './judge.ts';
 import { runRsync } from './run-rsync.ts';
 import type { Session } from './session.ts';

@@ -1,4 +1,4 @@
-import { collectStderr, startChild } from '../openssh/child.ts';
+import { collectStderr, startChild } from '../../ssh/program/child.ts';
 import type { RunEnd } from './judge.ts';
 import { createLineSplitter } from './output.ts';
 

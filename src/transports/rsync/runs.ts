@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createBudget } from '../../budget.ts';
-import type { Master } from '../openssh/master.ts';
+import { createBudget } from '../../core/semaphore.ts';
+import type { Master } from '../../ssh/program/master.ts';
 import { isBusy, judgeRun, type RunEnd } from './judge.ts';
 import { runRsync, type RunIo } from './run-rsync.ts';
 

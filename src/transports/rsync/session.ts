@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { systemErrorCode, TransportError } from '../../errors.ts';
-import { startMaster, type Master } from '../openssh/master.ts';
-import { showLogin } from '../openssh/options.ts';
+import { startMaster, type Master } from '../../ssh/program/master.ts';
+import { showLogin } from '../../ssh/program/options.ts';
 import type { TransportContext } from '../../transport.ts';
 import {
   capabilitiesOf,
@@ -14,7 +14,7 @@ import {
   type Version,
 } from './capabilities.ts';
 import { createDurableNames, type DurableNames } from './durable-names.ts';
-import { makeFarms } from './farm.ts';
+import { makeFarms } from './staging-tree.ts';
 import type { RsyncOptions } from './options.ts';
 import { createRuns, type Runs } from './runs.ts';
 

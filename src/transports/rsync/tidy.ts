@@ -1,7 +1,7 @@
 import { TransportError } from '../../errors.ts';
 import type { Name } from '../../transport.ts';
 import { tidyArguments } from './arguments.ts';
-import { createFarm } from './farm.ts';
+import { createFarm } from './staging-tree.ts';
 import { judgeRun } from './judge.ts';
 import type { Session } from './session.ts';
 

@@ -1,5 +1,5 @@
 import type { Discrepancy, ExpectedFile, Transport } from '../../transport.ts';
-import { createGatherer } from './gather.ts';
+import { createGatherer } from './batcher.ts';
 import type { Session } from './session.ts';
 
 interface Question {

@@ -1,7 +1,7 @@
 import { TransportError } from '../../errors.ts';
 import type { Discrepancy, ExpectedFile, Name } from '../../transport.ts';
 import { compareArguments, type Comparing } from './arguments.ts';
-import { createFarm } from './farm.ts';
+import { createFarm } from './staging-tree.ts';
 import { judgeRun } from './judge.ts';
 import { comparisonOf, type Comparison } from './output.ts';
 import type { Session } from './session.ts';

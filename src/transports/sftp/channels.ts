@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { TransportError } from '../../errors.ts';
 import type { SftpClient } from '../../sftp/client.ts';
-import { connect } from './connect.ts';
-import type { SshConnection } from './ssh-connection.ts';
+import { connect } from '../../ssh/connect.ts';
+import type { SshConnection } from '../../ssh/connection.ts';
 import type { SftpOptions } from './options.ts';
 
 /** The channels of one connection. More may join while the first ones work. */

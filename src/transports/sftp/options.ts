@@ -1,22 +1,13 @@
 import { z } from 'zod';
-import { ConfigError, problemsOf } from '../../config-problems.ts';
-import { openSshKeys, openSshLogin, type OpenSshLogin } from '../openssh/options.ts';
+import { ConfigError, problemsOf } from '../../core/config-problems.ts';
+import type { SshOptions } from '../../ssh/connect.ts';
+import { openSshKeys, openSshLogin } from '../../ssh/program/options.ts';
 
 /** The `destination` section of an `sftp` destination, with every default filled in: contract.md §6. */
-export interface SftpOptions {
-  readonly host: string;
-  readonly port: number;
-  /** undefined: the user that runs isocket. */
-  readonly user: string | undefined;
+export interface SftpOptions extends SshOptions {
   /** Where directories go; without a slash at the end. */
   readonly path: string;
-  readonly identityFile: string;
-  readonly agent: boolean;
-  readonly passphraseFile: string | undefined;
-  readonly knownHosts: string;
   readonly allowDeleteFirst: boolean;
-  /** `ssh: system`: the ssh program logs in, with what is written here and `ssh_config` for the rest; undefined: ssh2 does. */
-  readonly system: OpenSshLogin | undefined;
 }
 
 // What ssh would take for an option, and what is no name of a host or user.

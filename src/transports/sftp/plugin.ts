@@ -12,7 +12,7 @@ import {
   type Transport,
   type TransportContext,
 } from '../../transport.ts';
-import { showLogin } from '../openssh/options.ts';
+import { showLogin } from '../../ssh/program/options.ts';
 import { parentOf } from './folders.ts';
 import { parseSftpOptions, type SftpOptions } from './options.ts';
 import { openCheckpoint } from './resume.ts';

@@ -3,7 +3,7 @@ import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 import { showName, TransportError, type Name, type ProbeResult } from '../../transport.ts';
-import { formatBytes } from '../../units.ts';
+import { formatBytes } from '../../core/units.ts';
 import { createFolders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
 import { toTransportError } from './server-errors.ts';

@@ -1,8 +1,8 @@
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
-import { createBudget, type Budget } from '../../budget.ts';
-import { createPace } from '../../pace.ts';
+import { createBudget, type Budget } from '../../core/semaphore.ts';
+import { createPace } from '../../core/rate-limiter.ts';
 import { showName, TransportError, type Name, type OutgoingFile, type TransportContext } from '../../transport.ts';
 import type { Channels } from './channels.ts';
 import { createFolders, type Folders } from './folders.ts';

@@ -1,0 +1,64 @@
+import { checkSite, type CheckResult } from '../../check/check-site.ts';
+import type { Config } from '../../config/config.ts';
+import { UserError } from '../../errors.ts';
+import type { CommonOptions } from '../options.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { defaultStatePath } from '../../marks/state.ts';
+import { connectAll, readConfig } from './open-site.ts';
+
+/**
+ * `isocket check`: all that can be found out before a file is sent, a line each. Resolves with the exit code: 2 where something is wrong
+ * at this end, 3 where it is at the destination.
+ */
+export const check = async (options: CommonOptions): Promise<number> => {
+  using shutdown = listenForShutdown();
+  const count = { ok: 0, warning: 0, failure: 0 };
+  const failed = new Set<CheckResult['end']>();
+  const tell = (result: CheckResult): void => {
+    count[result.state] += 1;
+    if (result.state === 'failure') failed.add(result.end);
+    if (options.json === true) writeJson(result);
+    else if (options.quiet !== true || result.state !== 'ok') process.stdout.write(show(result));
+  };
+  try {
+    for await (const result of checkAll(options, shutdown.signal)) tell(result);
+  } catch (error) {
+    if (!shutdown.signal.aborted) throw error;
+  }
+  const { ok, warning: warnings, failure: failures } = count;
+  if (options.json === true) process.stdout.write(`${JSON.stringify({ type: 'summary', ok, warnings, failures })}\n`);
+  else if (options.quiet !== true || failures > 0)
+    process.stdout.write(`${ok} ok, ${plural(warnings, 'warning')}, ${plural(failures, 'failure')}\n`);
+  return shutdown.exitCode ?? (failed.has('here') ? 2 : failed.has('destination') ? 3 : 0);
+};
+
+async function* checkAll(options: CommonOptions, signal: AbortSignal): AsyncGenerator<CheckResult> {
+  let path = '';
+  let config: Config;
+  try {
+    config = await readConfig(options, (event) => {
+      if (event.type === 'config') path = event.path;
+    });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const hint = error.hint ?? 'correct the configuration';
+    yield { what: 'config', state: 'failure', message: error.message, hint, end: 'here' };
+    return;
+  }
+  yield { what: 'config', state: 'ok', message: `${path}: site ${config.site}`, end: 'here' };
+  const statePath = config.state ?? defaultStatePath(config.site);
+  await using stack = new AsyncDisposableStack();
+  const destinations = connectAll(config, statePath, () => undefined);
+  for (const transport of destinations) stack.use(transport);
+  yield* checkSite({ config, statePath, destinations, signal });
+}
+
+const writeJson = ({ what, state, message, hint }: CheckResult): void => {
+  process.stdout.write(`${JSON.stringify({ type: 'check', what, state, message, hint })}\n`);
+};
+
+/** A line, and one below it with the cure. */
+const show = ({ what, state, message, hint }: CheckResult): string =>
+  `${state.padEnd(8)} ${what.padEnd(14)} ${message}\n${hint === undefined ? '' : `${' '.repeat(24)}${hint}\n`}`;
+
+const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

@@ -1,0 +1,145 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createDaemon } from '../../daemon/daemon.ts';
+import { compareDirectory } from '../demo/same-trees.ts';
+import { runParser } from '../demo/parser.ts';
+import type { IsocketEvent, Report } from '../../core/events.ts';
+import type { CommonOptions } from '../options.ts';
+import { loadHostKey, parseHostKey } from '../../receiver/host-key.ts';
+import { startReceiver, type Receiver } from '../../receiver/receiver.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { formatBytes } from '../../core/units.ts';
+import { chooseSource } from '../../watcher/choose-source.ts';
+import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
+import { openSite } from './open-site.ts';
+
+const DIRECTORIES = 3;
+
+/** `isocket demo`: the main job before one's eyes, on a receiver of our own. Resolves with the exit code. */
+export const demo = async (options: CommonOptions & { readonly keep?: boolean }): Promise<number> => {
+  using shutdown = listenForShutdown();
+  const say = (line: string): void => {
+    if (options.json !== true) process.stdout.write(`${line}\n`);
+  };
+  const folder = mkdtempSync(join(tmpdir(), 'isocket-demo-'));
+  try {
+    await using receiver = await startDemoReceiver(folder);
+    const config = writeSite(folder, receiver.port);
+    say(`site     ${config}`);
+    say(`receiver sftp://127.0.0.1:${receiver.port} into ${folder}/offsite`);
+    const report: Report =
+      options.json === true ? (event) => process.stdout.write(`${JSON.stringify(event)}\n`) : tellOn(say);
+    await shipUntilFinished(folder, config, report, say, shutdown.signal);
+    return shutdown.exitCode ?? prove(folder, say);
+  } finally {
+    if (options.keep === true) say(`kept     ${folder}`);
+    else rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+const startDemoReceiver = (folder: string): Promise<Receiver> => {
+  mkdirSync(`${folder}/datas`);
+  mkdirSync(`${folder}/offsite`);
+  const publicLine = (key: string): string => `ssh-ed25519 ${parseHostKey(key).getPublicSSH().toString('base64')}`;
+  const hostKey = loadHostKey(`${folder}/host_key`);
+  const clientKey = loadHostKey(`${folder}/client_key`);
+  writeFileSync(`${folder}/host_key.pub`, publicLine(hostKey));
+  return startReceiver({
+    root: `${folder}/offsite`,
+    host: '127.0.0.1',
+    port: 0,
+    authorizedKeys: publicLine(clientKey),
+    hostKey,
+    log: () => undefined,
+  });
+};
+
+/** Returns the path of the configuration. */
+const writeSite = (folder: string, port: number): string => {
+  const hostKey = parseHostKey(loadHostKey(`${folder}/host_key`))
+    .getPublicSSH()
+    .toString('base64');
+  writeFileSync(`${folder}/known_hosts`, `[127.0.0.1]:${port} ssh-ed25519 ${hostKey}\n`);
+  const path = `${folder}/.isocketrc`;
+  writeFileSync(
+    path,
+    `site: demo
+source: { root: ${folder}/datas, tag: DC, settle: 500ms, superseded: 1s }
+destination:
+  transport: sftp
+  host: 127.0.0.1
+  port: ${port}
+  user: demo
+  path: /
+  identityFile: ${folder}/client_key
+  knownHosts: ${folder}/known_hosts
+state: ${folder}/state
+`,
+  );
+  return path;
+};
+
+const shipUntilFinished = async (
+  folder: string,
+  config: string,
+  report: Report,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> => {
+  const done = new AbortController();
+  const ends = AbortSignal.any([signal, done.signal]);
+  let finished = 0;
+  const count: Report = (event) => {
+    report(event);
+    if (event.type === 'finished' && (finished += 1) === DIRECTORIES) done.abort();
+  };
+  const tellTrouble = (message: string, hint: string): void => say(`isocket  ${message}; ${hint}`);
+  await using site = await openSite({ config }, count);
+  const choice = chooseSource(site.config.source.watcher, await findWatcherFacts());
+  await using watcher = openWatcher(choice, { tellTrouble });
+  say(`watching by ${choice.source}`);
+  const daemon = createDaemon({ ...site, watcher, report: count, signal: ends });
+  // A parser that fails ends the demo: its last directory would never be finished.
+  const parser = runParser(`${folder}/datas`, say, signal).catch((error: unknown) => {
+    done.abort();
+    if (!signal.aborted) throw error;
+  });
+  await daemon.run();
+  await parser;
+};
+
+/** One line for what a person wants to see; files are summed up. */
+const tellOn = (say: (line: string) => void): Report => {
+  let files = 0;
+  let bytes = 0;
+  return (event: IsocketEvent) => {
+    if (event.type === 'sent') {
+      files += 1;
+      bytes += event.bytes;
+    }
+    if (event.type === 'failed') say(`isocket  ${event.message}`);
+    if (event.type === 'line' && event.state === 'lost') say(`isocket  ${event.message}`);
+    if (event.type !== 'finished') return;
+    say(
+      `isocket  ${event.directory} is finished: ${event.files} files, ${formatBytes(event.bytes)}, closed by ${event.closedBy === 'parser' ? 'finished.parse' : 'a newer directory'} (${files} files, ${formatBytes(bytes)} sent so far)`,
+    );
+  };
+};
+
+const prove = (folder: string, say: (line: string) => void): number => {
+  let wrong = 0;
+  for (const name of ['DC1', 'DC2', 'DC3']) {
+    const { files, bytes, differences } = compareDirectory(`${folder}/datas/${name}`, `${folder}/offsite/${name}`);
+    for (const difference of differences) say(`compare  ${name}/${difference}`);
+    if (differences.length === 0)
+      say(`compare  ${name}: ${files} files, ${formatBytes(bytes)}, equal byte for byte, every file marked`);
+    wrong += differences.length;
+  }
+  say(
+    wrong === 0
+      ? 'done     everything the parser wrote is off-site, once, whole, provably'
+      : `done     ${wrong} DIFFERENCES`,
+  );
+  return wrong === 0 ? 0 : 1;
+};

@@ -1,0 +1,75 @@
+import { createRequire } from 'node:module';
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { errorMessage, systemErrorCode, UserError } from '../../errors.ts';
+import { valueAt } from '../../core/config-problems.ts';
+import { showName } from '../../name.ts';
+import type { TransportPlugin } from '../../transport.ts';
+import { bundledTransport } from '../../transports/index.ts';
+
+/** The transports that a configuration names, by the name it uses. */
+export type LoadedTransports = (name: string) => TransportPlugin | undefined;
+
+/**
+ * Loads what a configuration names as transport and we do not bundle: a path, from the configuration's folder, or a package,
+ * installed there or beside isocket. A name that is neither stays unknown: `parseConfig` tells of it with all else that is wrong.
+ * @throws UserError where a module is missing, broken, or no transport
+ */
+export const loadTransports = async (input: unknown, configPath: string): Promise<LoadedTransports> => {
+  const loaded = new Map<string, TransportPlugin>();
+  for (const name of namesIn(input)) {
+    const url = isPath(name) ? pathToFileURL(resolve(dirname(configPath), name)).href : packageUrl(name, configPath);
+    if (url !== undefined) loaded.set(name, await load(name, url));
+  }
+  return (name) => bundledTransport(name) ?? loaded.get(name);
+};
+
+const namesIn = (input: unknown): string[] => {
+  const section = valueAt(input, ['destination']);
+  const sections: readonly unknown[] = Array.isArray(section) ? section : [section];
+  const names = sections.map((one) => valueAt(one, ['transport']));
+  return [
+    ...new Set(names.filter((name) => typeof name === 'string' && bundledTransport(name) === undefined)),
+  ] as string[];
+};
+
+const isPath = (name: string): boolean => /^\.{1,2}\//.test(name) || isAbsolute(name);
+
+const packageUrl = (name: string, configPath: string): string | undefined => {
+  // What node itself would answer to ("fs", "node:fs", "#inner", a URL) is no package.
+  if (!/^(?:@[\w.~-]+\/)?[\w~-][\w.~-]*(?:\/[\w.~/-]+)?$/.test(name)) return undefined;
+  for (const from of [configPath, import.meta.url]) {
+    try {
+      const path = createRequire(from).resolve(name);
+      if (isAbsolute(path)) return pathToFileURL(path).href;
+    } catch (error) {
+      if (systemErrorCode(error) !== 'MODULE_NOT_FOUND') throw unusable(name, errorMessage(error), error);
+    }
+  }
+  return undefined;
+};
+
+const load = async (name: string, url: string): Promise<TransportPlugin> => {
+  let module: unknown;
+  try {
+    module = await import(url);
+  } catch (error) {
+    const isMissing =
+      systemErrorCode(error) === 'ERR_MODULE_NOT_FOUND' && errorMessage(error).includes(`'${new URL(url).pathname}'`);
+    throw unusable(name, isMissing ? 'there is no such file' : errorMessage(error), error);
+  }
+  const plugin = valueAt(module, ['default']);
+  if (!isPlugin(plugin)) throw unusable(name, 'it is no transport');
+  return plugin;
+};
+
+const isPlugin = (value: unknown): value is TransportPlugin =>
+  typeof valueAt(value, ['name']) === 'string' &&
+  typeof valueAt(value, ['parseOptions']) === 'function' &&
+  typeof valueAt(value, ['connect']) === 'function';
+
+const unusable = (name: string, state: string, cause?: unknown): UserError =>
+  new UserError(`Cannot use transport "${showName(name)}": ${state}`, {
+    hint: 'name a bundled transport, an installed package, or a module such as ./my-transport.mjs (from the configuration’s folder) whose default export has name, parseOptions and connect: docs/writing-a-transport.md',
+    cause,
+  });

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { homedir, hostname } from 'node:os';
+import { join } from 'node:path';
+import { parseConfig, type Config } from '../../config/config.ts';
+import { idleActivity, type Activity } from '../../instance/activity.ts';
+import type { Report } from '../../core/events.ts';
+import { findConfig, type FoundConfig } from '../../config/find-config.ts';
+import { keepHeapSmall } from '../heap.ts';
+import { lockRoot } from '../../instance/lock.ts';
+import { checkRoot } from '../../source/scanner.ts';
+import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
+import type { Transport } from '../../transport.ts';
+import { bundledTransportNames } from '../../transports/index.ts';
+import type { CommonOptions } from '../options.ts';
+import { loadTransports } from './load-transports.ts';
+
+/** Finds the configuration's file for a command. */
+export const findConfigFor = async ({ config: flag }: CommonOptions, report: Report): Promise<FoundConfig> => {
+  const env = process.env.ISOCKET_CONFIG;
+  const found = await findConfig({
+    ...(flag === undefined ? {} : { flag }),
+    ...(env === undefined ? {} : { env }),
+    cwd: process.cwd(),
+    home: homedir(),
+  });
+  report({ type: 'config', path: found.path });
+  return found;
+};
+
+/** Finds and reads the site's configuration. */
+export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> => {
+  const { path, input } = await findConfigFor(options, report);
+  return parseConfig(input, {
+    path,
+    hostname: hostname(),
+    transport: await loadTransports(input, path),
+    transportNames: bundledTransportNames,
+  });
+};
+
+/** A site that this process alone works on. */
+export interface OpenSite extends AsyncDisposable {
+  readonly config: Config;
+  readonly state: StateFolder;
+  readonly destinations: readonly Transport[];
+}
+
+export interface OpenOptions {
+  /** Only for what changes nothing: beside another isocket. */
+  readonly unlocked?: boolean;
+  /** What this process says of itself, beyond that it works on the root. */
+  readonly activity?: () => Partial<Activity>;
+}
+
+/**
+ * Locks the root and makes the transports ready; they connect when first needed.
+ * @throws UserError: the configuration, the root or the state cannot be used, or another isocket works on the root
+ */
+export const openSite = async (
+  options: CommonOptions,
+  report: Report,
+  { unlocked = false, activity = () => ({}) }: OpenOptions = {},
+): Promise<OpenSite> => {
+  const config = await readConfig(options, report);
+  checkRoot(config.source.root);
+  keepHeapSmall();
+  await using stack = new AsyncDisposableStack();
+  const idle = idleActivity(new Date());
+  if (!unlocked) stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));
+  const state = openSiteState(config);
+  const destinations = connectAll(config, state.path, report);
+  for (const transport of destinations) stack.use(transport);
+  const held = stack.move();
+  return { config, state, destinations, [Symbol.asyncDispose]: () => held.disposeAsync() };
+};
+
+export const openSiteState = (config: Config): StateFolder => openState(config.state ?? defaultStatePath(config.site));
+
+/** The transports of a site, in the order of its destinations. Nothing is opened yet. */
+export const connectAll = (
+  { site, source, destinations, send }: Config,
+  statePath: string,
+  report: Report,
+): Transport[] =>
+  destinations.map(({ plugin, options }, index) =>
+    plugin.connect(options, {
+      site,
+      owner: createHash('sha256').update(`${site}\0${source.root}`).digest('hex').slice(0, 8),
+      stateFolder: join(statePath, 'transports', String(index)),
+      durable: send.durable,
+      bandwidth: send.bandwidth,
+      log: (level, message) => report({ type: 'note', level, message }),
+    }),
+  );

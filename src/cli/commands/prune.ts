@@ -1,0 +1,53 @@
+import { UserError } from '../../errors.ts';
+import type { CommonOptions } from '../options.ts';
+import { prune } from '../../maintain/prune.ts';
+import { describe } from '../reporters/describe.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { formatBytes, parseDurationMs } from '../../core/units.ts';
+import type { Report } from '../../core/events.ts';
+import { openSite } from './open-site.ts';
+import { openOutput } from './output.ts';
+
+export interface PruneCommandOptions extends CommonOptions {
+  readonly olderThan: string;
+  readonly untilFree?: string;
+  readonly dryRun?: boolean;
+  readonly checksum?: boolean;
+}
+
+/** `isocket prune`: deletes finished directories that every destination has. Resolves with the exit code. */
+export const runPrune = async (options: PruneCommandOptions): Promise<number> => {
+  const { json = false, quiet = false, dryRun = false, checksum = false } = options;
+  const olderThanMs = parseDurationMs(options.olderThan);
+  if (olderThanMs === undefined) {
+    throw new UserError(`Cannot use --older-than "${options.olderThan}": it is no duration`, {
+      hint: 'write a number with its unit, such as 30d or 12h',
+    });
+  }
+  const untilFree = options.untilFree === undefined ? undefined : parseShare(options.untilFree);
+  using shutdown = listenForShutdown();
+  using output = await openOutput(options);
+  const tell: Report = (event) => {
+    if (json || (event.type !== 'pruned' && event.type !== 'kept')) output.report(event);
+    else process.stdout.write(`${describe(event)?.text ?? ''}\n`);
+  };
+  await using site = await openSite(options, output.report);
+  const signal = shutdown.signal;
+  const result = await prune({ ...site, olderThanMs, untilFree, dryRun, checksum, report: tell, signal });
+  if (json) process.stdout.write(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
+  else if (!quiet && result.pruned + result.kept > 0) {
+    const what = dryRun ? 'would delete' : 'deleted';
+    process.stdout.write(
+      `${what} ${result.pruned} directories, ${result.files} files, ${formatBytes(result.bytes)}; kept ${result.kept} because of a doubt\n`,
+    );
+  }
+  return shutdown.exitCode ?? (result.kept > 0 ? 3 : 0);
+};
+
+const parseShare = (text: string): number => {
+  const percent = /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text)?.[1];
+  if (percent !== undefined && Number(percent) <= 100) return Number(percent) / 100;
+  throw new UserError(`Cannot use --until-free "${text}": it is no share of the disk`, {
+    hint: 'write a percentage, such as 20%',
+  });
+};

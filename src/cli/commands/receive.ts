@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { errorMessage, systemErrorCode, UserError } from '../../errors.ts';
+import type { Report } from '../../core/events.ts';
+import { parseAuthorizedKeys } from '../../receiver/authorized-keys.ts';
+import { loadHostKey } from '../../receiver/host-key.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { openOutput } from './output.ts';
+import { receiveOptions, type ReceiveFlags, type ReceiveOptions } from './receive-options.ts';
+import { startReceiver, type Receiver, type ReceiverOptions } from '../../receiver/receiver.ts';
+
+/** `isocket receive`. Resolves with the exit code, after a signal. */
+export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
+  using shutdown = listenForShutdown();
+  using output = await openOutput(flags);
+  const write = (line: string): void => {
+    if (flags.json !== true) process.stdout.write(`${line}\n`);
+    else output.report({ type: 'note', level: 'info', message: line });
+  };
+  const options = await receiveOptions(flags, output.report);
+  await receive(options, { write, report: output.report }, shutdown.signal);
+  return shutdown.exitCode ?? 0;
+};
+
+/**
+ * Serves until the signal aborts, then ends every connection.
+ * @param io.write gets one line, when the receiver listens: where, and the fingerprint of its host key
+ * @throws UserError for all that the user can mend
+ */
+export const receive = async (
+  options: ReceiveOptions,
+  io: { readonly write: (line: string) => void; readonly report: Report },
+  signal: AbortSignal,
+): Promise<void> => {
+  const { root, appendOnly = false } = options;
+  const address = parseListenAddress(options.listen);
+  const authorizedKeys = readAuthorizedKeys(options.authorizedKeys);
+  const hostKey = loadHostKey(options.hostKey ?? defaultHostKeyFile());
+  const log: ReceiverOptions['log'] = (level, message) => io.report({ type: 'note', level, message });
+
+  await using receiver = await start({ ...address, root, authorizedKeys, hostKey, appendOnly, log });
+  const { host, port, fingerprint } = receiver;
+  io.write(
+    `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprint}`,
+  );
+  if (!signal.aborted) await once(signal, 'abort');
+};
+
+/** @throws UserError for what is no HOST:PORT */
+export const parseListenAddress = (listen: string): { host: string; port: number } => {
+  const {
+    bracketed,
+    plain,
+    port = '',
+  } = /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^:]+)):(?<port>\d{1,5})$/.exec(listen)?.groups ?? {};
+  const host = bracketed ?? plain;
+  if (host === undefined || Number(port) > 65535) {
+    throw new UserError(`Cannot listen on "${listen}": it is not HOST:PORT`, {
+      hint: 'write for example 0.0.0.0:2222, 127.0.0.1:2222 or [::]:2222',
+    });
+  }
+  return { host, port: Number(port) };
+};
+
+const readAuthorizedKeys = (file: string): string => {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`Cannot read the authorized keys "${file}": ${errorMessage(error)}`, {
+      hint: 'name a readable file of public keys, one a line, with --authorized-keys',
+      cause: error,
+    });
+  }
+  const { size, warnings } = parseAuthorizedKeys(text);
+  if (size > 0) return text;
+  throw new UserError(
+    [
+      'Cannot let anybody in: ',
+      `the authorized keys "${file}" hold no key that is accepted`,
+      ...warnings.map((warning) => `; ${warning}`),
+    ].join(''),
+    {
+      hint: 'put the public key of the source there, as in ~/.ssh/id_ed25519.pub',
+    },
+  );
+};
+
+const defaultHostKeyFile = (): string =>
+  process.getuid?.() === 0
+    ? '/var/lib/isocket/receive_host_key'
+    : join(homedir(), '.local/state/isocket/receive_host_key');
+
+const start = async (options: ReceiverOptions): Promise<Receiver> => {
+  try {
+    return await startReceiver(options);
+  } catch (error) {
+    throw explain(error, options);
+  }
+};
+
+const explain = (error: unknown, { root, host, port }: ReceiverOptions): unknown => {
+  const code = systemErrorCode(error);
+  const syscall = error instanceof Error && 'syscall' in error ? error.syscall : undefined;
+  const address = `${host}:${port}`;
+  const problem = (message: string, hint: string): UserError => new UserError(message, { hint, cause: error });
+  if (syscall === 'open') {
+    const hint = 'make the folder, or name another with --root';
+    if (code === 'ENOENT') return problem(`Cannot receive into "${root}": it does not exist`, hint);
+    if (code === 'ENOTDIR') return problem(`Cannot receive into "${root}": it is not a folder`, hint);
+    return problem(
+      `Cannot receive into "${root}": ${code ?? errorMessage(error)}`,
+      'let this user enter it, or name another with --root',
+    );
+  }
+  if (code === 'EADDRINUSE')
+    return problem(
+      `Cannot listen on ${address}: another program does already`,
+      'stop it, or choose another port with --listen',
+    );
+  if (code === 'EACCES')
+    return problem(`Cannot listen on ${address}: this user may not`, 'choose a port above 1023 with --listen');
+  if (code === 'EADDRNOTAVAIL')
+    return problem(
+      `Cannot listen on ${address}: this host has no such address`,
+      'use an address of this host, or 0.0.0.0 for all of them',
+    );
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return problem(
+      `Cannot listen on ${address}: the name "${host}" has no address`,
+      'use an address of this host, or 0.0.0.0 for all of them',
+    );
+  return error;
+};

@@ -1,0 +1,32 @@
+import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
+import { createIsExcluded } from '../../source/exclude.ts';
+import { plan } from '../../core/lifecycle.ts';
+import type { CommonOptions } from '../options.ts';
+import { resetDirectory } from '../../maintain/reset.ts';
+import { readRoot } from '../../source/scanner.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { namedDirectories } from './named-directories.ts';
+import { openSite } from './open-site.ts';
+import { openOutput } from './output.ts';
+
+/** `isocket reset`: takes the marks and `finished.watch` away, so that the directories are sent again. */
+export const reset = async (named: readonly string[], options: CommonOptions): Promise<number> => {
+  using shutdown = listenForShutdown();
+  using output = await openOutput(options);
+  const { report } = output;
+  await using site = await openSite(options, report);
+  const { root, tag, newest, exclude } = site.config.source;
+  const isExcluded = createIsExcluded(exclude);
+  const plans = namedDirectories(plan(readRoot(root, tag, isExcluded), newest), named, root);
+  let failed = 0;
+  for (const { directory } of plans) {
+    if (shutdown.signal.aborted) break;
+    try {
+      failed += await resetDirectory(directory, { root, state: site.state, isExcluded, report });
+    } catch (error) {
+      report(failedDirectory(directory.name, cannotWork(directory.name, error)));
+      failed += 1;
+    }
+  }
+  return shutdown.exitCode ?? (failed > 0 ? 3 : 0);
+};

@@ -1,0 +1,34 @@
+import type { Report } from '../../core/events.ts';
+import { describe } from '../reporters/describe.ts';
+import { planPass, runPass } from '../../delivery/pass.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import type { CommonOptions } from '../options.ts';
+import { openSite, openSiteState, readConfig } from './open-site.ts';
+import { openOutput } from './output.ts';
+
+/** `isocket scan`: one pass over the site. Resolves with the exit code. */
+export const scan = async (options: CommonOptions & { readonly dryRun?: boolean }): Promise<number> => {
+  using shutdown = listenForShutdown();
+  const { signal } = shutdown;
+  using output = await openOutput(options);
+  const { report } = output;
+  if (options.dryRun === true) {
+    const config = await readConfig(options, report);
+    const tell = options.json === true ? report : tellPlan(report);
+    const complete = await planPass({ config, state: openSiteState(config), report: tell, signal });
+    return shutdown.exitCode ?? (complete ? 0 : 3);
+  }
+  await using site = await openSite(options, report);
+  const { summary, complete } = await runPass({ ...site, report, signal });
+  report(summary);
+  return shutdown.exitCode ?? (complete ? 0 : 3);
+};
+
+/** What a dry run is asked for are results: they go to stdout, without time and level. */
+const tellPlan =
+  (report: Report): Report =>
+  (event) => {
+    if (event.type === 'planned' || event.type === 'held-back')
+      process.stdout.write(`${describe(event)?.text ?? ''}\n`);
+    else report(event);
+  };

@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import { lstatSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { plainMessage, systemErrorCode, UserError } from '../../errors.ts';
+import { encodeName, fsPath, showName, type Name } from '../../name.ts';
+import type { CommonOptions } from '../options.ts';
+import { nameCompleteFiles } from '../../daemon/name-complete-files.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { chooseSource } from '../../watcher/choose-source.ts';
+import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
+import { readConfig } from './open-site.ts';
+import { openOutput } from './output.ts';
+
+/** `isocket watch DIR`: names what is complete, on stdout. Resolves with the exit code. */
+export const watch = async (dir: string, options: CommonOptions & { readonly null?: boolean }): Promise<number> => {
+  using shutdown = listenForShutdown();
+  using output = await openOutput(options, { bar: false });
+  const { report } = output;
+  const config = await readConfig(options, report);
+  const directory = findDirectory(dir, config.source.root);
+  const tellTrouble = (message: string, hint: string): void =>
+    report({ type: 'note', level: 'warning', message: `${message}; ${hint}` });
+  await using watcher = openWatcher(chooseSource(config.source.watcher, await findWatcherFacts()), { tellTrouble });
+  const unread = new AbortController();
+  // Whoever read the names is gone.
+  process.stdout.once('error', () => unread.abort());
+  const signal = AbortSignal.any([shutdown.signal, unread.signal]);
+  const name = async (path: Name): Promise<void> => {
+    if (options.json === true) report({ type: 'complete', path });
+    else if (!process.stdout.write(Buffer.concat([encodeName(path), Buffer.from(options.null === true ? '\0' : '\n')])))
+      await once(process.stdout, 'drain', { signal }).catch(() => undefined);
+  };
+  try {
+    await nameCompleteFiles(directory, { config, watcher, name, signal });
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    throw new UserError(`Cannot watch "${showName(directory)}": ${plainMessage(error)}`, {
+      hint: 'let this user read it, and all folders in it',
+      exitCode: 3,
+      cause: error,
+    });
+  }
+  return shutdown.exitCode ?? 0;
+};
+
+/** A path, or the name of a directory of the site. */
+const findDirectory = (dir: string, root: Name): Name => {
+  const isDirectory = (path: Name): boolean =>
+    lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
+  const found = [resolve(dir), `${root}/${dir}`].find(isDirectory);
+  if (found !== undefined) return found;
+  throw new UserError(`Cannot watch "${showName(dir)}": it is not a directory`, {
+    hint: `name a directory of ${showName(root)}, or its path`,
+  });
+};

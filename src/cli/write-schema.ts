@@ -1,0 +1,11 @@
+import { writeFileSync } from 'node:fs';
+import { configJsonSchema } from '../config/config.ts';
+import { packageFile } from '../package-file.ts';
+import { rsyncOptionsSchema } from '../transports/rsync/options.ts';
+import { sftpOptionsSchema } from '../transports/sftp/options.ts';
+
+// `npm run schema`: the schema that editors use, from the definition that isocket checks with.
+writeFileSync(
+  packageFile('templates/isocketrc.schema.json'),
+  `${JSON.stringify(configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema]), null, 2)}\n`,
+);

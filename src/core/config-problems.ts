@@ -1,0 +1,72 @@
+import { closest } from 'fastest-levenshtein';
+import type { z } from 'zod';
+import { UserError } from '../errors.ts';
+
+/** One thing that is wrong with a configuration. */
+export interface ConfigProblem {
+  /** "source.settle" */
+  readonly path: string;
+  readonly found: unknown;
+  /** "a duration such as 2s" */
+  readonly expected: string;
+}
+
+/** All that is wrong with a configuration, told at once. Exit code 2. */
+export class ConfigError extends UserError {
+  override readonly name = 'ConfigError';
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(file: string, problems: readonly ConfigProblem[]) {
+    const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+    super(`Cannot use ${file}: ${count}\n${problems.map(showProblem).join('\n')}`, {
+      hint: 'templates/isocketrc.yaml shows every key with its default',
+    });
+    this.problems = problems;
+  }
+}
+
+const showProblem = ({ path, found, expected }: ConfigProblem): string => {
+  const value = found === undefined ? 'is missing' : `is ${JSON.stringify(found)}`;
+  return `  ${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
+};
+
+/** What to write instead of a key that is not known. */
+const expectedKey = (key: string, known: readonly string[]): string =>
+  `a known key, perhaps "${closest(key, known)}" (known: ${known.join(', ')})`;
+
+/** What stands at a path of the input. */
+export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
+    input,
+  );
+
+/** What zod found wrong → problems: one for each unknown key. */
+export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType): ConfigProblem[] =>
+  error.issues.flatMap((issue): ConfigProblem[] => {
+    const path = issue.path.join('.');
+    const found = valueAt(input, issue.path);
+    if (issue.code === 'unrecognized_keys') {
+      const known = knownKeys(schema, issue.path);
+      return issue.keys.map((key) => ({
+        path: path === '' ? key : `${path}.${key}`,
+        found: valueAt(found ?? input, [key]),
+        expected: expectedKey(key, known),
+      }));
+    }
+    if (issue.code === 'invalid_value') return [{ path, found, expected: `one of ${issue.values.join(', ')}` }];
+    return [{ path, found, expected: issue.message.replace(/^Invalid input: expected ([^,]+).*$/, '$1') }];
+  });
+
+/** The keys of the object schema at a path. */
+const knownKeys = (schema: z.ZodType, path: readonly PropertyKey[]): string[] => {
+  let at: unknown = schema;
+  const inner = (): unknown => valueAt(at, ['def', 'innerType']);
+  for (const key of [...path, undefined]) {
+    while (inner() !== undefined) at = inner();
+    if (key === undefined) break;
+    at = valueAt(at, ['shape', key]);
+  }
+  const shape = valueAt(at, ['shape']);
+  return typeof shape === 'object' && shape !== null ? Object.keys(shape) : [];
+};

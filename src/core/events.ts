@@ -1,0 +1,83 @@
+import type { Name } from '../name.ts';
+import type { TransportErrorClass } from '../errors.ts';
+
+/** Why a file is not sent yet, although nothing is wrong with it. */
+export type HeldBackReason =
+  | { readonly kind: 'settling'; readonly secondsLeft: number }
+  | { readonly kind: 'open-for-writing'; readonly pid: number };
+
+/** Everything worth telling about a run. Reporters turn them into text, JSON lines or a progress bar; tests wait for them. */
+export type IsocketEvent =
+  | { readonly type: 'config'; readonly path: string }
+  | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly message: string }
+  | { readonly type: 'watching'; readonly message: string }
+  | { readonly type: 'complete'; readonly path: Name }
+  | { readonly type: 'planned'; readonly path: Name; readonly bytes: number; readonly phase: 'open' | 'closed' }
+  | { readonly type: 'held-back'; readonly path: Name; readonly reason: HeldBackReason }
+  | { readonly type: 'skipped'; readonly path: Name; readonly kind: SkippedKind }
+  | { readonly type: 'adopted'; readonly directory: Name; readonly files: number }
+  | { readonly type: 'found'; readonly directory: Name; readonly files: number; readonly bytes: number }
+  | { readonly type: 'sent'; readonly path: Name; readonly bytes: number }
+  | FailedEvent
+  | {
+      readonly type: 'line';
+      readonly destination: string;
+      readonly state: 'lost';
+      readonly message: string;
+      readonly hint?: string;
+      readonly retrying: boolean;
+    }
+  | { readonly type: 'line'; readonly destination: string; readonly state: 'restored' }
+  | {
+      readonly type: 'discrepancy';
+      readonly path: Name;
+      readonly destination: string;
+      readonly kind: 'missing' | 'different';
+      readonly detail: string;
+    }
+  | { readonly type: 'reset'; readonly directory: Name; readonly files: number }
+  | {
+      readonly type: 'pruned';
+      readonly directory: Name;
+      readonly files: number;
+      readonly bytes: number;
+      readonly dryRun: boolean;
+    }
+  | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
+  | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
+  | {
+      readonly type: 'finished';
+      readonly directory: Name;
+      readonly closedBy: 'parser' | 'superseded';
+      readonly files: number;
+      readonly bytes: number;
+    }
+  | SummaryEvent;
+
+export type SkippedKind = 'symlink' | 'socket' | 'fifo' | 'device' | 'excluded';
+
+export interface FailedEvent {
+  readonly type: 'failed';
+  readonly path: Name;
+  readonly class: TransportErrorClass;
+  readonly message: string;
+  readonly hint?: string;
+  /** Failures of this file so far. */
+  readonly attempts: number;
+  /** No more attempts in this run, or only at a slow pace. */
+  readonly held: boolean;
+}
+
+/** contract.md §5: the last line of `scan --json`. */
+export interface SummaryEvent {
+  readonly type: 'summary';
+  readonly sent: number;
+  readonly bytes: number;
+  readonly skipped: number;
+  readonly failed: number;
+  readonly held: number;
+  readonly finished: number;
+  readonly seconds: number;
+}
+
+export type Report = (event: IsocketEvent) => void;

@@ -1,0 +1,79 @@
+import type { Name } from '../name.ts';
+
+/** What one look at the root shows of a directory. Times in nanoseconds since 1970; `birthNs` is 0n where the file system keeps none. */
+export interface DirectorySnapshot {
+  readonly name: Name;
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly birthNs: bigint;
+  readonly mtimeNs: bigint;
+  readonly finishedParse: boolean;
+  readonly finishedWatch: boolean;
+}
+
+export type NewestBy = 'birth' | 'name' | 'mtime';
+export type ClosedBy = 'parser' | 'superseded';
+
+/** What is to be done with a directory: contract.md §2. */
+export type DirectoryPlan = { readonly directory: DirectorySnapshot } & (
+  | { readonly phase: 'finished'; readonly closedBy: null }
+  | { readonly phase: 'closed'; readonly closedBy: ClosedBy }
+  | { readonly phase: 'open'; readonly closedBy: null }
+);
+
+/** A directory that was made again under its name may have the old one's inode too: its birth tells. */
+export const isSameDirectory = (
+  now: Pick<DirectorySnapshot, 'dev' | 'ino' | 'birthNs'> | undefined,
+  before: DirectorySnapshot,
+): boolean => now?.ino === before.ino && now.dev === before.dev && now.birthNs === before.birthNs;
+
+/** The table of contract.md §2, oldest directory first. */
+export const plan = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): DirectoryPlan[] => {
+  const ordered = oldestFirst(directories, newestBy);
+  return ordered.map((directory, index) => {
+    if (directory.finishedWatch) return { directory, phase: 'finished', closedBy: null };
+    if (directory.finishedParse) return { directory, phase: 'closed', closedBy: 'parser' };
+    if (index < ordered.length - 1) return { directory, phase: 'closed', closedBy: 'superseded' };
+    return { directory, phase: 'open', closedBy: null };
+  });
+};
+
+/** Made when names are compared at all: it takes as long as to read a small directory. */
+let natural: Intl.Collator | undefined;
+
+/** `DC2` before `DC10`; two names that the collator holds equal keep one order all the same. */
+const byName = (a: DirectorySnapshot, b: DirectorySnapshot): number =>
+  (natural ??= new Intl.Collator('en', { numeric: true })).compare(a.name, b.name) || (a.name < b.name ? -1 : 1);
+
+const byTime = (time: 'birthNs' | 'mtimeNs') => (a: DirectorySnapshot, b: DirectorySnapshot) =>
+  a[time] === b[time] ? byName(a, b) : a[time] < b[time] ? -1 : 1;
+
+const oldestFirst = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): DirectorySnapshot[] => {
+  // One directory without a birth time makes the order of births worthless for all.
+  const born = directories.every((directory) => directory.birthNs > 0n);
+  if (newestBy === 'mtime') return directories.toSorted(byTime('mtimeNs'));
+  return directories.toSorted(newestBy === 'birth' && born ? byTime('birthNs') : byName);
+};
+
+/** What one whole listing of a closed directory showed. */
+export interface ClosedListing {
+  readonly closedBy: ClosedBy;
+  /** Files that are not sent, for whatever reason. */
+  readonly unsent: number;
+  /** Some process has a file of the directory open for writing. */
+  readonly openForWriting: boolean;
+  /** Since anything in it changed, other than by our marks. */
+  readonly quietMs: number;
+}
+
+export type Verdict = { readonly finish: true } | { readonly finish: false; readonly reason: string };
+
+/** May `finished.watch` be written after this listing? `finish` implies that nothing is left to send. */
+export const judgeClosed = (listing: ClosedListing, supersededMs: number): Verdict => {
+  if (listing.unsent > 0) return { finish: false, reason: `${listing.unsent} files are not sent yet` };
+  if (listing.openForWriting) return { finish: false, reason: 'a file in it is still open for writing' };
+  if (listing.closedBy === 'superseded' && listing.quietMs < supersededMs) {
+    return { finish: false, reason: `superseded, and changed within the last ${supersededMs / 1000} s` };
+  }
+  return { finish: true };
+};

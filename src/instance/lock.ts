@@ -1,0 +1,34 @@
+import { createServer, type Server } from 'node:net';
+import { once } from 'node:events';
+import { lstatSync } from 'node:fs';
+import type { Activity } from './activity.ts';
+import { answerWith } from './answer.ts';
+import { systemErrorCode, UserError } from '../errors.ts';
+import { fsPath, showName, type Name } from '../name.ts';
+
+/**
+ * One isocket a root: cron and daemon, whoever runs them and wherever their state is. The lock is a socket in the kernel's
+ * abstract namespace, named after the root's device and inode: taken atomically, and gone with its process however that ends,
+ * so nothing stale can be left behind. (It holds for one host and one network namespace.) Who connects to it is told what we do.
+ * @throws UserError with exit code 4 where another isocket has it
+ */
+export const lockRoot = async (root: Name, activity: () => Activity): Promise<AsyncDisposable> => {
+  const server = createServer(answerWith(activity));
+  try {
+    server.listen(rootAddress(root));
+    await once(server, 'listening');
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EADDRINUSE') throw error;
+    throw new UserError(`Did nothing: another isocket already works on "${showName(root)}"`, { exitCode: 4 });
+  }
+  server.unref();
+  return { [Symbol.asyncDispose]: () => closeServer(server) };
+};
+
+/** The name of a root's lock: who holds it answers there to whoever connects. */
+export const rootAddress = (root: Name): string => {
+  const { dev, ino } = lstatSync(fsPath(root), { bigint: true });
+  return `\0isocket/root/${dev}:${ino}`;
+};
+
+const closeServer = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));

@@ -1,0 +1,161 @@
+import { existsSync, fsyncSync, lstatSync, rmSync, statfsSync } from 'node:fs';
+import { openDirectoryRecord } from '../marks/claims.ts';
+import { deleteDirectory } from './delete-directory.ts';
+import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
+import type { Config } from '../config/config.ts';
+import { createIsExcluded } from '../source/exclude.ts';
+import type { Report } from '../core/events.ts';
+import { entryOf, inFolder } from '../source/open-beneath.ts';
+import { plan, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecycle.ts';
+import { isMarked } from '../marks/mark.ts';
+import { FINISHED_WATCH } from '../source/markers.ts';
+import { fsPath, showName, type Name } from '../name.ts';
+import { PairSet } from '../marks/inode-set.ts';
+import { readRoot, walk } from '../source/scanner.ts';
+import type { StateFolder } from '../marks/state.ts';
+import type { Transport } from '../transport.ts';
+import { verifyDirectory } from '../verify/verify-directory.ts';
+import { createWritersView, type WritersView } from '../source/open-files.ts';
+
+export interface PruneOptions {
+  readonly config: Config;
+  readonly state: StateFolder;
+  readonly destinations: readonly Transport[];
+  /** Finished at least so long ago. */
+  readonly olderThanMs: number;
+  /** Stop when so much of the file system is free, 0–1; undefined: delete all that are old enough. */
+  readonly untilFree: number | undefined;
+  readonly dryRun: boolean;
+  readonly checksum: boolean;
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+export interface PruneResult {
+  readonly pruned: number;
+  readonly files: number;
+  readonly bytes: number;
+  /** Old enough, but kept because of a doubt. */
+  readonly kept: number;
+}
+
+/**
+ * Deletes finished directories, oldest first: each when everything in it is known to be sent, is unchanged since, and has
+ * just been found at every destination. The newest directory and all that is unfinished stay. Any doubt keeps a directory.
+ */
+export const prune = async (options: PruneOptions): Promise<PruneResult> => {
+  const { config, olderThanMs, untilFree, dryRun, report, signal } = options;
+  const { root, tag, newest, exclude } = config.source;
+  const writers = createWritersView();
+  const isStopped = (): boolean => signal.aborted;
+  const result = { pruned: 0, files: 0, bytes: 0, kept: 0 };
+  const candidates = plan(readRoot(root, tag, createIsExcluded(exclude)), newest)
+    .slice(0, -1)
+    .filter(({ phase }) => phase === 'finished');
+  for (const work of candidates) {
+    const { directory } = work;
+    if (isStopped() || (untilFree !== undefined && freeShare(root) >= untilFree)) break;
+    if (finishedMsAgo(root, directory.name) < olderThanMs) continue;
+    const verdict = await examine(work, options, writers);
+    if (typeof verdict === 'string') {
+      if (isStopped()) break;
+      result.kept += 1;
+      report({ type: 'kept', directory: directory.name, reason: verdict });
+      continue;
+    }
+    const doubt = dryRun ? undefined : deleteVerified(directory, verdict, options);
+    if (doubt !== undefined) {
+      result.kept += 1;
+      report({ type: 'kept', directory: directory.name, reason: doubt });
+      continue;
+    }
+    result.pruned += 1;
+    result.files += verdict.files;
+    result.bytes += verdict.bytes;
+    const { files, bytes } = verdict;
+    report({ type: 'pruned', directory: directory.name, files, bytes, dryRun });
+  }
+  return result;
+};
+
+/** What may be deleted of a directory. */
+interface Verified {
+  readonly files: number;
+  readonly bytes: number;
+  /** Inode and ctime of each file that was verified: nothing else is deleted. */
+  readonly known: PairSet;
+}
+
+/** Everything that is verified of a directory, or the doubt that keeps it, in words. */
+const examine = async (
+  work: DirectoryPlan,
+  { config, state, destinations, checksum, report, signal }: PruneOptions,
+  writers: WritersView,
+): Promise<Verified | string> => {
+  const { root, exclude } = config.source;
+  const { directory } = work;
+  const isExcluded = createIsExcluded(exclude);
+  try {
+    // Marks that we only found there prove less than our own: their content is compared.
+    const isRecorded = existsSync(state.recordPath(directory.name));
+    using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: !isRecorded });
+    const known = new PairSet();
+    const writersNow = writers(0);
+    let [files, bytes] = [0, 0];
+    for (const entry of walk(`${root}/${directory.name}`, isExcluded)) {
+      if (entry.kind === 'skipped') return `"${showName(entry.path)}" in it was never sent (${entry.why})`;
+      if (entry.kind === 'folder') continue;
+      const { stats } = entry;
+      if (!isMarked(stats)) return `"${showName(entry.path)}" in it is not marked`;
+      if (!record.has(stats, entry.path)) return `"${showName(entry.path)}" in it changed since it was sent`;
+      if (writersNow.of(stats) !== undefined) return `"${showName(entry.path)}" in it is open for writing`;
+      known.add(stats.ino, stats.ctimeNs);
+      files += 1;
+      bytes += Number(stats.size);
+    }
+    let [wrong, first] = [0, ''];
+    const checked = await verifyDirectory(work, {
+      config,
+      destinations,
+      writers,
+      checksum: checksum || !isRecorded,
+      found: ({ file, detail }, destination) => {
+        wrong += 1;
+        if (wrong === 1) first = `"${showName(file.targetPath)}" at ${destination}: ${detail}`;
+      },
+      signal,
+    });
+    if (wrong > 0) return `${wrong} files are missing or different: ${first}`;
+    return checked === files ? { files, bytes, known } : 'it changed while it was verified';
+  } catch (error) {
+    if (!(error instanceof TransportError) && systemErrorCode(error) === undefined && !signal.aborted) throw error;
+    return plainMessage(error);
+  }
+};
+
+const deleteVerified = (
+  directory: DirectorySnapshot,
+  { known }: Verified,
+  { config, state }: PruneOptions,
+): string | undefined => {
+  const { root } = config.source;
+  try {
+    deleteDirectory(root, directory, (stats) => known.has(stats.ino, stats.ctimeNs));
+    rmSync(state.recordPath(directory.name), { force: true });
+    inFolder(root, '', fsyncSync);
+    return undefined;
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return plainMessage(error);
+  }
+};
+
+const finishedMsAgo = (root: Name, name: Name): number =>
+  inFolder(root, name, (folder) => Date.now() - lstatSync(fsPath(entryOf(folder, FINISHED_WATCH))).mtimeMs);
+
+/** As `df` has it: what an ordinary user may still write. */
+const freeShare = (root: Name): number => {
+  const { bavail, bfree, blocks } = statfsSync(fsPath(root));
+  const usable = blocks - bfree + bavail;
+  return usable === 0 ? 1 : bavail / usable;
+};

@@ -1,0 +1,50 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { errorMessage } from '../errors.ts';
+import type { Report } from '../core/events.ts';
+import { removeFinishedWatch } from '../marks/finished-watch.ts';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { isMarked, unmark } from '../marks/mark.ts';
+import type { Name } from '../name.ts';
+import { createRecord } from '../marks/record.ts';
+import { walk, type IsExcluded } from '../source/scanner.ts';
+import type { StateFolder } from '../marks/state.ts';
+
+export interface ResetOptions {
+  readonly root: Name;
+  readonly state: StateFolder;
+  readonly isExcluded: IsExcluded;
+  readonly report: Report;
+}
+
+const ENTRIES_A_TURN = 256;
+
+/**
+ * Makes a directory unsent: `finished.watch` goes first, so that a crash from here on leaves it unfinished, then what we knew
+ * of its marks, then the marks. Returns how many files could not be un-marked. (The record begins anew and empty: without one,
+ * a file that is renamed into place g+w a moment later would pass for marked by somebody before us.)
+ */
+export const resetDirectory = async (
+  directory: DirectorySnapshot,
+  { root, state, isExcluded, report }: ResetOptions,
+): Promise<number> => {
+  const { name } = directory;
+  removeFinishedWatch(root, directory);
+  createRecord(state.recordPath(name), [])[Symbol.dispose]();
+  let files = 0;
+  let failed = 0;
+  let entries = 0;
+  for (const entry of walk(`${root}/${name}`, isExcluded)) {
+    if ((entries += 1) % ENTRIES_A_TURN === 0) await nextTurn();
+    if (entry.kind !== 'file') continue;
+    files += 1;
+    if (!isMarked(entry.stats)) continue;
+    try {
+      unmark(root, `${name}/${entry.path}`);
+    } catch (error) {
+      failed += 1;
+      report({ type: 'note', level: 'warning', message: errorMessage(error) });
+    }
+  }
+  report({ type: 'reset', directory: name, files });
+  return failed;
+};

@@ -1,0 +1,56 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { entryOf, inFolder } from '../source/open-beneath.ts';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
+import { fsPath, type Name } from '../name.ts';
+
+type Directory = Pick<DirectorySnapshot, 'name' | 'dev' | 'ino'>;
+
+/**
+ * Writes `DIRECTORY/finished.watch`, durably and all at once: content on stable storage, then the name, then the folder that
+ * holds the name. The parser may write the folder: what it put under our temporary name is removed, never written through.
+ * @throws Error where the directory is no longer the one that was looked at
+ */
+export const writeFinishedWatch = (root: Name, directory: Directory, proof: object): void =>
+  inDirectory(root, directory, (folder) => {
+    const temporary = fsPath(entryOf(folder, FINISHED_WATCH_TEMPORARY));
+    rmSync(temporary, { force: true });
+    const descriptor = openSync(
+      temporary,
+      constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+      0o644,
+    );
+    try {
+      fchmodSync(descriptor, 0o644); // Whatever the umask: scripts of other users read it.
+      writeFileSync(descriptor, `${JSON.stringify(proof)}\n`);
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+    renameSync(temporary, fsPath(entryOf(folder, FINISHED_WATCH)));
+    fsyncSync(folder);
+  });
+
+/** Takes the proof away, durably: from here on the directory is unfinished, whatever happens next. */
+export const removeFinishedWatch = (root: Name, directory: Directory): void =>
+  inDirectory(root, directory, (folder) => {
+    rmSync(fsPath(entryOf(folder, FINISHED_WATCH)), { force: true });
+    fsyncSync(folder);
+  });
+
+const inDirectory = (root: Name, { name, dev, ino }: Directory, use: (folder: number) => void): void =>
+  inFolder(root, name, (folder) => {
+    const now = fstatSync(folder, { bigint: true });
+    if (now.dev === dev && now.ino === ino) use(folder);
+    else throw Object.assign(new Error('it was replaced while it was sent'), { code: 'ESTALE' });
+  });

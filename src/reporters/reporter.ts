@@ -1,8 +1,0 @@
-import type { Report } from '../events.ts';
-
-/** Turns events into what people or machines read. */
-export interface Reporter {
-  readonly report: Report;
-  /** Says what it still held back, and puts the terminal in order. */
-  readonly end: () => void;
-}

@@ -1,0 +1,53 @@
+import type { Socket } from 'node:net';
+import ssh2, { type ServerHostKeyAlgorithm } from 'ssh2';
+import { TransportError } from '../errors.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 20_000;
+
+/**
+ * Shakes hands with the server just far enough to see its key, and hangs up: nobody logs in.
+ * @param keyTypes the kinds to ask for; empty: whatever the server likes best
+ * @throws TransportError `network` where there is no SSH server, or it has no key of these kinds
+ */
+export const fetchHostKey = async (
+  socket: Socket,
+  keyTypes: readonly ServerHostKeyAlgorithm[],
+  signal: AbortSignal,
+): Promise<Buffer> => {
+  const client = new ssh2.Client();
+  const stop = (): void => void client.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  let seen: Buffer | undefined;
+  let reason = 'the server closed the connection';
+  client.on('error', (error) => {
+    reason = error.message;
+  });
+  client.connect({
+    sock: socket,
+    username: 'isocket',
+    readyTimeout: HANDSHAKE_TIMEOUT_MS,
+    ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: [...keyTypes] } } : {}),
+    hostVerifier: (key: Buffer) => {
+      seen = Buffer.from(key);
+      return false;
+    },
+  });
+  try {
+    await new Promise<void>((resolve) => {
+      client.once('close', () => resolve());
+    });
+  } finally {
+    signal.removeEventListener('abort', stop);
+    client.destroy();
+    socket.destroy();
+  }
+  signal.throwIfAborted();
+  if (seen !== undefined) return seen;
+  throw new TransportError(
+    'network',
+    `Cannot read the host key of ${socket.remoteAddress ?? 'the server'}: ${reason}`,
+    {
+      hint: 'see that an SSH server listens there: the host or the port may be wrong',
+    },
+  );
+};

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
+import type { BuiltInLogin } from './connection.ts';
+import { hostKeyFingerprint, knownHostsLine, type judgeHostKey } from './known-hosts.ts';
+import { expandHome } from './login.ts';
+
+/** What to say of a host key, and what to do about it; undefined for a known one. */
+export const hostKeyError = (
+  verdict: ReturnType<typeof judgeHostKey>,
+  key: Buffer,
+  options: BuiltInLogin,
+  where: string,
+): TransportError | undefined => {
+  if (verdict === 'known') return undefined;
+  const fingerprint = hostKeyFingerprint(key);
+  const { host, port, knownHosts } = options;
+  const messages = {
+    unknown: [
+      `the host key ${fingerprint} is unknown`,
+      `compare the fingerprint with the server’s, then: echo '${knownHostsLine({ host, port }, key)}' >> ${knownHosts}`,
+    ],
+    changed: [
+      `the host key CHANGED; it is now ${fingerprint}`,
+      `somebody may be in the middle; if the server was set up anew: ssh-keygen -f ${knownHosts} -R "[${host}]:${port}"`,
+    ],
+    revoked: [`the host key ${fingerprint} is revoked`, `do not connect; ask who revoked it in ${knownHosts}`],
+  } as const;
+  const [state, hint] = messages[verdict];
+  return new TransportError('auth', `Cannot trust ${where}: ${state}`, { hint });
+};
+
+/** @throws TransportError where it cannot be read; a file that is not there knows nobody */
+export const readKnownHosts = async (path: string): Promise<string> => {
+  try {
+    return await readFile(expandHome(path), 'utf8');
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return '';
+    throw new TransportError('auth', `Cannot read destination.knownHosts "${path}": ${errorMessage(error)}`, {
+      hint: 'let the user that runs isocket read it',
+      cause: error,
+    });
+  }
+};

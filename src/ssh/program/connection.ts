@@ -1,0 +1,49 @@
+import type { Duplex } from 'node:stream';
+import { errorMessage } from '../../errors.ts';
+import { openSftpClient } from '../../sftp/client.ts';
+import type { OpenSshLogin } from './options.ts';
+import { startMaster } from './master.ts';
+import { openExecChannel, openSftpChannel, type SftpChannel } from './sftp-channel.ts';
+import type { SshConnection } from '../connection.ts';
+
+/**
+ * The same through the ssh program: it knows what ssh2 does not (certificates, ProxyJump, FIDO keys, Match and Include of
+ * `ssh_config`), holds the host's key against its own `known_hosts` and logs in; each channel is a child `ssh -s … sftp` through that login.
+ * @throws TransportError `network`, or `auth` where a person must act
+ */
+export const connectSystemSsh = async (
+  login: OpenSshLogin,
+  { stateFolder, where }: { readonly stateFolder: string; readonly where: string },
+  signal: AbortSignal,
+): Promise<SshConnection> => {
+  const master = await startMaster(login, { stateFolder, where }, signal);
+  const channels = new Set<SftpChannel>();
+  let lastInbound = performance.now();
+  const opened = (channel: SftpChannel): Promise<Duplex> => {
+    channels.add(channel);
+    void channel.ended.then(() => channels.delete(channel));
+    return Promise.resolve(channel.duplex);
+  };
+  const noteInbound = (): void => {
+    lastInbound = performance.now();
+  };
+  const lost = (): Promise<never> => Promise.reject(new Error(`the connection to ${where} was lost`));
+  return {
+    get closed() {
+      return master.closed;
+    },
+    openSftp: async () =>
+      openSftpClient(await (master.closed ? lost() : opened(openSftpChannel(master.socket, noteInbound)))),
+    openExec: (command) => (master.closed ? lost() : opened(openExecChannel(master.socket, command, noteInbound))),
+    silentMs: () => performance.now() - lastInbound,
+    onClose: (listener) => {
+      master.onClose((reason) => listener(new Error(errorMessage(reason))));
+    },
+    close: async () => {
+      const open = [...channels];
+      for (const { duplex } of open) duplex.destroy();
+      await Promise.all(open.map(({ ended }) => ended));
+      await master[Symbol.asyncDispose]();
+    },
+  };
+};

@@ -1,0 +1,134 @@
+import { existsSync, lstatSync, watch, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { systemErrorCode, TransportError } from '../../errors.ts';
+import { collectStderr, isOnPath, startChild } from './child.ts';
+import { fastCiphers } from './ciphers.ts';
+import { makeControlFolder } from './control-folder.ts';
+import { loginProblem } from './login-problem.ts';
+import type { OpenSshLogin } from './options.ts';
+import { resendMs, type LineLength } from './latency.ts';
+import { masterArguments } from './ssh-arguments.ts';
+
+/** One OpenSSH connection of our own: a child whose life is ours, and a socket through which others use it. */
+export interface Master extends AsyncDisposable {
+  readonly socket: string;
+  readonly closed: boolean;
+  /** How long the line seemed when it came up. */
+  readonly line: LineLength;
+  /** Resolves when the connection is gone. */
+  readonly ended: Promise<void>;
+  /** Called once when the connection is gone. */
+  onClose(listener: (reason: TransportError) => void): void;
+}
+
+/** ssh has timeouts of its own, but none for a server that falls silent in the middle of a login. */
+const LOGIN_DEADLINE_MS = 45_000;
+
+/** @throws TransportError `network`, or `auth` where a person must act */
+export const startMaster = async (
+  login: OpenSshLogin,
+  { stateFolder, where }: { readonly stateFolder: string; readonly where: string },
+  signal: AbortSignal,
+): Promise<Master> => {
+  if (!isOnPath('ssh')) {
+    throw new TransportError('auth', `Cannot connect to ${where}: there is no ssh program`, {
+      hint: 'install openssh-client',
+    });
+  }
+  const ciphers = await fastCiphers(login);
+  using stack = new DisposableStack();
+  const folder = stack.use(makeControlFolder(stateFolder));
+  const askpass = askpassEnv(login, folder.path);
+  const { socket } = folder;
+  const appeared = stack.adopt(watchFor(socket), (watching) => watching.stop());
+  const args = masterArguments(login, { socket, home: homedir(), hasPassphrase: askpass !== undefined, ciphers });
+  const startedMs = Date.now();
+  const child = startChild('ssh', args, { ...(askpass === undefined ? {} : { env: askpass }) });
+  const stderr = collectStderr(child);
+  child.stdout.resume();
+  child.stdin.end();
+  let closed = false;
+  const listeners: ((reason: TransportError) => void)[] = [];
+  const ended = child.ended.then(() => {
+    closed = true;
+    for (const listener of listeners.splice(0))
+      listener(new TransportError('network', `The connection to ${where} was lost`));
+  });
+
+  const deadline = new AbortController();
+  const stopped = Promise.withResolvers<'stopped'>();
+  const stop = (): void => stopped.resolve('stopped');
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    const how = await Promise.race([
+      appeared.done,
+      ended.then(() => 'ended' as const),
+      stopped.promise,
+      delay(LOGIN_DEADLINE_MS, 'late' as const, { signal: deadline.signal }),
+    ]);
+    if (how === 'ended') throw loginProblem(stderr(), where);
+    if (how === 'stopped') throw new TransportError('network', `Stopped connecting to ${where}`);
+    if (how === 'late') {
+      throw new TransportError('network', `Cannot connect to ${where}: no answer for ${LOGIN_DEADLINE_MS / 1000} s`);
+    }
+  } catch (error) {
+    child.end();
+    await ended;
+    throw error;
+  } finally {
+    deadline.abort();
+    signal.removeEventListener('abort', stop);
+    appeared.stop();
+  }
+  // When it was made, not when we heard of it: we have other things to do.
+  const loginMs = (lstatSync(socket, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) - startedMs;
+  const line = { loginMs, resendMs: child.pid === undefined ? undefined : resendMs(child.pid) };
+  const held = stack.move();
+  return {
+    socket,
+    get closed() {
+      return closed;
+    },
+    line,
+    ended,
+    onClose: (listener) => {
+      listeners.push(listener);
+    },
+    [Symbol.asyncDispose]: async () => {
+      child.end();
+      await ended;
+      held.dispose();
+    },
+  };
+};
+
+/** The socket stands under its name only when the login is through. */
+const watchFor = (path: string): { readonly done: Promise<'there'>; stop(): void } => {
+  const { promise, resolve } = Promise.withResolvers<'there'>();
+  const look = (): void => {
+    if (existsSync(path)) resolve('there');
+  };
+  const watcher = watch(path.slice(0, path.lastIndexOf('/')), look);
+  watcher.on('error', (error) => {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  });
+  return { done: promise, stop: () => watcher.close() };
+};
+
+/** ssh asks a program for the passphrase. The program reads it from where the user put it; it is in no argument. */
+const askpassEnv = (login: OpenSshLogin, folder: string): Record<string, string> | undefined => {
+  const fromEnv = process.env.ISOCKET_PASSPHRASE;
+  if (login.passphraseFile === undefined && fromEnv === undefined) return undefined;
+  const file = login.passphraseFile?.replace(/^~(?=\/)/, homedir());
+  const program = `${folder}/askpass`;
+  const tell = file === undefined ? `printf '%s\\n' "$ISOCKET_PASSPHRASE"` : 'exec cat -- "$ISOCKET_PASSPHRASE_FILE"';
+  writeFileSync(program, `#!/bin/sh\n${tell}\n`, { mode: 0o700 });
+  return {
+    SSH_ASKPASS: program,
+    SSH_ASKPASS_REQUIRE: 'force',
+    DISPLAY: process.env.DISPLAY ?? ':0', // What older ones ask for.
+    ...(file === undefined ? {} : { ISOCKET_PASSPHRASE_FILE: file }),
+  };
+};

@@ -1,0 +1,60 @@
+import type { BigIntStats } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Config } from '../config/config.ts';
+import { createIsExcluded } from '../source/exclude.ts';
+import type { DirectoryPlan } from '../core/lifecycle.ts';
+import { isMarked } from '../marks/mark.ts';
+import { heldBack } from '../core/readiness.ts';
+import { walk } from '../source/scanner.ts';
+import type { Discrepancy, Transport } from '../transport.ts';
+import { createVerification } from './verification.ts';
+import type { WritersView } from '../source/open-files.ts';
+
+export interface VerifyOptions {
+  readonly config: Config;
+  readonly destinations: readonly Transport[];
+  readonly writers: WritersView;
+  /** Compare content, not only size and mtime. */
+  readonly checksum: boolean;
+  readonly found: (discrepancy: Discrepancy, destination: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const ENTRIES_A_TURN = 256;
+const WRITERS_AGE_MS = 1000;
+
+/**
+ * Compares one directory with every destination: each of its files, sent or not, but those that are still being written.
+ * Returns how many were compared. Whether a file is sent is no matter of marks here: only what is there counts.
+ */
+export const verifyDirectory = async (
+  { directory, phase, closedBy }: DirectoryPlan,
+  { config, destinations, writers, checksum, found, signal }: VerifyOptions,
+): Promise<number> => {
+  const { root, exclude, settleMs } = config.source;
+  const level = checksum ? 'checksum' : 'all';
+  const verification = createVerification({ root, directory: directory.name, destinations, level, found, signal });
+  const writersNow = writers(WRITERS_AGE_MS);
+  const now = Date.now();
+  const isBeingWritten = (stats: BigIntStats): boolean => {
+    const quietMs = now - Number(stats.ctimeMs);
+    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.of(stats) };
+    return heldBack(candidate, settleMs) !== undefined;
+  };
+  let checked = 0;
+  let entries = 0;
+  for (const entry of walk(`${root}/${directory.name}`, createIsExcluded(exclude))) {
+    if ((entries += 1) % ENTRIES_A_TURN === 0) {
+      await nextTurn();
+      signal.throwIfAborted();
+    }
+    if (entry.kind !== 'file') continue;
+    const { path, stats } = entry;
+    if (phase !== 'finished' && !isMarked(stats) && isBeingWritten(stats)) continue;
+    checked += 1;
+    const wait = verification.add(path, stats);
+    if (wait !== undefined) await wait;
+  }
+  await verification.end();
+  return checked;
+};

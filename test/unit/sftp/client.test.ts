@@ -1,0 +1,51 @@
+import { Duplex } from 'node:stream';
+import { expect, it } from 'vitest';
+import { openSftpClient } from '../../../src/sftp/client.ts';
+import { createPacketSplitter, PacketReader } from '../../../src/sftp/packet-reader.ts';
+import { PacketWriter } from '../../../src/sftp/packet-writer.ts';
+import { Packet, SFTP_VERSION, Status } from '../../../src/sftp/protocol.ts';
+
+type Packets = Pick<PacketWriter, 'begin' | 'take'>;
+
+/** A channel to a server that shakes hands, and then answers each request as the test has it. */
+const channelTo = (answer: (id: number, replies: Packets) => void): Duplex => {
+  const split = createPacketSplitter((packet) => {
+    const request = new PacketReader(packet);
+    const replies = new PacketWriter();
+    if (request.u8() === Packet.INIT) replies.begin(Packet.VERSION).u32(SFTP_VERSION).end();
+    else answer(request.u32(), replies);
+    channel.push(Buffer.from(replies.take()));
+  });
+  const channel: Duplex = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer, _encoding, done) => {
+      split(chunk);
+      done();
+    },
+  });
+  return channel;
+};
+
+it.each<[string, (id: number, replies: Packets) => void]>([
+  [
+    'answers what was not asked',
+    (id, replies) =>
+      replies
+        .begin(Packet.STATUS)
+        .u32(id + 7)
+        .u32(Status.OK)
+        .end(),
+  ],
+  ['sends a packet without an id', (_, replies) => replies.begin(Packet.STATUS).end()],
+  [
+    'says how long a packet is, and lies',
+    (_, replies) => replies.begin(Packet.STATUS).u32(1).bytes(Buffer.alloc(1)).end(),
+  ],
+])('a server that %s: the channel ends, and every request with it', async (_title, answer) => {
+  const client = await openSftpClient(channelTo(answer));
+  const requests = [client.mkdir('DC1', {}), client.lstat('DC1'), client.realpath('.')];
+  const fates = await Promise.allSettled(requests);
+  expect(fates.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  expect(client).toMatchObject({ closed: true, pending: 0 });
+  await expect(client.mkdir('DC2', {})).rejects.toThrow();
+});

@@ -1,0 +1,164 @@
+import { describe, expect, it } from 'vitest';
+import { hardwareFirst, hasAesInstructions } from '../../../src/ssh/program/ciphers.ts';
+import { masterArguments, sftpChannelArguments } from '../../../src/ssh/program/ssh-arguments.ts';
+import { compareArguments, sendArguments, tidyArguments } from '../../../src/transports/rsync/arguments.ts';
+import { capabilitiesOf, isAtLeast, parseVersion, without } from '../../../src/transports/rsync/capabilities.ts';
+import { parseRsyncOptions } from '../../../src/transports/rsync/options.ts';
+
+const place = {
+  socket: '/run/s',
+  farm: '/state/farm-1',
+  path: '/backup/a b$(id)',
+  capabilities: capabilitiesOf([3, 5, 0]),
+};
+const THROUGH = 'ssh -F none -S /run/s -o ControlMaster=no -o ProxyCommand=false -o LogLevel=ERROR';
+
+describe('arguments of rsync', () => {
+  const send = { ...place, durable: true, bandwidth: null, inStep: false, partialFolder: '.isocket-01234567.part' };
+
+  it('send', () => {
+    expect(sendArguments(send)).toEqual([
+      '-tpLI',
+      ...['--no-o', '--no-g', '--chmod=Fg-w'],
+      ...['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8'],
+      ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part', '--remote-option=-e.fxCv'],
+      '--timeout=120',
+      ...['-e', THROUGH, '--', '/state/farm-1/', 'isocket:/backup/a b$(id)/'],
+    ]);
+  });
+
+  it.each([
+    ['not durable', { durable: false }, ['--fsync'], []],
+    ['small files only', { partialFolder: undefined }, ['--partial-dir', '--remote-option'], []],
+    ['no parts there', { capabilities: without(place.capabilities, ['partial-dir']) }, ['--partial', '--remote'], []],
+    ['in step', { inStep: true }, [], ['--remove-source-files']],
+    [
+      'in step, 3.1.3 here',
+      { inStep: true, capabilities: capabilitiesOf([3, 1, 3]) },
+      ['--remove-source-files'],
+      ['--from0'],
+    ],
+    ['a limit', { bandwidth: 20 * 1024 * 1024 }, [], ['--bwlimit=20480']],
+    ['3.2.3 here', { capabilities: capabilitiesOf([3, 2, 3]) }, ['--fsync'], ['--mkpath']],
+    ['3.2.2 here', { capabilities: capabilitiesOf([3, 2, 2]) }, ['--fsync', '--mkpath'], ['--from0']],
+    [
+      '3.1.3 here',
+      { capabilities: capabilitiesOf([3, 1, 3]) },
+      ['--fsync', '--mkpath', '--info', '--remote-option'],
+      ['--from0'],
+    ],
+    ['refused there', { capabilities: without(place.capabilities, ['fsync', 'mkpath']) }, ['--fsync', '--mkpath'], []],
+  ])('send: %s', (_title, change, without, wanted) => {
+    const args = sendArguments({ ...send, ...change });
+    for (const option of without) expect(args.filter((arg) => arg.startsWith(option))).toEqual([]);
+    for (const option of wanted) expect(args).toContain(option);
+  });
+
+  it('never writes under a final name, never gives resuming up, and never goes in step with the line', () => {
+    const args = [...sendArguments(send), ...compareArguments(place, 'content'), ...tidyArguments(place, '.x')];
+    for (const option of [
+      '--inplace',
+      '--append',
+      '--append-verify',
+      '--partial',
+      '-W',
+      '--whole-file',
+      '--remove-source-files',
+    ])
+      expect(args).not.toContain(option);
+  });
+
+  it('escapes the remote path itself before 3.2.4', () => {
+    const old = { ...send, capabilities: capabilitiesOf([3, 2, 3]), path: `/b/a b$(id)'"資` };
+    expect(sendArguments(old).at(-1)).toBe(`isocket:/b/a\\ b\\$\\(id\\)\\'\\"資/`);
+  });
+
+  it('tidies nothing but the folder of that name', () => {
+    expect(tidyArguments(place, '.isocket-01234567.part')).toEqual(
+      expect.arrayContaining(['--filter=R .isocket-01234567.part', '--filter=P *', '--existing', '--delete']),
+    );
+  });
+});
+
+describe('arguments of ssh', () => {
+  const login = parseRsyncOptions({ transport: 'rsync', host: 'drms', path: '/b' });
+  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined };
+
+  it('leaves to ssh what is not configured, and trusts no unknown key', () => {
+    const args = masterArguments(login, options);
+    expect(args.slice(0, 4)).toEqual(['-N', '-M', '-S', '/run/s']);
+    expect(args.slice(-2)).toEqual(['--', 'drms']);
+    expect(args).toContain('StrictHostKeyChecking=yes');
+    expect(args).toContain('BatchMode=yes');
+    expect(args.filter((arg) => /^(-p|-l|IdentityFile|UserKnownHostsFile)/.test(arg))).toEqual([]);
+  });
+
+  it('quotes files, which ssh would split and expand', () => {
+    const files = { identityFile: '~/my keys/%h', knownHosts: '/k/a b' };
+    const args = masterArguments({ ...login, port: 2222, user: 'me', ...files }, options);
+    expect(args).toContain('IdentityFile="/home/me/my keys/%%h"');
+    expect(args).toContain('UserKnownHostsFile="/k/a b"');
+    expect(args.slice(-6)).toEqual(['-p', '2222', '-l', 'me', '--', 'drms']);
+  });
+
+  it.each([
+    ['a,aes256-gcm@openssh.com,aes128-gcm@openssh.com,b', 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,a,b'],
+    ['chacha20-poly1305@openssh.com,aes256-gcm@openssh.com', 'aes256-gcm@openssh.com,chacha20-poly1305@openssh.com'],
+    ['chacha20-poly1305@openssh.com,aes256-ctr', undefined],
+  ])('of the ciphers %s, as they are configured, those in hardware come first, and none is added', (before, after) => {
+    expect(hardwareFirst(`user me\nciphers ${before}\nmacs x\n`)).toBe(after);
+    const args = masterArguments(login, { ...options, ciphers: after });
+    expect(args.filter((arg) => arg.startsWith('Ciphers='))).toEqual(after === undefined ? [] : [`Ciphers=${after}`]);
+  });
+
+  it('knows a processor that has instructions for AES', () => {
+    expect(hasAesInstructions('processor : 0\nflags\t\t: fpu aes avx\n')).toBe(true);
+    expect(hasAesInstructions('processor : 0\nFeatures\t: fp asimd aes pmull\n')).toBe(true);
+    expect(hasAesInstructions('model name : aes\nflags\t\t: fpu vaes avx\n')).toBe(false);
+  });
+
+  it('a channel never connects by itself', () => {
+    expect(['ssh', ...sftpChannelArguments('/run/s')].join(' ')).toBe(`${THROUGH} -s isocket sftp`);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    ['/b/ED1/', '/b/ED1'],
+    ['/', ''],
+    ['.', '.'],
+    ['b', './b'],
+    ['-rf', './-rf'],
+    [':daemon', './:daemon'],
+    ['~/b', './~/b'],
+    ['./x//y/', './x/y'],
+  ])('path %s', (path, wanted) => expect(parseRsyncOptions({ transport: 'rsync', host: 'h', path }).path).toBe(wanted));
+
+  it.each([
+    [{ host: '-oProxyCommand=id' }, 'destination.host'],
+    [{ user: '-l' }, 'destination.user'],
+    [{ port: 0 }, 'destination.port'],
+    [{ path: 'a\nb' }, 'destination.path'],
+    [{ identityFile: 'a"b' }, 'destination.identityFile'],
+    [{ knownHosts: '${HOME}/k' }, 'destination.knownHosts'],
+    [{ hots: 'h' }, 'host'],
+  ])('refuses %j', (change, words) =>
+    expect(() => parseRsyncOptions({ transport: 'rsync', host: 'h', path: '/b', ...change })).toThrow(
+      words.replace('destination.', ''),
+    ),
+  );
+});
+
+describe('versions', () => {
+  it.each([
+    ['rsync  version 3.5.0  protocol version 32', [3, 5, 0]],
+    ['rsync  version v3.2.0  protocol version 31', [3, 2, 0]],
+    ['rsync  version 3.1.3  protocol version 31\nCopyright', [3, 1, 3]],
+    ['openrsync: protocol version 29', undefined],
+  ])('%s', (text, version) => expect(parseVersion(text)).toEqual(version));
+  it('compares part by part', () => {
+    expect(isAtLeast([3, 10, 0], [3, 2, 4])).toBe(true);
+    expect(isAtLeast([3, 2, 3], [3, 2, 4])).toBe(false);
+    expect(isAtLeast([4, 0, 0], [3, 2, 4])).toBe(true);
+  });
+});

@@ -1,0 +1,139 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeName, encodeName } from '../../../src/name.ts';
+import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
+import { fileProblem, judgeRun } from '../../../src/transports/rsync/judge.ts';
+import { comparisonOf, createLineSplitter, unescapeName } from '../../../src/transports/rsync/output.ts';
+
+// What rsync 3.5.0 and 3.2.7, rrsync and OpenSSH 9.2 really said, the folder's name shortened.
+const UNKNOWN = `rsync: on remote machine: --fsync: unknown option
+rsync error: syntax or usage error (code 1) at main.c(1886) [server=3.5.0]
+rsync: connection unexpectedly closed (0 bytes received so far) [sender]
+rsync error: error in rsync protocol data stream (code 12) at io.c(285) [sender=3.5.0]`;
+const NO_RSYNC = `bash: line 1: nonesuch: command not found
+rsync: connection unexpectedly closed (0 bytes received so far) [sender]
+rsync error: error in rsync protocol data stream (code 12) at io.c(285) [sender=3.5.0]`;
+const FULL = `rsync: [receiver] write failed on "/d/x y/DC1/\\#134#123": No space left on device (28)
+rsync error: error in file IO (code 11) at receiver.c(657) [receiver=3.5.0]`;
+const NO_BASE = `rsync: [Receiver] mkdir "/d/x y/" failed: Operation not permitted (1)
+rsync error: error in file IO (code 11) at main.c(808) [Receiver=3.5.0]`;
+const BASE_IS_FILE = `rsync: [Receiver] mkdir "/d/x y/" failed: File exists (17)
+rsync error: error in file IO (code 11) at main.c(808) [Receiver=3.5.0]`;
+const IN_THE_WAY = `could not make way for new regular file: DC1/a
+cannot delete non-empty directory: DC1/a
+rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394) [sender=3.5.0]`;
+const READ_ONLY = `rsync: [receiver] mkstemp "/d/x y/DC1/.*.CXtLFB" failed: Operation not permitted (1)
+rsync: [receiver] mkstemp "/d/x y/DC1/.\\#134#123.ZwlZND" failed: Operation not permitted (1)
+rsync: [receiver] mkstemp "/d/x y/DC1/.ab.eWefJf" failed: Operation not permitted (1)
+rsync: [receiver] mkstemp "/d/x y/DC1/.new\\#012line.RMSNVe" failed: Operation not permitted (1)`;
+const NO_FOLDER = `rsync: [generator] recv_generator: mkdir "/d/x y/DC1" failed: Operation not permitted (1)
+rsync: [receiver] mkstemp "/d/x y/DC1/.a.XXXXXX" failed: No such file or directory (2)`;
+const MASTER_GONE = `rsync: connection unexpectedly closed (0 bytes received so far) [sender]
+rsync error: unexplained error (code 255) at io.c(285) [sender=3.5.0]`;
+const RRSYNC = `/usr/bin/rrsync error: unsafe arg: ././ ['/d/.', '/d']
+rsync error: error in rsync protocol data stream (code 12) at io.c(285) [sender=3.5.0]`;
+const BUSY = `/usr/bin/rrsync error: Another instance of rrsync is already accessing this directory.`;
+
+describe('how a run ended', () => {
+  it.each([
+    ['all is there', 0, '', { kind: 'files' }],
+    ['some are not', 23, IN_THE_WAY, { kind: 'files' }],
+    ['a full disk', 11, FULL, { kind: 'line', class: 'destination-full' }],
+    ['a destination that cannot be made', 11, NO_BASE, { kind: 'line', class: 'auth' }],
+    ['a destination that is a file', 11, BASE_IS_FILE, { kind: 'line', class: 'auth' }],
+    ['an input or output error', 11, 'rsync: [receiver] close failed', { kind: 'stopped' }],
+    ['an older one there', 12, UNKNOWN, { kind: 'refused', options: ['fsync'] }],
+    ['no rsync there', 12, NO_RSYNC, { kind: 'line', class: 'auth' }],
+    ['rrsync refuses', 12, RRSYNC, { kind: 'line', class: 'auth' }],
+    ['rrsync is taken', 12, BUSY, { kind: 'line', class: 'network' }],
+    ['the master is gone', 255, MASTER_GONE, { kind: 'line', class: 'network' }],
+    ['the stream broke', 12, '', { kind: 'line', class: 'network' }],
+    ['silence', 30, 'rsync error: timeout in data send/receive (code 30)', { kind: 'line', class: 'network' }],
+    ['a signal', undefined, '', { kind: 'line', class: 'network' }],
+    ['a usage error', 1, 'rsync: --x: unknown option', { kind: 'line', class: 'auth' }],
+  ] as const)('%s', (_title, exitCode, stderr, wanted) => expect(judgeRun({ exitCode, stderr })).toMatchObject(wanted));
+});
+
+describe('why one file is not there', () => {
+  it.each([
+    ['a directory in its place', IN_THE_WAY, 'DC1/a', 'file'],
+    ['not named', IN_THE_WAY, 'DC1/aa', undefined],
+    ['read-only folder', READ_ONLY, 'DC1/ab', 'file'],
+    ['a name that begins like another', READ_ONLY, 'DC1/a', undefined],
+    ['an escaped name', READ_ONLY, 'DC1/new\nline', 'file'],
+    ['a name like an escape', READ_ONLY, 'DC1/\\#123', 'file'],
+    ['a folder that cannot be made', NO_FOLDER, 'DC1/a', 'auth'],
+  ])('%s', (_title, stderr, target, errorClass) =>
+    expect(fileProblem(stderr, target, 'there')?.class).toBe(errorClass),
+  );
+});
+
+describe('logins', () => {
+  it.each([
+    ['root@127.0.0.1: Permission denied (publickey,password,keyboard-interactive).', 'auth', 'the login was refused'],
+    ['ssh: connect to host 127.0.0.1 port 1: Connection refused', 'network', 'Connection refused'],
+    [
+      'No ED25519 host key is known for [h]:1 and you have requested strict checking.\nHost key verification failed.',
+      'auth',
+      'is unknown',
+    ],
+    ['@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.', 'auth', 'changed'],
+    ['ssh: Could not resolve hostname nonesuch.invalid: Name or service not known', 'network', 'name is not known'],
+    ['', 'network', 'ssh ended'],
+  ])('%s', (stderr, errorClass, words) => {
+    const problem = loginProblem(stderr, 'me@h');
+    expect(problem.class).toBe(errorClass);
+    expect(problem.message).toContain(words);
+  });
+});
+
+/** As rsync's log.c does with -8. */
+const escape = (bytes: Buffer): Buffer => {
+  const parts = [...bytes].map((byte, at) => {
+    const likeEscape = byte === 0x5c && /^\\#\d{3}/.test(bytes.toString('latin1', at, at + 5));
+    return (byte < 0x20 && byte !== 9) || byte === 0x7f || likeEscape
+      ? Buffer.from(`\\#${byte.toString(8).padStart(3, '0')}`)
+      : Buffer.from([byte]);
+  });
+  return Buffer.concat(parts);
+};
+
+describe('names in the output', () => {
+  it('come back byte for byte', () => {
+    const hostile = fc.array(fc.oneof(fc.integer({ min: 1, max: 255 }), fc.constantFrom(0x5c, 0x23, 0x31, 0x0a)), {
+      minLength: 1,
+    });
+    fc.assert(
+      fc.property(hostile, fc.array(fc.nat(40)), (bytes, cuts) => {
+        const name = Buffer.from(bytes);
+        const line = Buffer.concat([Buffer.from('.f         |'), escape(name), Buffer.from('\n')]);
+        const seen: string[] = [];
+        const split = createLineSplitter((one) => seen.push(comparisonOf(one)?.name ?? ''));
+        let from = 0;
+        for (const cut of [...cuts, line.length]) {
+          split(line.subarray(from, from + cut));
+          from += cut;
+        }
+        expect(seen.map((one) => encodeName(one))).toEqual([name]);
+      }),
+    );
+  });
+
+  it.each([
+    ['.f         |DC1/a', 'same'],
+    ['<f+++++++++|DC1/a', 'missing'],
+    ['<f.s.......|DC1/a', 'size'],
+    ['<fcs.......|DC1/a', 'size'],
+    ['<f..t......|DC1/a', 'time'],
+    ['.f..t......|DC1/a', 'time'],
+    ['<fc........|DC1/a', 'content'],
+    ['cd+++++++++|DC1/a', 'other'],
+  ])('%s', (line, verdict) => expect(comparisonOf(Buffer.from(line))).toEqual({ name: 'DC1/a', verdict }));
+
+  it('takes no other line for an answer', () => {
+    for (const line of ['created directory /x', 'sent 1 bytes', '']) {
+      expect(comparisonOf(Buffer.from(line))).toBeUndefined();
+    }
+    expect(unescapeName(Buffer.from([0xff, 0x20]))).toBe(decodeName(Buffer.from([0xff, 0x20])));
+  });
+});
