@@ -20,14 +20,14 @@ export type IsocketEvent =
   | { readonly type: 'sent'; readonly path: Name; readonly bytes: number }
   | FailedEvent
   | {
-      readonly type: 'line';
+      readonly type: 'connection';
       readonly destination: string;
       readonly state: 'lost';
       readonly message: string;
       readonly hint?: string;
       readonly retrying: boolean;
     }
-  | { readonly type: 'line'; readonly destination: string; readonly state: 'restored' }
+  | { readonly type: 'connection'; readonly destination: string; readonly state: 'restored' }
   | {
       readonly type: 'discrepancy';
       readonly path: Name;

@@ -3,7 +3,7 @@ import type { Name } from '../name.ts';
 import { delayBefore, type RetryOptions } from './retry.ts';
 
 /** A file that could not be sent, though the line is well. */
-export interface Trouble {
+export interface Failure {
   readonly path: Name;
   readonly error: TransportError;
   /** Failures so far. */
@@ -15,42 +15,42 @@ export interface Trouble {
 }
 
 /** The files of one directory that failed: each waits longer than the last time, and none is ever given up. */
-export interface Troubles {
-  readonly all: Iterable<Trouble>;
+export interface Failures {
+  readonly all: Iterable<Failure>;
   readonly size: number;
-  failed(path: Name, error: TransportError): Trouble;
+  failed(path: Name, error: TransportError): Failure;
   /** It was sent, or is no longer there. */
-  over(path: Name): void;
+  resolved(path: Name): void;
   /** Must it wait? */
   mustWait(path: Name): boolean;
   /** Milliseconds until the next of them is worth an attempt; undefined where there is none. */
   readonly dueMs: number | undefined;
 }
 
-export const createTroubles = (retry: RetryOptions, now: () => number, random: () => number): Troubles => {
-  const troubles = new Map<Name, Trouble>();
+export const createFailures = (retry: RetryOptions, now: () => number, random: () => number): Failures => {
+  const failures = new Map<Name, Failure>();
   return {
     get all() {
-      return troubles.values();
+      return failures.values();
     },
     get size() {
-      return troubles.size;
+      return failures.size;
     },
     failed: (path, error) => {
-      const attempts = (troubles.get(path)?.attempts ?? 0) + 1;
+      const attempts = (failures.get(path)?.attempts ?? 0) + 1;
       const held = attempts >= retry.hold;
       const waitMs = held ? retry.mostMs : delayBefore(attempts, retry, random);
       const trouble = { path, error, attempts, held, nextMs: now() + waitMs };
-      troubles.set(path, trouble);
+      failures.set(path, trouble);
       return trouble;
     },
-    over: (path) => {
-      troubles.delete(path);
+    resolved: (path) => {
+      failures.delete(path);
     },
-    mustWait: (path) => (troubles.get(path)?.nextMs ?? 0) > now(),
+    mustWait: (path) => (failures.get(path)?.nextMs ?? 0) > now(),
     get dueMs() {
-      if (troubles.size === 0) return undefined;
-      return Math.max(0, Math.min(...[...troubles.values()].map(({ nextMs }) => nextMs)) - now());
+      if (failures.size === 0) return undefined;
+      return Math.max(0, Math.min(...[...failures.values()].map(({ nextMs }) => nextMs)) - now());
     },
   };
 };

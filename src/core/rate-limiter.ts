@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Holds bytes back so that no more than `bytesPerSecond` leave in the long run. */
-export const createPace = (bytesPerSecond: number | null): ((bytes: number) => Promise<void> | undefined) => {
+export const createRateLimiter = (bytesPerSecond: number | null): ((bytes: number) => Promise<void> | undefined) => {
   let paidUntilMs = 0;
   return (bytes) => {
     if (bytesPerSecond === null) return undefined;

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createBudget } from '../core/semaphore.ts';
+import { createSemaphore } from '../core/semaphore.ts';
 import type { Activity } from '../instance/activity.ts';
 import { createDirectoryJob, type DirectoryJob, type JobContext } from './directory-job.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
@@ -9,7 +9,7 @@ import { isSameDirectory, plan, type DirectoryPlan } from '../core/lifecycle.ts'
 import { fsPath, showName, type Name } from '../name.ts';
 import { readRoot } from '../source/scanner.ts';
 import { liveFirst } from '../delivery/pass.ts';
-import { createSiteContext, SETTLING_AT_ONCE, type PassOptions } from '../delivery/context.ts';
+import { createSiteContext, FINISHING_AT_ONCE, type PassOptions } from '../delivery/context.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { Watcher } from '../watcher/watcher.ts';
 
@@ -22,7 +22,7 @@ export interface Daemon {
   /** Resolves in order after the signal. Rejects with a defect of ours. */
   run(): Promise<void>;
   /** Look at everything now. */
-  lookAgain(): void;
+  rescan(): void;
   /** It looks at everything in time: for a watchdog. */
   readonly isAlive: boolean;
   activity(): Omit<Activity, 'pid' | 'kind' | 'since' | 'watcher'>;
@@ -33,7 +33,7 @@ const MOST_WATCHED = 16;
 /** What is in flight when the signal comes may end; a line that is down must not hold us. */
 const STOP_WITHIN_MS = 10_000;
 /** Looks that may be late before the watchdog hears of it. */
-const LATE_LOOKS = 4;
+const LATE_RESCANS = 4;
 
 export const createDaemon = (options: DaemonOptions): Daemon => {
   const { config, state, report, signal, watcher } = options;
@@ -48,15 +48,15 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   const defect = Promise.withResolvers<never>();
   let eventsLost = 0;
   let foundByRescan = 0;
-  let lastLookMs = performance.now();
-  let rootTrouble: string | undefined;
-  let isNudged = false;
+  let lastRescanMs = performance.now();
+  let rootFailure: string | undefined;
+  let isWoken = false;
 
   const context: JobContext = {
-    shipment,
+    site: shipment,
     watcher,
-    lanes: { feeding: createBudget(() => 1), settling: createBudget(() => SETTLING_AT_ONCE) },
-    nudge: () => nudge(),
+    limits: { listing: createSemaphore(() => 1), finishing: createSemaphore(() => FINISHING_AT_ONCE) },
+    wake: () => wake(),
     eventsLost: () => {
       eventsLost += 1;
     },
@@ -68,7 +68,7 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     const { name } = job.plan.directory;
     if (jobs.get(name) !== job) return; // Its end was begun by the signal, while it was finishing.
     jobs.delete(name);
-    foundByRescan += job.shipment.foundByListing;
+    foundByRescan += job.work.foundByListing;
     const ended = dispose(job).finally(() => ending.delete(ended));
     ended.catch(defect.reject);
     ending.add(ended);
@@ -111,42 +111,42 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
     }
   };
 
-  const lookAtRoot = (everything: boolean): void => {
+  const rescanRoot = (everything: boolean): void => {
     if (signal.aborted) return;
-    lastLookMs = performance.now();
+    lastRescanMs = performance.now();
     try {
       const directories = readRoot(root, tag, isExcluded);
       if (identityOf(root) !== home) throw replaced(root);
       state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
-      if (rootTrouble !== undefined) report({ type: 'note', level: 'warning', message: `${showName(root)} is back` });
+      if (rootFailure !== undefined) report({ type: 'note', level: 'warning', message: `${showName(root)} is back` });
       // After trouble nothing that happened meanwhile was heard.
-      apply(plan(directories, newest), everything || rootTrouble !== undefined);
-      rootTrouble = undefined;
+      apply(plan(directories, newest), everything || rootFailure !== undefined);
+      rootFailure = undefined;
     } catch (error) {
       if (!(error instanceof UserError)) {
         defect.reject(error);
         return;
       }
       const message = error.hint === undefined ? error.message : `${error.message}; ${error.hint}`;
-      if (message !== rootTrouble) report({ type: 'note', level: 'warning', message });
-      rootTrouble = message;
+      if (message !== rootFailure) report({ type: 'note', level: 'warning', message });
+      rootFailure = message;
       for (const job of jobs.values()) end(job);
     }
   };
 
   /** One look for all that happens in one turn. */
-  const nudge = (): void => {
-    if (isNudged) return;
-    isNudged = true;
+  const wake = (): void => {
+    if (isWoken) return;
+    isWoken = true;
     setImmediate(() => {
-      isNudged = false;
-      lookAtRoot(false);
+      isWoken = false;
+      rescanRoot(false);
     });
   };
 
   const hearRoot = (event: FileEvent): void => {
     if (event.kind === 'rescan' && event.why !== 'ready') eventsLost += 1;
-    nudge();
+    wake();
   };
 
   const stop = async (): Promise<void> => {
@@ -160,9 +160,9 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
   };
 
   return {
-    lookAgain: () => lookAtRoot(true),
+    rescan: () => rescanRoot(true),
     get isAlive() {
-      return performance.now() - lastLookMs < LATE_LOOKS * rescanMs;
+      return performance.now() - lastRescanMs < LATE_RESCANS * rescanMs;
     },
     run: async () => {
       const aborted = new Promise<void>((resolve) => {
@@ -170,10 +170,10 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
         signal.addEventListener('abort', () => resolve(), { once: true });
       });
       const rootWatch = watcher.watchFolder(root, hearRoot);
-      const rescan = setInterval(() => lookAtRoot(true), rescanMs);
+      const rescan = setInterval(() => rescanRoot(true), rescanMs);
       try {
         await Promise.race([rootWatch.ready, aborted]);
-        lookAtRoot(true);
+        rescanRoot(true);
         await Promise.race([aborted, defect.promise]);
         await Promise.race([stop(), defect.promise]);
       } finally {
@@ -182,24 +182,25 @@ export const createDaemon = (options: DaemonOptions): Daemon => {
       }
     },
     activity: () => ({
-      inFlight: [...jobs].flatMap(([name, { shipment }]) =>
-        [...shipment.dispatch.underWay].map((path) => `${name}/${path}`),
+      inFlight: [...jobs].flatMap(([name, { work: shipment }]) =>
+        [...shipment.queue.inFlight].map((path) => `${name}/${path}`),
       ),
-      held: [...jobs].flatMap(([name, { shipment }]) =>
-        [...shipment.dispatch.troubles.all].map(({ path, error, attempts, nextMs }) => ({
+      held: [...jobs].flatMap(([name, { work: shipment }]) =>
+        [...shipment.queue.failures.all].map(({ path, error, attempts, nextMs }) => ({
           path: `${name}/${path}`,
           reason: error.message,
           attempts,
           nextSeconds: Math.max(0, Math.round((nextMs - performance.now()) / 1000)),
         })),
       ),
-      line: sender.lines.map(({ destination, trouble }) => ({
+      connections: sender.connections.map(({ destination, failure: trouble }) => ({
         destination,
         state: trouble === undefined ? 'up' : 'down',
         message: trouble?.message ?? null,
       })),
       eventsLost,
-      foundByRescan: foundByRescan + [...jobs.values()].reduce((sum, { shipment }) => sum + shipment.foundByListing, 0),
+      foundByRescan:
+        foundByRescan + [...jobs.values()].reduce((sum, { work: shipment }) => sum + shipment.foundByListing, 0),
     }),
   };
 };

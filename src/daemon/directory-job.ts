@@ -1,17 +1,17 @@
-import type { Budget } from '../core/semaphore.ts';
-import { createHints } from './pending-events.ts';
+import type { Semaphore } from '../core/semaphore.ts';
+import { createPendingEvents } from './pending-events.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { FINISHED_PARSE } from '../source/markers.ts';
-import { isOurs } from '../source/scanner.ts';
-import { createShipment, type Shipment } from '../delivery/directory-work.ts';
-import type { ShipmentContext } from '../delivery/context.ts';
+import { isMarker } from '../source/scanner.ts';
+import { createDirectoryWork, type DirectoryWork } from '../delivery/directory-work.ts';
+import type { SiteContext } from '../delivery/context.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { TreeWatch } from '../watcher/watch-tree.ts';
 import type { Watcher } from '../watcher/watcher.ts';
 
 /** One unfinished directory in the daemon: its watch, and rounds of work on it, one at a time. */
 export interface DirectoryJob extends AsyncDisposable {
-  readonly shipment: Shipment;
+  readonly work: DirectoryWork;
   /** What the last look at the root said of it. */
   plan: DirectoryPlan;
   /** A round is wanted: now, or once more after the one that runs. */
@@ -25,12 +25,12 @@ export interface DirectoryJob extends AsyncDisposable {
 
 /** What the jobs of one site have in common. */
 export interface JobContext {
-  readonly shipment: ShipmentContext;
+  readonly site: SiteContext;
   readonly watcher: Watcher;
   /** Backlog directories are listed one after the other, while so many of them wait for their last files. */
-  readonly lanes: { readonly feeding: Budget; readonly settling: Budget };
+  readonly limits: { readonly listing: Semaphore; readonly finishing: Semaphore };
   /** Something happened that only a look at the root can judge. */
-  readonly nudge: () => void;
+  readonly wake: () => void;
   readonly eventsLost: () => void;
   readonly finished: (job: DirectoryJob) => void;
   /** A defect of ours. */
@@ -38,15 +38,15 @@ export interface JobContext {
 }
 
 export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): DirectoryJob => {
-  const { watcher, lanes, nudge, eventsLost, finished, defect } = context;
-  const { root, settleMs } = context.shipment.config.source;
-  const { isExcluded } = context.shipment;
+  const { watcher, limits, wake, eventsLost, finished, defect } = context;
+  const { root, settleMs } = context.site.config.source;
+  const { isExcluded } = context.site;
   const own = new AbortController();
-  const signal = AbortSignal.any([context.shipment.signal, own.signal]);
-  const shipment = createShipment(first, { ...context.shipment, signal });
+  const signal = AbortSignal.any([context.site.signal, own.signal]);
+  const shipment = createDirectoryWork(first, { ...context.site, signal });
   let running: Promise<void> | undefined;
   /** The round that runs looks at what is asked for now; later is too late. */
-  let isPastLooking = false;
+  let isPastListing = false;
   let again = false;
   let isGone = false;
   let timer: NodeJS.Timeout | undefined;
@@ -55,32 +55,32 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
   const round = async (): Promise<void> => {
     const isBacklog = job.plan.phase !== 'open';
     if (isBacklog) {
-      await lanes.settling.take(1);
-      await lanes.feeding.take(1);
+      await limits.finishing.acquire(1);
+      await limits.listing.acquire(1);
     }
     try {
       try {
         again = false;
-        isPastLooking = true;
-        if (!signal.aborted) await shipment.feed(job.plan);
+        isPastListing = true;
+        if (!signal.aborted) await shipment.list(job.plan);
       } finally {
-        if (isBacklog) lanes.feeding.give(1);
+        if (isBacklog) limits.listing.release(1);
       }
       if (signal.aborted) return;
-      const end = await shipment.settle(job.plan);
+      const end = await shipment.finish(job.plan);
       // What the events did not tell of.
       for (const folder of end.folders) tree?.see(folder);
       if (end.finished) finished(job);
       else if (end.dueMs !== undefined) requestIn(end.dueMs);
     } finally {
-      if (isBacklog) lanes.settling.give(1);
+      if (isBacklog) limits.finishing.release(1);
     }
   };
 
   const run = async (): Promise<void> => {
     try {
       do {
-        isPastLooking = false;
+        isPastListing = false;
         await round();
       } while (again && !signal.aborted);
     } catch (error) {
@@ -95,26 +95,26 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
     timer = undefined;
     if (signal.aborted) return;
     if (running === undefined) running = run();
-    else again ||= isPastLooking;
+    else again ||= isPastListing;
   };
   const requestIn = (ms: number): void => {
     if (!signal.aborted) timer ??= setTimeout(request, ms);
   };
-  const hints = createHints(settleMs, request);
+  const hints = createPendingEvents(settleMs, request);
 
   const hear = (event: FileEvent): void => {
     if (signal.aborted) return;
     switch (event.kind) {
       case 'closed':
-        if (event.path === FINISHED_PARSE) nudge();
-        else if (!isOurs(event.path)) {
+        if (event.path === FINISHED_PARSE) wake();
+        else if (!isMarker(event.path)) {
           hints.explain(event.path);
-          shipment.dispatch.closed(event.path);
+          shipment.queue.closed(event.path);
         }
         return;
       case 'hint':
-        if (event.path === FINISHED_PARSE) nudge();
-        else hints.hint(event.path);
+        if (event.path === FINISHED_PARSE) wake();
+        else hints.add(event.path);
         return;
       case 'rescan':
         if (event.why === 'overflow' || event.why === 'restart' || event.why === 'lag') eventsLost();
@@ -122,7 +122,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
         return;
       case 'gone':
         isGone = true;
-        nudge();
+        wake();
         return;
       case 'folder':
         return; // Its watch asks for a listing once it is established.
@@ -130,7 +130,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
   };
 
   const job: DirectoryJob = {
-    shipment,
+    work: shipment,
     plan: first,
     request,
     get isGone() {
@@ -150,7 +150,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
       hints[Symbol.dispose]();
       await tree?.[Symbol.asyncDispose]();
       await running;
-      await shipment.dispatch.drain().catch(defect);
+      await shipment.queue.drain().catch(defect);
       shipment[Symbol.dispose]();
     },
   };

@@ -4,14 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import type { ClosedBy } from '../core/lifecycle.ts';
-import { look } from '../delivery/list-directory.ts';
+import { listDirectory } from '../delivery/list-directory.ts';
 import { FINISHED_PARSE } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
-import { createPassingRecord } from '../marks/record.ts';
-import { isOurs } from '../source/scanner.ts';
+import { createMemoryRecord } from '../marks/record.ts';
+import { isMarker } from '../source/scanner.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { Watcher } from '../watcher/watcher.ts';
-import { createWritersView } from '../source/open-files.ts';
+import { createOpenFilesView } from '../source/open-files.ts';
 
 export interface NamingOptions {
   readonly config: Config;
@@ -31,8 +31,8 @@ export const nameCompleteFiles = async (
 ): Promise<void> => {
   const { exclude, settleMs, rescanMs } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const writers = createWritersView();
-  const named = createPassingRecord([]);
+  const writers = createOpenFilesView();
+  const named = createMemoryRecord([]);
   const closed = new Set<Name>();
   const state = { isGone: false, wake: (): void => undefined };
 
@@ -49,12 +49,12 @@ export const nameCompleteFiles = async (
     for (const path of closed) {
       closed.delete(path);
       const stats = lstatSync(fsPath(`${directory}/${path}`), { bigint: true, throwIfNoEntry: false });
-      if (stats?.isFile() === true && !isOurs(path) && !isExcluded(path)) await nameOnce(path, stats);
+      if (stats?.isFile() === true && !isMarker(path) && !isExcluded(path)) await nameOnce(path, stats);
     }
   };
   /** How many files are not complete yet. */
   const nameListed = async (closedBy: ClosedBy | null): Promise<number> => {
-    const { heldBack } = await look(
+    const { heldBack } = await listDirectory(
       { name: basename(directory) },
       closedBy,
       named,

@@ -7,12 +7,12 @@ import { delayBefore, type RetryOptions } from '../core/retry.ts';
  * The state of the way to one destination, shared by all sends: when it fails they wait together and try again together,
  * instead of each knocking on its own.
  */
-export interface Line {
+export interface ConnectionHealth {
   readonly destination: string;
   /** Why nothing more is tried in this run. */
-  readonly over: TransportError | undefined;
+  readonly fatal: TransportError | undefined;
   /** Why it is down now; undefined while it is up, or not yet tried. */
-  readonly trouble: TransportError | undefined;
+  readonly failure: TransportError | undefined;
   /** Resolves when a send may be tried; undefined: now. */
   ready(): Promise<void> | undefined;
   succeeded(): void;
@@ -25,19 +25,19 @@ export interface Line {
  * `hold` times; where a person must act, or the disk is full, trying again soon would only hammer.
  * `forever`: nothing is given up.
  */
-export type Patience = 'pass' | 'forever';
+export type RetryMode = 'pass' | 'forever';
 
-export interface LineOptions {
+export interface HealthOptions {
   readonly destination: string;
   readonly retry: RetryOptions;
-  readonly patience: Patience;
+  readonly retryMode: RetryMode;
   readonly report: Report;
 }
 
 /** OpenSSH keeps count of refused logins and shuts out who knocks on (PerSourcePenalties). */
 const AFTER_REFUSED_LOGIN_MS = 15_000;
 
-export const createLine = ({ destination, retry, patience, report }: LineOptions): Line => {
+export const createConnectionHealth = ({ destination, retry, retryMode, report }: HealthOptions): ConnectionHealth => {
   let failures = 0;
   let wasUp = false;
   let over: TransportError | undefined;
@@ -45,21 +45,21 @@ export const createLine = ({ destination, retry, patience, report }: LineOptions
   let waiting: Promise<void> | undefined;
 
   const isWorthTrying = ({ class: kind }: TransportError): boolean =>
-    patience === 'forever' || (kind === 'network' && wasUp && failures < retry.hold);
+    retryMode === 'forever' || (kind === 'network' && wasUp && failures < retry.hold);
   const waitMs = ({ class: kind }: TransportError): number =>
     Math.max(delayBefore(failures, retry, Math.random), kind === 'auth' ? AFTER_REFUSED_LOGIN_MS : 0);
 
   return {
     destination,
-    get over() {
+    get fatal() {
       return over;
     },
-    get trouble() {
+    get failure() {
       return trouble;
     },
     ready: () => waiting,
     succeeded: () => {
-      if (trouble !== undefined) report({ type: 'line', destination, state: 'restored' });
+      if (trouble !== undefined) report({ type: 'connection', destination, state: 'restored' });
       trouble = undefined;
       failures = 0;
       wasUp = true;
@@ -72,7 +72,7 @@ export const createLine = ({ destination, retry, patience, report }: LineOptions
       // One notice an outage, and one more when it turns into another trouble.
       if (trouble?.class !== error.class || !retrying) {
         const hint = error.hint === undefined ? {} : { hint: error.hint };
-        report({ type: 'line', destination, state: 'lost', message: error.message, ...hint, retrying });
+        report({ type: 'connection', destination, state: 'lost', message: error.message, ...hint, retrying });
       }
       trouble = error;
       if (!retrying) {

@@ -3,10 +3,10 @@ import type { Report } from '../core/events.ts';
 import type { StateFolder } from '../marks/state.ts';
 import type { Name } from '../name.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import { createWritersView, type WritersView } from '../source/open-files.ts';
+import { createOpenFilesView, type OpenFilesView } from '../source/open-files.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Transport } from '../transport.ts';
-import type { Patience } from './connection-health.ts';
+import type { RetryMode } from './connection-health.ts';
 import { createSender, type Sender } from './sender.ts';
 
 export interface PassOptions {
@@ -20,7 +20,7 @@ export interface PassOptions {
 }
 
 /** What a pass counts. */
-export interface Tally {
+export interface Counters {
   sent: number;
   bytes: number;
   skipped: number;
@@ -30,26 +30,26 @@ export interface Tally {
 }
 
 /** What the work on a directory needs from its site. */
-export interface ShipmentContext {
+export interface SiteContext {
   readonly config: Config;
   readonly state: StateFolder;
   readonly isExcluded: IsExcluded;
   readonly destinations: readonly Transport[];
   readonly sender: Sender;
-  readonly writers: WritersView;
-  readonly tally: Tally;
+  readonly openFiles: OpenFilesView;
+  readonly counters: Counters;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
 
 // While one directory's last files travel and are verified, the next ones are fed: at most so many wait for their end.
-export const SETTLING_AT_ONCE = 16;
+export const FINISHING_AT_ONCE = 16;
 
-/** What all work on the directories of a site shares: one sender, one tally, one look at who writes. */
+/** What all work on the directories of a site shares: one sender, one counters, one look at who writes. */
 export const createSiteContext = (
   { config, state, destinations, report, signal }: PassOptions,
-  patience: Patience,
-): ShipmentContext => {
+  retryMode: RetryMode,
+): SiteContext => {
   const { root, exclude } = config.source;
   const { retry } = config.send;
   return {
@@ -57,9 +57,9 @@ export const createSiteContext = (
     state,
     isExcluded: createIsExcluded(exclude),
     destinations,
-    sender: createSender({ root, destinations, retry, patience, report, signal }),
-    writers: createWritersView(),
-    tally: { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 },
+    sender: createSender({ root, destinations, retry, retryMode, report, signal }),
+    openFiles: createOpenFilesView(),
+    counters: { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 },
     report,
     signal,
   };

@@ -1,32 +1,32 @@
 import { openDirectoryRecord } from '../marks/claims.ts';
 import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
-import { createDispatch, type Dispatch } from './upload-queue.ts';
+import { createUploadQueue, type UploadQueue } from './upload-queue.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import { judgeClosed, type DirectoryPlan } from '../core/lifecycle.ts';
-import { look, type Look } from './list-directory.ts';
+import { listDirectory, type Listing } from './list-directory.ts';
 import { finishDirectory } from './finish-directory.ts';
 import { unmark } from '../marks/mark.ts';
 import { showName, type Name } from '../name.ts';
 import type { Discrepancy } from '../transport.ts';
 import { createVerification } from '../verify/verification.ts';
 import { createWalkMemory } from '../source/walk-memory.ts';
-import { whatMoved } from './still-as-planned.ts';
-import type { ShipmentContext } from './context.ts';
+import { whyNotAsPlanned } from './still-as-planned.ts';
+import type { SiteContext } from './context.ts';
 
 /** The work on one directory, for as long as it is not finished: one round in a pass of `scan`, many in the daemon. */
-export interface Shipment extends Disposable {
+export interface DirectoryWork extends Disposable {
   /** Begins a round: lists the directory and hands over what is unsent; resolves when the listing is through, with sends still under way. */
-  feed(plan: DirectoryPlan): Promise<void>;
+  list(plan: DirectoryPlan): Promise<void>;
   /** Ends a round: waits for the sends; a closed directory is listed again until nothing is left, verified and finished. */
-  settle(plan: DirectoryPlan): Promise<RoundEnd>;
-  readonly dispatch: Dispatch;
+  finish(plan: DirectoryPlan): Promise<CycleEnd>;
+  readonly queue: UploadQueue;
   /** Files that a listing found although close events are told: `expectEvents` says since when they are. */
   readonly foundByListing: number;
   /** From the next listing on every file that is closed is told of. */
   expectEvents(): void;
 }
 
-export interface RoundEnd {
+export interface CycleEnd {
   readonly finished: boolean;
   /** Milliseconds until another round may get further; undefined: when something happens. */
   readonly dueMs: number | undefined;
@@ -35,29 +35,29 @@ export interface RoundEnd {
 }
 
 // A parser that keeps touching files of a closed directory keeps us from finishing it, not from ending the pass.
-const MOST_LOOKS = 5;
+const MOST_LISTINGS = 5;
 const FOUND_A_REPORT = 256;
 /** A round is a listing: not oftener than this, whatever the configuration says. */
 const SOONEST_MS = 100;
 
 /**
  * Throws the system's error where the directory cannot be listed for its marks, and UserError where its record cannot be begun.
- * `feedsNow`: the first round follows at once, so that what was seen while the record was begun need not be listed again.
+ * `listsNow`: the first round follows at once, so that what was seen while the record was begun need not be listed again.
  */
-export const createShipment = (
+export const createDirectoryWork = (
   { directory }: DirectoryPlan,
-  context: ShipmentContext,
-  { feedsNow = false }: { readonly feedsNow?: boolean } = {},
-): Shipment => {
-  const { config, state, isExcluded, destinations, sender, writers, tally, report, signal } = context;
+  context: SiteContext,
+  { listsNow = false }: { readonly listsNow?: boolean } = {},
+): DirectoryWork => {
+  const { config, state, isExcluded, destinations, sender, openFiles, counters, report, signal } = context;
   const { root, settleMs, supersededMs } = config.source;
   const { name } = directory;
   const memory = createWalkMemory();
-  const walked = feedsNow ? memory.note : undefined;
-  const record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false, walked });
+  const walked = listsNow ? memory.note : undefined;
+  const record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: false, onEntry: walked });
   const { retry } = config.send;
-  const dispatch = createDispatch({ directory: name, record, sender, isExcluded, retry, tally, report });
-  const { fates, submit, drain, troubles } = dispatch;
+  const dispatch = createUploadQueue({ directory: name, record, sender, isExcluded, retry, counters, report });
+  const { outcomes, submit, drain, failures } = dispatch;
   let plan: DirectoryPlan;
   let found = { files: 0, bytes: 0 };
   let rounds = 0;
@@ -65,11 +65,11 @@ export const createShipment = (
   let events: 'none' | 'from-now' | 'told' = 'none';
   /** Nothing went wrong, so that no temporary file can be left. */
   let isClean = record.isFresh;
-  let seen: Look | undefined;
+  let seen: Listing | undefined;
   /** It held a file back of which nothing else will tell: neither its close, nor the end of its sending. */
   let awaitsQuiet = false;
   let verification: ReturnType<typeof createVerification>;
-  let toldReason: string | undefined;
+  let reportedReason: string | undefined;
   let wrong: Discrepancy[] = [];
 
   const reportFound = (): void => {
@@ -77,10 +77,10 @@ export const createShipment = (
     found = { files: 0, bytes: 0 };
   };
   /** `isFirst`: of the round; what was told in the first round of all is not told again. */
-  const lookOnce = async (isFirst: boolean): Promise<Look> => {
+  const listOnce = async (isFirst: boolean): Promise<Listing> => {
     const tells = isFirst && rounds === 1;
     const { closedBy } = plan;
-    const areEventsTold = events === 'told';
+    const areEventsReported = events === 'told';
     awaitsQuiet = false;
     if (events === 'from-now') events = 'told';
     wrong = [];
@@ -93,17 +93,17 @@ export const createShipment = (
       found: (discrepancy) => wrong.push(discrepancy),
       signal,
     });
-    const result = await look(
+    const result = await listDirectory(
       directory,
       closedBy,
       record,
-      { root, isExcluded, settleMs, writers, entries: memory.take() },
+      { root, isExcluded, settleMs, writers: openFiles, entries: memory.take() },
       {
         ...(closedBy === null ? {} : { sent: (path, stats) => verification.add(path, stats) }),
         ready: (path, stats) => {
           signal.throwIfAborted();
           if (isFirst && !dispatch.isKnown(path)) {
-            if (areEventsTold && !troubles.mustWait(path)) foundByListing += 1;
+            if (areEventsReported && !failures.mustWait(path)) foundByListing += 1;
             found = { files: found.files + 1, bytes: found.bytes + Number(stats.size) };
             if (found.files >= FOUND_A_REPORT) reportFound();
           }
@@ -111,13 +111,13 @@ export const createShipment = (
         },
         heldBack: (path, reason) => {
           // In a closed directory its close was told already, and the look at who writes may be a second old.
-          const isTold = dispatch.isKnown(path) || (areEventsTold && reason.kind === 'open-for-writing');
+          const isTold = dispatch.isKnown(path) || (areEventsReported && reason.kind === 'open-for-writing');
           if (closedBy !== null || !isTold) awaitsQuiet = true;
           if (tells) report({ type: 'held-back', path: `${name}/${path}`, reason });
         },
         skipped: (path, kind) => {
           if (!tells) return;
-          tally.skipped += 1;
+          counters.skipped += 1;
           report({ type: 'skipped', path: `${name}/${path}`, kind });
         },
       },
@@ -127,7 +127,7 @@ export const createShipment = (
   };
 
   /** Why this closed directory cannot be finished, undefined when it is, 'again' where another look is needed. */
-  const tryFinish = async (current: Look): Promise<string | undefined> => {
+  const tryFinish = async (current: Listing): Promise<string | undefined> => {
     const { closedBy } = plan;
     await verification.end();
     for (const { file, detail } of wrong) {
@@ -149,44 +149,44 @@ export const createShipment = (
       supersededMs,
     );
     if (!verdict.finish) return verdict.reason;
-    const moved = whatMoved(root, plan);
+    const moved = whyNotAsPlanned(root, plan);
     if (moved !== undefined) return moved;
     await finishDirectory(plan, current, context, { isClean });
     return undefined;
   };
 
-  const noteFates = (): void => {
-    isClean &&= fates.failed + fates.changed + fates.stopped === 0;
+  const noteOutcomes = (): void => {
+    isClean &&= outcomes.failed + outcomes.changed + outcomes.stopped === 0;
   };
 
   /** Is it finished? */
-  const settleClosed = async (): Promise<boolean> => {
+  const finishClosed = async (): Promise<boolean> => {
     let reason: string | undefined;
-    for (let looks = 1; seen !== undefined && !signal.aborted && sender.over === undefined; looks += 1) {
-      noteFates();
-      reason = seen.unsent === 0 ? await tryFinish(seen) : whyUnsent(seen, fates);
+    for (let looks = 1; seen !== undefined && !signal.aborted && sender.fatal === undefined; looks += 1) {
+      noteOutcomes();
+      reason = seen.unsent === 0 ? await tryFinish(seen) : whyUnsent(seen, outcomes);
       if (reason === undefined) return true;
       // What the destination still does not have is left unmarked: sent once more, it would pass for sent unverified.
-      const isRefuted = wrong.length > 0 && looks >= MOST_LOOKS - 1;
+      const isRefuted = wrong.length > 0 && looks >= MOST_LISTINGS - 1;
       if (isRefuted) {
-        tally.failed += wrong.length;
+        counters.failed += wrong.length;
         reason = `${wrong.length} files that the destination confirmed are not there as they were sent`;
       }
-      if (isRefuted || reason !== AGAIN || looks >= MOST_LOOKS) break;
-      seen = await lookOnce(false);
+      if (isRefuted || reason !== AGAIN || looks >= MOST_LISTINGS) break;
+      seen = await listOnce(false);
       await drain();
     }
-    tellUnfinished((reason === AGAIN ? 'files in it keep changing' : reason) ?? 'the run was stopped');
+    reportUnfinished((reason === AGAIN ? 'files in it keep changing' : reason) ?? 'the run was stopped');
     return false;
   };
 
-  const tellUnfinished = (reason: string): void => {
-    if (reason !== toldReason) report({ type: 'unfinished', directory: name, reason });
-    toldReason = reason;
+  const reportUnfinished = (reason: string): void => {
+    if (reason !== reportedReason) report({ type: 'unfinished', directory: name, reason });
+    reportedReason = reason;
   };
 
   /** Of the lines themselves the lines tell. */
-  const tellTrouble = (error: unknown): void => {
+  const reportFailure = (error: unknown): void => {
     const trouble = error instanceof TransportError ? error : cannotWork(name, error);
     if (trouble.class === 'file') report(failedDirectory(name, trouble));
   };
@@ -202,17 +202,17 @@ export const createShipment = (
       const reason = errorMessage(error);
       // That the directory was removed while we worked on it leaves nothing to be sent.
       if (!isGone(error)) {
-        tally.failed += 1;
-        if (reason !== toldReason) tellTrouble(error);
+        counters.failed += 1;
+        if (reason !== reportedReason) reportFailure(error);
       }
-      tellUnfinished(reason);
+      reportUnfinished(reason);
       return false;
     }
   };
 
   /** When what holds files or the whole directory back may be over. */
   const dueMs = (): number | undefined => {
-    const dues = [troubles.dueMs];
+    const dues = [failures.dueMs];
     const awaitsWriter = plan.closedBy !== null && seen?.openForWriting === true;
     if (seen !== undefined && (awaitsQuiet || awaitsWriter)) dues.push(settleMs);
     if (plan.closedBy === 'superseded') dues.push(supersededMs);
@@ -221,31 +221,31 @@ export const createShipment = (
   };
 
   return {
-    dispatch,
+    queue: dispatch,
     get foundByListing() {
       return foundByListing;
     },
     expectEvents: () => {
       events = 'from-now';
     },
-    feed: async (now) => {
+    list: async (now) => {
       plan = now;
       rounds += 1;
-      noteFates();
-      dispatch.startRound();
+      noteOutcomes();
+      dispatch.startCycle();
       await guarded(async () => {
-        seen = await lookOnce(true);
+        seen = await listOnce(true);
         return false;
       });
     },
-    settle: async (now) => {
+    finish: async (now) => {
       const listedAs = plan.closedBy;
       plan = now;
       const finished = await guarded(async () => {
         // A listing that began before the directory was closed proves nothing: whoever saw it close asks for another round.
         if (plan.closedBy === null || plan.closedBy !== listedAs || seen === undefined) return false;
         await drain();
-        return settleClosed();
+        return finishClosed();
       });
       return { finished, dueMs: dueMs(), folders: seen?.folders ?? [] };
     },
@@ -255,7 +255,7 @@ export const createShipment = (
 
 const AGAIN = 'again';
 
-const whyUnsent = ({ unsent, heldBack }: Look, { failed, stopped, waiting }: Dispatch['fates']): string => {
+const whyUnsent = ({ unsent, heldBack }: Listing, { failed, stopped, waiting }: UploadQueue['outcomes']): string => {
   if (failed + stopped + waiting > 0) return `${failed + stopped + waiting} files could not be sent`;
   return heldBack === unsent ? `${heldBack} files are still being written` : AGAIN;
 };

@@ -2,11 +2,11 @@ import { lstatSync } from 'node:fs';
 import { cannotFinish, isGone } from '../source/directory-failures.ts';
 import { writeFinishedWatch } from '../marks/finished-watch.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
-import type { Look } from './list-directory.ts';
+import type { Listing } from './list-directory.ts';
 import { modeWithoutMark } from '../marks/mark.ts';
 import { FINISHED_PARSE } from '../source/markers.ts';
 import { fsPath } from '../name.ts';
-import type { ShipmentContext } from './context.ts';
+import type { SiteContext } from './context.ts';
 
 /**
  * The last steps for a directory of which everything is there: the destination is tidied, told where that is asked for, and
@@ -15,8 +15,8 @@ import type { ShipmentContext } from './context.ts';
  */
 export const finishDirectory = async (
   { directory, closedBy }: DirectoryPlan,
-  { files, bytes, folders, firstMs, lastMs }: Look,
-  { config, destinations, sender, tally, report, signal }: ShipmentContext,
+  { files, bytes, folders, firstMs, lastMs }: Listing,
+  { config, destinations, sender, counters, report, signal }: SiteContext,
   { isClean }: { readonly isClean: boolean },
 ): Promise<void> => {
   const { root } = config.source;
@@ -45,6 +45,6 @@ export const finishDirectory = async (
   } catch (error) {
     throw isGone(error) ? error : cannotFinish(name, error);
   }
-  tally.finished += 1;
+  counters.finished += 1;
   report({ type: 'finished', directory: name, closedBy: closedBy ?? 'superseded', files, bytes });
 };

@@ -7,10 +7,10 @@ import { fsPath, type Name } from '../name.ts';
 import { heldBack } from '../core/readiness.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
-import type { Writers, WritersView } from '../source/open-files.ts';
+import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
 
 /** What one whole listing of a directory showed. */
-export interface Look {
+export interface Listing {
   files: number;
   bytes: number;
   /** Files that are not sent. */
@@ -30,18 +30,18 @@ export interface Look {
 }
 
 /** Who wants to know what the listing meets. A promise holds the listing back. */
-export interface LookVisitor {
+export interface ListingVisitor {
   sent?(path: Name, stats: BigIntStats): Promise<void> | undefined;
   ready(path: Name, stats: BigIntStats): Promise<void> | undefined;
   heldBack(path: Name, reason: HeldBackReason): void;
   skipped(path: Name, kind: SkippedKind): void;
 }
 
-export interface LookOptions {
+export interface ListingOptions {
   readonly root: Name;
   readonly isExcluded: IsExcluded;
   readonly settleMs: number;
-  readonly writers: WritersView;
+  readonly writers: OpenFilesView;
   /** All that a walk saw a moment ago, in place of another one. */
   readonly entries?: Iterable<Entry> | undefined;
 }
@@ -51,16 +51,16 @@ const WRITERS_AGE_MS = { parser: 1000, guess: 100 } as const;
 const ENTRIES_A_TURN = 256;
 
 /** Lists a directory once and says of every file whether it is sent, may be sent, or must wait. */
-export const look = async (
+export const listDirectory = async (
   { name }: Pick<DirectorySnapshot, 'name'>,
   closedBy: ClosedBy | null,
   record: MarkRecord,
-  { root, isExcluded, settleMs, writers, entries: walked }: LookOptions,
-  visitor: LookVisitor,
-): Promise<Look> => {
+  { root, isExcluded, settleMs, writers, entries: walked }: ListingOptions,
+  visitor: ListingVisitor,
+): Promise<Listing> => {
   const directoryPath = `${root}/${name}`;
   const now = Date.now();
-  const seen: Look = {
+  const seen: Listing = {
     files: 0,
     bytes: 0,
     unsent: 0,
@@ -73,9 +73,9 @@ export const look = async (
     lastMs: 0,
   };
   const closedByParser = closedBy === 'parser';
-  let writersSeen: Writers | undefined;
-  const writersNow = (): Writers =>
-    (writersSeen ??= writers(closedByParser ? WRITERS_AGE_MS.parser : WRITERS_AGE_MS.guess));
+  let openFilesSeen: OpenFiles | undefined;
+  const openFilesNow = (): OpenFiles =>
+    (openFilesSeen ??= writers(closedByParser ? WRITERS_AGE_MS.parser : WRITERS_AGE_MS.guess));
   const noteChange = (timeMs: number): void => {
     // A time in the future says nothing about when it changed.
     if (timeMs <= now + 1000) seen.changedMs = Math.max(seen.changedMs, timeMs);
@@ -90,7 +90,7 @@ export const look = async (
     noteChange(mtimeMs);
     const isSent = isMarked(stats) && record.has(stats, path);
     // A look at all processes costs more than the listing of a small directory: not for what an open one has sent.
-    const writer = isSent && closedBy === null ? undefined : writersNow().of(stats);
+    const writer = isSent && closedBy === null ? undefined : openFilesNow().writerOf(stats);
     if (writer !== undefined) seen.openForWriting = true;
     if (isSent) return visitor.sent?.(path, stats);
     seen.unsent += 1;

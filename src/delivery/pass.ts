@@ -1,15 +1,15 @@
-import { createBudget } from '../core/semaphore.ts';
+import { createSemaphore } from '../core/semaphore.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import type { Report, SummaryEvent } from '../core/events.ts';
 import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
-import { look } from './list-directory.ts';
+import { listDirectory } from './list-directory.ts';
 import { openDirectoryRecord } from '../marks/claims.ts';
 import { readRoot } from '../source/scanner.ts';
 import type { Name } from '../name.ts';
-import { createShipment, type Shipment } from './directory-work.ts';
-import { createWritersView } from '../source/open-files.ts';
-import { createSiteContext, SETTLING_AT_ONCE, type PassOptions } from './context.ts';
+import { createDirectoryWork, type DirectoryWork } from './directory-work.ts';
+import { createOpenFilesView } from '../source/open-files.ts';
+import { createSiteContext, FINISHING_AT_ONCE, type PassOptions } from './context.ts';
 
 /** One pass over a site: look, plan, send, verify, finish. `complete` says that nothing was left that could be sent. */
 export const runPass = async (options: PassOptions): Promise<{ summary: SummaryEvent; complete: boolean }> => {
@@ -17,27 +17,27 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   const { config, state, only, signal } = options;
   const { root, tag, newest } = config.source;
   const context = createSiteContext(options, 'pass');
-  const { isExcluded, tally, sender } = context;
+  const { isExcluded, counters, sender } = context;
 
   const directories = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
-  const settling = createBudget(() => SETTLING_AT_ONCE);
+  const finishing = createSemaphore(() => FINISHING_AT_ONCE);
   const tails: Promise<void>[] = [];
   for (const work of liveFirst(plan(directories, newest))) {
     if (signal.aborted) break;
     if (only?.has(work.directory.name) === false) continue;
-    await settling.take(1);
+    await finishing.acquire(1);
     const shipment = await attempt(work.directory.name, context, () =>
-      createShipment(work, context, { feedsNow: true }),
+      createDirectoryWork(work, context, { listsNow: true }),
     );
     if (shipment === undefined) {
-      settling.give(1);
+      finishing.release(1);
       continue;
     }
-    await shipment.feed(work);
-    const tail = endRound(work, shipment).finally(() => {
+    await shipment.list(work);
+    const tail = endCycle(work, shipment).finally(() => {
       shipment[Symbol.dispose]();
-      settling.give(1);
+      finishing.release(1);
     });
     tail.catch(() => undefined); // Thrown below, when all have ended.
     tails.push(tail);
@@ -46,15 +46,15 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   const defect = ends.find((end) => end.status === 'rejected');
   if (defect !== undefined) throw defect.reason;
   return {
-    complete: tally.failed === 0 && sender.over === undefined,
-    summary: { type: 'summary', ...tally, seconds: (performance.now() - started) / 1000 },
+    complete: counters.failed === 0 && sender.fatal === undefined,
+    summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
   };
 };
 
 /** Undefined where the directory cannot be worked on, which is told and counted: the others go on. */
 const attempt = async <T>(
   directory: Name,
-  { tally, report }: { readonly tally: { failed: number }; readonly report: Report },
+  { counters, report }: { readonly counters: { failed: number }; readonly report: Report },
   use: () => T | Promise<T>,
 ): Promise<T | undefined> => {
   try {
@@ -62,7 +62,7 @@ const attempt = async <T>(
   } catch (error) {
     const trouble = cannotWork(directory, error);
     if (isGone(error)) return undefined;
-    tally.failed += 1;
+    counters.failed += 1;
     report(failedDirectory(directory, trouble));
     return undefined;
   }
@@ -80,14 +80,14 @@ export const planPass = async ({
 }: Omit<PassOptions, 'destinations'>): Promise<boolean> => {
   const { root, tag, newest, exclude, settleMs } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const writers = createWritersView();
-  const tally = { failed: 0 };
+  const writers = createOpenFilesView();
+  const counters = { failed: 0 };
   for (const { directory, phase, closedBy } of liveFirst(plan(readRoot(root, tag, isExcluded), newest))) {
     signal.throwIfAborted();
     if (phase === 'finished') continue;
-    await attempt(directory.name, { tally, report }, async () => {
+    await attempt(directory.name, { counters, report }, async () => {
       using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: true });
-      await look(
+      await listDirectory(
         directory,
         closedBy,
         record,
@@ -103,13 +103,13 @@ export const planPass = async ({
       );
     });
   }
-  return tally.failed === 0;
+  return counters.failed === 0;
 };
 
 /** The directory's share of the pass is over when its sends are. */
-const endRound = async (work: DirectoryPlan, shipment: Shipment): Promise<void> => {
-  await shipment.settle(work);
-  await shipment.dispatch.drain();
+const endCycle = async (work: DirectoryPlan, shipment: DirectoryWork): Promise<void> => {
+  await shipment.finish(work);
+  await shipment.queue.drain();
 };
 
 /** Live files go before the backlog; the backlog goes oldest first. */

@@ -1,8 +1,8 @@
 import type { BigIntStats } from 'node:fs';
 import { TransportError } from '../errors.ts';
 import type { Report } from '../core/events.ts';
-import { createInside } from '../source/open-beneath.ts';
-import { createLine, type Line, type Patience } from './connection-health.ts';
+import { createFilesBeneath } from '../source/open-beneath.ts';
+import { createConnectionHealth, type ConnectionHealth, type RetryMode } from './connection-health.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
 import type { MarkRecord } from '../marks/record.ts';
@@ -29,13 +29,13 @@ export type Urgency = 'live' | 'backlog';
  * `failed`: this file only, and why.
  */
 export type Outcome =
-  { readonly fate: 'sent' | 'changed' | 'stopped' } | { readonly fate: 'failed'; readonly error: TransportError };
-export type Fate = Outcome['fate'];
+  { readonly result: 'sent' | 'changed' | 'stopped' } | { readonly result: 'failed'; readonly error: TransportError };
+export type OutcomeKind = Outcome['result'];
 
 /** Carries files to every destination, `inFlight` at a time, and marks those that all of them have. Each file's fate is its own. */
 export interface Sender {
   /** Wait for this before the next `send`; undefined: there is room. */
-  room(urgency: Urgency): Promise<void> | undefined;
+  slot(urgency: Urgency): Promise<void> | undefined;
   /** Never rejects, but for a defect of ours. */
   send(file: UnsentFile, urgency: Urgency): Promise<Outcome>;
   /** Looks at a file below the root ("DC1/sub/file") through no link. undefined where it is not there. */
@@ -43,16 +43,16 @@ export interface Sender {
   /** Delivers without marking. */
   deliver(file: OutgoingFile): Promise<void>;
   /** Why nothing more can be sent in this run. */
-  readonly over: TransportError | undefined;
+  readonly fatal: TransportError | undefined;
   /** One for each destination, in their order. */
-  readonly lines: readonly Line[];
+  readonly connections: readonly ConnectionHealth[];
 }
 
 export interface SenderOptions {
   readonly root: Name;
   readonly destinations: readonly Transport[];
   readonly retry: RetryOptions;
-  readonly patience: Patience;
+  readonly retryMode: RetryMode;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -60,12 +60,14 @@ export interface SenderOptions {
 /** Of all places, the part that live files leave to the backlog, so that it moves however many of them come. */
 const BACKLOG_SHARE = 1 / 4;
 
-export const createSender = ({ root, destinations, retry, patience, report, signal }: SenderOptions): Sender => {
-  const lines = destinations.map(({ label }) => createLine({ destination: label, retry, patience, report }));
+export const createSender = ({ root, destinations, retry, retryMode, report, signal }: SenderOptions): Sender => {
+  const lines = destinations.map(({ label }) =>
+    createConnectionHealth({ destination: label, retry, retryMode, report }),
+  );
   // A sick destination must not hold the places of files that the others could have.
-  const waits = patience === 'pass' || destinations.length === 1;
+  const waits = retryMode === 'pass' || destinations.length === 1;
   const active = { live: 0, backlog: 0 };
-  const inside = createInside(root);
+  const inside = createFilesBeneath(root);
   let settled: PromiseWithResolvers<void> | undefined;
 
   const isFull = (urgency: Urgency): boolean => {
@@ -96,15 +98,19 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
   };
 
   /** One file over one line, again and again while it is the line that fails. */
-  const sendOver = async (transport: Transport, line: Line | undefined, file: OutgoingFile): Promise<void> => {
+  const sendOver = async (
+    transport: Transport,
+    line: ConnectionHealth | undefined,
+    file: OutgoingFile,
+  ): Promise<void> => {
     for (;;) {
       const wait = line?.ready();
       if (wait !== undefined) {
-        if (!waits && line?.trouble !== undefined) throw line.trouble;
+        if (!waits && line?.failure !== undefined) throw line.failure;
         await wait;
       }
       signal.throwIfAborted();
-      if (line?.over !== undefined) throw line.over;
+      if (line?.fatal !== undefined) throw line.fatal;
       try {
         await transport.send(file, signal);
         line?.succeeded();
@@ -128,12 +134,12 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
   };
 
   return {
-    lines,
-    get over() {
-      return lines.find((line) => line.over !== undefined)?.over;
+    connections: lines,
+    get fatal() {
+      return lines.find((line) => line.fatal !== undefined)?.fatal;
     },
     stat: (targetPath) => inside.stat(targetPath),
-    room: (urgency) => (isFull(urgency) ? waitForRoom(urgency) : undefined),
+    slot: (urgency) => (isFull(urgency) ? waitForRoom(urgency) : undefined),
     deliver: (file) => deliver(file),
     send: async (unsent, urgency) => {
       active[urgency] += 1;
@@ -146,12 +152,12 @@ export const createSender = ({ root, destinations, retry, patience, report, sign
         await deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, file);
         file.record.add(mark(sourcePath, identity), file.path);
         report({ type: 'sent', path: targetPath, bytes: Number(identity.size) });
-        return { fate: 'sent' };
+        return { result: 'sent' };
       } catch (error) {
-        if (signal.aborted) return { fate: 'stopped' };
+        if (signal.aborted) return { result: 'stopped' };
         if (!(error instanceof TransportError)) throw error;
-        if (error.class === 'source-changed') return { fate: 'changed' };
-        return error.class === 'file' ? { fate: 'failed', error } : { fate: 'stopped' };
+        if (error.class === 'source-changed') return { result: 'changed' };
+        return error.class === 'file' ? { result: 'failed', error } : { result: 'stopped' };
       } finally {
         active[urgency] -= 1;
         settled?.resolve();

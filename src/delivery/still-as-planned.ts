@@ -4,7 +4,7 @@ import { FINISHED_PARSE } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
 
 /** What was planned may no longer be so: made again under the same name, or the parser took its word back. */
-export const whatMoved = (root: Name, { directory, closedBy }: DirectoryPlan): string | undefined => {
+export const whyNotAsPlanned = (root: Name, { directory, closedBy }: DirectoryPlan): string | undefined => {
   const path = `${root}/${directory.name}`;
   const now = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
   if (!isSameDirectory(now && { dev: now.dev, ino: now.ino, birthNs: now.birthtimeNs }, directory))

@@ -2,52 +2,52 @@ import type { BigIntStats } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
 import type { Report } from '../core/events.ts';
 import type { Name } from '../name.ts';
-import { createPassingRecord, type MarkRecord } from '../marks/record.ts';
+import { createMemoryRecord, type MarkRecord } from '../marks/record.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import type { IsExcluded } from '../source/scanner.ts';
-import type { Fate, Sender, Urgency } from './sender.ts';
-import { createTroubles, type Troubles } from '../core/failures.ts';
-import type { Tally } from './context.ts';
+import type { OutcomeKind, Sender, Urgency } from './sender.ts';
+import { createFailures, type Failures } from '../core/failures.ts';
+import type { Counters } from './context.ts';
 
 /** The files of one directory on their way: each at most once at a time, whoever found it. */
-export interface Dispatch {
+export interface UploadQueue {
   /** How the sends since `startRound` ended; `waiting`: files that failed lately and must wait. */
-  readonly fates: Readonly<Record<Fate | 'waiting', number>>;
-  startRound(): void;
+  readonly outcomes: Readonly<Record<OutcomeKind | 'waiting', number>>;
+  startCycle(): void;
   /** Hands over a file that a listing found, as soon as the sender has room, and does not wait for its fate. */
   readonly submit: (path: Name, stats: BigIntStats) => Promise<void> | undefined;
   /** Its writer closed it: it goes before what listings found. */
   closed(path: Name): void;
   /** Somebody has it in hand already. */
   isKnown(path: Name): boolean;
-  readonly troubles: Troubles;
-  readonly underWay: Iterable<Name>;
+  readonly failures: Failures;
+  readonly inFlight: Iterable<Name>;
   /** Resolves when nothing is under way any more. Rejects with a defect of ours. */
   readonly drain: () => Promise<void>;
 }
 
-export interface DispatchOptions {
+export interface UploadQueueOptions {
   readonly directory: Name;
   readonly record: MarkRecord;
   readonly sender: Sender;
   readonly isExcluded: IsExcluded;
   readonly retry: RetryOptions;
-  readonly tally: Tally;
+  readonly counters: Counters;
   readonly report: Report;
 }
 
-export const createDispatch = ({
+export const createUploadQueue = ({
   directory,
   record,
   sender,
   isExcluded,
   retry,
-  tally,
+  counters,
   report,
-}: DispatchOptions): Dispatch => {
-  const fates = { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 };
-  const delivered = sender.lines.length > 1 ? sender.lines.map(() => createPassingRecord([])) : [];
-  const troubles = createTroubles(retry, () => performance.now(), Math.random);
+}: UploadQueueOptions): UploadQueue => {
+  const outcomes = { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 };
+  const delivered = sender.connections.length > 1 ? sender.connections.map(() => createMemoryRecord([])) : [];
+  const failures = createFailures(retry, () => performance.now(), Math.random);
   const defects: unknown[] = [];
   /** What is being sent; true: it was closed once more since. */
   const sending = new Map<Name, boolean>();
@@ -65,15 +65,15 @@ export const createDispatch = ({
     sending.set(path, false);
     try {
       const outcome = await sender.send({ directory, path, stats, record, delivered }, urgency);
-      fates[outcome.fate] += 1;
-      if (outcome.fate === 'sent') {
-        troubles.over(path);
-        tally.sent += 1;
-        tally.bytes += Number(stats.size);
-      } else if (outcome.fate !== 'changed') tally.failed += 1;
-      if (outcome.fate === 'failed') {
-        const { error, attempts, held } = troubles.failed(path, outcome.error);
-        if (held) tally.held += 1;
+      outcomes[outcome.result] += 1;
+      if (outcome.result === 'sent') {
+        failures.resolved(path);
+        counters.sent += 1;
+        counters.bytes += Number(stats.size);
+      } else if (outcome.result !== 'changed') counters.failed += 1;
+      if (outcome.result === 'failed') {
+        const { error, attempts, held } = failures.failed(path, outcome.error);
+        if (held) counters.held += 1;
         const hint = error.hint === undefined ? {} : { hint: error.hint };
         const fullPath = `${directory}/${path}`;
         report({ type: 'failed', path: fullPath, class: error.class, message: error.message, ...hint, attempts, held });
@@ -100,7 +100,7 @@ export const createDispatch = ({
   const sendClosed = (path: Name): void => {
     const stats = lookAt(path);
     if (stats?.isFile() === true) void send(path, stats, 'live');
-    else troubles.over(path);
+    else failures.resolved(path);
   };
 
   const pump = async (): Promise<void> => {
@@ -108,7 +108,7 @@ export const createDispatch = ({
     pumping = true;
     try {
       for (const path of closedFiles) {
-        await sender.room('live');
+        await sender.slot('live');
         closedFiles.delete(path);
         if (sending.has(path)) sending.set(path, true);
         else sendClosed(path);
@@ -131,7 +131,7 @@ export const createDispatch = ({
 
   // Nothing to await where there is room: this is a hot path.
   const submitWithRoom = (path: Name, stats: BigIntStats): Promise<void> | undefined => {
-    const room = sender.room('backlog');
+    const room = sender.slot('backlog');
     if (room === undefined) {
       void send(path, stats, 'backlog');
       return undefined;
@@ -143,20 +143,20 @@ export const createDispatch = ({
   const isKnown = (path: Name): boolean => sending.has(path) || closedFiles.has(path);
 
   return {
-    fates,
-    troubles,
-    startRound: () => {
-      Object.assign(fates, { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 });
+    outcomes,
+    failures,
+    startCycle: () => {
+      Object.assign(outcomes, { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 });
     },
     submit: (path, stats) => {
       if (isKnown(path)) return undefined;
-      if (!troubles.mustWait(path)) return submitWithRoom(path, stats);
-      fates.waiting += 1;
+      if (!failures.mustWait(path)) return submitWithRoom(path, stats);
+      outcomes.waiting += 1;
       return undefined;
     },
     closed,
     isKnown,
-    get underWay() {
+    get inFlight() {
       return sending.keys();
     },
     drain: async () => {

@@ -23,7 +23,7 @@ export const activitySchema = z.object({
     )
     .catch([])
     .default([]),
-  line: z
+  connections: z
     .array(z.object({ destination: z.string(), state: z.string(), message: z.string().nullable().catch(null) }))
     .catch([])
     .default([]),
@@ -53,7 +53,7 @@ export const idleActivity = (since: Date): Activity => ({
   since: since.toISOString(),
   inFlight: [],
   held: [],
-  line: [],
+  connections: [],
   watcher: null,
   eventsLost: 0,
   foundByRescan: 0,

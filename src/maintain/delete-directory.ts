@@ -9,7 +9,7 @@ import {
   constants,
   type BigIntStats,
 } from 'node:fs';
-import { entryOf, inFolder } from '../source/open-beneath.ts';
+import { pathAt, inFolder } from '../source/open-beneath.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
@@ -31,7 +31,7 @@ export const deleteDirectory = (
       empty(folder, isKnown, new Set([FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY]));
       for (const marker of [FINISHED_WATCH_TEMPORARY, FINISHED_PARSE, FINISHED_WATCH]) remove(folder, marker);
     });
-    rmdirSync(fsPath(entryOf(rootFolder, name)));
+    rmdirSync(fsPath(pathAt(rootFolder, name)));
   });
 
 /** Deletes what is in the folder but for the names `spared`. */
@@ -39,7 +39,7 @@ const empty = (folder: number, isKnown: (stats: BigIntStats) => boolean, spared:
   for (const bytes of readdirSync(fsPath(`/proc/self/fd/${folder}`), { encoding: 'buffer' })) {
     const name = decodeName(bytes);
     if (spared.has(name)) continue;
-    const path = fsPath(entryOf(folder, name));
+    const path = fsPath(pathAt(folder, name));
     const stats = lstatSync(path, { bigint: true });
     if (stats.isDirectory()) {
       const inner = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
@@ -56,7 +56,7 @@ const empty = (folder: number, isKnown: (stats: BigIntStats) => boolean, spared:
 
 const remove = (folder: number, name: Name): void => {
   try {
-    unlinkSync(fsPath(entryOf(folder, name)));
+    unlinkSync(fsPath(pathAt(folder, name)));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }

@@ -5,17 +5,17 @@ import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import type { Report } from '../core/events.ts';
-import { entryOf, inFolder } from '../source/open-beneath.ts';
+import { pathAt, inFolder } from '../source/open-beneath.ts';
 import { plan, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked } from '../marks/mark.ts';
 import { FINISHED_WATCH } from '../source/markers.ts';
 import { fsPath, showName, type Name } from '../name.ts';
-import { PairSet } from '../marks/inode-set.ts';
+import { InodeSet } from '../marks/inode-set.ts';
 import { readRoot, walk } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
 import type { Transport } from '../transport.ts';
 import { verifyDirectory } from '../verify/verify-directory.ts';
-import { createWritersView, type WritersView } from '../source/open-files.ts';
+import { createOpenFilesView, type OpenFilesView } from '../source/open-files.ts';
 
 export interface PruneOptions {
   readonly config: Config;
@@ -46,7 +46,7 @@ export interface PruneResult {
 export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const { config, olderThanMs, untilFree, dryRun, report, signal } = options;
   const { root, tag, newest, exclude } = config.source;
-  const writers = createWritersView();
+  const writers = createOpenFilesView();
   const isStopped = (): boolean => signal.aborted;
   const result = { pruned: 0, files: 0, bytes: 0, kept: 0 };
   const candidates = plan(readRoot(root, tag, createIsExcluded(exclude)), newest)
@@ -83,14 +83,14 @@ interface Verified {
   readonly files: number;
   readonly bytes: number;
   /** Inode and ctime of each file that was verified: nothing else is deleted. */
-  readonly known: PairSet;
+  readonly known: InodeSet;
 }
 
 /** Everything that is verified of a directory, or the doubt that keeps it, in words. */
 const examine = async (
   work: DirectoryPlan,
   { config, state, destinations, checksum, report, signal }: PruneOptions,
-  writers: WritersView,
+  writers: OpenFilesView,
 ): Promise<Verified | string> => {
   const { root, exclude } = config.source;
   const { directory } = work;
@@ -99,8 +99,8 @@ const examine = async (
     // Marks that we only found there prove less than our own: their content is compared.
     const isRecorded = existsSync(state.recordPath(directory.name));
     using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: !isRecorded });
-    const known = new PairSet();
-    const writersNow = writers(0);
+    const known = new InodeSet();
+    const openFilesNow = writers(0);
     let [files, bytes] = [0, 0];
     for (const entry of walk(`${root}/${directory.name}`, isExcluded)) {
       if (entry.kind === 'skipped') return `"${showName(entry.path)}" in it was never sent (${entry.why})`;
@@ -108,7 +108,7 @@ const examine = async (
       const { stats } = entry;
       if (!isMarked(stats)) return `"${showName(entry.path)}" in it is not marked`;
       if (!record.has(stats, entry.path)) return `"${showName(entry.path)}" in it changed since it was sent`;
-      if (writersNow.of(stats) !== undefined) return `"${showName(entry.path)}" in it is open for writing`;
+      if (openFilesNow.writerOf(stats) !== undefined) return `"${showName(entry.path)}" in it is open for writing`;
       known.add(stats.ino, stats.ctimeNs);
       files += 1;
       bytes += Number(stats.size);
@@ -151,7 +151,7 @@ const deleteVerified = (
 };
 
 const finishedMsAgo = (root: Name, name: Name): number =>
-  inFolder(root, name, (folder) => Date.now() - lstatSync(fsPath(entryOf(folder, FINISHED_WATCH))).mtimeMs);
+  inFolder(root, name, (folder) => Date.now() - lstatSync(fsPath(pathAt(folder, FINISHED_WATCH))).mtimeMs);
 
 /** As `df` has it: what an ordinary user may still write. */
 const freeShare = (root: Name): number => {

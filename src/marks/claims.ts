@@ -2,11 +2,11 @@ import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked } from './mark.ts';
 import type { Name } from '../name.ts';
-import { createPassingRecord, createRecord, openRecord, type InodeState, type MarkRecord } from './record.ts';
+import { createMemoryRecord, createRecord, openRecord, type InodeState, type MarkRecord } from './record.ts';
 import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
 import type { StateFolder } from './state.ts';
 
-export interface AdoptOptions {
+export interface RecordOptions {
   readonly root: Name;
   readonly state: StateFolder;
   readonly isExcluded: IsExcluded;
@@ -14,7 +14,7 @@ export interface AdoptOptions {
   /** Leave no trace: for a dry run. */
   readonly dry: boolean;
   /** Told all that the directory holds, where it must be walked for its marks. */
-  readonly walked?: ((entry: Entry) => void) | undefined;
+  readonly onEntry?: ((entry: Entry) => void) | undefined;
 }
 
 /**
@@ -24,13 +24,13 @@ export interface AdoptOptions {
  */
 export const openDirectoryRecord = (
   directory: DirectorySnapshot,
-  { root, state, isExcluded, report, dry, walked }: AdoptOptions,
+  { root, state, isExcluded, report, dry, onEntry: walked }: RecordOptions,
 ): MarkRecord => {
   const { name } = directory;
   const path = state.recordPath(name);
-  const onTrouble = (message: string): void => report({ type: 'note', level: 'warning', message });
+  const onFailure = (message: string): void => report({ type: 'note', level: 'warning', message });
   // A daemon that lost its root and has it back opens its records again.
-  const existing = openRecord(path, onTrouble, state.recordedBefore(name));
+  const existing = openRecord(path, onFailure, state.recordedBefore(name));
   if (existing !== undefined) return existing;
   let files = 0;
   const adopted = function* (): Generator<readonly [InodeState, Name]> {
@@ -42,7 +42,7 @@ export const openDirectoryRecord = (
       yield [entry.stats, entry.path];
     }
   };
-  const record = dry ? createPassingRecord(adopted()) : createRecord(path, adopted(), onTrouble);
+  const record = dry ? createMemoryRecord(adopted()) : createRecord(path, adopted(), onFailure);
   state.recordedBefore(name); // What was adopted is not of this process.
   if (files > 0) report({ type: 'adopted', directory: name, files });
   return record;

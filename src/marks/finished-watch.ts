@@ -9,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { entryOf, inFolder } from '../source/open-beneath.ts';
+import { pathAt, inFolder } from '../source/open-beneath.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
@@ -23,7 +23,7 @@ type Directory = Pick<DirectorySnapshot, 'name' | 'dev' | 'ino'>;
  */
 export const writeFinishedWatch = (root: Name, directory: Directory, proof: object): void =>
   inDirectory(root, directory, (folder) => {
-    const temporary = fsPath(entryOf(folder, FINISHED_WATCH_TEMPORARY));
+    const temporary = fsPath(pathAt(folder, FINISHED_WATCH_TEMPORARY));
     rmSync(temporary, { force: true });
     const descriptor = openSync(
       temporary,
@@ -37,14 +37,14 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
     } finally {
       closeSync(descriptor);
     }
-    renameSync(temporary, fsPath(entryOf(folder, FINISHED_WATCH)));
+    renameSync(temporary, fsPath(pathAt(folder, FINISHED_WATCH)));
     fsyncSync(folder);
   });
 
 /** Takes the proof away, durably: from here on the directory is unfinished, whatever happens next. */
 export const removeFinishedWatch = (root: Name, directory: Directory): void =>
   inDirectory(root, directory, (folder) => {
-    rmSync(fsPath(entryOf(folder, FINISHED_WATCH)), { force: true });
+    rmSync(fsPath(pathAt(folder, FINISHED_WATCH)), { force: true });
     fsyncSync(folder);
   });
 

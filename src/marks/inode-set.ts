@@ -10,7 +10,7 @@ const halves = new Uint32Array(pair.buffer);
  * A set of pairs of 64-bit numbers in flat memory: 20 to 45 bytes a pair, where a Map of bigints takes five times as much.
  * The pair (0, 0) is never in it.
  */
-export class PairSet {
+export class InodeSet {
   #slots = new BigUint64Array(FIRST_SLOTS * 2);
   #size = 0;
 

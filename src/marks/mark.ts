@@ -1,7 +1,7 @@
 import { closeSync, constants, fchmodSync, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs';
 import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { isSameFile, type FileIdentity } from '../identity.ts';
-import { entryOf, inFolder, splitPath } from '../source/open-beneath.ts';
+import { pathAt, inFolder, splitPath } from '../source/open-beneath.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 
 /** g+w: the mark itself. */
@@ -67,7 +67,7 @@ export const unmark = (root: Name, path: Name): BigIntStats => {
   const { folder, name } = splitPath(path);
   const takeOff = (parent: number): BigIntStats =>
     withFile(
-      entryOf(parent, name),
+      pathAt(parent, name),
       'take the mark off',
       (descriptor) => {
         const before = fstatSync(descriptor, { bigint: true });

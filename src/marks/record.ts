@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { encodeName, type Name } from '../name.ts';
-import { PairSet } from './inode-set.ts';
+import { InodeSet } from './inode-set.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 
 /** Of a file's stats, what the record looks at. */
@@ -36,9 +36,9 @@ export interface MarkRecord extends Disposable {
  * Opens the record at `path`. undefined where there is none: the directory was never looked at, or the state was lost.
  * @param newFrom the byte from which on it was written by this process, which may have opened it before
  */
-export const openRecord = (path: string, onTrouble: OnTrouble = ignore, newFrom = Infinity): MarkRecord | undefined => {
+export const openRecord = (path: string, onFailure: OnFailure = ignore, newFrom = Infinity): MarkRecord | undefined => {
   try {
-    return useRecord(path, { isFresh: false, newFrom }, onTrouble);
+    return useRecord(path, { isFresh: false, newFrom }, onFailure);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
@@ -47,7 +47,7 @@ export const openRecord = (path: string, onTrouble: OnTrouble = ignore, newFrom 
 
 /** A look at the record, without touching it: another process may be writing it. undefined where there is none, or none for us to read. */
 export const readRecord = (path: string): Pick<MarkRecord, 'has'> | undefined => {
-  const pairs = new PairSet();
+  const pairs = new InodeSet();
   try {
     const descriptor = openSync(path, 'r');
     try {
@@ -69,7 +69,7 @@ export const readRecord = (path: string): Pick<MarkRecord, 'has'> | undefined =>
 export const createRecord = (
   path: string,
   adopted: Iterable<readonly [InodeState, Name]>,
-  onTrouble: OnTrouble = ignore,
+  onFailure: OnFailure = ignore,
 ): MarkRecord => {
   const ours = <T>(use: () => T): T => {
     try {
@@ -98,19 +98,19 @@ export const createRecord = (
   }
   return ours(() => {
     renameSync(temporary, path);
-    return useRecord(path, { isFresh, newFrom: Infinity }, onTrouble);
+    return useRecord(path, { isFresh, newFrom: Infinity }, onFailure);
   });
 };
 
 /** Told in words when the record can no longer be written. */
-export type OnTrouble = (message: string) => void;
+export type OnFailure = (message: string) => void;
 
 const ignore = (): void => undefined;
 
 /** A record that is kept nowhere: for looking without leaving a trace. */
-export const createPassingRecord = (adopted: Iterable<readonly [InodeState, Name]>): MarkRecord => {
+export const createMemoryRecord = (adopted: Iterable<readonly [InodeState, Name]>): MarkRecord => {
   const nowhere = { isFresh: true, append: () => undefined, close: () => undefined };
-  const record = recordOver(new PairSet(), new PairSet(), nowhere);
+  const record = recordOver(new InodeSet(), new InodeSet(), nowhere);
   for (const [state, name] of adopted) record.add(state, name);
   return record;
 };
@@ -118,11 +118,11 @@ export const createPassingRecord = (adopted: Iterable<readonly [InodeState, Name
 const useRecord = (
   path: string,
   { isFresh, newFrom }: { readonly isFresh: boolean; readonly newFrom: number },
-  onTrouble: OnTrouble,
+  onFailure: OnFailure,
 ): MarkRecord => {
   const descriptor = openSync(path, 'r+');
-  const before = new PairSet();
-  const added = new PairSet();
+  const before = new InodeSet();
+  const added = new InodeSet();
   let position = loadEntries(descriptor, (end) => (end > newFrom ? added : before));
   // A torn last entry, from a crash, goes: what follows must stay aligned.
   ftruncateSync(descriptor, position);
@@ -144,7 +144,7 @@ const useRecord = (
       // The marks of this run hold while it lasts; the next run sends again what is not in the file.
       isBroken = true;
       ftruncateSync(descriptor, position);
-      onTrouble(`Cannot write the record of marks "${path}": ${errorMessage(error)}. Files it does not hold go twice`);
+      onFailure(`Cannot write the record of marks "${path}": ${errorMessage(error)}. Files it does not hold go twice`);
     }
   };
   const append = (ino: bigint, key: bigint): void => {
@@ -170,7 +170,7 @@ interface Storage {
   readonly close: () => void;
 }
 
-const recordOver = (before: PairSet, added: PairSet, { isFresh, append, close }: Storage): MarkRecord => {
+const recordOver = (before: InodeSet, added: InodeSet, { isFresh, append, close }: Storage): MarkRecord => {
   const has = (ino: bigint, key: bigint): boolean => added.has(ino, key) || before.has(ino, key);
   const add = (ino: bigint, key: bigint): void => {
     append(ino, key);
@@ -190,7 +190,7 @@ const recordOver = (before: PairSet, added: PairSet, { isFresh, append, close }:
 };
 
 /** @param into where an entry goes that ends at that byte */
-const loadEntries = (descriptor: number, into: (end: number) => PairSet): number => {
+const loadEntries = (descriptor: number, into: (end: number) => InodeSet): number => {
   const bytes = readFileSync(descriptor);
   const end = bytes.length - (bytes.length % ENTRY_BYTES);
   for (let at = 0; at < end; at += ENTRY_BYTES) {

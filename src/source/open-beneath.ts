@@ -10,12 +10,12 @@ const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
  * descriptor (`entryOf`) is in that folder, whatever becomes of its path.
  * @throws system errors; ELOOP or ENOTDIR where a link or a file is in the way
  */
-export const openFolderInside = (root: Name, path: Name): number => {
+export const openFolderBeneath = (root: Name, path: Name): number => {
   let descriptor = openSync(fsPath(root), FOLDER);
   for (const name of path === '' ? [] : path.split('/')) {
     const above = descriptor;
     try {
-      descriptor = openSync(fsPath(entryOf(above, name)), FOLDER);
+      descriptor = openSync(fsPath(pathAt(above, name)), FOLDER);
     } finally {
       closeSync(above);
     }
@@ -24,11 +24,11 @@ export const openFolderInside = (root: Name, path: Name): number => {
 };
 
 /** The path of a name in an open folder. */
-export const entryOf = (folder: number, name: Name): Name => `/proc/self/fd/${folder}/${name}`;
+export const pathAt = (folder: number, name: Name): Name => `/proc/self/fd/${folder}/${name}`;
 
 /** Runs `use` on the open folder. */
 export const inFolder = <T>(root: Name, path: Name, use: (folder: number) => T): T => {
-  const folder = openFolderInside(root, path);
+  const folder = openFolderBeneath(root, path);
   try {
     return use(folder);
   } finally {
@@ -42,13 +42,13 @@ export const splitPath = (path: Name): { readonly folder: Name; readonly name: N
 };
 
 /** Looks at files below a root without following a link on the way to them. */
-export interface Inside {
+export interface FilesBeneath {
   /** undefined where it is not there, or not below the root any more. */
   stat(path: Name): BigIntStats | undefined;
 }
 
 /** The folder of the last file stays open for the rest of the turn of the event loop: files come folder by folder. */
-export const createInside = (root: Name): Inside => {
+export const createFilesBeneath = (root: Name): FilesBeneath => {
   let last: { readonly path: Name; readonly descriptor: number } | undefined;
   const close = (): void => {
     if (last !== undefined) closeSync(last.descriptor);
@@ -58,7 +58,7 @@ export const createInside = (root: Name): Inside => {
     if (last?.path === path) return last.descriptor;
     const isScheduled = last !== undefined;
     close();
-    last = { path, descriptor: openFolderInside(root, path) };
+    last = { path, descriptor: openFolderBeneath(root, path) };
     if (!isScheduled) setImmediate(close);
     return last.descriptor;
   };
@@ -66,7 +66,7 @@ export const createInside = (root: Name): Inside => {
     stat: (path) => {
       const { folder, name } = splitPath(path);
       try {
-        return lstatSync(fsPath(entryOf(open(folder), name)), { bigint: true, throwIfNoEntry: false });
+        return lstatSync(fsPath(pathAt(open(folder), name)), { bigint: true, throwIfNoEntry: false });
       } catch (error) {
         if (NOT_THERE.has(systemErrorCode(error) ?? '')) return undefined;
         throw error;

@@ -4,18 +4,18 @@ import type { FileIdentity } from '../identity.ts';
 type Inode = Pick<FileIdentity, 'dev' | 'ino'>;
 
 /** Who has which file open for writing. */
-export class Writers {
+export class OpenFiles {
   /** By inode number alone: it is asked for every file of a listing, and making a text of both numbers took longer than the answer. */
   readonly #seen = new Map<bigint, { readonly dev: bigint; readonly pid: number }[]>();
 
   add({ dev, ino }: Inode, pid: number): void {
     const known = this.#seen.get(ino);
     if (known === undefined) this.#seen.set(ino, [{ dev, pid }]);
-    else if (this.of({ dev, ino }) === undefined) known.push({ dev, pid });
+    else if (this.writerOf({ dev, ino }) === undefined) known.push({ dev, pid });
   }
 
   /** The id of a process that writes the file; undefined: nobody does. */
-  of({ dev, ino }: Inode): number | undefined {
+  writerOf({ dev, ino }: Inode): number | undefined {
     return this.#seen.get(ino)?.find((one) => one.dev === dev)?.pid;
   }
 }
@@ -30,8 +30,8 @@ const NOT_A_DATA_FILE = /^(?:[a-z_]+:|\/dev\/|\/proc\/|\/sys\/|\/memfd:)/;
  * compared by device and inode, since a container sees other paths. Processes of other users stay unseen unless we are root:
  * there the quiet time of `source.settle` is all that is known.
  */
-export const findWriters = (): Writers => {
-  const writers = new Writers();
+export const findOpenFiles = (): OpenFiles => {
+  const writers = new OpenFiles();
   for (const pid of readdirSync('/proc')) {
     // We hold thousands open while they are sent, and write none.
     if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
@@ -44,14 +44,14 @@ export const findWriters = (): Writers => {
 };
 
 /** The writers as they were at most so many milliseconds ago: one look serves several directories. */
-export type WritersView = (maxAgeMs: number) => Writers;
+export type OpenFilesView = (maxAgeMs: number) => OpenFiles;
 
-export const createWritersView = (): WritersView => {
-  let seen: Writers | undefined;
+export const createOpenFilesView = (): OpenFilesView => {
+  let seen: OpenFiles | undefined;
   let seenAt = 0;
   return (maxAgeMs) => {
     if (seen !== undefined && performance.now() - seenAt <= maxAgeMs) return seen;
-    seen = findWriters();
+    seen = findOpenFiles();
     seenAt = performance.now();
     return seen;
   };

@@ -2,7 +2,7 @@ import { closeSync, lstatSync, opendirSync, type BigIntStats, type Dir, type Dir
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import type { SkippedKind } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { entryOf, openFolderInside, splitPath } from './open-beneath.ts';
+import { pathAt, openFolderBeneath, splitPath } from './open-beneath.ts';
 import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from './markers.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
 
@@ -97,9 +97,9 @@ function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded):
   if (opened === 'symlink') yield { kind: 'skipped', path: folder, why: 'symlink' };
   if (typeof opened === 'string') return;
   try {
-    for (const entry of readEntries(open(entryOf(opened, '.')))) {
+    for (const entry of readEntries(open(pathAt(opened, '.')))) {
       const name = decodeName(entry.name);
-      if (folder === '' && isOurs(name)) continue;
+      if (folder === '' && isMarker(name)) continue;
       const path = below + name;
       const kind = kindOf(entry);
       if (isExcluded(path)) {
@@ -110,7 +110,7 @@ function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded):
         yield { kind: 'skipped', path, why: kind };
         continue;
       }
-      const stats = lstatSync(fsPath(entryOf(opened, name)), { bigint: true, throwIfNoEntry: false });
+      const stats = lstatSync(fsPath(pathAt(opened, name)), { bigint: true, throwIfNoEntry: false });
       if (stats === undefined) continue;
       const now = kindOf(stats);
       if (now === 'folder') {
@@ -129,7 +129,7 @@ function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded):
 const openToList = (directoryPath: Name, folder: Name): number | 'vanished' | 'symlink' => {
   const { folder: root, name } = splitPath(directoryPath);
   try {
-    return openFolderInside(root, folder === '' ? name : `${name}/${folder}`);
+    return openFolderBeneath(root, folder === '' ? name : `${name}/${folder}`);
   } catch (error) {
     const code = systemErrorCode(error);
     if (folder !== '' && code === 'ENOENT') return 'vanished';
@@ -154,7 +154,7 @@ function* readEntries(folder: Dir): Generator<Dirent<Buffer>> {
 }
 
 /** A marker, or the one that is just being written: never a file to send. */
-export const isOurs = (name: Name): boolean =>
+export const isMarker = (name: Name): boolean =>
   name === FINISHED_PARSE || name === FINISHED_WATCH || name === FINISHED_WATCH_TEMPORARY;
 
 type Typed = Pick<

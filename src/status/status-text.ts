@@ -75,12 +75,12 @@ const amount = (directories: readonly DirectoryStatus[]): string => {
 
 const describeActivity = ({ daemon: { activity } }: SiteStatus, verbose: boolean): string[] => {
   if (activity === undefined) return [];
-  const { inFlight, held, line, watcher, eventsLost, foundByRescan } = activity;
+  const { inFlight, held, connections, watcher, eventsLost, foundByRescan } = activity;
   const shown = verbose ? held : held.slice(0, MOST_HELD);
   return [
-    ...line.map(({ destination, state, message }) => {
+    ...connections.map(({ destination, state, message }) => {
       const why = message === null ? '' : `: ${showName(message)}`;
-      return `line to ${showName(destination)}: ${showName(state)}${why}`;
+      return `connection to ${showName(destination)}: ${showName(state)}${why}`;
     }),
     ...(inFlight.length === 0 ? [] : [`in flight: ${inFlight.length}, first ${showName(inFlight[0] ?? '')}`]),
     ...shown.map(({ path, reason, attempts, nextSeconds }) => {

@@ -131,7 +131,7 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
     });
   }
 
-  if (has.includes('line')) {
+  if (has.includes('connection')) {
     test('network: every send ends when the line is cut, and the next one works again', async (scope) => {
       await scope.transport.send(scope.outgoing('first', 10), scope.signal);
       const files = Array.from({ length: 100 }, (_, index) => scope.outgoing(`file-${index}`, 200_000));

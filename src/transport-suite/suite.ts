@@ -25,7 +25,7 @@ export interface TransportSuiteOptions {
   /** Asked in each test; give the same one each time. */
   readonly target: () => SuiteTarget;
   /** What the target can do to the line and the destination: tests that need it are registered only where it is there. */
-  readonly has: readonly ('line' | 'resume' | 'login' | 'full' | 'read-only')[];
+  readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only')[];
   /** Also a file of more than 4 GiB. */
   readonly slow?: boolean;
 }

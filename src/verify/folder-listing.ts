@@ -1,4 +1,4 @@
-import { fingerprint, type KeyedHash } from './listing-hash.ts';
+import { listingHash, type KeyedHash } from './listing-hash.ts';
 import type { Name } from '../name.ts';
 import type { Transport } from '../transport.ts';
 
@@ -23,7 +23,7 @@ const FIRST_SLOTS = 1024;
 const MOST_LOAD = 0.7;
 
 /** Files by their fingerprint, in flat memory: 12 to 23 bytes each. A million files are no million objects. */
-export const createFileSet = (hash: KeyedHash = fingerprint) => {
+export const createFileSet = (hash: KeyedHash = listingHash) => {
   // Two numbers a slot. The second is always odd: 0 is a free one.
   let slots = new Uint32Array(FIRST_SLOTS * 2);
   let size = 0;

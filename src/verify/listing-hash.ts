@@ -24,4 +24,4 @@ export const createKeyedHash = (key: Buffer): KeyedHash => {
 };
 
 /** With a key of this process alone. */
-export const fingerprint = createKeyedHash(randomBytes(8));
+export const listingHash = createKeyedHash(randomBytes(8));

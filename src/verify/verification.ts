@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import { createBudget } from '../core/semaphore.ts';
+import { createSemaphore } from '../core/semaphore.ts';
 import type { Config } from '../config/config.ts';
 import { readFolderListing, type FolderListing } from './folder-listing.ts';
 import type { Name } from '../name.ts';
@@ -53,7 +53,7 @@ export const createVerification = ({
 }: VerificationOptions): Verification => {
   const checksum = level === 'checksum';
   const canList = !checksum && destinations.every(({ list }) => list !== undefined);
-  const atOnce = createBudget(() => BATCHES_AT_ONCE);
+  const atOnce = createSemaphore(() => BATCHES_AT_ONCE);
   const running: Promise<void>[] = [];
   let batch: LocalFile[] = [];
   let folder: Name | undefined;
@@ -70,10 +70,10 @@ export const createVerification = ({
   };
   /** Runs `work` when its turn comes, beside the walk. */
   const start = async (work: () => Promise<unknown>): Promise<void> => {
-    await atOnce.take(1);
+    await atOnce.acquire(1);
     const result = work()
       .then(() => undefined)
-      .finally(() => atOnce.give(1));
+      .finally(() => atOnce.release(1));
     result.catch(() => undefined); // `end` tells of it.
     running.push(result);
   };

@@ -8,12 +8,12 @@ import { heldBack } from '../core/readiness.ts';
 import { walk } from '../source/scanner.ts';
 import type { Discrepancy, Transport } from '../transport.ts';
 import { createVerification } from './verification.ts';
-import type { WritersView } from '../source/open-files.ts';
+import type { OpenFilesView } from '../source/open-files.ts';
 
 export interface VerifyOptions {
   readonly config: Config;
   readonly destinations: readonly Transport[];
-  readonly writers: WritersView;
+  readonly writers: OpenFilesView;
   /** Compare content, not only size and mtime. */
   readonly checksum: boolean;
   readonly found: (discrepancy: Discrepancy, destination: string) => void;
@@ -34,11 +34,11 @@ export const verifyDirectory = async (
   const { root, exclude, settleMs } = config.source;
   const level = checksum ? 'checksum' : 'all';
   const verification = createVerification({ root, directory: directory.name, destinations, level, found, signal });
-  const writersNow = writers(WRITERS_AGE_MS);
+  const openFilesNow = writers(WRITERS_AGE_MS);
   const now = Date.now();
   const isBeingWritten = (stats: BigIntStats): boolean => {
     const quietMs = now - Number(stats.ctimeMs);
-    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: writersNow.of(stats) };
+    const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: openFilesNow.writerOf(stats) };
     return heldBack(candidate, settleMs) !== undefined;
   };
   let checked = 0;

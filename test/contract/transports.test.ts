@@ -9,7 +9,7 @@ import { startRrsync } from '../support/rrsync.ts';
 import { startSshd } from '../support/sshd.ts';
 import { makeSuiteTarget } from '../support/suite-target.ts';
 
-const EVERYTHING = ['line', 'resume', 'login', 'full', 'read-only'] as const;
+const EVERYTHING = ['connection', 'resume', 'login', 'full', 'read-only'] as const;
 
 // What every transport must do, for each of ours at each of its destinations. ISOCKET_SLOW=1: a file of more than 4 GiB, too.
 describe.each([
@@ -18,7 +18,7 @@ describe.each([
   ['sftp', 'receiver', startOwnReceiver, EVERYTHING],
   ['rsync', 'openssh', startSshd, EVERYTHING],
   // The rrsync of rsync 3.5.0 lets rsync keep no part of a file that was cut off.
-  ['rsync', 'rrsync', startRrsync, ['line', 'login', 'full', 'read-only']],
+  ['rsync', 'rrsync', startRrsync, ['connection', 'login', 'full', 'read-only']],
 ] as const)('%s to %s', (name, _kind, start, has, more: Readonly<Record<string, unknown>> = {}) => {
   const stack = new AsyncDisposableStack();
   let target: Awaited<ReturnType<typeof makeSuiteTarget>>;

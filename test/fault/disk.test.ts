@@ -50,7 +50,7 @@ it('the destination is full, and freed again', { timeout: 300_000 }, async () =>
   const watch = watchFinalNames(server.folder);
   const full = await site.run(['scan', '--json']);
   expect(full.exitCode).toBe(3);
-  const lines = full.events.filter((event) => event.type === 'line');
+  const lines = full.events.filter((event) => event.type === 'connection');
   // One notice.
   expect(lines).toEqual([expect.objectContaining({ message: expect.stringContaining('no space left') as unknown })]);
   const half = expectNothingWrong(site.root, server.folder);

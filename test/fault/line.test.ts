@@ -84,7 +84,7 @@ it('a black hole is noticed within 45 s, and left', { timeout: 600_000 }, async 
   proxy.swallow();
   const swallowed = performance.now();
   expectNothingWrong(site.root, server.folder);
-  await scan.event((event) => event.type === 'line' && event.state === 'lost');
+  await scan.event((event) => event.type === 'connection' && event.state === 'lost');
   const seconds = Math.round((performance.now() - swallowed) / 1000);
   expect(seconds).toBeLessThan(45);
   expect(await scan.ended).toBe(0);

@@ -7,8 +7,8 @@ import { createIsExcluded } from '../../src/source/exclude.ts';
 import { plan, type DirectoryPlan } from '../../src/core/lifecycle.ts';
 import { readRoot } from '../../src/source/scanner.ts';
 import { createSender } from '../../src/delivery/sender.ts';
-import { createShipment, type RoundEnd, type Shipment } from '../../src/delivery/directory-work.ts';
-import { createWritersView, Writers, type WritersView } from '../../src/source/open-files.ts';
+import { createDirectoryWork, type CycleEnd, type DirectoryWork } from '../../src/delivery/directory-work.ts';
+import { createOpenFilesView, OpenFiles, type OpenFilesView } from '../../src/source/open-files.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 /** The work on DC1, as the daemon does it, round by round. */
-const workOnDc1 = async (writers: WritersView) => {
+const workOnDc1 = async (writers: OpenFilesView) => {
   const { config: file, root } = makeSite(folder, server, { source: { settle: `${SETTLE_MS}ms` } });
   const does = parser(root);
   does.makeDirectory('DC1');
@@ -39,32 +39,32 @@ const workOnDc1 = async (writers: WritersView) => {
   const isExcluded = createIsExcluded(config.source.exclude);
   const { signal } = new AbortController();
   const { retry } = config.send;
-  const sender = createSender({ root, destinations, retry, patience: 'forever', report, signal });
+  const sender = createSender({ root, destinations, retry, retryMode: 'forever', report, signal });
   const tally = { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 };
   const now = (): DirectoryPlan => {
     const [only] = plan(readRoot(root, 'DC', isExcluded), 'birth');
     if (only === undefined) throw new Error('DC1 is not there');
     return only;
   };
-  const shipment: Shipment = stack.use(
-    createShipment(now(), { ...site, isExcluded, sender, writers, tally, report, signal }),
+  const shipment: DirectoryWork = stack.use(
+    createDirectoryWork(now(), { ...site, isExcluded, sender, openFiles: writers, counters: tally, report, signal }),
   );
   shipment.expectEvents();
-  const feed = (): Promise<void> => shipment.feed(now());
-  const settle = (): Promise<RoundEnd> => shipment.settle(now());
-  const round = async (): Promise<RoundEnd> => {
+  const feed = (): Promise<void> => shipment.list(now());
+  const settle = (): Promise<CycleEnd> => shipment.finish(now());
+  const round = async (): Promise<CycleEnd> => {
     await feed();
     return settle();
   };
   const closed = async (path: string): Promise<void> => {
-    shipment.dispatch.closed(path);
-    await shipment.dispatch.drain();
+    shipment.queue.closed(path);
+    await shipment.queue.drain();
   };
   const owned = stack.move();
   return {
     root,
     ...does,
-    dispatch: shipment.dispatch,
+    dispatch: shipment.queue,
     tally,
     closed,
     feed,
@@ -77,7 +77,7 @@ const workOnDc1 = async (writers: WritersView) => {
 type Dc1 = Awaited<ReturnType<typeof workOnDc1>>;
 
 it('does not finish a directory by a listing that began before it was closed', async () => {
-  await using dc1 = await workOnDc1(createWritersView());
+  await using dc1 = await workOnDc1(createOpenFilesView());
   dc1.writeFile('DC1/early');
   await dc1.closed('early');
 
@@ -104,7 +104,7 @@ it.each<[string, (dc1: Dc1) => Promise<void>]>([
   ],
   ['that a listing found', () => Promise.resolve()],
 ])('looks again soon at a closed directory of which a file %s still seems to be open', async (_which, begin) => {
-  let writing = new Writers();
+  let writing = new OpenFiles();
   await using dc1 = await workOnDc1(() => writing);
   dc1.writeFile('DC1/last');
   writing.add(lstatSync(`${dc1.root}/DC1/last`, { bigint: true }), process.pid);
@@ -112,7 +112,7 @@ it.each<[string, (dc1: Dc1) => Promise<void>]>([
   dc1.closeDirectory('DC1');
   expect(await dc1.round()).toMatchObject({ finished: false, dueMs: SETTLE_MS });
 
-  writing = new Writers();
+  writing = new OpenFiles();
   expect((await dc1.round()).finished).toBe(true);
   expect(dc1.tally.sent).toBe(1);
 });

@@ -32,7 +32,8 @@ const through = (server: TestServer, port: number, host = '127.0.0.1') => {
   return { host, port, knownHosts };
 };
 const sent = (path: string) => (event: IsocketEvent) => event.type === 'sent' && event.path === path;
-const isLine = (state: 'lost' | 'restored') => (event: IsocketEvent) => event.type === 'line' && event.state === state;
+const isLine = (state: 'lost' | 'restored') => (event: IsocketEvent) =>
+  event.type === 'connection' && event.state === state;
 const finishDc1 = async (daemon: RunningSite, site: TestSite, server: TestServer): Promise<void> => {
   parser(site.root).closeDirectory('DC1');
   await daemon.event(({ type }) => type === 'finished');
@@ -57,7 +58,7 @@ describe.concurrent('the daemon goes on by itself', () => {
     rmSync(ballast);
     await daemon.event(isLine('restored'));
     await finishDc1(daemon, site, server);
-    expect(daemon.events.filter(({ type }) => type === 'line' || type === 'failed')).toMatchObject([
+    expect(daemon.events.filter(({ type }) => type === 'connection' || type === 'failed')).toMatchObject([
       { state: 'lost', message: expect.stringContaining('no space left') as unknown, retrying: true },
       { state: 'restored' },
     ]);
@@ -88,7 +89,7 @@ describe.concurrent('the daemon goes on by itself', () => {
     const impostor = await startAgain(otherKey);
     writeFile('DC1/meanwhile');
     const refused = (event: IsocketEvent) =>
-      event.type === 'line' && event.state === 'lost' && event.message.includes('the host key CHANGED');
+      event.type === 'connection' && event.state === 'lost' && event.message.includes('the host key CHANGED');
     expect(await daemon.event(refused)).toMatchObject({
       hint: expect.stringContaining('ssh-keygen -f') as unknown,
       retrying: true,
@@ -136,12 +137,12 @@ describe.concurrent('the daemon goes on by itself', () => {
     writeFileSync(hosts, '');
     proxy.cut();
     writeFile('DC1/meanwhile');
-    const messageNow = async () => (await askActivity(site.root))?.line[0]?.message;
+    const messageNow = async () => (await askActivity(site.root))?.connections[0]?.message;
     await expect.poll(messageNow, { timeout: 20_000 }).toMatch(unknown);
     writeFileSync(hosts, '127.0.0.1 drms.invalid\n');
     await daemon.event(sent('DC1/meanwhile'));
     await finishDc1(daemon, site, server);
-    const told = daemon.events.flatMap((event) => (event.type === 'line' ? [event.state] : []));
+    const told = daemon.events.flatMap((event) => (event.type === 'connection' ? [event.state] : []));
     expect(told).toEqual(['lost', 'restored', 'lost', 'restored']);
   });
 
@@ -167,6 +168,6 @@ describe.concurrent('the daemon goes on by itself', () => {
     proxy.resume();
     await daemon.event(sent('DC1/behind-it'));
     await finishDc1(daemon, site, server);
-    expect(daemon.events.filter(({ type }) => type === 'line' || type === 'failed')).toEqual([]);
+    expect(daemon.events.filter(({ type }) => type === 'connection' || type === 'failed')).toEqual([]);
   });
 });

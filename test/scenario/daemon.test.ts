@@ -207,13 +207,13 @@ describe('the daemon', () => {
     await daemon.event(sent('DC1/before'));
     await proxy.refuse();
     writeFile('DC1/meanwhile');
-    await daemon.event((event) => event.type === 'line' && event.state === 'lost');
+    await daemon.event((event) => event.type === 'connection' && event.state === 'lost');
     await proxy.accept();
-    await daemon.event((event) => event.type === 'line' && event.state === 'restored');
+    await daemon.event((event) => event.type === 'connection' && event.state === 'restored');
     await daemon.event(sent('DC1/meanwhile'));
     closeDirectory('DC1');
     await daemon.event(finished('DC1'));
-    expect(daemon.events.filter(({ type }) => type === 'line')).toHaveLength(2);
+    expect(daemon.events.filter(({ type }) => type === 'connection')).toHaveLength(2);
     expectShipped(site, 'DC1');
   });
 

@@ -84,7 +84,7 @@ describe('isocket send -0 -', () => {
     await using send = site.start(['send', '-0', '-'], { stdin: 'pipe' });
     send.stdin?.write('datas/DC1/file\0');
     expect(await send.ended).toBe(3);
-    expect(send.events.map(({ type }) => type)).toEqual(['config', 'line', 'summary']);
+    expect(send.events.map(({ type }) => type)).toEqual(['config', 'connection', 'summary']);
     expect(send.events.at(-1)).toMatchObject({ sent: 0, failed: 1 });
   });
 

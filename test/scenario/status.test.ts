@@ -55,7 +55,7 @@ const activity: Activity = {
   since: '2026-11-24T00:00:00.000Z',
   inFlight: ['DC1/big'],
   held: [{ path: 'DC1/file-1', reason: 'permission denied', attempts: 5, nextSeconds: 60 }],
-  line: [{ destination: 'drms:/backup', state: 'lost', message: 'connection refused' }],
+  connections: [{ destination: 'drms:/backup', state: 'lost', message: 'connection refused' }],
   watcher: 'inotifywait 3.22.6.0',
   eventsLost: 1,
   foundByRescan: 2,
@@ -161,7 +161,7 @@ describe('status', () => {
     const { stdout } = await site.run(['status']);
     expect(stdout).toContain('daemon running (process 4711');
     expect(stdout).toContain('held: DC1/file-1: permission denied (5 attempts, again in 1 m 0 s)');
-    expect(stdout).toContain('line to drms:/backup: lost: connection refused');
+    expect(stdout).toContain('connection to drms:/backup: lost: connection refused');
     expect(stdout).toContain('in flight: 1, first DC1/big');
     expect(stdout).toContain('watcher: inotifywait 3.22.6.0; overflows 1, files found by rescan alone 2');
     expect(stdout).toMatch(/DC1 +open +2 files +1\.95 KB +0 sent +2 unsent, oldest .*, 1 HELD/);

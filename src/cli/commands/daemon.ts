@@ -35,7 +35,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   stack.use(
     onHangUp(() => {
       manager.reloading();
-      running.lookAgain();
+      running.rescan();
       manager.ready(watching);
     }),
   );

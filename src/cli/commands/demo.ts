@@ -119,7 +119,7 @@ const tellOn = (say: (line: string) => void): Report => {
       bytes += event.bytes;
     }
     if (event.type === 'failed') say(`isocket  ${event.message}`);
-    if (event.type === 'line' && event.state === 'lost') say(`isocket  ${event.message}`);
+    if (event.type === 'connection' && event.state === 'lost') say(`isocket  ${event.message}`);
     if (event.type !== 'finished') return;
     say(
       `isocket  ${event.directory} is finished: ${event.files} files, ${formatBytes(event.bytes)}, closed by ${event.closedBy === 'parser' ? 'finished.parse' : 'a newer directory'} (${files} files, ${formatBytes(bytes)} sent so far)`,

@@ -64,8 +64,8 @@ const sendFiles = async (
     return record;
   };
 
-  const sender = createSender({ root, destinations, retry: config.send.retry, patience: 'pass', report, signal });
-  const tally = { sent: 0, bytes: 0, skipped: 0, held: 0, finished: 0 };
+  const sender = createSender({ root, destinations, retry: config.send.retry, retryMode: 'pass', report, signal });
+  const counters = { sent: 0, bytes: 0, skipped: 0, held: 0, finished: 0 };
   /** What a pipe names again may be sent after all. */
   const unsent = new Set<Name>();
   const fail = (path: Name, message: string, hint: string | undefined): void => {
@@ -103,17 +103,17 @@ const sendFiles = async (
     }
     if (isMarked(stats) && record.has(stats, path)) {
       unsent.delete(resolve(file));
-      tally.skipped += 1;
+      counters.skipped += 1;
       return;
     }
     const outcome = await sender.send({ directory, path, stats, record, delivered: [] }, 'backlog');
-    if (outcome.fate === 'sent') {
+    if (outcome.result === 'sent') {
       unsent.delete(resolve(file));
-      tally.sent += 1;
-      tally.bytes += Number(stats.size);
-    } else if (outcome.fate === 'changed')
+      counters.sent += 1;
+      counters.bytes += Number(stats.size);
+    } else if (outcome.result === 'changed')
       fail(file, `Did not mark "${showName(file)}": it changed while it was sent`, 'send it again when it is complete');
-    else if (outcome.fate === 'failed') {
+    else if (outcome.result === 'failed') {
       const { message, hint } = outcome.error;
       fail(file, message, hint);
     } else unsent.add(resolve(file));
@@ -135,7 +135,7 @@ const sendFiles = async (
     }
     sending.delete(key);
     // Whoever writes into the pipe must learn that nothing more is sent.
-    if (sender.over !== undefined || defects.length > 0) over.abort();
+    if (sender.fatal !== undefined || defects.length > 0) over.abort();
   };
 
   const ends = AbortSignal.any([signal, over.signal]);
@@ -143,7 +143,7 @@ const sendFiles = async (
   const underWay = new Set<Promise<void>>();
   try {
     for await (const file of names) {
-      await sender.room('backlog');
+      await sender.slot('backlog');
       if (signal.aborted) break;
       const key = resolve(file);
       if (sending.has(key)) {
@@ -159,7 +159,7 @@ const sendFiles = async (
   await Promise.all(underWay);
   for (const record of records.values()) record[Symbol.dispose]();
   if (defects.length > 0) throw defects[0];
-  report({ type: 'summary', ...tally, failed: unsent.size, seconds: (performance.now() - started) / 1000 });
+  report({ type: 'summary', ...counters, failed: unsent.size, seconds: (performance.now() - started) / 1000 });
   return unsent.size === 0;
 };
 

@@ -10,7 +10,7 @@ import { readRoot } from '../../source/scanner.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { runPass } from '../../delivery/pass.ts';
 import { verifyDirectory } from '../../verify/verify-directory.ts';
-import { createWritersView } from '../../source/open-files.ts';
+import { createOpenFilesView } from '../../source/open-files.ts';
 import { namedDirectories } from './named-directories.ts';
 import { openSite, type OpenSite } from './open-site.ts';
 import { openOutput } from './output.ts';
@@ -72,7 +72,7 @@ const compare = async (
   { checksum, repair, report, signal }: CompareOptions,
 ): Promise<{ checked: number; missing: number; different: number; failed: number }> => {
   const result = { checked: 0, missing: 0, different: 0, failed: 0 };
-  const writers = createWritersView();
+  const writers = createOpenFilesView();
   const isStopped = (): boolean => signal.aborted;
   const left = [...plans];
   const work = async (): Promise<void> => {
@@ -109,7 +109,7 @@ const compare = async (
   return result;
 };
 
-/** The pass that sends again tells its troubles only: the figures are the verification's. */
+/** The pass that sends again tells its failures only: the figures are the verification's. */
 const quietly =
   (report: Report): Report =>
   (event) => {

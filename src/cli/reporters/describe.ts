@@ -29,7 +29,7 @@ export const describe = (event: IsocketEvent): { readonly weight: Weight; readon
       return { weight: 'detail', text: `sent ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'failed':
       return { weight: 'trouble', text: withHint(event.message, event.hint) };
-    case 'line':
+    case 'connection':
       if (event.state === 'restored') return { weight: 'result', text: `${event.destination} is reached again` };
       return {
         weight: 'trouble',

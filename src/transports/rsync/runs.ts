@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { createBudget } from '../../core/semaphore.ts';
+import { createSemaphore } from '../../core/semaphore.ts';
 import type { Master } from '../../ssh/program/master.ts';
 import { isBusy, judgeRun, type RunEnd } from './judge.ts';
 import { runRsync, type RunIo } from './run-rsync.ts';
@@ -19,9 +19,9 @@ const NEWS_MS = 500;
 
 export const createRuns = (master: Master): Runs => {
   let alone = false;
-  const places = createBudget(() => (alone ? 1 : MOST_AT_ONCE));
+  const places = createSemaphore(() => (alone ? 1 : MOST_AT_ONCE));
   const runOnce = async (args: readonly string[], io: RunIo, signal: AbortSignal): Promise<RunEnd> => {
-    await places.take(1);
+    await places.acquire(1);
     try {
       const end = await runRsync(args, io, signal);
       if (!signal.aborted && isLineLost(end)) {
@@ -32,7 +32,7 @@ export const createRuns = (master: Master): Runs => {
       }
       return end;
     } finally {
-      places.give(1);
+      places.release(1);
     }
   };
   return {

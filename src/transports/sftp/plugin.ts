@@ -131,7 +131,7 @@ const deliver = async (
   const coming = folders.ensure(folder);
   if (coming !== undefined && !(coming.isAsked && channels.all.length === 1)) await coming.made;
   // For callers that do not look at `inFlight`.
-  const place = places.take(1);
+  const place = places.acquire(1);
   if (place !== undefined) await place;
   try {
     signal.throwIfAborted();
@@ -144,7 +144,7 @@ const deliver = async (
     await folders.ensure(folder)?.made;
     await upload(session, file, final, temporaryNames, signal);
   } finally {
-    places.give(1);
+    places.release(1);
   }
   if (context.durable) await folders.sync(folder);
 };

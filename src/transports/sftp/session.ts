@@ -1,8 +1,8 @@
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
-import { createBudget, type Budget } from '../../core/semaphore.ts';
-import { createPace } from '../../core/rate-limiter.ts';
+import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
+import { createRateLimiter } from '../../core/rate-limiter.ts';
 import { showName, TransportError, type Name, type OutgoingFile, type TransportContext } from '../../transport.ts';
 import type { Channels } from './channels.ts';
 import { createFolders, type Folders } from './folders.ts';
@@ -15,10 +15,10 @@ export interface Session {
   readonly folders: Folders;
   /** Sends that may run at once: enough to keep both ends busy, few enough for the server's table of handles. */
   readonly sendsAtOnce: number;
-  readonly places: Budget;
+  readonly places: Semaphore;
   /** Bytes of file content that are under way at once. */
-  readonly content: Budget;
-  readonly pace: ReturnType<typeof createPace>;
+  readonly content: Semaphore;
+  readonly pace: ReturnType<typeof createRateLimiter>;
   readonly options: SftpOptions;
   readonly context: TransportContext;
   readonly label: string;
@@ -51,9 +51,9 @@ export const createSession = (
     get sendsAtOnce() {
       return sendsAtOnce();
     },
-    places: createBudget(sendsAtOnce),
-    content: createBudget(() => contentUnderWay(channels)),
-    pace: createPace(context.bandwidth),
+    places: createSemaphore(sendsAtOnce),
+    content: createSemaphore(() => contentUnderWay(channels)),
+    pace: createRateLimiter(context.bandwidth),
     options,
     context,
     label,

@@ -94,14 +94,14 @@ const writeAll = async (
     const length = Math.min(CHUNK_BYTES, channel.limits.write, size - offset);
     next += length;
     underWay.add(offset);
-    await session.content.take(length);
+    await session.content.acquire(length);
     try {
       await session.pace(length);
       const chunk = await readChunk(source, file, offset, length);
       await channel.write(handle, offset, chunk);
       underWay.delete(offset);
     } finally {
-      session.content.give(length);
+      session.content.release(length);
     }
   };
 

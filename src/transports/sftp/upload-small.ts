@@ -25,12 +25,12 @@ export const uploadSmall = async (
       permissions: 0o600,
     });
     isOpen = true;
-    const room = session.content.take(size + REQUESTS_BYTES);
+    const room = session.content.acquire(size + REQUESTS_BYTES);
     if (room !== undefined) await room;
     try {
       await fill(session, channel, handle, file);
     } finally {
-      session.content.give(size + REQUESTS_BYTES);
+      session.content.release(size + REQUESTS_BYTES);
     }
     await publish(session, channel, temporary, final);
   } catch (error) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createHints } from '../../../src/daemon/pending-events.ts';
+import { createPendingEvents } from '../../../src/daemon/pending-events.ts';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -8,9 +8,9 @@ const SETTLE_MS = 2000;
 
 it('asks for no listing where every name was explained by its close', () => {
   const list = vi.fn();
-  using hints = createHints(SETTLE_MS, list);
+  using hints = createPendingEvents(SETTLE_MS, list);
   for (let file = 1; file <= 100; file += 1) {
-    hints.hint(`file-${file}`);
+    hints.add(`file-${file}`);
     vi.advanceTimersByTime(50);
     hints.explain(`file-${file}`);
   }
@@ -20,9 +20,9 @@ it('asks for no listing where every name was explained by its close', () => {
 
 it('asks for no listing where writers overlap, each of them quick', () => {
   const list = vi.fn();
-  using hints = createHints(SETTLE_MS, list);
+  using hints = createPendingEvents(SETTLE_MS, list);
   for (let file = 1; file <= 100; file += 1) {
-    hints.hint(`file-${file}`);
+    hints.add(`file-${file}`);
     hints.explain(`file-${file - 1}`);
     vi.advanceTimersByTime(100);
   }
@@ -31,11 +31,11 @@ it('asks for no listing where writers overlap, each of them quick', () => {
 
 it('asks for one listing of names that nothing explains', () => {
   const list = vi.fn();
-  using hints = createHints(SETTLE_MS, list);
-  hints.hint('link');
-  hints.hint('another link');
-  hints.hint(undefined);
-  hints.hint('file');
+  using hints = createPendingEvents(SETTLE_MS, list);
+  hints.add('link');
+  hints.add('another link');
+  hints.add(undefined);
+  hints.add('file');
   hints.explain('file');
   vi.advanceTimersByTime(SETTLE_MS - 1);
   expect(list).not.toHaveBeenCalled();
@@ -47,18 +47,18 @@ it('asks for one listing of names that nothing explains', () => {
 
 it('asks for another listing of what comes after one', () => {
   const list = vi.fn();
-  using hints = createHints(SETTLE_MS, list);
-  hints.hint('link');
+  using hints = createPendingEvents(SETTLE_MS, list);
+  hints.add('link');
   vi.advanceTimersByTime(SETTLE_MS);
-  hints.hint('late link');
+  hints.add('late link');
   vi.advanceTimersByTime(SETTLE_MS);
   expect(list).toHaveBeenCalledTimes(2);
 });
 
 it('asks for nothing once it is disposed of', () => {
   const list = vi.fn();
-  const hints = createHints(SETTLE_MS, list);
-  hints.hint('link');
+  const hints = createPendingEvents(SETTLE_MS, list);
+  hints.add('link');
   hints[Symbol.dispose]();
   vi.advanceTimersByTime(10 * SETTLE_MS);
   expect(list).not.toHaveBeenCalled();

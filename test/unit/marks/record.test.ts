@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { PairSet } from '../../../src/marks/inode-set.ts';
+import { InodeSet } from '../../../src/marks/inode-set.ts';
 import { createRecord, openRecord, type InodeState } from '../../../src/marks/record.ts';
 
 const u64 = fc.bigInt(0n, 2n ** 64n - 1n);
@@ -15,7 +15,7 @@ describe('PairSet', () => {
         fc.array(fc.tuple(fc.bigInt(1n, 2n ** 64n - 1n), u64), { maxLength: 3000 }),
         fc.array(fc.tuple(u64, u64)),
         (added, others) => {
-          const set = new PairSet();
+          const set = new InodeSet();
           for (const [first, second] of added) set.add(first, second);
           const keys = new Set(added.map(String));
           expect(set.size).toBe(keys.size);

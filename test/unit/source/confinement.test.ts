@@ -178,7 +178,7 @@ it('what was closed behind a link is not sent', async () => {
     root,
     destinations: [],
     retry: { firstMs: 1, mostMs: 1, hold: 1 },
-    patience: 'pass',
+    retryMode: 'pass',
     report: () => undefined,
     signal: new AbortController().signal,
   });

@@ -4,7 +4,7 @@ import { lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { findWriters, Writers } from '../../../src/source/open-files.ts';
+import { findOpenFiles, OpenFiles } from '../../../src/source/open-files.ts';
 
 it('finds who has a file open for writing, and not who only reads it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-writers-'));
@@ -14,8 +14,8 @@ it('finds who has a file open for writing, and not who only reads it', async () 
   const ended = once(holder, 'exit');
   try {
     await once(holder.stdout, 'data');
-    const writers = findWriters();
-    const writerOf = (name: string) => writers.of(lstatSync(join(folder, name), { bigint: true }));
+    const writers = findOpenFiles();
+    const writerOf = (name: string) => writers.writerOf(lstatSync(join(folder, name), { bigint: true }));
     expect([writerOf('written'), writerOf('appended'), writerOf('both')]).toEqual(Array(3).fill(holder.pid));
     expect([writerOf('read'), writerOf('closed')]).toEqual([undefined, undefined]);
   } finally {
@@ -26,8 +26,8 @@ it('finds who has a file open for writing, and not who only reads it', async () 
 });
 
 it('tells files of one inode number on two devices apart', () => {
-  const writers = new Writers();
+  const writers = new OpenFiles();
   writers.add({ dev: 1n, ino: 7n }, 100);
   writers.add({ dev: 2n, ino: 7n }, 200);
-  expect([1n, 2n, 3n].map((dev) => writers.of({ dev, ino: 7n }))).toEqual([100, 200, undefined]);
+  expect([1n, 2n, 3n].map((dev) => writers.writerOf({ dev, ino: 7n }))).toEqual([100, 200, undefined]);
 });
