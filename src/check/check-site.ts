@@ -35,7 +35,7 @@ async function* checkThisEnd({ config, statePath, signal }: CheckOptions): Async
   if (root.directories !== undefined) {
     yield await checkLock(config.source.root);
     yield* checkMark(config.source.root);
-    yield* checkFiles(config.source, root.directories, statePath, signal);
+    yield* checkFiles(config, root.directories, statePath, signal);
   }
   yield checkState(statePath);
   yield* checkInotify(config.source.watcher);

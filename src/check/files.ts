@@ -1,5 +1,6 @@
-import { accessSync, constants, existsSync } from 'node:fs';
-import { openDirectoryRecord } from '../marks/claims.ts';
+import { accessSync, constants } from 'node:fs';
+import { readRecord } from '../marks/record.ts';
+import { destinationKeys } from '../marks/record-hash.ts';
 import type { Config } from '../config/config.ts';
 import { cannotWork } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
@@ -8,7 +9,7 @@ import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked, mayMark } from '../marks/mark.ts';
 import { fsPath, showName } from '../name.ts';
 import { walk } from '../source/scanner.ts';
-import { openState } from '../marks/state.ts';
+import { viewState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 
 /** So many files of a directory tell how the parser writes. */
@@ -18,12 +19,12 @@ const DIRECTORIES = 5;
 
 /** What the parser's files are like: whose, who may write beside them, and are they born with the mark? */
 export function* checkFiles(
-  source: Config['source'],
+  config: Config,
   directories: readonly DirectorySnapshot[],
   statePath: string,
   signal: AbortSignal,
 ): Generator<ProbeResult> {
-  const unfinished = plan(directories, source.newest)
+  const unfinished = plan(directories, config.source.newest)
     .filter(({ phase }) => phase !== 'finished')
     .map(({ directory }) => directory)
     .slice(-DIRECTORIES);
@@ -31,14 +32,14 @@ export function* checkFiles(
   for (const directory of unfinished) {
     signal.throwIfAborted();
     try {
-      samples.push(takeSample(source, directory, statePath));
+      samples.push(takeSample(config, directory, statePath));
     } catch (error) {
       const { message, hint = '' } = cannotWork(directory.name, error);
       yield { what: 'directory', state: 'failure', message, hint };
     }
   }
-  yield ownerLine(source.root, samples);
-  yield* markedLines(samples);
+  yield ownerLine(config.source.root, samples);
+  yield* markedLines(samples, config.source.trustMarks);
 }
 
 interface Sample {
@@ -47,46 +48,33 @@ interface Sample {
   /** Owners whose files this process may not mark. */
   readonly strangers: ReadonlySet<bigint>;
   readonly mayWrite: boolean;
-  /** Marked, and not by us: born so. */
+  /** Marked, and touched since a chmod: born so. */
   readonly bornMarked: number;
-  /** Marked, and taken for sent though no record says so. */
-  readonly trusted: number;
+  /** Marked, and no record says why: the destination is asked for them, or they are trusted. */
+  readonly claims: number;
 }
 
-const takeSample = ({ root, exclude }: Config['source'], directory: DirectorySnapshot, statePath: string): Sample => {
-  const isExcluded = createIsExcluded(exclude);
+const takeSample = ({ source, destinations }: Config, directory: DirectorySnapshot, statePath: string): Sample => {
+  const { root, exclude } = source;
   const path = `${root}/${directory.name}`;
-  // A first run begins with the marks that it finds; afterwards only a directory of before it may.
-  const state = existsSync(statePath) ? openState(statePath) : undefined;
-  let trusted = 0;
-  const record =
-    state &&
-    openDirectoryRecord(directory, {
-      root,
-      state,
-      isExcluded,
-      report: (event) => {
-        if (event.type === 'adopted') trusted = event.files;
-      },
-      dry: true,
-    });
+  const state = viewState(statePath, root);
+  const record = readRecord(state.recordPath(directory.name), destinationKeys(destinations));
   const strangers = new Set<bigint>();
-  let files = 0;
-  let bornMarked = 0;
-  for (const entry of walk(path, isExcluded)) {
+  let [files, bornMarked, claims] = [0, 0, 0];
+  for (const entry of walk(path, createIsExcluded(exclude))) {
     if (entry.kind !== 'file') continue;
+    const { stats } = entry;
     files += 1;
-    if (!mayMark(entry.stats)) strangers.add(entry.stats.uid);
-    if (isMarked(entry.stats)) {
-      const isSent =
-        record === undefined ? entry.stats.ctimeNs !== entry.stats.mtimeNs : record.has(entry.stats, entry.path);
-      if (!isSent) bornMarked += 1;
-      else if (record === undefined) trusted += 1;
+    if (!mayMark(stats)) strangers.add(stats.uid);
+    if (isMarked(stats)) {
+      const knowledge = record?.lookUp(entry.path, stats) ?? 'unknown';
+      // A chmod after the last write leaves a ctime behind the mtime; a file that was born so has them equal.
+      if (stats.ctimeNs === stats.mtimeNs) bornMarked += 1;
+      else if (knowledge === 'unknown') claims += 1;
     }
     if (files >= SAMPLE) break;
   }
-  record?.[Symbol.dispose]();
-  return { name: showName(directory.name), files, strangers, mayWrite: mayWrite(path), bornMarked, trusted };
+  return { name: showName(directory.name), files, strangers, mayWrite: mayWrite(path), bornMarked, claims };
 };
 
 const mayWrite = (path: string): boolean => {
@@ -129,7 +117,7 @@ const ownerLine = (root: string, samples: readonly Sample[]): ProbeResult => {
   };
 };
 
-function* markedLines(samples: readonly Sample[]): Generator<ProbeResult> {
+function* markedLines(samples: readonly Sample[], trustMarks: boolean): Generator<ProbeResult> {
   const what = 'umask';
   const born = samples.filter(({ bornMarked }) => bornMarked > 0);
   if (born.length > 0) {
@@ -140,13 +128,19 @@ function* markedLines(samples: readonly Sample[]): Generator<ProbeResult> {
       hint: 'isocket sends them all the same, but "find -perm -g+w" lies until then: give the parser umask 022, and the directories no default ACL',
     };
   } else yield { what, state: 'ok', message: 'no file looked at was born with the mark' };
-  const trusted = samples.filter((sample) => sample.trusted > 0);
-  if (trusted.length > 0) {
-    yield {
-      what: 'old marks',
-      state: 'warning',
-      message: `marked files without a record of ours count as sent: ${trusted.map(({ name, trusted: count }) => `${count} in ${name}`).join(', ')}`,
-      hint: 'right where the old tool sent them; else take the marks off before the first scan: chmod g-w',
-    };
-  }
+  const claimed = samples.filter(({ claims }) => claims > 0);
+  if (claimed.length === 0) return;
+  const where = claimed.map(({ name, claims }) => `${claims} in ${name}`).join(', ');
+  yield trustMarks
+    ? {
+        what: 'marks',
+        state: 'warning',
+        message: `marked files without a record count as sent, unasked (source.trustMarks): ${where}`,
+        hint: 'right for a destination that cannot be listed; else set source.trustMarks: false',
+      }
+    : {
+        what: 'marks',
+        state: 'ok',
+        message: `marked files without a record: the destination is asked for them: ${where}`,
+      };
 }

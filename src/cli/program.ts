@@ -83,7 +83,7 @@ const createProgram = (end: (exitCode: number) => void): Command => {
   command('prune', 'delete finished directories here, each verified at every destination first; never the newest')
     .requiredOption('--older-than <duration>', 'finished so long ago, such as 30d')
     .option('--until-free <percent>', 'stop when so much of the disk is free, such as 20%')
-    .option('--checksum', 'compare content, not only size and mtime')
+    .option('--quick', 'compare size and mtime only, not content')
     .option('--dry-run', 'verify and say what would be deleted; delete nothing')
     .action(async (_options, self: Command) => {
       const { runPrune } = await import('./commands/prune.ts');

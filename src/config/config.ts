@@ -18,6 +18,8 @@ export interface Config {
     readonly rescanMs: number;
     readonly exclude: readonly string[];
     readonly watcher: 'auto' | 'inotifywait' | 'chokidar';
+    /** A mark that no record explains counts as sent, unasked. */
+    readonly trustMarks: boolean;
   };
   readonly destinations: readonly Destination[];
   readonly send: {
@@ -50,6 +52,8 @@ export interface ReceiveSection {
 export interface Destination {
   readonly plugin: TransportPlugin;
   readonly options: unknown;
+  /** Tells destinations apart in records: another host, path or transport is another destination. */
+  readonly identity: string;
 }
 
 const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 24 days';
@@ -110,6 +114,10 @@ const schema = z.strictObject({
     rescan: duration('30s'),
     exclude: z.array(z.string()).default(['.*']).describe('Globs of names that are not sent, at any depth'),
     watcher: z.enum(['auto', 'inotifywait', 'chokidar']).default('auto'),
+    trustMarks: z
+      .boolean()
+      .default(false)
+      .describe('true: a g+w that no record explains counts as sent, without asking the destination'),
   }),
   // Looked into one by one below, so that each problem is told where it is.
   destination: z.unknown().optional(),
@@ -251,13 +259,23 @@ const parseDestination = (
     return [];
   }
   try {
-    return [{ plugin, options: plugin.parseOptions({ ...section }) }];
+    return [{ plugin, options: plugin.parseOptions({ ...section }), identity: identityOf(section) }];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     problems.push(...error.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` })));
     return [];
   }
 };
+
+/** Keys that say how to get to a destination, and not which one it is. */
+const NOT_IDENTITY = new Set(['identityFile', 'agent', 'passphraseFile', 'knownHosts', 'ssh', 'allowDeleteFirst']);
+
+const identityOf = (section: object): string =>
+  JSON.stringify(
+    Object.entries(section)
+      .filter(([key]) => !NOT_IDENTITY.has(key))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
 
 /**
  * JSON Schema for editors, from the same definition.

@@ -4,7 +4,11 @@ import type { TransportErrorClass } from '../errors.ts';
 /** Why a file is not sent yet, although nothing is wrong with it. */
 export type HeldBackReason =
   | { readonly kind: 'settling'; readonly secondsLeft: number }
-  | { readonly kind: 'open-for-writing'; readonly pid: number };
+  | { readonly kind: 'open-for-writing'; readonly pid: number }
+  /** It is named like a marker or a temporary file of isocket, and can never be sent so. */
+  | { readonly kind: 'reserved-name' }
+  /** It is marked and no record says why: the destination is asked first. */
+  | { readonly kind: 'claim' };
 
 /** Everything worth telling about a run. Reporters turn them into text, JSON lines or a progress bar; tests wait for them. */
 export type IsocketEvent =
@@ -15,7 +19,7 @@ export type IsocketEvent =
   | { readonly type: 'planned'; readonly path: Name; readonly bytes: number; readonly phase: 'open' | 'closed' }
   | { readonly type: 'held-back'; readonly path: Name; readonly reason: HeldBackReason }
   | { readonly type: 'skipped'; readonly path: Name; readonly kind: SkippedKind }
-  | { readonly type: 'adopted'; readonly directory: Name; readonly files: number }
+  | ClaimsEvent
   | { readonly type: 'found'; readonly directory: Name; readonly files: number; readonly bytes: number }
   | { readonly type: 'sent'; readonly path: Name; readonly bytes: number }
   | FailedEvent
@@ -56,6 +60,18 @@ export type IsocketEvent =
 
 export type SkippedKind = 'symlink' | 'socket' | 'fifo' | 'device' | 'excluded';
 
+/** What became of the marks of a directory that no record explained. */
+export interface ClaimsEvent {
+  readonly type: 'claims';
+  readonly directory: Name;
+  /** Every destination has them: they count as sent. */
+  readonly confirmed: number;
+  /** Some destination lacks them: they are sent. */
+  readonly absent: number;
+  /** A destination could not be asked. */
+  readonly open: number;
+}
+
 export interface FailedEvent {
   readonly type: 'failed';
   readonly path: Name;
@@ -77,6 +93,8 @@ export interface SummaryEvent {
   readonly failed: number;
   readonly held: number;
   readonly finished: number;
+  /** Closed directories that could not be worked on or verified. */
+  readonly unfinished: number;
   readonly seconds: number;
 }
 

@@ -55,25 +55,8 @@ const oldestFirst = (directories: readonly DirectorySnapshot[], newestBy: Newest
   return directories.toSorted(newestBy === 'birth' && born ? byTime('birthNs') : byName);
 };
 
-/** What one whole listing of a closed directory showed. */
-export interface ClosedListing {
-  readonly closedBy: ClosedBy;
-  /** Files that are not sent, for whatever reason. */
-  readonly unsent: number;
-  /** Some process has a file of the directory open for writing. */
-  readonly openForWriting: boolean;
-  /** Since anything in it changed, other than by our marks. */
-  readonly quietMs: number;
-}
-
-export type Verdict = { readonly finish: true } | { readonly finish: false; readonly reason: string };
-
-/** May `finished.watch` be written after this listing? `finish` implies that nothing is left to send. */
-export const judgeClosed = (listing: ClosedListing, supersededMs: number): Verdict => {
-  if (listing.unsent > 0) return { finish: false, reason: `${listing.unsent} files are not sent yet` };
-  if (listing.openForWriting) return { finish: false, reason: 'a file in it is still open for writing' };
-  if (listing.closedBy === 'superseded' && listing.quietMs < supersededMs) {
-    return { finish: false, reason: `superseded, and changed within the last ${supersededMs / 1000} s` };
-  }
-  return { finish: true };
-};
+/** Live files go before the backlog; the backlog goes oldest first. */
+export const liveFirst = (plans: readonly DirectoryPlan[]): DirectoryPlan[] => [
+  ...plans.filter(({ phase }) => phase === 'open'),
+  ...plans.filter(({ phase }) => phase === 'closed'),
+];

@@ -1,158 +1,143 @@
-import type { Semaphore } from '../core/semaphore.ts';
-import { createPendingEvents } from './pending-events.ts';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
-import { FINISHED_PARSE } from '../source/markers.ts';
-import { isMarker } from '../source/scanner.ts';
-import { createDirectoryWork, type DirectoryWork } from '../delivery/directory-work.ts';
 import type { SiteContext } from '../delivery/context.ts';
+import { DirectoryWork } from '../delivery/directory-work.ts';
+import { runCycle, type Limits } from '../delivery/run-cycle.ts';
+import { FINISHED_PARSE, isMarker } from '../source/markers.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { TreeWatch } from '../watcher/watch-tree.ts';
 import type { Watcher } from '../watcher/watcher.ts';
-
-/** One unfinished directory in the daemon: its watch, and rounds of work on it, one at a time. */
-export interface DirectoryJob extends AsyncDisposable {
-  readonly work: DirectoryWork;
-  /** What the last look at the root said of it. */
-  plan: DirectoryPlan;
-  /** A round is wanted: now, or once more after the one that runs. */
-  request(): void;
-  /** From now on its events are heard. Harmless when repeated. */
-  watch(): void;
-  readonly isWatched: boolean;
-  /** Its watch says that it was removed or renamed: what has its name now is another one, also where the inode is used again. */
-  readonly isGone: boolean;
-}
+import { createPendingEvents, type PendingEvents } from './pending-events.ts';
 
 /** What the jobs of one site have in common. */
 export interface JobContext {
   readonly site: SiteContext;
   readonly watcher: Watcher;
-  /** Backlog directories are listed one after the other, while so many of them wait for their last files. */
-  readonly limits: { readonly listing: Semaphore; readonly finishing: Semaphore };
-  /** Something happened that only a look at the root can judge. */
+  readonly limits: Limits;
+  /** Something happened that only a listing of the root can judge. */
   readonly wake: () => void;
   readonly eventsLost: () => void;
   readonly finished: (job: DirectoryJob) => void;
-  /** A defect of ours. */
+  /** A defect. */
   readonly defect: (error: unknown) => void;
 }
 
-export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): DirectoryJob => {
-  const { watcher, limits, wake, eventsLost, finished, defect } = context;
-  const { root, settleMs } = context.site.config.source;
-  const { isExcluded } = context.site;
-  const own = new AbortController();
-  const signal = AbortSignal.any([context.site.signal, own.signal]);
-  const shipment = createDirectoryWork(first, { ...context.site, signal });
-  let running: Promise<void> | undefined;
-  /** The round that runs looks at what is asked for now; later is too late. */
-  let isPastListing = false;
-  let again = false;
-  let isGone = false;
-  let timer: NodeJS.Timeout | undefined;
-  let tree: TreeWatch | undefined;
+/** One unfinished directory in the daemon: its watch, and cycles of work on it, one at a time. */
+export class DirectoryJob implements AsyncDisposable {
+  readonly work: DirectoryWork;
+  /** What the last listing of the root said of it. */
+  plan: DirectoryPlan;
+  readonly #context: JobContext;
+  readonly #own = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #events: PendingEvents;
+  readonly #running: Promise<void>;
+  #tree: TreeWatch | undefined;
+  #isGone = false;
+  /** A cycle is wanted: now, or once more after the one that runs. */
+  #isWanted = false;
+  #wake = Promise.withResolvers<void>();
 
-  const round = async (): Promise<void> => {
-    const isBacklog = job.plan.phase !== 'open';
-    if (isBacklog) {
-      await limits.finishing.acquire(1);
-      await limits.listing.acquire(1);
+  constructor(plan: DirectoryPlan, context: JobContext) {
+    const { site } = context;
+    this.plan = plan;
+    this.#context = context;
+    this.#signal = AbortSignal.any([site.signal, this.#own.signal]);
+    this.work = new DirectoryWork(plan, { ...site, signal: this.#signal });
+    this.#events = createPendingEvents(site.config.source.settleMs, () => this.request());
+    this.#signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
+    this.#running = this.#run().catch(context.defect);
+  }
+
+  /** Asks for a cycle. */
+  request(): void {
+    this.#isWanted = true;
+    this.#wake.resolve();
+  }
+
+  /** From now on its events are heard. Harmless when repeated. */
+  watch(): void {
+    if (this.isWatched || this.#signal.aborted) return;
+    const { watcher, site } = this.#context;
+    const path = `${site.config.source.root}/${this.plan.directory.name}`;
+    this.#tree = watcher.watchTree(path, site.isExcluded, (event) => this.#hear(event));
+    if (watcher.exact) void this.#tree.ready.then(() => this.work.expectEvents());
+  }
+
+  get isWatched(): boolean {
+    return this.#tree !== undefined;
+  }
+
+  /** Its watch says that it was removed or renamed: what has its name now is another one, also where the inode is used again. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#own.abort();
+    this.#events[Symbol.dispose]();
+    await this.#tree?.[Symbol.asyncDispose]();
+    await this.#running;
+    await this.work.queue.drain().catch(this.#context.defect);
+    this.work[Symbol.dispose]();
+  }
+
+  async #run(): Promise<void> {
+    let dueMs: number | undefined;
+    while (!this.#signal.aborted) {
+      await this.#until(dueMs);
+      if (this.#signal.aborted) return;
+      const cycle = await runCycle(this.#context.limits, {
+        open: () => {
+          this.#isWanted = false; // What is asked for from here on may be too late for this listing.
+          return this.work;
+        },
+        plan: () => this.plan,
+        signal: this.#signal,
+      });
+      // What the events did not report.
+      for (const folder of cycle?.end?.folders ?? []) this.#tree?.see(folder);
+      if (cycle?.end?.finished === true) this.#context.finished(this);
+      dueMs = cycle?.end?.dueMs;
     }
-    try {
-      try {
-        again = false;
-        isPastListing = true;
-        if (!signal.aborted) await shipment.list(job.plan);
-      } finally {
-        if (isBacklog) limits.listing.release(1);
-      }
-      if (signal.aborted) return;
-      const end = await shipment.finish(job.plan);
-      // What the events did not tell of.
-      for (const folder of end.folders) tree?.see(folder);
-      if (end.finished) finished(job);
-      else if (end.dueMs !== undefined) requestIn(end.dueMs);
-    } finally {
-      if (isBacklog) limits.finishing.release(1);
-    }
-  };
+  }
 
-  const run = async (): Promise<void> => {
-    try {
-      do {
-        isPastListing = false;
-        await round();
-      } while (again && !signal.aborted);
-    } catch (error) {
-      defect(error);
-    } finally {
-      running = undefined;
-    }
-  };
+  /** Waits until a cycle is wanted, or due. */
+  async #until(dueMs: number | undefined): Promise<void> {
+    if (this.#isWanted) return;
+    this.#wake = Promise.withResolvers<void>();
+    if (this.#signal.aborted) return;
+    if (dueMs === undefined) return this.#wake.promise;
+    const woken = new AbortController();
+    const timer = delay(dueMs, undefined, { signal: woken.signal }).catch(() => undefined);
+    await Promise.race([this.#wake.promise, timer]);
+    woken.abort(); // A timer that is left would hold the process.
+  }
 
-  const request = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-    if (signal.aborted) return;
-    if (running === undefined) running = run();
-    else again ||= isPastListing;
-  };
-  const requestIn = (ms: number): void => {
-    if (!signal.aborted) timer ??= setTimeout(request, ms);
-  };
-  const hints = createPendingEvents(settleMs, request);
-
-  const hear = (event: FileEvent): void => {
-    if (signal.aborted) return;
+  #hear(event: FileEvent): void {
+    if (this.#signal.aborted) return;
     switch (event.kind) {
       case 'closed':
-        if (event.path === FINISHED_PARSE) wake();
+        if (event.path === FINISHED_PARSE) this.#context.wake();
         else if (!isMarker(event.path)) {
-          hints.explain(event.path);
-          shipment.queue.closed(event.path);
+          this.#events.explain(event.path);
+          this.work.queue.close(event.path);
         }
         return;
       case 'hint':
-        if (event.path === FINISHED_PARSE) wake();
-        else hints.add(event.path);
+        if (event.path === FINISHED_PARSE) this.#context.wake();
+        else this.#events.add(event.path);
         return;
       case 'rescan':
-        if (event.why === 'overflow' || event.why === 'restart' || event.why === 'lag') eventsLost();
-        request();
+        if (event.why === 'overflow' || event.why === 'restart' || event.why === 'lag') this.#context.eventsLost();
+        this.request();
         return;
       case 'gone':
-        isGone = true;
-        wake();
+        this.#isGone = true;
+        this.#context.wake();
         return;
       case 'folder':
         return; // Its watch asks for a listing once it is established.
     }
-  };
-
-  const job: DirectoryJob = {
-    work: shipment,
-    plan: first,
-    request,
-    get isGone() {
-      return isGone;
-    },
-    get isWatched() {
-      return tree !== undefined;
-    },
-    watch: () => {
-      if (tree !== undefined || signal.aborted) return;
-      tree = watcher.watchTree(`${root}/${first.directory.name}`, isExcluded, hear);
-      if (watcher.exact) void tree.ready.then(() => shipment.expectEvents());
-    },
-    [Symbol.asyncDispose]: async () => {
-      own.abort();
-      clearTimeout(timer);
-      hints[Symbol.dispose]();
-      await tree?.[Symbol.asyncDispose]();
-      await running;
-      await shipment.queue.drain().catch(defect);
-      shipment[Symbol.dispose]();
-    },
-  };
-  return job;
-};
+  }
+}

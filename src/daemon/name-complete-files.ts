@@ -8,7 +8,7 @@ import { listDirectory } from '../delivery/list-directory.ts';
 import { FINISHED_PARSE } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
 import { createMemoryRecord } from '../marks/record.ts';
-import { isMarker } from '../source/scanner.ts';
+import { isMarker } from '../source/markers.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { Watcher } from '../watcher/watcher.ts';
 import { createOpenFilesView } from '../source/open-files.ts';
@@ -31,8 +31,8 @@ export const nameCompleteFiles = async (
 ): Promise<void> => {
   const { exclude, settleMs, rescanMs } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const writers = createOpenFilesView();
-  const named = createMemoryRecord([]);
+  const openFiles = createOpenFilesView();
+  const named = createMemoryRecord();
   const closed = new Set<Name>();
   const state = { isGone: false, wake: (): void => undefined };
 
@@ -42,9 +42,11 @@ export const nameCompleteFiles = async (
     state.wake();
   };
   const nameOnce = async (path: Name, stats: BigIntStats): Promise<void> => {
-    named.add(stats, path);
+    named.add(path, stats);
     await name(`${directory}/${path}`);
   };
+  const nameNew = (path: Name, stats: BigIntStats): Promise<void> | undefined =>
+    named.lookUp(path, stats) === 'confirmed' ? undefined : nameOnce(path, stats);
   const nameClosed = async (): Promise<void> => {
     for (const path of closed) {
       closed.delete(path);
@@ -55,12 +57,13 @@ export const nameCompleteFiles = async (
   /** How many files are not complete yet. */
   const nameListed = async (closedBy: ClosedBy | null): Promise<number> => {
     const { heldBack } = await listDirectory(
-      { name: basename(directory) },
+      basename(directory),
       closedBy,
       named,
-      { root: dirname(directory), isExcluded, settleMs, writers },
+      { root: dirname(directory), isExcluded, settleMs, openFiles, trustMarks: false },
       {
-        ready: (path, stats) => (named.has(stats, path) ? undefined : nameOnce(path, stats)),
+        ready: nameNew,
+        claimed: nameNew,
         heldBack: () => undefined,
         skipped: () => undefined,
       },

@@ -1,24 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TransportError } from '../errors.ts';
-import type { Report } from '../core/events.ts';
 import { delayBefore, type RetryOptions } from '../core/retry.ts';
-
-/**
- * The state of the way to one destination, shared by all sends: when it fails they wait together and try again together,
- * instead of each knocking on its own.
- */
-export interface ConnectionHealth {
-  readonly destination: string;
-  /** Why nothing more is tried in this run. */
-  readonly fatal: TransportError | undefined;
-  /** Why it is down now; undefined while it is up, or not yet tried. */
-  readonly failure: TransportError | undefined;
-  /** Resolves when a send may be tried; undefined: now. */
-  ready(): Promise<void> | undefined;
-  succeeded(): void;
-  /** A failure that is the line's, not a file's. */
-  failed(error: TransportError, signal: AbortSignal): void;
-}
+import type { Report } from '../core/events.ts';
+import type { TransportError } from '../errors.ts';
 
 /**
  * `pass`: a destination that was never reached is given up at once (the next run comes), one that was lost is tried again
@@ -37,53 +20,103 @@ export interface HealthOptions {
 /** OpenSSH keeps count of refused logins and shuts out who knocks on (PerSourcePenalties). */
 const AFTER_REFUSED_LOGIN_MS = 15_000;
 
-export const createConnectionHealth = ({ destination, retry, retryMode, report }: HealthOptions): ConnectionHealth => {
-  let failures = 0;
-  let wasUp = false;
-  let over: TransportError | undefined;
-  let trouble: TransportError | undefined;
-  let waiting: Promise<void> | undefined;
+/**
+ * The state of the connection to one destination, shared by all that goes over it: when it fails they wait together and try again
+ * together, instead of each knocking on its own.
+ */
+export class ConnectionHealth {
+  readonly #options: HealthOptions;
+  #failures = 0;
+  #wasUp = false;
+  #failure: TransportError | undefined;
+  #fatal: TransportError | undefined;
+  #waiting: Promise<void> | undefined;
+  #waitsUntilMs = 0;
+  #outages = 0;
 
-  const isWorthTrying = ({ class: kind }: TransportError): boolean =>
-    retryMode === 'forever' || (kind === 'network' && wasUp && failures < retry.hold);
-  const waitMs = ({ class: kind }: TransportError): number =>
-    Math.max(delayBefore(failures, retry, Math.random), kind === 'auth' ? AFTER_REFUSED_LOGIN_MS : 0);
+  constructor(options: HealthOptions) {
+    this.#options = options;
+  }
 
-  return {
-    destination,
-    get fatal() {
-      return over;
-    },
-    get failure() {
-      return trouble;
-    },
-    ready: () => waiting,
-    succeeded: () => {
-      if (trouble !== undefined) report({ type: 'connection', destination, state: 'restored' });
-      trouble = undefined;
-      failures = 0;
-      wasUp = true;
-    },
-    failed: (error, signal) => {
-      // What fails while we wait belongs to the failure that made us wait.
-      if (waiting !== undefined || over !== undefined) return;
-      failures += 1;
-      const retrying = isWorthTrying(error);
-      // One notice an outage, and one more when it turns into another trouble.
-      if (trouble?.class !== error.class || !retrying) {
-        const hint = error.hint === undefined ? {} : { hint: error.hint };
-        report({ type: 'connection', destination, state: 'lost', message: error.message, ...hint, retrying });
-      }
-      trouble = error;
-      if (!retrying) {
-        over = error;
-        return;
-      }
-      waiting = delay(waitMs(error), undefined, { signal })
-        .catch(() => undefined)
-        .finally(() => {
-          waiting = undefined;
-        });
-    },
-  };
-};
+  get destination(): string {
+    return this.#options.destination;
+  }
+
+  /** Why nothing more is tried in this run. */
+  get fatal(): TransportError | undefined {
+    return this.#fatal;
+  }
+
+  /** Why it is down now; undefined while it is up, or not yet tried. */
+  get failure(): TransportError | undefined {
+    return this.#failure;
+  }
+
+  /** How often it failed so far. */
+  get outages(): number {
+    return this.#outages;
+  }
+
+  /** Milliseconds until it is tried again; undefined while it is up. */
+  get retryInMs(): number | undefined {
+    return this.#failure === undefined ? undefined : Math.max(0, this.#waitsUntilMs - performance.now());
+  }
+
+  /** Resolves when a request may be tried; undefined: now. */
+  ready(): Promise<void> | undefined {
+    return this.#waiting;
+  }
+
+  succeeded(): void {
+    if (this.#failure !== undefined) {
+      this.#options.report({ type: 'connection', destination: this.destination, state: 'restored' });
+    }
+    this.#failure = undefined;
+    this.#failures = 0;
+    this.#wasUp = true;
+  }
+
+  /** A failure that is the connection's, not a file's. */
+  failed(error: TransportError, signal: AbortSignal): void {
+    this.#outages += 1;
+    // What fails while others wait belongs to the failure that made them wait.
+    if (this.#waiting !== undefined || this.#fatal !== undefined) return;
+    this.#failures += 1;
+    const retrying = this.#isRetried(error);
+    // One notice an outage, and one more when it turns into another failure.
+    if (this.#failure?.class !== error.class || !retrying) {
+      const { destination } = this;
+      const hint = error.hint === undefined ? {} : { hint: error.hint };
+      this.#options.report({
+        type: 'connection',
+        destination,
+        state: 'lost',
+        message: error.message,
+        ...hint,
+        retrying,
+      });
+    }
+    this.#failure = error;
+    if (!retrying) {
+      this.#fatal = error;
+      return;
+    }
+    const waitMs = this.#waitMs(error);
+    this.#waitsUntilMs = performance.now() + waitMs;
+    this.#waiting = delay(waitMs, undefined, { signal })
+      .catch(() => undefined)
+      .finally(() => {
+        this.#waiting = undefined;
+      });
+  }
+
+  #isRetried({ class: kind }: TransportError): boolean {
+    const { retryMode, retry } = this.#options;
+    return retryMode === 'forever' || (kind === 'network' && this.#wasUp && this.#failures < retry.hold);
+  }
+
+  #waitMs({ class: kind }: TransportError): number {
+    const backOff = delayBefore(this.#failures, this.#options.retry, Math.random);
+    return Math.max(backOff, kind === 'auth' ? AFTER_REFUSED_LOGIN_MS : 0);
+  }
+}

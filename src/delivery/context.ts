@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Report } from '../core/events.ts';
+import { destinationKeys, type DestinationKey } from '../marks/record-hash.ts';
 import type { StateFolder } from '../marks/state.ts';
 import type { Name } from '../name.ts';
 import { createIsExcluded } from '../source/exclude.ts';
@@ -7,7 +8,7 @@ import { createOpenFilesView, type OpenFilesView } from '../source/open-files.ts
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Transport } from '../transport.ts';
 import type { RetryMode } from './connection-health.ts';
-import { createSender, type Sender } from './sender.ts';
+import { Sender } from './sender.ts';
 
 export interface PassOptions {
   readonly config: Config;
@@ -24,17 +25,21 @@ export interface Counters {
   sent: number;
   bytes: number;
   skipped: number;
+  /** Files left unsent that could be sent: in a closed directory every unsent file. */
   failed: number;
   held: number;
   finished: number;
+  /** Directories that should be finished and could not be worked on or verified. */
+  unfinished: number;
 }
 
-/** What the work on a directory needs from its site. */
+/** What all work on the directories of a site shares. */
 export interface SiteContext {
   readonly config: Config;
   readonly state: StateFolder;
   readonly isExcluded: IsExcluded;
-  readonly destinations: readonly Transport[];
+  /** As records name the destinations, in the order of the sender's. */
+  readonly keys: readonly DestinationKey[];
   readonly sender: Sender;
   readonly openFiles: OpenFilesView;
   readonly counters: Counters;
@@ -42,10 +47,6 @@ export interface SiteContext {
   readonly signal: AbortSignal;
 }
 
-// While one directory's last files travel and are verified, the next ones are fed: at most so many wait for their end.
-export const FINISHING_AT_ONCE = 16;
-
-/** What all work on the directories of a site shares: one sender, one counters, one look at who writes. */
 export const createSiteContext = (
   { config, state, destinations, report, signal }: PassOptions,
   retryMode: RetryMode,
@@ -56,10 +57,10 @@ export const createSiteContext = (
     config,
     state,
     isExcluded: createIsExcluded(exclude),
-    destinations,
-    sender: createSender({ root, destinations, retry, retryMode, report, signal }),
+    keys: destinationKeys(config.destinations),
+    sender: new Sender({ root, destinations, retry, retryMode, report, signal }),
     openFiles: createOpenFilesView(),
-    counters: { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0 },
+    counters: { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0, unfinished: 0 },
     report,
     signal,
   };

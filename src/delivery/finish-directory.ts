@@ -1,50 +1,73 @@
 import { lstatSync } from 'node:fs';
-import { cannotFinish, isGone } from '../source/directory-failures.ts';
-import { writeFinishedWatch } from '../marks/finished-watch.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
-import type { Listing } from './list-directory.ts';
 import { modeWithoutMark } from '../marks/mark.ts';
-import { FINISHED_PARSE } from '../source/markers.ts';
+import { writeFinishedWatch } from '../marks/finished-watch.ts';
 import { fsPath } from '../name.ts';
+import { cannotFinish, isGone } from '../source/directory-failures.ts';
+import { FINISHED_PARSE } from '../source/markers.ts';
 import type { SiteContext } from './context.ts';
+import type { Listing } from './list-directory.ts';
+
+export interface FinishOptions {
+  /** No temporary file can be left at a destination: nothing failed, and this process began the record. */
+  readonly isClean: boolean;
+  /** Files that were checked at every destination since they were sent. */
+  readonly checked: number;
+}
 
 /**
- * The last steps for a directory of which everything is there: the destination is tidied, told where that is asked for, and
- * `finished.watch` is written.
- * @param isClean no temporary file can be left: there was no trouble, and this run was the first
+ * The last steps for a directory of which everything is there: destinations are tidied, `finished.parse` is announced where that
+ * is asked for, and `finished.watch` is written.
  */
 export const finishDirectory = async (
-  { directory, closedBy }: DirectoryPlan,
-  { files, bytes, folders, firstMs, lastMs }: Listing,
-  { config, destinations, sender, counters, report, signal }: SiteContext,
-  { isClean }: { readonly isClean: boolean },
+  plan: DirectoryPlan,
+  listing: Listing,
+  site: SiteContext,
+  options: FinishOptions,
 ): Promise<void> => {
-  const { root } = config.source;
+  const { config, sender, counters, report, signal } = site;
+  const { directory, closedBy } = plan;
   const { name } = directory;
-
-  const announce = async (): Promise<void> => {
-    const targetPath = `${name}/${FINISHED_PARSE}`;
-    const sourcePath = `${root}/${targetPath}`;
-    const identity = lstatSync(fsPath(sourcePath), { bigint: true });
-    await sender.deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity });
-  };
-
-  const all = [name, ...folders.map((folder) => `${name}/${folder}`)];
-  if (!isClean) await Promise.all(destinations.map((transport) => transport.tidy(all, signal)));
-  if (config.announce && closedBy === 'parser') await announce();
+  if (!options.isClean) {
+    const folders = [name, ...listing.folders.map((folder) => `${name}/${folder}`)];
+    await Promise.all(sender.destinations.map((transport) => transport.tidy(folders, signal)));
+  }
+  if (config.announce && closedBy === 'parser') await announce(plan, site);
   try {
-    writeFinishedWatch(root, directory, {
-      files,
-      bytes,
-      first: files > 0 ? new Date(firstMs).toISOString() : null,
-      last: files > 0 ? new Date(lastMs).toISOString() : null,
-      closedBy,
-      verified: config.verify,
-      destinations: destinations.map(({ label }) => label),
-    });
+    writeFinishedWatch(config.source.root, directory, proofOf(plan, listing, site, options));
   } catch (error) {
     throw isGone(error) ? error : cannotFinish(name, error);
   }
   counters.finished += 1;
+  const { files, bytes } = listing;
   report({ type: 'finished', directory: name, closedBy: closedBy ?? 'superseded', files, bytes });
+};
+
+/** What `finished.watch` says (contract.md §2). A destination that was not asked for a single file is not named. */
+const proofOf = (
+  { closedBy }: DirectoryPlan,
+  { files, bytes, firstMs, lastMs, trusted, skipped }: Listing,
+  { config, sender }: SiteContext,
+  { checked }: FinishOptions,
+): object => {
+  const excluded = skipped.get('excluded') ?? 0;
+  return {
+    files,
+    bytes,
+    skipped: [...skipped.values()].reduce((sum, count) => sum + count, 0) - excluded,
+    excluded,
+    trusted,
+    first: files > 0 ? new Date(firstMs).toISOString() : null,
+    last: files > 0 ? new Date(lastMs).toISOString() : null,
+    closedBy,
+    verified: config.verify,
+    destinations: files - trusted > 0 ? sender.destinations.map(({ label }) => ({ label, checked })) : [],
+  };
+};
+
+const announce = async ({ directory }: DirectoryPlan, { config, sender }: SiteContext): Promise<void> => {
+  const targetPath = `${directory.name}/${FINISHED_PARSE}`;
+  const sourcePath = `${config.source.root}/${targetPath}`;
+  const identity = lstatSync(fsPath(sourcePath), { bigint: true });
+  await sender.deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity });
 };

@@ -1,24 +1,31 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HeldBackReason, SkippedKind } from '../core/events.ts';
-import type { ClosedBy, DirectorySnapshot } from '../core/lifecycle.ts';
-import { isMarked } from '../marks/mark.ts';
-import { fsPath, type Name } from '../name.ts';
+import type { ClosedBy } from '../core/lifecycle.ts';
 import { heldBack } from '../core/readiness.ts';
-import type { MarkRecord } from '../marks/record.ts';
-import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
+import { isMarked } from '../marks/mark.ts';
+import type { Knowledge, MarkRecord } from '../marks/record.ts';
+import { fsPath, type Name } from '../name.ts';
 import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
+import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
 
 /** What one whole listing of a directory showed. */
 export interface Listing {
+  /** How the directory was closed as the listing began. */
+  readonly closedBy: ClosedBy | null;
+  /** When it began, by the clock of `performance.now`. */
+  readonly startedMs: number;
   files: number;
   bytes: number;
   /** Files that are not sent. */
   unsent: number;
-  /** Of these, files that may not be sent yet. */
+  /** Of these, files that may not be sent yet, or never under their name. */
   heldBack: number;
-  skipped: number;
-  /** Somebody writes a file of it; of an open directory: one that is not sent. */
+  /** Marks that no record explains and that count as sent all the same (`source.trustMarks`). */
+  trusted: number;
+  /** What is not sent, by kind. */
+  readonly skipped: Map<SkippedKind, number>;
+  /** A process writes a file of it; of an open directory: one that is not sent. */
   openForWriting: boolean;
   /** Its sub-folders, below the directory. */
   readonly folders: Name[];
@@ -29,10 +36,12 @@ export interface Listing {
   lastMs: number;
 }
 
-/** Who wants to know what the listing meets. A promise holds the listing back. */
+/** Who is called for what the listing meets. A promise holds the listing back. */
 export interface ListingVisitor {
   sent?(path: Name, stats: BigIntStats): Promise<void> | undefined;
   ready(path: Name, stats: BigIntStats): Promise<void> | undefined;
+  /** A mark that the record does not explain: destinations are asked. */
+  claimed(path: Name, stats: BigIntStats): Promise<void> | undefined;
   heldBack(path: Name, reason: HeldBackReason): void;
   skipped(path: Name, kind: SkippedKind): void;
 }
@@ -41,81 +50,138 @@ export interface ListingOptions {
   readonly root: Name;
   readonly isExcluded: IsExcluded;
   readonly settleMs: number;
-  readonly writers: OpenFilesView;
-  /** All that a walk saw a moment ago, in place of another one. */
-  readonly entries?: Iterable<Entry> | undefined;
+  readonly openFiles: OpenFilesView;
+  readonly trustMarks: boolean;
+  /** Not from a cache: for the listing after which the directory is finished. */
+  readonly fresh?: boolean;
 }
 
-// The parser's word that it is done makes a look at who writes a matter of care, not of knowledge: it need not be of this moment.
-const WRITERS_AGE_MS = { parser: 1000, guess: 100 } as const;
+// The parser's word that it is done makes the look at open files a matter of care, not of knowledge: it may be a second old.
+const OPEN_FILES_AGE_MS = { parser: 1000, guess: 100 } as const;
 const ENTRIES_A_TURN = 256;
 
-/** Lists a directory once and says of every file whether it is sent, may be sent, or must wait. */
+/** Lists a directory once and judges every file: is it sent, may it be sent, must it wait? */
 export const listDirectory = async (
-  { name }: Pick<DirectorySnapshot, 'name'>,
+  name: Name,
   closedBy: ClosedBy | null,
-  record: MarkRecord,
-  { root, isExcluded, settleMs, writers, entries: walked }: ListingOptions,
+  record: Pick<MarkRecord, 'lookUp'>,
+  options: ListingOptions,
   visitor: ListingVisitor,
 ): Promise<Listing> => {
-  const directoryPath = `${root}/${name}`;
-  const now = Date.now();
-  const seen: Listing = {
-    files: 0,
-    bytes: 0,
-    unsent: 0,
-    heldBack: 0,
-    skipped: 0,
-    openForWriting: false,
-    folders: [],
-    changedMs: 0,
-    firstMs: Infinity,
-    lastMs: 0,
-  };
-  const closedByParser = closedBy === 'parser';
-  let openFilesSeen: OpenFiles | undefined;
-  const openFilesNow = (): OpenFiles =>
-    (openFilesSeen ??= writers(closedByParser ? WRITERS_AGE_MS.parser : WRITERS_AGE_MS.guess));
-  const noteChange = (timeMs: number): void => {
-    // A time in the future says nothing about when it changed.
-    if (timeMs <= now + 1000) seen.changedMs = Math.max(seen.changedMs, timeMs);
-  };
-
-  const visitFile = (path: Name, stats: BigIntStats): Promise<void> | undefined => {
-    seen.files += 1;
-    seen.bytes += Number(stats.size);
-    const mtimeMs = Number(stats.mtimeMs);
-    seen.firstMs = Math.min(seen.firstMs, mtimeMs);
-    seen.lastMs = Math.max(seen.lastMs, mtimeMs);
-    noteChange(mtimeMs);
-    const isSent = isMarked(stats) && record.has(stats, path);
-    // A look at all processes costs more than the listing of a small directory: not for what an open one has sent.
-    const writer = isSent && closedBy === null ? undefined : openFilesNow().writerOf(stats);
-    if (writer !== undefined) seen.openForWriting = true;
-    if (isSent) return visitor.sent?.(path, stats);
-    seen.unsent += 1;
-    const reason = heldBack({ closedByParser, quietMs: now - Number(stats.ctimeMs), writer }, settleMs);
-    if (reason === undefined) return visitor.ready(path, stats);
-    seen.heldBack += 1;
-    visitor.heldBack(path, reason);
-    return undefined;
-  };
-
-  noteChange(Math.floor(lstatSync(fsPath(directoryPath)).mtimeMs));
+  const directoryPath = `${options.root}/${name}`;
+  const judge = new FileJudge(closedBy, record, options, visitor);
+  judge.noteChange(Math.floor(lstatSync(fsPath(directoryPath)).mtimeMs));
   let entries = 0;
-  for (const entry of walked ?? walk(directoryPath, isExcluded)) {
-    if (entry.kind === 'skipped') {
-      seen.skipped += 1;
-      visitor.skipped(entry.path, entry.why);
-    } else if (entry.kind === 'folder') {
-      seen.folders.push(entry.path);
-      noteChange(Number(entry.stats.mtimeMs));
-    } else {
-      const wait = visitFile(entry.path, entry.stats);
-      if (wait !== undefined) await wait;
-    }
+  for (const entry of walk(directoryPath, options.isExcluded)) {
+    const wait = judge.visit(entry);
+    if (wait !== undefined) await wait;
     // Replies, signals and timers have their turn while a million marked files go by.
     if ((entries += 1) % ENTRIES_A_TURN === 0) await nextTurn();
   }
-  return seen;
+  return judge.listing;
 };
+
+/** Judges the entries of one listing. */
+class FileJudge {
+  readonly listing: Listing;
+  readonly #record: Pick<MarkRecord, 'lookUp'>;
+  readonly #options: ListingOptions;
+  readonly #visitor: ListingVisitor;
+  readonly #now = Date.now();
+  #openFiles: OpenFiles | undefined;
+
+  constructor(
+    closedBy: ClosedBy | null,
+    record: Pick<MarkRecord, 'lookUp'>,
+    options: ListingOptions,
+    visitor: ListingVisitor,
+  ) {
+    this.#record = record;
+    this.#options = options;
+    this.#visitor = visitor;
+    this.listing = {
+      closedBy,
+      startedMs: performance.now(),
+      files: 0,
+      bytes: 0,
+      unsent: 0,
+      heldBack: 0,
+      trusted: 0,
+      skipped: new Map(),
+      openForWriting: false,
+      folders: [],
+      changedMs: 0,
+      firstMs: Infinity,
+      lastMs: 0,
+    };
+  }
+
+  visit(entry: Entry): Promise<void> | undefined {
+    switch (entry.kind) {
+      case 'file':
+        return this.#visitFile(entry.path, entry.stats);
+      case 'folder':
+        this.listing.folders.push(entry.path);
+        this.noteChange(Number(entry.stats.mtimeMs));
+        return undefined;
+      case 'reserved':
+        this.listing.unsent += 1;
+        this.#holdBack(entry.path, { kind: 'reserved-name' });
+        return undefined;
+      case 'skipped':
+        this.listing.skipped.set(entry.why, (this.listing.skipped.get(entry.why) ?? 0) + 1);
+        this.#visitor.skipped(entry.path, entry.why);
+        return undefined;
+    }
+  }
+
+  noteChange(timeMs: number): void {
+    // A time in the future says nothing about when it changed.
+    if (timeMs <= this.#now + 1000) this.listing.changedMs = Math.max(this.listing.changedMs, timeMs);
+  }
+
+  #visitFile(path: Name, stats: BigIntStats): Promise<void> | undefined {
+    const { listing } = this;
+    this.#count(stats);
+    const knowledge: Knowledge = isMarked(stats) ? this.#record.lookUp(path, stats) : 'changed';
+    const isTrusted = knowledge === 'unknown' && this.#options.trustMarks;
+    const isSent = knowledge === 'confirmed' || isTrusted;
+    // A pass over all processes costs more than the listing of a small directory: not for what an open one has sent.
+    const writer = isSent && listing.closedBy === null ? undefined : this.#writerOf(stats);
+    if (writer !== undefined) listing.openForWriting = true;
+    if (isSent) {
+      if (isTrusted) listing.trusted += 1;
+      return this.#visitor.sent?.(path, stats);
+    }
+    listing.unsent += 1;
+    const quietMs = this.#now - Number(stats.ctimeMs);
+    const closedByParser = listing.closedBy === 'parser';
+    const reason = heldBack({ closedByParser, quietMs, writer }, this.#options.settleMs);
+    if (reason !== undefined) {
+      this.#holdBack(path, reason);
+      return undefined;
+    }
+    return knowledge === 'unknown' ? this.#visitor.claimed(path, stats) : this.#visitor.ready(path, stats);
+  }
+
+  #holdBack(path: Name, reason: HeldBackReason): void {
+    this.listing.heldBack += 1;
+    this.#visitor.heldBack(path, reason);
+  }
+
+  #count(stats: BigIntStats): void {
+    const { listing } = this;
+    const mtimeMs = Number(stats.mtimeMs);
+    listing.files += 1;
+    listing.bytes += Number(stats.size);
+    listing.firstMs = Math.min(listing.firstMs, mtimeMs);
+    listing.lastMs = Math.max(listing.lastMs, mtimeMs);
+    this.noteChange(mtimeMs);
+  }
+
+  #writerOf(stats: BigIntStats): number | undefined {
+    const { openFiles, fresh = false } = this.#options;
+    const ageMs = OPEN_FILES_AGE_MS[this.listing.closedBy === 'parser' ? 'parser' : 'guess'];
+    return (this.#openFiles ??= openFiles(fresh ? 0 : ageMs)).writerOf(stats);
+  }
+}

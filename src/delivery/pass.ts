@@ -1,69 +1,67 @@
-import { createSemaphore } from '../core/semaphore.ts';
+import type { SummaryEvent } from '../core/events.ts';
+import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import { UserError } from '../errors.ts';
+import { readRecord } from '../marks/record.ts';
+import { destinationKeys } from '../marks/record-hash.ts';
+import { viewState } from '../marks/state.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import type { Report, SummaryEvent } from '../core/events.ts';
-import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
-import { listDirectory } from './list-directory.ts';
-import { openDirectoryRecord } from '../marks/claims.ts';
-import { readRoot } from '../source/scanner.ts';
-import type { Name } from '../name.ts';
-import { createDirectoryWork, type DirectoryWork } from './directory-work.ts';
 import { createOpenFilesView } from '../source/open-files.ts';
-import { createSiteContext, FINISHING_AT_ONCE, type PassOptions } from './context.ts';
+import { readRoot } from '../source/scanner.ts';
+import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
+import { DirectoryWork } from './directory-work.ts';
+import { listDirectory } from './list-directory.ts';
+import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
-/** One pass over a site: look, plan, send, verify, finish. `complete` says that nothing was left that could be sent. */
+/** One pass over a site: list, send, verify, finish. `complete` says that nothing was left that could be sent. */
 export const runPass = async (options: PassOptions): Promise<{ summary: SummaryEvent; complete: boolean }> => {
   const started = performance.now();
-  const { config, state, only, signal } = options;
+  const { config, state, only } = options;
   const { root, tag, newest } = config.source;
-  const context = createSiteContext(options, 'pass');
-  const { isExcluded, counters, sender } = context;
+  const site = createSiteContext(options, 'pass');
+  const { isExcluded, counters, sender } = site;
 
   const directories = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
-  const finishing = createSemaphore(() => FINISHING_AT_ONCE);
-  const tails: Promise<void>[] = [];
-  for (const work of liveFirst(plan(directories, newest))) {
-    if (signal.aborted) break;
-    if (only?.has(work.directory.name) === false) continue;
-    await finishing.acquire(1);
-    const shipment = await attempt(work.directory.name, context, () =>
-      createDirectoryWork(work, context, { listsNow: true }),
-    );
-    if (shipment === undefined) {
-      finishing.release(1);
-      continue;
-    }
-    await shipment.list(work);
-    const tail = endCycle(work, shipment).finally(() => {
-      shipment[Symbol.dispose]();
-      finishing.release(1);
-    });
-    tail.catch(() => undefined); // Thrown below, when all have ended.
-    tails.push(tail);
-  }
-  const ends = await Promise.allSettled(tails);
-  const defect = ends.find((end) => end.status === 'rejected');
-  if (defect !== undefined) throw defect.reason;
+  const limits = createLimits();
+  const passes = liveFirst(plan(directories, newest))
+    .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
+    .map((one) => passDirectory(one, site, limits));
+  const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
+  if (defect?.status === 'rejected') throw defect.reason;
   return {
-    complete: counters.failed === 0 && sender.fatal === undefined,
+    complete: counters.failed + counters.unfinished === 0 && sender.fatal === undefined,
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
   };
 };
 
-/** Undefined where the directory cannot be worked on, which is told and counted: the others go on. */
-const attempt = async <T>(
-  directory: Name,
-  { counters, report }: { readonly counters: { failed: number }; readonly report: Report },
-  use: () => T | Promise<T>,
-): Promise<T | undefined> => {
+/** One directory's share of the pass; it is over when its sends are. */
+const passDirectory = async (one: DirectoryPlan, site: SiteContext, limits: Limits): Promise<void> => {
+  const cycle = await runCycle(limits, {
+    open: () => attempt(one, site, () => new DirectoryWork(one, site)),
+    plan: () => one,
+    signal: site.signal,
+  });
+  if (cycle === undefined) return;
+  using work = cycle.work;
+  await work.queue.drain();
+  if (cycle.end?.finished !== true) site.counters.failed += work.leftUnsent();
+};
+
+/** Undefined where the directory cannot be worked on, which is reported and counted: the others go on. */
+const attempt = <T>(
+  { directory }: DirectoryPlan,
+  { counters, report }: Pick<SiteContext, 'report'> & { readonly counters: { unfinished: number } },
+  use: () => T,
+): T | undefined => {
   try {
-    return await use();
+    return use();
   } catch (error) {
-    const trouble = cannotWork(directory, error);
+    if (error instanceof UserError) throw error;
+    const failure = cannotWork(directory.name, error);
     if (isGone(error)) return undefined;
-    counters.failed += 1;
-    report(failedDirectory(directory, trouble));
+    counters.unfinished += 1;
+    report(failedDirectory(directory.name, failure));
     return undefined;
   }
 };
@@ -72,48 +70,40 @@ const attempt = async <T>(
  * What `runPass` would send, and what it would hold back; sends and changes nothing. Resolves with whether every directory could
  * be looked into.
  */
-export const planPass = async ({
-  config,
-  state,
-  report,
-  signal,
-}: Omit<PassOptions, 'destinations'>): Promise<boolean> => {
-  const { root, tag, newest, exclude, settleMs } = config.source;
+export const planPass = async (
+  { config, report, signal }: Pick<PassOptions, 'config' | 'report' | 'signal'>,
+  statePath: string,
+): Promise<boolean> => {
+  const { root, tag, newest, exclude, settleMs, trustMarks } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const writers = createOpenFilesView();
-  const counters = { failed: 0 };
+  const state = viewState(statePath, root);
+  const keys = destinationKeys(config.destinations);
+  const listingOptions = { root, isExcluded, settleMs, trustMarks, openFiles: createOpenFilesView() };
+  let failed = 0;
   for (const { directory, phase, closedBy } of liveFirst(plan(readRoot(root, tag, isExcluded), newest))) {
     signal.throwIfAborted();
     if (phase === 'finished') continue;
-    await attempt(directory.name, { counters, report }, async () => {
-      using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: true });
-      await listDirectory(
-        directory,
-        closedBy,
-        record,
-        { root, isExcluded, settleMs, writers },
-        {
-          ready: (path, stats) => {
-            report({ type: 'planned', path: `${directory.name}/${path}`, bytes: Number(stats.size), phase });
-            return undefined;
-          },
-          heldBack: (path, reason) => report({ type: 'held-back', path: `${directory.name}/${path}`, reason }),
-          skipped: (path, kind) => report({ type: 'skipped', path: `${directory.name}/${path}`, kind }),
+    const { name } = directory;
+    const record = readRecord(state.recordPath(name), keys) ?? { lookUp: () => 'unknown' };
+    try {
+      await listDirectory(name, closedBy, record, listingOptions, {
+        ready: (path, stats) => {
+          report({ type: 'planned', path: `${name}/${path}`, bytes: Number(stats.size), phase });
+          return undefined;
         },
-      );
-    });
+        claimed: (path) => {
+          report({ type: 'held-back', path: `${name}/${path}`, reason: { kind: 'claim' } });
+          return undefined;
+        },
+        heldBack: (path, reason) => report({ type: 'held-back', path: `${name}/${path}`, reason }),
+        skipped: (path, kind) => report({ type: 'skipped', path: `${name}/${path}`, kind }),
+      });
+    } catch (error) {
+      const failure = cannotWork(name, error);
+      if (isGone(error)) continue;
+      failed += 1;
+      report(failedDirectory(name, failure));
+    }
   }
-  return counters.failed === 0;
+  return failed === 0;
 };
-
-/** The directory's share of the pass is over when its sends are. */
-const endCycle = async (work: DirectoryPlan, shipment: DirectoryWork): Promise<void> => {
-  await shipment.finish(work);
-  await shipment.queue.drain();
-};
-
-/** Live files go before the backlog; the backlog goes oldest first. */
-export const liveFirst = (plans: readonly DirectoryPlan[]): DirectoryPlan[] => [
-  ...plans.filter(({ phase }) => phase === 'open'),
-  ...plans.filter(({ phase }) => phase === 'closed'),
-];

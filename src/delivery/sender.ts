@@ -1,13 +1,18 @@
 import type { BigIntStats } from 'node:fs';
-import { TransportError } from '../errors.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { isCoarse, tickLeftMs } from '../core/clock-tick.ts';
 import type { Report } from '../core/events.ts';
-import { createFilesBeneath } from '../source/open-beneath.ts';
-import { createConnectionHealth, type ConnectionHealth, type RetryMode } from './connection-health.ts';
-import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
-import type { Name } from '../name.ts';
-import type { MarkRecord } from '../marks/record.ts';
 import type { RetryOptions } from '../core/retry.ts';
+import { TransportError } from '../errors.ts';
+import { isSameFile } from '../identity.ts';
+import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
+import type { MarkRecord } from '../marks/record.ts';
+import type { Name } from '../name.ts';
+import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
+import { ConnectionHealth, type RetryMode } from './connection-health.ts';
+import { RetryingTransport } from './retrying-transport.ts';
+import { SendSlots, type Urgency } from './send-slots.ts';
 
 /** One unsent file. */
 export interface UnsentFile {
@@ -17,36 +22,15 @@ export interface UnsentFile {
   /** Seen through no link, on whatever part of its path: all that opens the file holds it against this. */
   readonly stats: BigIntStats;
   readonly record: MarkRecord;
-  /** For each destination, in their order, the files that it alone has so far; where there is one destination: none. */
-  readonly delivered: readonly MarkRecord[];
 }
 
-/** Just closed by its writer, or found by a listing. */
-export type Urgency = 'live' | 'backlog';
-
 /**
- * `changed`: it moved on or vanished while it was sent; look again. `stopped`: a line is down or a signal came.
+ * `changed`: it moved on or vanished while it was sent; list again. `stopped`: a connection is down or a signal came.
  * `failed`: this file only, and why.
  */
 export type Outcome =
   { readonly result: 'sent' | 'changed' | 'stopped' } | { readonly result: 'failed'; readonly error: TransportError };
 export type OutcomeKind = Outcome['result'];
-
-/** Carries files to every destination, `inFlight` at a time, and marks those that all of them have. Each file's fate is its own. */
-export interface Sender {
-  /** Wait for this before the next `send`; undefined: there is room. */
-  slot(urgency: Urgency): Promise<void> | undefined;
-  /** Never rejects, but for a defect of ours. */
-  send(file: UnsentFile, urgency: Urgency): Promise<Outcome>;
-  /** Looks at a file below the root ("DC1/sub/file") through no link. undefined where it is not there. */
-  stat(targetPath: Name): BigIntStats | undefined;
-  /** Delivers without marking. */
-  deliver(file: OutgoingFile): Promise<void>;
-  /** Why nothing more can be sent in this run. */
-  readonly fatal: TransportError | undefined;
-  /** One for each destination, in their order. */
-  readonly connections: readonly ConnectionHealth[];
-}
 
 export interface SenderOptions {
   readonly root: Name;
@@ -57,112 +41,140 @@ export interface SenderOptions {
   readonly signal: AbortSignal;
 }
 
-/** Of all places, the part that live files leave to the backlog, so that it moves however many of them come. */
-const BACKLOG_SHARE = 1 / 4;
+/** Carries files to every destination and marks those that all of them have. Each file's outcome is its own. */
+export class Sender {
+  /** One for each destination, in their order. */
+  readonly destinations: readonly RetryingTransport[];
+  readonly slots: SendSlots;
+  readonly #options: SenderOptions;
+  readonly #files: FilesBeneath;
 
-export const createSender = ({ root, destinations, retry, retryMode, report, signal }: SenderOptions): Sender => {
-  const lines = destinations.map(({ label }) =>
-    createConnectionHealth({ destination: label, retry, retryMode, report }),
-  );
-  // A sick destination must not hold the places of files that the others could have.
-  const waits = retryMode === 'pass' || destinations.length === 1;
-  const active = { live: 0, backlog: 0 };
-  const inside = createFilesBeneath(root);
-  let settled: PromiseWithResolvers<void> | undefined;
-
-  const isFull = (urgency: Urgency): boolean => {
-    let places = Infinity;
-    for (const { inFlight } of destinations) places = Math.min(places, inFlight);
-    if (urgency === 'live') return active.live >= places;
-    return active.backlog >= Math.max(places - active.live, Math.ceil(places * BACKLOG_SHARE));
-  };
-  const waitForRoom = async (urgency: Urgency): Promise<void> => {
-    while (isFull(urgency)) await (settled ??= Promise.withResolvers()).promise;
-  };
-
-  /** What one destination has is not sent there again because another one failed. */
-  const deliver = (outgoing: OutgoingFile, file?: UnsentFile): Promise<void> => {
-    const [only] = destinations;
-    return only !== undefined && destinations.length === 1
-      ? sendOver(only, lines[0], outgoing)
-      : deliverToAll(outgoing, file);
-  };
-  const deliverToAll = async (outgoing: OutgoingFile, file?: UnsentFile): Promise<void> => {
-    const sends = destinations.map(async (transport, index) => {
-      if (file?.delivered[index]?.has(file.stats, file.path) === true) return;
-      await sendOver(transport, lines[index], outgoing);
-      file?.delivered[index]?.add(file.stats, file.path);
+  constructor(options: SenderOptions) {
+    const { root, destinations, retry, retryMode, report } = options;
+    this.#options = options;
+    this.#files = createFilesBeneath(root);
+    // A destination that is down must not hold the slots of files that the others could have.
+    const waits = retryMode === 'pass' || destinations.length === 1;
+    this.destinations = destinations.map((transport) => {
+      const health = new ConnectionHealth({ destination: transport.label, retry, retryMode, report });
+      return new RetryingTransport(transport, { health, waits });
     });
-    const rejected = (await Promise.allSettled(sends)).find((fate) => fate.status === 'rejected');
-    if (rejected !== undefined) throw rejected.reason;
-  };
+    this.slots = new SendSlots(() => {
+      let least = Infinity;
+      for (const { inFlight } of this.destinations) least = Math.min(least, inFlight);
+      return least;
+    });
+  }
 
-  /** One file over one line, again and again while it is the line that fails. */
-  const sendOver = async (
-    transport: Transport,
-    line: ConnectionHealth | undefined,
-    file: OutgoingFile,
-  ): Promise<void> => {
-    for (;;) {
-      const wait = line?.ready();
-      if (wait !== undefined) {
-        if (!waits && line?.failure !== undefined) throw line.failure;
-        await wait;
-      }
-      signal.throwIfAborted();
-      if (line?.fatal !== undefined) throw line.fatal;
-      try {
-        await transport.send(file, signal);
-        line?.succeeded();
-        return;
-      } catch (error) {
-        if (signal.aborted || !(error instanceof TransportError)) throw error;
-        if (error.class === 'file' || error.class === 'source-changed') throw error;
-        line?.failed(error, signal);
-      }
+  /** Why nothing more can be sent in this run. */
+  get fatal(): TransportError | undefined {
+    return this.destinations.find(({ health }) => health.fatal !== undefined)?.health.fatal;
+  }
+
+  /** How often a connection failed so far: a send that was repeated may have left a temporary file. */
+  get outages(): number {
+    return this.destinations.reduce((sum, { health }) => sum + health.outages, 0);
+  }
+
+  /** Milliseconds until a connection that is down is tried again; undefined while all are up. */
+  get retryInMs(): number | undefined {
+    const waits = this.destinations.flatMap(({ health }) => health.retryInMs ?? []);
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  /** Looks at a file below the root ("DC1/sub/file") through no link. undefined where it is not there. */
+  stat(targetPath: Name): BigIntStats | undefined {
+    return this.#files.stat(targetPath);
+  }
+
+  /** Delivers without marking. */
+  async deliver(file: OutgoingFile): Promise<void> {
+    await Promise.all(this.destinations.map((transport) => transport.send(file, this.#options.signal)));
+  }
+
+  /** Never rejects, but for a defect. */
+  async send(unsent: UnsentFile, urgency: Urgency): Promise<Outcome> {
+    const { signal, root, report } = this.#options;
+    this.slots.acquire(urgency);
+    const targetPath = `${unsent.directory}/${unsent.path}`;
+    const sourcePath = `${root}/${targetPath}`;
+    try {
+      checkMayMark(sourcePath, unsent.stats);
+      const identity = isMarked(unsent.stats) ? this.#withoutMark(unsent, urgency) : unsent.stats;
+      const waitMs = this.#settleMs(identity, urgency);
+      if (waitMs > 0) await delay(waitMs, undefined, { signal });
+      await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
+      const marked = mark(sourcePath, identity);
+      if (isCoarse(marked.ctimeNs)) await this.#confirmAfterTick(sourcePath, targetPath, marked);
+      unsent.record.add(unsent.path, marked);
+      report({ type: 'sent', path: targetPath, bytes: Number(identity.size) });
+      return { result: 'sent' };
+    } catch (error) {
+      if (signal.aborted) return { result: 'stopped' };
+      if (!(error instanceof TransportError)) throw error;
+      if (error.class === 'source-changed') return { result: 'changed' };
+      return error.class === 'file' ? { result: 'failed', error } : { result: 'stopped' };
+    } finally {
+      this.slots.release(urgency);
     }
-  };
+  }
 
   /**
-   * A mark that is no longer true goes before anything is read: a crash from here on leaves the file unsent. (One that was set
-   * under another name of the inode is true, but for what a writer that only now closed it may have changed.)
+   * A mark goes before anything is read: a crash from here on leaves the file unsent. Not that of an inode with several names: taken
+   * off for one it would be taken off for all, and two directories that share files would send them for ever; there the record
+   * alone says which names are sent.
    */
-  const withoutStaleMark = (file: UnsentFile, urgency: Urgency): UnsentFile => {
-    const { directory, path, stats, record } = file;
-    const isStale = isMarked(stats) && (urgency === 'live' || !record.hasInode(stats));
-    return isStale ? { ...file, stats: unmark(root, `${directory}/${path}`) } : file;
-  };
+  #withoutMark({ directory, path, stats, record }: UnsentFile, urgency: Urgency): BigIntStats {
+    if (stats.nlink > 1n) return stats;
+    const unmarked = unmark(this.#options.root, `${directory}/${path}`);
+    // A destination that was added later does not make the others lose what they confirmed. (A close event does.)
+    if (urgency === 'backlog') {
+      for (const index of this.destinations.keys())
+        if (record.has(path, stats, index)) record.addFor(path, unmarked, index);
+    }
+    return unmarked;
+  }
 
-  return {
-    connections: lines,
-    get fatal() {
-      return lines.find((line) => line.fatal !== undefined)?.fatal;
-    },
-    stat: (targetPath) => inside.stat(targetPath),
-    slot: (urgency) => (isFull(urgency) ? waitForRoom(urgency) : undefined),
-    deliver: (file) => deliver(file),
-    send: async (unsent, urgency) => {
-      active[urgency] += 1;
-      const targetPath = `${unsent.directory}/${unsent.path}`;
-      const sourcePath = `${root}/${targetPath}`;
-      try {
-        checkMayMark(sourcePath, unsent.stats);
-        const file = withoutStaleMark(unsent, urgency);
-        const identity = file.stats;
-        await deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, file);
-        file.record.add(mark(sourcePath, identity), file.path);
-        report({ type: 'sent', path: targetPath, bytes: Number(identity.size) });
-        return { result: 'sent' };
-      } catch (error) {
-        if (signal.aborted) return { result: 'stopped' };
-        if (!(error instanceof TransportError)) throw error;
-        if (error.class === 'source-changed') return { result: 'changed' };
-        return error.class === 'file' ? { result: 'failed', error } : { result: 'stopped' };
-      } finally {
-        active[urgency] -= 1;
-        settled?.resolve();
-        settled = undefined;
-      }
-    },
-  };
-};
+  /**
+   * A change within the tick of the last one would leave the same times: content is read when the tick is over. After a close event
+   * a fine clock need not be waited for: whoever writes again closes again.
+   */
+  #settleMs({ ctimeNs }: BigIntStats, urgency: Urgency): number {
+    return urgency === 'live' && !isCoarse(ctimeNs) ? 0 : tickLeftMs(ctimeNs, Date.now());
+  }
+
+  /** What one destination has is not sent there again because another one failed. */
+  #deliver(outgoing: OutgoingFile, unsent: UnsentFile): Promise<void> {
+    const [only] = this.destinations;
+    return only !== undefined && this.destinations.length === 1
+      ? only.send(outgoing, this.#options.signal)
+      : this.#deliverToAll(outgoing, unsent);
+  }
+
+  async #deliverToAll(outgoing: OutgoingFile, { path, record }: UnsentFile): Promise<void> {
+    const { identity } = outgoing;
+    const sends = this.destinations.map(async (transport, index) => {
+      if (record.has(path, identity, index)) return;
+      await transport.send(outgoing, this.#options.signal);
+      record.addFor(path, identity, index);
+    });
+    const rejected = (await Promise.allSettled(sends)).find((outcome) => outcome.status === 'rejected');
+    if (rejected !== undefined) throw rejected.reason;
+  }
+
+  /**
+   * On a clock of whole seconds a change within the second of our `chmod`, with its mtime set back, leaves the state that the record
+   * would hold: the content is compared when that second is over.
+   */
+  async #confirmAfterTick(sourcePath: Name, targetPath: Name, marked: BigIntStats): Promise<void> {
+    const { signal, root } = this.#options;
+    await delay(tickLeftMs(marked.ctimeNs, Date.now()), undefined, { signal });
+    const file = { sourcePath, targetPath, size: marked.size, mtimeNs: marked.mtimeNs };
+    const checks = this.destinations.map((transport) => transport.verify([file], { checksum: true }, signal));
+    const wrong = (await Promise.all(checks)).flat();
+    const now = this.stat(targetPath);
+    if (wrong.length === 0 && now !== undefined && isSameFile(now, marked)) return;
+    unmark(root, targetPath);
+    throw new TransportError('source-changed', `Did not mark "${sourcePath}": it changed while it was sent`);
+  }
+}

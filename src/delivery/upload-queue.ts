@@ -1,30 +1,15 @@
 import type { BigIntStats } from 'node:fs';
-import { systemErrorCode } from '../errors.ts';
 import type { Report } from '../core/events.ts';
-import type { Name } from '../name.ts';
-import { createMemoryRecord, type MarkRecord } from '../marks/record.ts';
-import type { RetryOptions } from '../core/retry.ts';
-import type { IsExcluded } from '../source/scanner.ts';
-import type { OutcomeKind, Sender, Urgency } from './sender.ts';
 import { createFailures, type Failures } from '../core/failures.ts';
+import type { RetryOptions } from '../core/retry.ts';
+import { systemErrorCode } from '../errors.ts';
+import { isMarked } from '../marks/mark.ts';
+import type { MarkRecord } from '../marks/record.ts';
+import type { Name } from '../name.ts';
+import type { IsExcluded } from '../source/scanner.ts';
 import type { Counters } from './context.ts';
-
-/** The files of one directory on their way: each at most once at a time, whoever found it. */
-export interface UploadQueue {
-  /** How the sends since `startRound` ended; `waiting`: files that failed lately and must wait. */
-  readonly outcomes: Readonly<Record<OutcomeKind | 'waiting', number>>;
-  startCycle(): void;
-  /** Hands over a file that a listing found, as soon as the sender has room, and does not wait for its fate. */
-  readonly submit: (path: Name, stats: BigIntStats) => Promise<void> | undefined;
-  /** Its writer closed it: it goes before what listings found. */
-  closed(path: Name): void;
-  /** Somebody has it in hand already. */
-  isKnown(path: Name): boolean;
-  readonly failures: Failures;
-  readonly inFlight: Iterable<Name>;
-  /** Resolves when nothing is under way any more. Rejects with a defect of ours. */
-  readonly drain: () => Promise<void>;
-}
+import type { Urgency } from './send-slots.ts';
+import type { Outcome, OutcomeKind, Sender } from './sender.ts';
 
 export interface UploadQueueOptions {
   readonly directory: Name;
@@ -32,136 +17,153 @@ export interface UploadQueueOptions {
   readonly sender: Sender;
   readonly isExcluded: IsExcluded;
   readonly retry: RetryOptions;
-  readonly counters: Counters;
+  readonly counters: Pick<Counters, 'sent' | 'bytes' | 'held'>;
   readonly report: Report;
+  /** `close` means that the file was named once more, and not that somebody wrote it: what the record confirms is left alone. */
+  readonly keepsConfirmed?: boolean;
+  /** Called for each file when its send is over. */
+  readonly onOutcome?: (path: Name, outcome: Outcome) => void;
 }
 
-export const createUploadQueue = ({
-  directory,
-  record,
-  sender,
-  isExcluded,
-  retry,
-  counters,
-  report,
-}: UploadQueueOptions): UploadQueue => {
-  const outcomes = { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 };
-  const delivered = sender.connections.length > 1 ? sender.connections.map(() => createMemoryRecord([])) : [];
-  const failures = createFailures(retry, () => performance.now(), Math.random);
-  const defects: unknown[] = [];
+const NO_OUTCOMES = { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 };
+
+/** The files of one directory on their way: each at most once at a time, whoever found it. */
+export class UploadQueue {
+  readonly failures: Failures;
+  /** How the sends since `startCycle` ended; `waiting`: files that failed lately and must wait. */
+  readonly outcomes: Record<OutcomeKind | 'waiting', number> = { ...NO_OUTCOMES };
+  readonly #options: UploadQueueOptions;
+  readonly #defects: unknown[] = [];
   /** What is being sent; true: it was closed once more since. */
-  const sending = new Map<Name, boolean>();
+  readonly #sending = new Map<Name, boolean>();
   /** Closed files that wait for their turn, in their order. */
-  const closedFiles = new Set<Name>();
-  let pumping = false;
-  let drained: PromiseWithResolvers<void> | undefined;
+  readonly #closed = new Set<Name>();
+  #isPumping = false;
+  #drained: PromiseWithResolvers<void> | undefined;
 
-  const isBusy = (): boolean => sending.size > 0 || closedFiles.size > 0;
-  const noteDrained = (): void => {
-    if (!isBusy()) drained?.resolve();
-  };
+  constructor(options: UploadQueueOptions) {
+    this.#options = options;
+    this.failures = createFailures(options.retry, () => performance.now(), Math.random);
+  }
 
-  const send = async (path: Name, stats: BigIntStats, urgency: Urgency): Promise<void> => {
-    sending.set(path, false);
+  get inFlight(): Iterable<Name> {
+    return this.#sending.keys();
+  }
+
+  startCycle(): void {
+    Object.assign(this.outcomes, NO_OUTCOMES);
+  }
+
+  /** It is in the queue or on its way already. */
+  has(path: Name): boolean {
+    return this.#sending.has(path) || this.#closed.has(path);
+  }
+
+  /** Hands over a file that a listing found, as soon as a slot is free, and does not wait for its outcome. */
+  submit(path: Name, stats: BigIntStats): Promise<void> | undefined {
+    if (this.has(path)) return undefined;
+    if (this.failures.mustWait(path)) {
+      this.outcomes.waiting += 1;
+      return undefined;
+    }
+    const free = this.#options.sender.slots.free('backlog');
+    if (free === undefined) {
+      void this.#send(path, stats, 'backlog'); // Nothing to await: this is a hot path.
+      return undefined;
+    }
+    return free.then(() => {
+      if (!this.has(path)) void this.#send(path, stats, 'backlog');
+    });
+  }
+
+  /** Its writer closed it: it goes before what listings found. */
+  close(path: Name): void {
+    if (this.#options.isExcluded(path)) return;
+    // Last in the queue, if it was there: what is read later is newer.
+    this.#closed.delete(path);
+    this.#closed.add(path);
+    void this.#pump();
+  }
+
+  /** Resolves when nothing is on its way any more. Rejects with a defect. */
+  async drain(): Promise<void> {
+    while (this.#isBusy()) await (this.#drained = Promise.withResolvers()).promise;
+    if (this.#defects.length > 0) throw new AggregateError(this.#defects, 'sending failed in a way that it must not');
+  }
+
+  #isBusy(): boolean {
+    return this.#sending.size > 0 || this.#closed.size > 0;
+  }
+
+  #noteDrained(): void {
+    if (!this.#isBusy()) this.#drained?.resolve();
+  }
+
+  async #send(path: Name, stats: BigIntStats, urgency: Urgency): Promise<void> {
+    const { directory, record, sender, counters } = this.#options;
+    this.#sending.set(path, false);
     try {
-      const outcome = await sender.send({ directory, path, stats, record, delivered }, urgency);
-      outcomes[outcome.result] += 1;
+      const outcome = await sender.send({ directory, path, stats, record }, urgency);
+      this.outcomes[outcome.result] += 1;
       if (outcome.result === 'sent') {
-        failures.resolved(path);
+        this.failures.resolved(path);
         counters.sent += 1;
         counters.bytes += Number(stats.size);
-      } else if (outcome.result !== 'changed') counters.failed += 1;
-      if (outcome.result === 'failed') {
-        const { error, attempts, held } = failures.failed(path, outcome.error);
+      } else if (outcome.result === 'failed') {
+        const { error, attempts, held } = this.failures.failed(path, outcome.error);
         if (held) counters.held += 1;
         const hint = error.hint === undefined ? {} : { hint: error.hint };
         const fullPath = `${directory}/${path}`;
-        report({ type: 'failed', path: fullPath, class: error.class, message: error.message, ...hint, attempts, held });
+        const { class: kind, message } = error;
+        this.#options.report({ type: 'failed', path: fullPath, class: kind, message, ...hint, attempts, held });
+      }
+      this.#options.onOutcome?.(path, outcome);
+    } catch (error) {
+      this.#defects.push(error);
+    } finally {
+      const closedAgain = this.#sending.get(path) === true;
+      this.#sending.delete(path);
+      if (closedAgain) this.close(path);
+      this.#noteDrained();
+    }
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      for (const path of this.#closed) {
+        await this.#options.sender.slots.free('live');
+        this.#closed.delete(path);
+        if (this.#sending.has(path)) this.#sending.set(path, true);
+        else this.#sendClosed(path);
       }
     } catch (error) {
-      defects.push(error);
+      this.#defects.push(error);
     } finally {
-      const closedAgain = sending.get(path) === true;
-      sending.delete(path);
-      if (closedAgain) closed(path);
-      noteDrained();
+      this.#isPumping = false;
+      this.#noteDrained();
     }
-  };
+  }
 
-  /** undefined where it is not there, or cannot be looked at: a listing tells of that. */
-  const lookAt = (path: Name): BigIntStats | undefined => {
+  #sendClosed(path: Name): void {
+    const stats = this.#stat(path);
+    if (stats?.isFile() !== true) this.failures.resolved(path);
+    else if (!this.#isKept(path, stats)) void this.#send(path, stats, 'live');
+  }
+
+  #isKept(path: Name, stats: BigIntStats): boolean {
+    const { keepsConfirmed = false, record } = this.#options;
+    return keepsConfirmed && isMarked(stats) && record.lookUp(path, stats) === 'confirmed';
+  }
+
+  /** undefined where it is not there, or cannot be looked at: a listing reports that. */
+  #stat(path: Name): BigIntStats | undefined {
     try {
-      return sender.stat(`${directory}/${path}`);
+      return this.#options.sender.stat(`${this.#options.directory}/${path}`);
     } catch (error) {
       if (systemErrorCode(error) === undefined) throw error;
       return undefined;
     }
-  };
-  const sendClosed = (path: Name): void => {
-    const stats = lookAt(path);
-    if (stats?.isFile() === true) void send(path, stats, 'live');
-    else failures.resolved(path);
-  };
-
-  const pump = async (): Promise<void> => {
-    if (pumping) return;
-    pumping = true;
-    try {
-      for (const path of closedFiles) {
-        await sender.slot('live');
-        closedFiles.delete(path);
-        if (sending.has(path)) sending.set(path, true);
-        else sendClosed(path);
-      }
-    } catch (error) {
-      defects.push(error);
-    } finally {
-      pumping = false;
-      noteDrained();
-    }
-  };
-
-  const closed = (path: Name): void => {
-    if (isExcluded(path)) return;
-    // Last in the queue, if it was there: what is read later is newer.
-    closedFiles.delete(path);
-    closedFiles.add(path);
-    void pump();
-  };
-
-  // Nothing to await where there is room: this is a hot path.
-  const submitWithRoom = (path: Name, stats: BigIntStats): Promise<void> | undefined => {
-    const room = sender.slot('backlog');
-    if (room === undefined) {
-      void send(path, stats, 'backlog');
-      return undefined;
-    }
-    return room.then(() => {
-      if (!isKnown(path)) void send(path, stats, 'backlog');
-    });
-  };
-  const isKnown = (path: Name): boolean => sending.has(path) || closedFiles.has(path);
-
-  return {
-    outcomes,
-    failures,
-    startCycle: () => {
-      Object.assign(outcomes, { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 });
-    },
-    submit: (path, stats) => {
-      if (isKnown(path)) return undefined;
-      if (!failures.mustWait(path)) return submitWithRoom(path, stats);
-      outcomes.waiting += 1;
-      return undefined;
-    },
-    closed,
-    isKnown,
-    get inFlight() {
-      return sending.keys();
-    },
-    drain: async () => {
-      while (isBusy()) await (drained = Promise.withResolvers()).promise;
-      if (defects.length > 0) throw new AggregateError(defects, 'sending failed in a way that it must not');
-    },
-  };
-};
+  }
+}

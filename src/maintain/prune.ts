@@ -1,5 +1,4 @@
-import { existsSync, fsyncSync, lstatSync, rmSync, statfsSync } from 'node:fs';
-import { openDirectoryRecord } from '../marks/claims.ts';
+import { fsyncSync, lstatSync, rmSync, statfsSync } from 'node:fs';
 import { deleteDirectory } from './delete-directory.ts';
 import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
@@ -10,7 +9,9 @@ import { plan, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecy
 import { isMarked } from '../marks/mark.ts';
 import { FINISHED_WATCH } from '../source/markers.ts';
 import { fsPath, showName, type Name } from '../name.ts';
-import { InodeSet } from '../marks/inode-set.ts';
+import { readRecord } from '../marks/record.ts';
+import { destinationKeys } from '../marks/record-hash.ts';
+import { createStateSet, type StateSet } from '../marks/state-set.ts';
 import { readRoot, walk } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
 import type { Transport } from '../transport.ts';
@@ -26,7 +27,8 @@ export interface PruneOptions {
   /** Stop when so much of the file system is free, 0–1; undefined: delete all that are old enough. */
   readonly untilFree: number | undefined;
   readonly dryRun: boolean;
-  readonly checksum: boolean;
+  /** Compare size and mtime only, and not content: a copy with a flipped bit counts as one. */
+  readonly quick: boolean;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -41,7 +43,7 @@ export interface PruneResult {
 
 /**
  * Deletes finished directories, oldest first: each when everything in it is known to be sent, is unchanged since, and has
- * just been found at every destination. The newest directory and all that is unfinished stay. Any doubt keeps a directory.
+ * just been compared by content with every destination. The newest directory and all that is unfinished stay. Any doubt keeps a directory.
  */
 export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const { config, olderThanMs, untilFree, dryRun, report, signal } = options;
@@ -82,34 +84,36 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
 interface Verified {
   readonly files: number;
   readonly bytes: number;
-  /** Inode and ctime of each file that was verified: nothing else is deleted. */
-  readonly known: InodeSet;
+  /** The state of each file that was verified: nothing else is deleted. */
+  readonly known: StateSet;
 }
 
 /** Everything that is verified of a directory, or the doubt that keeps it, in words. */
 const examine = async (
   work: DirectoryPlan,
-  { config, state, destinations, checksum, report, signal }: PruneOptions,
+  { config, state, destinations, quick, signal }: PruneOptions,
   writers: OpenFilesView,
 ): Promise<Verified | string> => {
   const { root, exclude } = config.source;
   const { directory } = work;
   const isExcluded = createIsExcluded(exclude);
   try {
-    // Marks that we only found there prove less than our own: their content is compared.
-    const isRecorded = existsSync(state.recordPath(directory.name));
-    using record = openDirectoryRecord(directory, { root, state, isExcluded, report, dry: !isRecorded });
-    const known = new InodeSet();
+    const record = readRecord(state.recordPath(directory.name), destinationKeys(config.destinations));
+    let isRecorded = record !== undefined;
+    const known = createStateSet();
     const openFilesNow = writers(0);
     let [files, bytes] = [0, 0];
     for (const entry of walk(`${root}/${directory.name}`, isExcluded)) {
       if (entry.kind === 'skipped') return `"${showName(entry.path)}" in it was never sent (${entry.why})`;
       if (entry.kind === 'folder') continue;
+      if (entry.kind === 'reserved') return `"${showName(entry.path)}" in it was never sent (a reserved name)`;
       const { stats } = entry;
       if (!isMarked(stats)) return `"${showName(entry.path)}" in it is not marked`;
-      if (!record.has(stats, entry.path)) return `"${showName(entry.path)}" in it changed since it was sent`;
+      const knowledge = record?.lookUp(entry.path, stats);
+      if (knowledge === 'changed') return `"${showName(entry.path)}" in it changed since it was sent`;
+      isRecorded &&= knowledge === 'confirmed';
       if (openFilesNow.writerOf(stats) !== undefined) return `"${showName(entry.path)}" in it is open for writing`;
-      known.add(stats.ino, stats.ctimeNs);
+      known.add(stats);
       files += 1;
       bytes += Number(stats.size);
     }
@@ -118,7 +122,8 @@ const examine = async (
       config,
       destinations,
       writers,
-      checksum: checksum || !isRecorded,
+      // Marks that no record explains prove less than ours: their content is compared in any case.
+      checksum: !quick || !isRecorded,
       found: ({ file, detail }, destination) => {
         wrong += 1;
         if (wrong === 1) first = `"${showName(file.targetPath)}" at ${destination}: ${detail}`;
@@ -140,7 +145,7 @@ const deleteVerified = (
 ): string | undefined => {
   const { root } = config.source;
   try {
-    deleteDirectory(root, directory, (stats) => known.has(stats.ino, stats.ctimeNs));
+    deleteDirectory(root, directory, known.has);
     rmSync(state.recordPath(directory.name), { force: true });
     inFolder(root, '', fsyncSync);
     return undefined;

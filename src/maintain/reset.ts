@@ -5,7 +5,7 @@ import { removeFinishedWatch } from '../marks/finished-watch.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked, unmark } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
-import { createRecord } from '../marks/record.ts';
+import { beginRecord } from '../marks/record.ts';
 import { walk, type IsExcluded } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
 
@@ -29,7 +29,7 @@ export const resetDirectory = async (
 ): Promise<number> => {
   const { name } = directory;
   removeFinishedWatch(root, directory);
-  createRecord(state.recordPath(name), [])[Symbol.dispose]();
+  beginRecord(state.recordPath(name), [], () => undefined)[Symbol.dispose]();
   let files = 0;
   let failed = 0;
   let entries = 0;

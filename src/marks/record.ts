@@ -1,218 +1,273 @@
-import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { encodeName, type Name } from '../name.ts';
-import { InodeSet } from './inode-set.ts';
+import { HashTable } from '../core/hash-table.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
-
-/** Of a file's stats, what the record looks at. */
-export interface InodeState {
-  readonly ino: bigint;
-  readonly ctimeNs: bigint;
-  readonly nlink: bigint;
-}
-
-const ENTRY_BYTES = 16;
+import type { Name } from '../name.ts';
+import { openRecordFile, type OnFailure, type RecordFile } from './record-file.ts';
+import type { StateFolder } from './state.ts';
+import { createRecordHash, type DestinationKey, type FileState, type RecordHash } from './record-hash.ts';
 
 /**
- * The second half of the mark (contract.md §3): inode and ctime of each file right after our `chmod`. A marked file counts
- * as sent while its pair is in here: any touch since, by anybody, moved the ctime.
- *
- * Two names of one inode share its mark, but each must be delivered: with more than one link the name is part of the entry.
+ * What a record says of one name at one destination. `confirmed`: it was confirmed in just this state. `changed`: it was, but in
+ * another state: the file was touched or replaced since. `unknown`: this site never recorded the name for this destination.
+ */
+export type Knowledge = 'confirmed' | 'changed' | 'unknown';
+
+/**
+ * What proves a mark (contract.md §3): for each name and destination the state of the file right after our `chmod`. Any touch since, by
+ * anybody, changed that state; another name, or another destination, has no entry.
  */
 export interface MarkRecord extends Disposable {
-  /** This name of the file is delivered, and nothing has touched the inode since. */
-  has(state: InodeState, path: Name): boolean;
-  /** Some name of this inode is delivered, and nothing has touched it since. */
-  hasInode(state: InodeState): boolean;
-  /** Nobody ever worked on the directory before this process. */
+  /** Over all destinations: the weakest of what is known. */
+  lookUp(path: Name, state: FileState): Knowledge;
+  /** At one destination, by its index. */
+  has(path: Name, state: FileState, destination: number): boolean;
+  /** Some destination confirmed this state to this process: its file is to be verified. */
+  isNew(path: Name): boolean;
+  /** Every destination confirmed it to this process. */
+  add(path: Name, state: FileState): void;
+  /** Every destination was asked and has it: it need not be verified once more. */
+  addClaimed(path: Name, state: FileState): void;
+  /** One destination has it, the others not yet. */
+  addFor(path: Name, state: FileState, destination: number): void;
+  /** There was no record: nobody worked on the directory in this state folder before. */
   readonly isFresh: boolean;
-  /** Was it added by this process? */
-  isNew(state: InodeState, path: Name): boolean;
-  add(state: InodeState, path: Name): void;
 }
 
+export const HEADER_BYTES = 16;
+export const ENTRY_BYTES = 16;
+const MAGIC = Buffer.from('isocket\x02', 'latin1');
+/** Entries that were replaced by later ones are dropped when the record is opened and they are more than these and half of it. */
+const MOST_REPLACED = 4096;
+
 /**
- * Opens the record at `path`. undefined where there is none: the directory was never looked at, or the state was lost.
+ * Opens the record of a directory, or begins one. A record of another version counts as none: marks are claims then.
  * @param newFrom the byte from which on it was written by this process, which may have opened it before
+ * @throws UserError with exit code 3 where the state folder cannot be written
  */
-export const openRecord = (path: string, onFailure: OnFailure = ignore, newFrom = Infinity): MarkRecord | undefined => {
+export const openRecord = (
+  path: string,
+  destinations: readonly DestinationKey[],
+  onFailure: OnFailure,
+  newFrom = Infinity,
+): MarkRecord => {
+  const loaded = loadRecord(path, newFrom);
+  if (loaded === undefined) return beginRecord(path, destinations, onFailure);
+  const { hash, before, added, end } = loaded;
+  const file = openRecordFile(path, end, onFailure);
+  return new HashedRecord({ hash, before, added, destinations, file, isFresh: false });
+};
+
+/** The record of a directory in a site's state. What an earlier look of this process added to it counts as new. */
+export const openDirectoryRecord = (
+  state: Pick<StateFolder, 'recordPath' | 'recordedBefore'>,
+  directory: Name,
+  destinations: readonly DestinationKey[],
+  onFailure: OnFailure,
+): MarkRecord => {
+  const newFrom = state.recordedBefore(directory) || Infinity;
+  const record = openRecord(state.recordPath(directory), destinations, onFailure, newFrom);
+  state.recordedBefore(directory); // A record that was begun just now holds nothing of earlier processes.
+  return record;
+};
+
+/** Begins an empty record in place of any that is there. It appears whole or not at all. @throws UserError, exit code 3 */
+export const beginRecord = (
+  path: string,
+  destinations: readonly DestinationKey[],
+  onFailure: OnFailure,
+): MarkRecord => {
+  const key = randomBytes(8);
+  writeWhole(path, [MAGIC, key]);
+  const file = openRecordFile(path, HEADER_BYTES, onFailure);
+  const [before, added] = [emptyTable(), emptyTable()];
+  return new HashedRecord({ hash: createRecordHash(key), before, added, destinations, file, isFresh: true });
+};
+
+/** The record as it is, without touching it: another process may be writing it. undefined where there is none, or none for us to read. */
+export const readRecord = (
+  path: string,
+  destinations: readonly DestinationKey[],
+): Pick<MarkRecord, 'lookUp'> | undefined => {
   try {
-    return useRecord(path, { isFresh: false, newFrom }, onFailure);
+    const loaded = loadRecord(path, Infinity, { compacts: false });
+    return loaded && new HashedRecord({ ...loaded, destinations, file: undefined, isFresh: false });
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return undefined;
+  }
+};
+
+/** A record that is kept nowhere: for looking without leaving a trace. */
+export const createMemoryRecord = (destinations: readonly DestinationKey[] = [[0, 0]]): MarkRecord => {
+  const hash = createRecordHash(randomBytes(8));
+  return new HashedRecord({
+    hash,
+    before: emptyTable(),
+    added: emptyTable(),
+    destinations,
+    file: undefined,
+    isFresh: true,
+  });
+};
+
+const emptyTable = (): HashTable => new HashTable({ values: true });
+
+interface HashedRecordParts {
+  readonly hash: RecordHash;
+  /** What earlier processes confirmed, and what this one did, which goes first. */
+  readonly before: HashTable;
+  readonly added: HashTable;
+  readonly destinations: readonly DestinationKey[];
+  readonly file: RecordFile | undefined;
+  readonly isFresh: boolean;
+}
+
+class HashedRecord implements MarkRecord {
+  readonly isFresh: boolean;
+  readonly #hash: RecordHash;
+  readonly #before: HashTable;
+  readonly #added: HashTable;
+  readonly #destinations: readonly DestinationKey[];
+  readonly #file: RecordFile | undefined;
+
+  constructor({ hash, before, added, destinations, file, isFresh }: HashedRecordParts) {
+    this.isFresh = isFresh;
+    this.#hash = hash;
+    this.#before = before;
+    this.#added = added;
+    this.#destinations = destinations;
+    this.#file = file;
+  }
+
+  lookUp(path: Name, state: FileState): Knowledge {
+    const [value0, value1] = this.#hash.state(state);
+    let weakest: Knowledge = 'confirmed';
+    for (const destination of this.#destinations) {
+      const known = this.#holds(path, destination, value0, value1);
+      if (known === false) return 'changed';
+      if (known === undefined) weakest = 'unknown';
+    }
+    return weakest;
+  }
+
+  has(path: Name, state: FileState, destination: number): boolean {
+    const [value0, value1] = this.#hash.state(state);
+    return this.#holds(path, this.#keyOf(destination), value0, value1) === true;
+  }
+
+  isNew(path: Name): boolean {
+    return this.#destinations.some((destination) => this.#added.has(...this.#hash.name(path, destination)));
+  }
+
+  add(path: Name, state: FileState): void {
+    const value = this.#hash.state(state);
+    for (const destination of this.#destinations) this.#set(this.#hash.name(path, destination), value);
+  }
+
+  addClaimed(path: Name, state: FileState): void {
+    const [value0, value1] = this.#hash.state(state);
+    for (const destination of this.#destinations) {
+      const [key0, key1] = this.#hash.name(path, destination);
+      this.#before.set(key0, key1, value0, value1);
+      this.#file?.append(key0, key1, value0, value1);
+    }
+  }
+
+  addFor(path: Name, state: FileState, destination: number): void {
+    this.#set(this.#hash.name(path, this.#keyOf(destination)), this.#hash.state(state));
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.close();
+  }
+
+  #holds(path: Name, destination: DestinationKey, value0: number, value1: number): boolean | undefined {
+    const [key0, key1] = this.#hash.name(path, destination);
+    return this.#added.holds(key0, key1, value0, value1) ?? this.#before.holds(key0, key1, value0, value1);
+  }
+
+  #set([key0, key1]: readonly [number, number], [value0, value1]: readonly [number, number]): void {
+    this.#added.set(key0, key1, value0, value1);
+    this.#file?.append(key0, key1, value0, value1);
+  }
+
+  #keyOf(destination: number): DestinationKey {
+    const key = this.#destinations[destination];
+    if (key === undefined) throw new RangeError(`there is no destination ${destination}`);
+    return key;
+  }
+}
+
+interface LoadedRecord {
+  readonly hash: RecordHash;
+  readonly before: HashTable;
+  readonly added: HashTable;
+  /** The byte behind the last whole entry. */
+  readonly end: number;
+}
+
+/** undefined where there is none, or one of another version. */
+const loadRecord = (path: string, newFrom: number, { compacts = true } = {}): LoadedRecord | undefined => {
+  const bytes = readOrNothing(path);
+  if (bytes === undefined || bytes.length < HEADER_BYTES || !bytes.subarray(0, 8).equals(MAGIC)) return undefined;
+  const hash = createRecordHash(bytes.subarray(8, HEADER_BYTES));
+  const [before, added] = [emptyTable(), emptyTable()];
+  // A torn last entry, from a crash, goes: what follows must stay aligned.
+  const end = bytes.length - ((bytes.length - HEADER_BYTES) % ENTRY_BYTES);
+  for (let at = HEADER_BYTES; at < end; at += ENTRY_BYTES) {
+    const key1 = bytes.readUInt32LE(at + 4);
+    if (key1 === 0) continue; // A power cut leaves zeros.
+    (at + ENTRY_BYTES > newFrom ? added : before).set(
+      bytes.readUInt32LE(at),
+      key1,
+      bytes.readUInt32LE(at + 8),
+      bytes.readUInt32LE(at + 12),
+    );
+  }
+  const entries = (end - HEADER_BYTES) / ENTRY_BYTES;
+  const replaced = entries - before.size;
+  if (compacts && added.size === 0 && replaced > Math.max(MOST_REPLACED, entries / 2)) {
+    return { hash, before, added, end: compactRecord(path, bytes, end) };
+  }
+  return { hash, before, added, end };
+};
+
+/** Keeps the last entry of each name. Returns the new end. */
+const compactRecord = (path: string, bytes: Buffer, end: number): number => {
+  const last = new Map<bigint, number>();
+  for (let at = HEADER_BYTES; at < end; at += ENTRY_BYTES) last.set(bytes.readBigUInt64LE(at) | 0x1_0000_0000n, at);
+  const kept = [...last.values()].toSorted((a, b) => a - b).map((at) => bytes.subarray(at, at + ENTRY_BYTES));
+  writeWhole(path, [bytes.subarray(0, HEADER_BYTES), ...kept]);
+  return HEADER_BYTES + kept.length * ENTRY_BYTES;
+};
+
+const readOrNothing = (path: string): Buffer | undefined => {
+  try {
+    return readFileSync(path);
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 };
 
-/** A look at the record, without touching it: another process may be writing it. undefined where there is none, or none for us to read. */
-export const readRecord = (path: string): Pick<MarkRecord, 'has'> | undefined => {
-  const pairs = new InodeSet();
+const writeWhole = (path: string, parts: readonly Buffer[]): void => {
+  // "=" begins no record's name.
+  const temporary = join(dirname(path), '=new');
   try {
-    const descriptor = openSync(path, 'r');
+    const descriptor = openSync(temporary, 'w', 0o600);
     try {
-      loadEntries(descriptor, () => pairs);
+      writeFileSync(descriptor, Buffer.concat(parts));
     } finally {
       closeSync(descriptor);
     }
-  } catch (error) {
-    if (systemErrorCode(error) === undefined) throw error;
-    return undefined;
-  }
-  return { has: (state, name) => pairs.has(state.ino, pathKey(state, name)) };
-};
-
-/**
- * Begins a record with the marks found on the disk. It appears whole or not at all.
- * @throws UserError with exit code 3 where the state folder cannot be written
- */
-export const createRecord = (
-  path: string,
-  adopted: Iterable<readonly [InodeState, Name]>,
-  onFailure: OnFailure = ignore,
-): MarkRecord => {
-  const ours = <T>(use: () => T): T => {
-    try {
-      return use();
-    } catch (error) {
-      throw new UserError(`Cannot begin the record of marks "${path}": ${errorMessage(error)}`, {
-        hint: 'make room for the state folder, and let the user that runs isocket write it',
-        exitCode: 3,
-        cause: error,
-      });
-    }
-  };
-  // "=" begins no record's name.
-  const temporary = join(dirname(path), '=new');
-  const descriptor = ours(() => openSync(temporary, 'w', 0o600));
-  let isFresh = true;
-  try {
-    for (const [state, name] of adopted) {
-      ours(() => writeEntry(descriptor, state.ino, state.ctimeNs));
-      if (state.nlink > 1n) ours(() => writeEntry(descriptor, state.ino, pathKey(state, name)));
-      isFresh = false;
-    }
-    if (!isFresh) ours(() => fsyncSync(descriptor)); // An empty file is whole as it is.
-  } finally {
-    closeSync(descriptor);
-  }
-  return ours(() => {
     renameSync(temporary, path);
-    return useRecord(path, { isFresh, newFrom: Infinity }, onFailure);
-  });
-};
-
-/** Told in words when the record can no longer be written. */
-export type OnFailure = (message: string) => void;
-
-const ignore = (): void => undefined;
-
-/** A record that is kept nowhere: for looking without leaving a trace. */
-export const createMemoryRecord = (adopted: Iterable<readonly [InodeState, Name]>): MarkRecord => {
-  const nowhere = { isFresh: true, append: () => undefined, close: () => undefined };
-  const record = recordOver(new InodeSet(), new InodeSet(), nowhere);
-  for (const [state, name] of adopted) record.add(state, name);
-  return record;
-};
-
-const useRecord = (
-  path: string,
-  { isFresh, newFrom }: { readonly isFresh: boolean; readonly newFrom: number },
-  onFailure: OnFailure,
-): MarkRecord => {
-  const descriptor = openSync(path, 'r+');
-  const before = new InodeSet();
-  const added = new InodeSet();
-  let position = loadEntries(descriptor, (end) => (end > newFrom ? added : before));
-  // A torn last entry, from a crash, goes: what follows must stay aligned.
-  ftruncateSync(descriptor, position);
-  const buffer = Buffer.alloc(256 * ENTRY_BYTES);
-  let buffered = 0;
-  let isScheduled = false;
-  let isBroken = false;
-  // One write a turn of the event loop, not one a file. What a crash takes from the buffer is sent again, no more.
-  const flush = (): void => {
-    isScheduled = false;
-    const length = buffered;
-    buffered = 0;
-    if (isBroken) return;
-    try {
-      let written = 0;
-      while (written < length) written += writeSync(descriptor, buffer, written, length - written, position + written);
-      position += length;
-    } catch (error) {
-      // The marks of this run hold while it lasts; the next run sends again what is not in the file.
-      isBroken = true;
-      ftruncateSync(descriptor, position);
-      onFailure(`Cannot write the record of marks "${path}": ${errorMessage(error)}. Files it does not hold go twice`);
-    }
-  };
-  const append = (ino: bigint, key: bigint): void => {
-    buffered = encodeEntry(buffer, buffered, ino, key);
-    if (buffered === buffer.length) flush();
-    else if (!isScheduled) {
-      isScheduled = true;
-      setImmediate(() => {
-        if (isScheduled) flush();
-      });
-    }
-  };
-  const close = (): void => {
-    flush();
-    closeSync(descriptor);
-  };
-  return recordOver(before, added, { isFresh, append, close });
-};
-
-interface Storage {
-  readonly isFresh: boolean;
-  readonly append: (ino: bigint, key: bigint) => void;
-  readonly close: () => void;
-}
-
-const recordOver = (before: InodeSet, added: InodeSet, { isFresh, append, close }: Storage): MarkRecord => {
-  const has = (ino: bigint, key: bigint): boolean => added.has(ino, key) || before.has(ino, key);
-  const add = (ino: bigint, key: bigint): void => {
-    append(ino, key);
-    added.add(ino, key);
-  };
-  return {
-    isFresh,
-    has: (state, name) => has(state.ino, pathKey(state, name)),
-    hasInode: (state) => has(state.ino, state.ctimeNs),
-    isNew: (state, name) => added.has(state.ino, pathKey(state, name)),
-    add: (state, name) => {
-      if (!has(state.ino, state.ctimeNs)) add(state.ino, state.ctimeNs);
-      if (state.nlink > 1n) add(state.ino, pathKey(state, name));
-    },
-    [Symbol.dispose]: close,
-  };
-};
-
-/** @param into where an entry goes that ends at that byte */
-const loadEntries = (descriptor: number, into: (end: number) => InodeSet): number => {
-  const bytes = readFileSync(descriptor);
-  const end = bytes.length - (bytes.length % ENTRY_BYTES);
-  for (let at = 0; at < end; at += ENTRY_BYTES) {
-    const ino = bytes.readBigUInt64LE(at);
-    const key = bytes.readBigUInt64LE(at + 8);
-    if (ino !== 0n) into(at + ENTRY_BYTES).add(ino, key); // A power cut leaves zeros.
+  } catch (error) {
+    throw new UserError(`Cannot begin the record of marks "${path}": ${errorMessage(error)}`, {
+      hint: 'make room for the state folder, and let the user that runs isocket write it',
+      exitCode: 3,
+      cause: error,
+    });
   }
-  return end;
 };
-
-/** Returns where the next entry begins. */
-const encodeEntry = (buffer: Buffer, at: number, ino: bigint, key: bigint): number => {
-  buffer.writeBigUInt64LE(BigInt.asUintN(64, ino), at);
-  return buffer.writeBigUInt64LE(BigInt.asUintN(64, key), at + 8);
-};
-
-const writeEntry = (descriptor: number, ino: bigint, key: bigint): void => {
-  const entry = Buffer.alloc(ENTRY_BYTES);
-  encodeEntry(entry, 0, ino, key);
-  writeSync(descriptor, entry);
-};
-
-/** The second number of an entry: the ctime, mixed with the name where the inode has several. */
-const pathKey = ({ ctimeNs, nlink }: InodeState, path: Name): bigint =>
-  nlink > 1n ? ctimeNs ^ createHash('sha256').update(encodeName(path)).digest().readBigUInt64LE(0) : ctimeNs;

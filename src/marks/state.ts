@@ -1,18 +1,14 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
-import { encodeName, type Name } from '../name.ts';
+import { encodeName, fsPath, showName, type Name } from '../name.ts';
 
-/** Where a site keeps what must survive a restart. Losing it loses nothing: at worst files go twice. */
-export interface StateFolder {
+/** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
+export interface StateFolder extends StateView {
   readonly path: string;
-  /** When this state began, in nanoseconds since 1970: a directory that is younger was never marked by anybody before us. */
-  readonly sinceNs: bigint;
-  /** The file with the record of a directory's marks. */
-  recordPath(directory: Name): string;
-  /** How long that file was when this process first asked: what follows is of this process. 0 while there is none. */
+  /** How long a record's file was when this process first asked: what follows is of this process. 0 while there is none. */
   recordedBefore(directory: Name): number;
   /** Forgets the records of directories that are no longer there. */
   keepRecordsOf(directories: ReadonlySet<Name>): void;
@@ -20,19 +16,14 @@ export interface StateFolder {
 
 /** The state as it is, for looking without leaving a trace. */
 export interface StateView {
-  /** undefined: there is none yet, or we may not read it. */
-  readonly sinceNs: bigint | undefined;
+  /** The file with the record of a directory's marks. */
   recordPath(directory: Name): string;
 }
 
-export const viewState = (path: string): StateView => {
-  const recordPath = (directory: Name): string => join(path, 'records', recordName(directory));
-  try {
-    return { sinceNs: BigInt(readFileSync(join(path, 'since'), 'utf8')), recordPath };
-  } catch (error) {
-    if (systemErrorCode(error) === undefined && !(error instanceof SyntaxError)) throw error;
-    return { sinceNs: undefined, recordPath };
-  }
+/** @throws UserError where the state belongs to another root */
+export const viewState = (path: string, root: Name): StateView => {
+  checkSameRoot(path, root);
+  return { recordPath: (directory) => join(path, 'records', recordName(directory)) };
 };
 
 /** contract.md §6: `/var/lib/isocket/SITE`, or `~/.local/state/isocket/SITE` for who may not write there. */
@@ -41,8 +32,11 @@ export const defaultStatePath = (site: string): string =>
     ? join('/var/lib/isocket', site)
     : join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'isocket', site);
 
-/** @throws UserError where it cannot be made or written */
-export const openState = (path: string): StateFolder => {
+/**
+ * Opens the state folder of a root, and makes it where there is none.
+ * @throws UserError where it cannot be made or written, or belongs to another root
+ */
+export const openState = (path: string, root: Name): StateFolder => {
   const records = join(path, 'records');
   const lengths = new Map<string, number>();
   const recordedBefore = (directory: Name): number => {
@@ -53,10 +47,11 @@ export const openState = (path: string): StateFolder => {
   };
   try {
     mkdirSync(records, { recursive: true, mode: 0o700 });
-    for (const folder of [path, records]) checkIsOurs(folder);
+    for (const folder of [path, records]) checkOwner(folder);
+    checkSameRoot(path, root);
+    rememberRoot(path, root);
     return {
       path,
-      sinceNs: readSince(join(path, 'since')),
       recordPath: (directory) => join(records, recordName(directory)),
       recordedBefore,
       keepRecordsOf: (directories) => {
@@ -75,7 +70,7 @@ export const openState = (path: string): StateFolder => {
 };
 
 /** Who can write there can have files taken for sent that are not. */
-const checkIsOurs = (folder: string): void => {
+const checkOwner = (folder: string): void => {
   const { uid, mode } = statSync(folder);
   const us = process.geteuid?.() ?? uid;
   const [state, hint] =
@@ -88,17 +83,60 @@ const checkIsOurs = (folder: string): void => {
     throw new UserError(`Cannot use the state folder "${folder}": ${state}`, hint === undefined ? {} : { hint });
 };
 
-const readSince = (path: string): bigint => {
+/** The root that a state folder belongs to. */
+interface RememberedRoot {
+  readonly path: Name;
+  readonly dev: string;
+  readonly ino: string;
+}
+
+const ROOT_FILE = 'root.json';
+
+/**
+ * Two roots with one state folder would delete each other's records for ever (contract.md §3). A root keeps its state when it is
+ * mounted under another device number, and when it is renamed or bound to another path.
+ * @throws UserError
+ */
+const checkSameRoot = (state: string, root: Name): void => {
+  const remembered = readRoot(state);
+  const now = identifyRoot(root);
+  if (remembered === undefined || now === undefined || isSameRoot(remembered, now)) return;
+  const file = join(state, ROOT_FILE);
+  throw remembered.path === now.path
+    ? new UserError(`Cannot use source.root "${showName(root)}": it is another folder than the one of "${state}"`, {
+        hint: `mount the right one; if this is meant to be the root from now on: rm ${file}`,
+      })
+    : new UserError(
+        `Cannot use the state folder "${state}": it belongs to source.root "${showName(remembered.path)}", not to "${showName(root)}"`,
+        { hint: `give each configuration a "site" of its own, or a "state"; if the root was moved: rm ${file}` },
+      );
+};
+
+const isSameRoot = (a: RememberedRoot, b: RememberedRoot): boolean =>
+  a.ino === b.ino && (a.path === b.path || a.dev === b.dev);
+
+/** undefined where the root is not there: what reads it reports that. */
+const identifyRoot = (root: Name): RememberedRoot | undefined => {
+  const stats = lstatSync(fsPath(root), { bigint: true, throwIfNoEntry: false });
+  return stats && { path: root, dev: String(stats.dev), ino: String(stats.ino) };
+};
+
+const readRoot = (state: string): RememberedRoot | undefined => {
   try {
-    return BigInt(readFileSync(path, 'utf8'));
+    return JSON.parse(readFileSync(join(state, ROOT_FILE), 'utf8')) as RememberedRoot;
   } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT' && !(error instanceof SyntaxError)) throw error;
-    // By the clock that stamps files, which is coarser than the clock of the process.
-    writeFileSync(path, '', { mode: 0o600 });
-    const { ctimeNs } = lstatSync(path, { bigint: true });
-    writeFileSync(path, String(ctimeNs));
-    return ctimeNs;
+    if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return undefined;
+    throw error;
   }
+};
+
+const rememberRoot = (state: string, root: Name): void => {
+  const now = identifyRoot(root);
+  const before = readRoot(state);
+  if (now === undefined || JSON.stringify(before) === JSON.stringify(now)) return;
+  const temporary = join(state, `${ROOT_FILE}.new`);
+  writeFileSync(temporary, JSON.stringify(now), { mode: 0o600 });
+  renameSync(temporary, join(state, ROOT_FILE));
 };
 
 /** Readable where the name allows it; a hash where it is too long for a file name of ours. */

@@ -4,3 +4,10 @@ export const FINISHED_PARSE = 'finished.parse';
 export const FINISHED_WATCH = 'finished.watch';
 /** The name of `finished.watch` until it is whole. */
 export const FINISHED_WATCH_TEMPORARY = '.isocket-finished.watch';
+
+/** A marker, or the one that is just being written: never a file to send. */
+export const isMarker = (name: string): boolean =>
+  name === FINISHED_PARSE || name === FINISHED_WATCH || name === FINISHED_WATCH_TEMPORARY;
+
+/** A name that isocket gives to what is not whole yet at a destination: a file so named would be removed there. */
+export const isTemporaryName = (name: string): boolean => name.startsWith('.isocket-') && name.endsWith('.part');

@@ -3,7 +3,7 @@ import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import type { SkippedKind } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { pathAt, openFolderBeneath, splitPath } from './open-beneath.ts';
-import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from './markers.ts';
+import { FINISHED_PARSE, FINISHED_WATCH, isMarker, isTemporaryName } from './markers.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
 
 /** Is this path below the root or a directory (`sub/name`) one that the configuration excludes? */
@@ -13,7 +13,9 @@ export type IsExcluded = (path: Name) => boolean;
 export type Entry =
   | { readonly kind: 'file'; readonly path: Name; readonly stats: BigIntStats }
   | { readonly kind: 'folder'; readonly path: Name; readonly stats: BigIntStats }
-  | { readonly kind: 'skipped'; readonly path: Name; readonly why: SkippedKind };
+  | { readonly kind: 'skipped'; readonly path: Name; readonly why: SkippedKind }
+  /** A name that isocket needs itself, and that is no marker of this directory: it can never be sent so. */
+  | { readonly kind: 'reserved'; readonly path: Name };
 
 /**
  * Looks at the root: every directory that carries the tag.
@@ -61,7 +63,7 @@ const readDirectory = (root: Name, name: Name): DirectorySnapshot | undefined =>
   if (stats?.isDirectory() !== true) return undefined;
   const exists = (file: string): boolean => {
     try {
-      return lstatSync(fsPath(`${path}/${file}`), { throwIfNoEntry: false }) !== undefined;
+      return lstatSync(fsPath(`${path}/${file}`), { throwIfNoEntry: false })?.isFile() === true;
     } catch (error) {
       // It counts as unfinished; whoever lists it tells why that cannot be done.
       if (systemErrorCode(error) === 'EACCES') return false;
@@ -99,11 +101,18 @@ function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded):
   try {
     for (const entry of readEntries(open(pathAt(opened, '.')))) {
       const name = decodeName(entry.name);
-      if (folder === '' && isMarker(name)) continue;
       const path = below + name;
       const kind = kindOf(entry);
+      if (folder === '' && isMarker(name)) {
+        if (!isRegularFile(entry, pathAt(opened, name))) yield { kind: 'reserved', path };
+        continue;
+      }
       if (isExcluded(path)) {
         yield { kind: 'skipped', path, why: 'excluded' };
+        continue;
+      }
+      if (isTemporaryName(name)) {
+        yield { kind: 'reserved', path };
         continue;
       }
       if (kind !== 'file' && kind !== 'folder' && kind !== 'unknown') {
@@ -153,10 +162,6 @@ function* readEntries(folder: Dir): Generator<Dirent<Buffer>> {
   }
 }
 
-/** A marker, or the one that is just being written: never a file to send. */
-export const isMarker = (name: Name): boolean =>
-  name === FINISHED_PARSE || name === FINISHED_WATCH || name === FINISHED_WATCH_TEMPORARY;
-
 type Typed = Pick<
   Dirent | BigIntStats,
   'isFile' | 'isDirectory' | 'isSymbolicLink' | 'isSocket' | 'isFIFO' | 'isCharacterDevice' | 'isBlockDevice'
@@ -175,6 +180,9 @@ const kindOf = (entry: Typed): 'file' | 'folder' | 'unknown' | Exclude<SkippedKi
 export const isFolder = (entry: Dirent<Buffer>, path: Name): boolean =>
   entry.isDirectory() ||
   (!isKnownType(entry) && lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true);
+
+const isRegularFile = (entry: Dirent<Buffer>, path: Name): boolean =>
+  entry.isFile() || (!isKnownType(entry) && lstatSync(fsPath(path), { throwIfNoEntry: false })?.isFile() === true);
 
 /** Some file systems do not say in a listing what an entry is. */
 const isKnownType = (entry: Typed): boolean => kindOf(entry) !== 'unknown';

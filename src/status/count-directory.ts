@@ -1,10 +1,10 @@
 import { isMarked } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
-import type { InodeState } from '../marks/record.ts';
+import type { FileState } from '../marks/record-hash.ts';
 import { walk, type IsExcluded } from '../source/scanner.ts';
 
 /** Is this marked file sent? contract.md §3. */
-export type CountsAsSent = (state: InodeState & { readonly mtimeNs: bigint }, path: Name) => boolean;
+export type CountsAsSent = (state: FileState, path: Name) => boolean;
 
 export interface DirectoryCount {
   readonly files: number;

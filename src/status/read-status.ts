@@ -4,6 +4,8 @@ import { plainMessage, systemErrorCode } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import { readRecord } from '../marks/record.ts';
+import { destinationKeys } from '../marks/record-hash.ts';
+import type { Name } from '../name.ts';
 import { readRoot, type IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
 import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
@@ -20,19 +22,19 @@ export const readStatus = async (config: Config, statePath: string): Promise<Sit
   const isExcluded = createIsExcluded(exclude);
   const directories = readRoot(root, tag, isExcluded);
   const activity = await askActivity(root);
-  const state = viewState(statePath);
-  const onDisk = plan(directories, newest).flatMap((one) => readDirectory(one, root, state, isExcluded) ?? []);
+  const state = viewState(statePath, root);
+  const onDisk = plan(directories, newest).flatMap((one) => readDirectory(one, config, state, isExcluded) ?? []);
   return siteStatus({ site: config.site, root }, onDisk, activity);
 };
 
 const readDirectory = (
   { directory, phase, closedBy }: DirectoryPlan,
-  root: string,
+  config: Config,
   state: StateView,
   isExcluded: IsExcluded,
 ): Omit<DirectoryStatus, 'held'> | undefined => {
   const { name } = directory;
-  const path = `${root}/${name}`;
+  const path = `${config.source.root}/${name}`;
   if (phase === 'finished') {
     const { files, bytes, closedBy: by } = readFinishedProof(path);
     return {
@@ -47,7 +49,7 @@ const readDirectory = (
       oldestUnsentSeconds: null,
     };
   }
-  const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, directory), Date.now()));
+  const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config), Date.now()));
   return count && { name, phase, closedBy, ...count };
 };
 
@@ -66,10 +68,11 @@ const countQuietly = (count: () => DirectoryCount): Count | undefined => {
   }
 };
 
-/** By the record; where there is none, as the next pass would adopt the marks (adopt.ts). */
-const countsAsSent = (state: StateView, { name, birthNs }: DirectoryPlan['directory']): CountsAsSent => {
-  const record = readRecord(state.recordPath(name));
-  if (record !== undefined) return (stats, path) => record.has(stats, path);
-  if (state.sinceNs !== undefined && birthNs > state.sinceNs) return () => false;
-  return ({ ctimeNs, mtimeNs }) => ctimeNs !== mtimeNs;
+/** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
+const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {
+  const record = readRecord(state.recordPath(name), destinationKeys(destinations));
+  return (stats, path) => {
+    const knowledge = record?.lookUp(path, stats) ?? 'unknown';
+    return knowledge === 'confirmed' || (knowledge === 'unknown' && source.trustMarks);
+  };
 };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createHalfSipHash, type Hash64 } from './half-siphash.ts';
+import { createHalfSipHash, type Hash64 } from '../core/half-siphash.ts';
 import type { Name } from '../name.ts';
 
 /** A file's name, size in bytes and mtime in seconds → 64 bits. */

@@ -1,171 +1,146 @@
-import type { BigIntStats } from 'node:fs';
 import { createSemaphore } from '../core/semaphore.ts';
-import type { Config } from '../config/config.ts';
-import { readFolderListing, type FolderListing } from './folder-listing.ts';
 import type { Name } from '../name.ts';
-import type { MarkRecord } from '../marks/record.ts';
 import type { Discrepancy, ExpectedFile, Transport } from '../transport.ts';
+import { FILES_A_BATCH, FolderCheck, type LocalFile } from './folder-check.ts';
 
-/** Checks files at every destination while a listing goes on. */
-export interface Verification {
-  /** A file that is sent; those of one folder come together. A promise holds the listing back. */
-  add(path: Name, stats: BigIntStats): Promise<void> | undefined;
-  /** Resolves when all are checked. */
-  end(): Promise<void>;
-}
-
-export interface VerificationOptions {
+export interface VerificationOptions<File extends LocalFile> {
   readonly root: Name;
   readonly directory: Name;
-  /** What this process delivered; without it nothing counts as such. */
-  readonly record?: Pick<MarkRecord, 'isNew'>;
   readonly destinations: readonly Transport[];
-  /** contract.md §6: `sent` what this process delivered, `all` every file, `checksum` every file's content, `off`. */
-  readonly level: Config['verify'];
-  /** Called for everything that is missing or different, with the destination where it is so. */
-  readonly found: (discrepancy: Discrepancy, destination: string) => void;
+  /** Compare content, not only size and mtime. */
+  readonly checksum: boolean;
+  /** Called for each file and each destination where it is missing or different. */
+  readonly different: (discrepancy: Discrepancy, file: File, destination: string) => void;
+  /** Called once for each file that every destination has. */
+  readonly equal?: (file: File) => void;
   readonly signal: AbortSignal;
 }
 
-/** What is kept of a file until it is checked. */
-interface LocalFile {
-  /** Below the directory. */
-  readonly path: Name;
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-}
-
-const FILES_A_BATCH = 1000;
 const BATCHES_AT_ONCE = 8;
 /** A folder is listed as a whole where at least one in so many of its files is to be checked. */
 const LISTED_FOR_ONE = 16;
-/** So many files wait, with their names, while the listing of their folder goes on beside the walk; then the walk waits too. */
-const MOST_WAITING = 64_000;
 
-export const createVerification = ({
-  root,
-  directory,
-  record,
-  destinations,
-  level,
-  found,
-  signal,
-}: VerificationOptions): Verification => {
-  const checksum = level === 'checksum';
-  const canList = !checksum && destinations.every(({ list }) => list !== undefined);
-  const atOnce = createSemaphore(() => BATCHES_AT_ONCE);
-  const running: Promise<void>[] = [];
-  let batch: LocalFile[] = [];
-  let folder: Name | undefined;
-  let inFolder = { seen: 0, wanted: 0 };
-  let listing: ReturnType<typeof createListing> | undefined;
+/**
+ * Checks the files of one directory at every destination while a listing of the source goes on beside: in batches, or by one listing
+ * of the folder at the destination where that costs less.
+ */
+export class Verification<File extends LocalFile = LocalFile> {
+  readonly #options: VerificationOptions<File>;
+  readonly #canList: boolean;
+  readonly #slots = createSemaphore(() => BATCHES_AT_ONCE);
+  readonly #running: Promise<void>[] = [];
+  #batch: File[] = [];
+  #folder: Name | undefined;
+  /** Files of the current folder so far: all, and those to be checked. */
+  #seen = 0;
+  #wanted = 0;
+  #check: FolderCheck<File> | undefined;
 
-  const expected = ({ path, size, mtimeNs }: LocalFile): ExpectedFile => {
-    const targetPath = `${directory}/${path}`;
-    return { sourcePath: `${root}/${targetPath}`, targetPath, size, mtimeNs };
-  };
-  const verifyAt = async (transport: Transport, files: readonly LocalFile[]): Promise<void> => {
-    const wrong = await transport.verify(files.map(expected), { checksum }, signal);
-    for (const discrepancy of wrong) found(discrepancy, transport.label);
-  };
-  /** Runs `work` when its turn comes, beside the walk. */
-  const start = async (work: () => Promise<unknown>): Promise<void> => {
-    await atOnce.acquire(1);
-    const result = work()
-      .then(() => undefined)
-      .finally(() => atOnce.release(1));
-    result.catch(() => undefined); // `end` tells of it.
-    running.push(result);
-  };
-  const flush = (): Promise<void> | undefined => {
-    const files = batch;
-    batch = [];
-    if (files.length === 0) return undefined;
-    return start(() => Promise.all(destinations.map((transport) => verifyAt(transport, files))));
-  };
+  constructor(options: VerificationOptions<File>) {
+    this.#options = options;
+    this.#canList = !options.checksum && options.destinations.every(({ list }) => list !== undefined);
+  }
 
-  /** One listing of the current folder at every destination; files are held against it, now or when it is there. */
-  const createListing = (path: Name) => {
-    let waiting: LocalFile[] = [];
-    const views: { readonly transport: Transport; readonly view: FolderListing }[] = [];
-    const shows = (view: FolderListing, { path: filePath, size, mtimeNs }: LocalFile): boolean =>
-      view.has(baseName(filePath), Number(size), Number(mtimeNs / 1_000_000_000n));
-    const check = async (files: readonly LocalFile[]): Promise<void> => {
-      for (const { transport, view } of views) {
-        // What the listing did not show as it should be is looked at one by one, for the words and for what came since.
-        const doubtful = files.filter((file) => !shows(view, file));
-        if (doubtful.length > 0) await verifyAt(transport, doubtful);
-      }
-    };
-    const ready = (async (): Promise<void> => {
-      const read = destinations.map(async (transport) => ({
-        transport,
-        view: await readFolderListing(transport, path, signal),
-      }));
-      views.push(...(await Promise.all(read)));
-    })();
-    ready.catch(() => undefined);
-    const flushWaiting = async (): Promise<void> => {
-      await ready;
-      const files = waiting;
-      waiting = [];
-      await check(files);
-    };
-    return {
-      add: (file: LocalFile): Promise<void> | undefined => {
-        const isReady = views.length > 0;
-        if (isReady && views.every(({ view }) => shows(view, file))) return undefined;
-        return waiting.push(file) >= (isReady ? FILES_A_BATCH : MOST_WAITING) ? flushWaiting() : undefined;
-      },
-      end: flushWaiting,
-    };
-  };
+  /** A file that need not be checked. Files of one folder come together. A promise holds the caller's listing back. */
+  pass(path: Name): Promise<void> | undefined {
+    const entering = this.#enterFolderOf(path);
+    this.#seen += 1;
+    return entering;
+  }
 
-  const enter = (name: Name): Promise<void> | undefined => {
-    folder = name;
-    inFolder = { seen: 0, wanted: 0 };
-    const left = listing;
-    listing = undefined;
-    return left === undefined ? undefined : start(left.end);
-  };
-  const isWorthListing = ({ seen, wanted }: typeof inFolder): boolean =>
-    canList && wanted * 2 >= FILES_A_BATCH && wanted * LISTED_FOR_ONE >= seen;
+  /** A file to check. */
+  add(file: File): Promise<void> | undefined {
+    const entering = this.pass(file.path);
+    this.#wanted += 1;
+    if (entering !== undefined) return entering.then(() => this.#take(file));
+    if (this.#check !== undefined) return this.#check.add(file);
+    if (this.#batch.length + 1 >= FILES_A_BATCH) return this.#take(file);
+    this.#batch.push(file); // Nothing to await: this is a hot path.
+    return undefined;
+  }
 
-  const take = async (file: LocalFile): Promise<void> => {
-    batch.push(file);
-    if (batch.length < FILES_A_BATCH) return;
-    if (isWorthListing(inFolder)) {
-      listing = createListing(folder === '' ? directory : `${directory}/${folder}`);
+  /** Resolves when all are checked; rejects with the first error of a destination, after the others are checked as well. */
+  async end(): Promise<void> {
+    await this.#flush();
+    await this.#leaveFolder('');
+    await settleAll(this.#running);
+  }
+
+  async #take(file: File): Promise<void> {
+    this.#batch.push(file);
+    if (this.#batch.length < FILES_A_BATCH) return;
+    if (this.#isWorthListing()) {
+      const { directory } = this.#options;
+      const folder = this.#folder ?? '';
+      this.#check = new FolderCheck(folder === '' ? directory : `${directory}/${folder}`, {
+        destinations: this.#options.destinations,
+        verify: (files) => this.#verify(files),
+        equal: (one) => this.#options.equal?.(one),
+        signal: this.#options.signal,
+      });
       // What came before them is of other folders.
-      for (const ofThisFolder of batch.splice(Math.max(0, batch.length - inFolder.wanted)))
-        await listing.add(ofThisFolder);
-    } else await flush();
-  };
+      for (const one of this.#batch.splice(Math.max(0, this.#batch.length - this.#wanted))) await this.#check.add(one);
+    } else await this.#flush();
+  }
 
-  return {
-    add: (path, stats) => {
-      if (level === 'off') return undefined;
-      const slash = path.lastIndexOf('/');
-      const itsFolder = slash === -1 ? '' : path.slice(0, slash);
-      const entering = itsFolder === folder ? undefined : enter(itsFolder);
-      inFolder.seen += 1;
-      if (level === 'sent' && record?.isNew(stats, path) !== true) return entering;
-      inFolder.wanted += 1;
-      const file = { path, size: stats.size, mtimeNs: stats.mtimeNs };
-      if (entering !== undefined) return entering.then(() => take(file));
-      if (listing !== undefined) return listing.add(file);
-      if (batch.length + 1 < FILES_A_BATCH) {
-        batch.push(file); // Nothing to await: this is a hot path.
-        return undefined;
+  #isWorthListing(): boolean {
+    return this.#canList && this.#wanted * 2 >= FILES_A_BATCH && this.#wanted * LISTED_FOR_ONE >= this.#seen;
+  }
+
+  #enterFolderOf(path: Name): Promise<void> | undefined {
+    const slash = path.lastIndexOf('/');
+    const folder = slash === -1 ? '' : path.slice(0, slash);
+    return folder === this.#folder ? undefined : this.#leaveFolder(folder);
+  }
+
+  #leaveFolder(next: Name): Promise<void> | undefined {
+    const check = this.#check;
+    this.#folder = next;
+    this.#seen = 0;
+    this.#wanted = 0;
+    this.#check = undefined;
+    return check === undefined ? undefined : this.#start(() => check.end());
+  }
+
+  #flush(): Promise<void> | undefined {
+    const files = this.#batch;
+    this.#batch = [];
+    return files.length === 0 ? undefined : this.#start(() => this.#verify(files));
+  }
+
+  /** Runs `work` beside the caller's listing as soon as a slot is free. */
+  async #start(work: () => Promise<void>): Promise<void> {
+    await this.#slots.acquire(1);
+    const result = work().finally(() => this.#slots.release(1));
+    result.catch(() => undefined); // `end` reports it.
+    this.#running.push(result);
+  }
+
+  /** Asks every destination for each of the files. */
+  async #verify(files: readonly File[]): Promise<void> {
+    const { root, directory, destinations, checksum, different, equal, signal } = this.#options;
+    const expected = new Map(files.map((file) => [expect(root, directory, file), file]));
+    const wrong = new Set<File>();
+    const verifyAt = async (transport: Transport): Promise<void> => {
+      for (const discrepancy of await transport.verify([...expected.keys()], { checksum }, signal)) {
+        const file = expected.get(discrepancy.file);
+        if (file === undefined) throw new Error(`${transport.label} answered for a file that it was not asked for`);
+        wrong.add(file);
+        different(discrepancy, file, transport.label);
       }
-      return take(file);
-    },
-    end: async () => {
-      await flush();
-      await enter('');
-      await Promise.all(running);
-    },
-  };
+    };
+    await settleAll(destinations.map(verifyAt));
+    if (equal !== undefined) for (const file of files) if (!wrong.has(file)) equal(file);
+  }
+}
+
+const expect = (root: Name, directory: Name, { path, size, mtimeNs }: LocalFile): ExpectedFile => {
+  const targetPath = `${directory}/${path}`;
+  return { sourcePath: `${root}/${targetPath}`, targetPath, size, mtimeNs };
 };
 
-const baseName = (path: Name): Name => path.slice(path.lastIndexOf('/') + 1);
+/** Waits for all of them, and only then rejects with the first error: one destination that is down must not hide what the others say. */
+const settleAll = async (promises: readonly Promise<void>[]): Promise<void> => {
+  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
+};

@@ -7,7 +7,7 @@ import { isMarked } from '../marks/mark.ts';
 import { heldBack } from '../core/readiness.ts';
 import { walk } from '../source/scanner.ts';
 import type { Discrepancy, Transport } from '../transport.ts';
-import { createVerification } from './verification.ts';
+import { Verification } from './verification.ts';
 import type { OpenFilesView } from '../source/open-files.ts';
 
 export interface VerifyOptions {
@@ -32,8 +32,14 @@ export const verifyDirectory = async (
   { config, destinations, writers, checksum, found, signal }: VerifyOptions,
 ): Promise<number> => {
   const { root, exclude, settleMs } = config.source;
-  const level = checksum ? 'checksum' : 'all';
-  const verification = createVerification({ root, directory: directory.name, destinations, level, found, signal });
+  const verification = new Verification({
+    root,
+    directory: directory.name,
+    destinations,
+    checksum,
+    different: (discrepancy, _file, destination) => found(discrepancy, destination),
+    signal,
+  });
   const openFilesNow = writers(WRITERS_AGE_MS);
   const now = Date.now();
   const isBeingWritten = (stats: BigIntStats): boolean => {
@@ -52,7 +58,7 @@ export const verifyDirectory = async (
     const { path, stats } = entry;
     if (phase !== 'finished' && !isMarked(stats) && isBeingWritten(stats)) continue;
     checked += 1;
-    const wait = verification.add(path, stats);
+    const wait = verification.add({ path, size: stats.size, mtimeNs: stats.mtimeNs });
     if (wait !== undefined) await wait;
   }
   await verification.end();

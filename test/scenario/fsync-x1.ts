@@ -1,17 +1,26 @@
-import { equal } from 'node:assert/strict';
+import { equal, match } from 'node:assert/strict';
+import { cpSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { parser } from '../support/parser.ts';
 import { makeSite } from '../support/site.ts';
-import { destinationOf, expectNothingSent, expectShipped, rootOf } from './expect.ts';
+import { destinationOf, expectShipped, rootOf } from './expect.ts';
 import { main, type Scenario } from './scenario.ts';
 
 const FILES = 20;
 
-/** Everything is marked already, by the old tool: nothing of that directory is sent; of another one it is. */
+/**
+ * Everything is marked already, and sent, by the old tool: the destination is asked, and nothing of that directory is sent; of another
+ * one it is. What lies there has other bytes, so that it shows whether it was sent again.
+ */
 export const fsyncX1: Scenario = {
   setup: (folder) => {
     const { writeFiles, markAll } = parser(rootOf(folder));
     writeFiles('DC1', FILES);
     markAll('DC1', FILES);
+    const [source, destination] = [`${rootOf(folder)}/DC1`, `${destinationOf(folder)}/DC1`];
+    cpSync(source, destination, { recursive: true, preserveTimestamps: true });
+    const { size, atime, mtime } = statSync(`${source}/file-1`);
+    writeFileSync(`${destination}/file-1`, 'o'.repeat(size));
+    utimesSync(`${destination}/file-1`, atime, mtime);
     writeFiles('DC2', 1);
   },
   execute: async (folder, server) => {
@@ -22,7 +31,7 @@ export const fsyncX1: Scenario = {
     equal(summary?.sent, 1);
   },
   verify: (folder) => {
-    expectNothingSent(destinationOf(folder), 'DC1');
+    match(readFileSync(`${destinationOf(folder)}/DC1/file-1`, 'utf8'), /^o+$/);
     expectShipped(rootOf(folder), destinationOf(folder), 'DC2');
   },
 };

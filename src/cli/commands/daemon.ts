@@ -1,5 +1,5 @@
 import type { Activity } from '../../instance/activity.ts';
-import { createDaemon, type Daemon } from '../../daemon/daemon.ts';
+import { Daemon } from '../../daemon/daemon.ts';
 import type { Report } from '../../core/events.ts';
 import type { CommonOptions } from '../options.ts';
 import { connectServiceManager } from '../service-manager.ts';
@@ -29,7 +29,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   const watching = describeSource(choice, facts, site.config.source);
   report({ type: 'watching', message: watching });
   await using watcher = openWatcher(choice, { tellTrouble });
-  const running = createDaemon({ ...site, watcher, report, signal: shutdown.signal });
+  const running = new Daemon({ ...site, watcher, report, signal: shutdown.signal });
   Object.assign(told, { watcher: watching, daemon: running });
   using stack = new DisposableStack();
   stack.use(

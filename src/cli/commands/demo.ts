@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createDaemon } from '../../daemon/daemon.ts';
+import { Daemon } from '../../daemon/daemon.ts';
 import { compareDirectory } from '../demo/same-trees.ts';
 import { runParser } from '../demo/parser.ts';
 import type { IsocketEvent, Report } from '../../core/events.ts';
@@ -99,7 +99,7 @@ const shipUntilFinished = async (
   const choice = chooseSource(site.config.source.watcher, await findWatcherFacts());
   await using watcher = openWatcher(choice, { tellTrouble });
   say(`watching by ${choice.source}`);
-  const daemon = createDaemon({ ...site, watcher, report: count, signal: ends });
+  const daemon = new Daemon({ ...site, watcher, report: count, signal: ends });
   // A parser that fails ends the demo: its last directory would never be finished.
   const parser = runParser(`${folder}/datas`, say, signal).catch((error: unknown) => {
     done.abort();

@@ -74,7 +74,9 @@ export const openSite = async (
   return { config, state, destinations, [Symbol.asyncDispose]: () => held.disposeAsync() };
 };
 
-export const openSiteState = (config: Config): StateFolder => openState(config.state ?? defaultStatePath(config.site));
+export const openSiteState = (config: Config): StateFolder => openState(statePathOf(config), config.source.root);
+
+export const statePathOf = ({ state, site }: Config): string => state ?? defaultStatePath(site);
 
 /** The transports of a site, in the order of its destinations. Nothing is opened yet. */
 export const connectAll = (

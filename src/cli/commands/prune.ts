@@ -12,12 +12,12 @@ export interface PruneCommandOptions extends CommonOptions {
   readonly olderThan: string;
   readonly untilFree?: string;
   readonly dryRun?: boolean;
-  readonly checksum?: boolean;
+  readonly quick?: boolean;
 }
 
 /** `isocket prune`: deletes finished directories that every destination has. Resolves with the exit code. */
 export const runPrune = async (options: PruneCommandOptions): Promise<number> => {
-  const { json = false, quiet = false, dryRun = false, checksum = false } = options;
+  const { json = false, quiet = false, dryRun = false, quick = false } = options;
   const olderThanMs = parseDurationMs(options.olderThan);
   if (olderThanMs === undefined) {
     throw new UserError(`Cannot use --older-than "${options.olderThan}": it is no duration`, {
@@ -33,7 +33,7 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
   };
   await using site = await openSite(options, output.report);
   const signal = shutdown.signal;
-  const result = await prune({ ...site, olderThanMs, untilFree, dryRun, checksum, report: tell, signal });
+  const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
   if (json) process.stdout.write(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
   else if (!quiet && result.pruned + result.kept > 0) {
     const what = dryRun ? 'would delete' : 'deleted';

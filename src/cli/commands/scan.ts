@@ -3,7 +3,7 @@ import { describe } from '../reporters/describe.ts';
 import { planPass, runPass } from '../../delivery/pass.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import type { CommonOptions } from '../options.ts';
-import { openSite, openSiteState, readConfig } from './open-site.ts';
+import { openSite, readConfig, statePathOf } from './open-site.ts';
 import { openOutput } from './output.ts';
 
 /** `isocket scan`: one pass over the site. Resolves with the exit code. */
@@ -15,7 +15,7 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
   if (options.dryRun === true) {
     const config = await readConfig(options, report);
     const tell = options.json === true ? report : tellPlan(report);
-    const complete = await planPass({ config, state: openSiteState(config), report: tell, signal });
+    const complete = await planPass({ config, report: tell, signal }, statePathOf(config));
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
   await using site = await openSite(options, report);

@@ -1,4 +1,4 @@
-import type { HeldBackReason, IsocketEvent } from '../../core/events.ts';
+import type { ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/events.ts';
 import { showName } from '../../name.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
 
@@ -20,11 +20,8 @@ export const describe = (event: IsocketEvent): { readonly weight: Weight; readon
       return { weight: 'detail', text: `held back ${showName(event.path)}: ${describeReason(event.reason)}` };
     case 'skipped':
       return { weight: 'detail', text: `skipped ${showName(event.path)}: ${event.kind}` };
-    case 'adopted':
-      return {
-        weight: 'warning',
-        text: `${showName(event.directory)}: ${event.files} files bear a mark from before this state: they count as sent`,
-      };
+    case 'claims':
+      return { weight: 'warning', text: describeClaims(event) };
     case 'sent':
       return { weight: 'detail', text: `sent ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'failed':
@@ -64,18 +61,36 @@ export const describe = (event: IsocketEvent): { readonly weight: Weight; readon
 const withHint = (message: string, hint: string | undefined): string =>
   hint === undefined ? message : `${message}; ${hint}`;
 
-const describeReason = (reason: HeldBackReason): string =>
-  reason.kind === 'settling'
-    ? `it changed a moment ago, ${reason.secondsLeft} s to go`
-    : `process ${reason.pid} has it open for writing`;
+const describeReason = (reason: HeldBackReason): string => {
+  switch (reason.kind) {
+    case 'settling':
+      return `it changed a moment ago, ${reason.secondsLeft} s to go`;
+    case 'open-for-writing':
+      return `process ${reason.pid} has it open for writing`;
+    case 'reserved-name':
+      return 'its name is reserved for isocket; rename it';
+    case 'claim':
+      return 'it is marked, but not by this site: the destination is asked first';
+  }
+};
+
+const describeClaims = ({ directory, confirmed, absent, open }: ClaimsEvent): string => {
+  const parts = [
+    `${confirmed} are at the destination and count as sent`,
+    ...(absent > 0 ? [`${absent} are not and are sent`] : []),
+    ...(open > 0 ? [`${open} could not be asked for`] : []),
+  ];
+  return `${showName(directory)}: ${confirmed + absent + open} marks without a record: ${parts.join(', ')}`;
+};
 
 type Summary = Extract<IsocketEvent, { type: 'summary' }>;
 
 /** Under cron a pass that did nothing says nothing. */
-const isIdle = ({ sent, failed, held, finished }: Summary): boolean => sent + failed + held + finished === 0;
+const isIdle = ({ sent, failed, held, finished, unfinished }: Summary): boolean =>
+  sent + failed + held + finished + unfinished === 0;
 
-const describeSummary = ({ sent, bytes, failed, held, finished, seconds }: Summary): string => {
+const describeSummary = ({ sent, bytes, failed, held, finished, unfinished, seconds }: Summary): string => {
   const unsent = failed > 0 ? `, ${failed} NOT SENT` : '';
   const givenUp = held > 0 ? `, ${held} held` : '';
-  return `sent ${sent} files, ${formatBytes(bytes)}, in ${formatDuration(seconds * 1000)}${unsent}${givenUp}; finished ${finished} directories`;
+  return `sent ${sent} files, ${formatBytes(bytes)}, in ${formatDuration(seconds * 1000)}${unsent}${givenUp}; finished ${finished} directories${unfinished > 0 ? `, ${unfinished} NOT FINISHED` : ''}`;
 };

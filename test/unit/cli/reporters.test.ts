@@ -26,6 +26,7 @@ const summary = (more: Partial<SummaryEvent> = {}): SummaryEvent => ({
   failed: 0,
   held: 0,
   finished: 0,
+  unfinished: 0,
   seconds: 1,
   ...more,
 });

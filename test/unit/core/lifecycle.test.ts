@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgeClosed, plan, type DirectorySnapshot } from '../../../src/core/lifecycle.ts';
+import { plan, type DirectorySnapshot } from '../../../src/core/lifecycle.ts';
 
 const directory = (name: string, more: Partial<DirectorySnapshot> = {}): DirectorySnapshot => ({
   name,
@@ -86,36 +86,6 @@ describe('plan: the table of contract.md §2', () => {
           expect(plans.slice(0, -1).filter(({ phase }) => phase === 'open')).toEqual([]);
           expect(plans.map((one) => one.directory.name).toSorted()).toEqual(some.map(({ name }) => name).toSorted());
           for (const one of plans) expect(one.phase === 'finished').toBe(one.directory.finishedWatch);
-        },
-      ),
-    );
-  });
-});
-
-describe('judgeClosed', () => {
-  const whole = { closedBy: 'parser', unsent: 0, openForWriting: false, quietMs: 0 } as const;
-  it.each([
-    ['all sent, closed by the parser', whole, true],
-    ['one file unsent', { ...whole, unsent: 1 }, false],
-    ['a file open for writing', { ...whole, openForWriting: true }, false],
-    ['superseded, and just changed', { ...whole, closedBy: 'superseded', quietMs: 29_999 }, false],
-    ['superseded, and quiet', { ...whole, closedBy: 'superseded', quietMs: 30_000 }, true],
-  ] as const)('%s', (_title, listing, finish) => {
-    expect(judgeClosed(listing, 30_000).finish).toBe(finish);
-  });
-
-  it('never finishes while something is left to send', () => {
-    fc.assert(
-      fc.property(
-        fc.record({
-          closedBy: fc.constantFrom('parser' as const, 'superseded' as const),
-          unsent: fc.nat(3),
-          openForWriting: fc.boolean(),
-          quietMs: fc.integer({ min: -10, max: 100 }),
-        }),
-        fc.nat(50),
-        (listing, supersededMs) => {
-          if (judgeClosed(listing, supersededMs).finish) expect(listing.unsent).toBe(0);
         },
       ),
     );

@@ -22,7 +22,7 @@ import { deleteDirectory } from '../../../src/maintain/delete-directory.ts';
 import { removeFinishedWatch, writeFinishedWatch } from '../../../src/marks/finished-watch.ts';
 import { mark, unmark } from '../../../src/marks/mark.ts';
 import { walk } from '../../../src/source/scanner.ts';
-import { createSender } from '../../../src/delivery/sender.ts';
+import { Sender } from '../../../src/delivery/sender.ts';
 import { openState } from '../../../src/marks/state.ts';
 
 // The parser may write everything below the root, and swap any of it for a link at any moment. `outside` stands for /etc.
@@ -174,7 +174,7 @@ it('a walk looks at nothing through a folder that is swapped for a link while it
 });
 
 it('what was closed behind a link is not sent', async () => {
-  const sender = createSender({
+  const sender = new Sender({
     root,
     destinations: [],
     retry: { firstMs: 1, mostMs: 1, hold: 1 },
@@ -220,14 +220,14 @@ describe('the state folder', () => {
   it('is refused where others can write it, or where it is another user’s', () => {
     mkdirSync(`${folder}/state`);
     chmodSync(`${folder}/state`, 0o777);
-    expect(() => openState(`${folder}/state`)).toThrow('others than its owner can write it');
+    expect(() => openState(`${folder}/state`, root)).toThrow('others than its owner can write it');
     chmodSync(`${folder}/state`, 0o700);
     chownSync(`${folder}/state`, 65_534, 65_534);
-    expect(() => openState(`${folder}/state`)).toThrow('it belongs to user 65534');
+    expect(() => openState(`${folder}/state`, root)).toThrow('it belongs to user 65534');
   });
 
   it('is nobody else’s to read', () => {
-    openState(`${folder}/state`);
+    openState(`${folder}/state`, root);
     expect(lstatSync(`${folder}/state`).mode & 0o777).toBe(0o700);
     expect(lstatSync(`${folder}/state/records`).mode & 0o777).toBe(0o700);
   });

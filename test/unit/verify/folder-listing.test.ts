@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createKeyedHash } from '../../../src/verify/listing-hash.ts';
-import { createHalfSipHash } from '../../../src/verify/half-siphash.ts';
+import { createHalfSipHash } from '../../../src/core/half-siphash.ts';
 import { createFileSet } from '../../../src/verify/folder-listing.ts';
 import { decodeName } from '../../../src/name.ts';
 

@@ -1,0 +1,19 @@
+/** Kernels stamp files by a clock that moves in jiffies: at most 10 ms (HZ=100) apart. */
+const JIFFY_MS = 10;
+const SECOND_MS = 1000;
+const SECOND_NS = 1_000_000_000n;
+
+/**
+ * How long the source's clock may have stood still after it stamped a change, in milliseconds: two changes within one tick leave the
+ * same times. A ctime of whole seconds is that of a file system without fractions (ext3, ext4 with 128-byte inodes, many NAS); a fine
+ * clock shows one by chance, once in a hundred files or less, and then a file only waits a second for nothing.
+ */
+export const tickMs = (ctimeNs: bigint): number => (isCoarse(ctimeNs) ? SECOND_MS : JIFFY_MS);
+
+export const isCoarse = (ctimeNs: bigint): boolean => ctimeNs % SECOND_NS === 0n;
+
+/** Milliseconds until the tick of that change is over; 0 where it is, and where the time lies in the future. */
+export const tickLeftMs = (ctimeNs: bigint, nowMs: number): number => {
+  const sinceMs = nowMs - Number(ctimeNs / 1_000_000n);
+  return sinceMs < 0 ? 0 : Math.max(0, tickMs(ctimeNs) - sinceMs);
+};

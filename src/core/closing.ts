@@ -1,0 +1,73 @@
+import type { ClosedBy } from './lifecycle.ts';
+
+/** What a cycle of work on a directory has established so far. */
+export interface CycleFacts {
+  /** How the directory is closed now; null: it is open. */
+  readonly closedBy: ClosedBy | null;
+  /** How it was closed as the last listing began. */
+  readonly listedAs: ClosedBy | null;
+  /** Listings of this cycle so far. */
+  readonly listings: number;
+  /** Of the last listing: files that were not sent. */
+  readonly unsent: number;
+  /** Of these: files that may not be sent yet. */
+  readonly heldBack: number;
+  /** Of these: marks without a record that the destination could not be asked for. */
+  readonly openClaims: number;
+  /** Since the cycle began: files that could not be sent, or failed lately and wait for their turn. */
+  readonly failed: number;
+  /** Files that the destination confirmed and does not have. */
+  readonly refuted: number;
+  /** A process has a file of the directory open for writing. */
+  readonly openForWriting: boolean;
+  /** Since anything in it changed, other than by our marks. */
+  readonly quietMs: number;
+  /** What the last listing showed is checked at every destination. */
+  readonly verified: boolean;
+  /** The last listing is not from before the verification. */
+  readonly latest: boolean;
+}
+
+export type NextStep =
+  | { readonly kind: 'finish' }
+  /** Wait for the verification. */
+  | { readonly kind: 'verify' }
+  /** List it once more, without sending: what is decided last is looked at last. */
+  | { readonly kind: 'confirm' }
+  /** List it again, and send what is unsent. */
+  | { readonly kind: 'list' }
+  /** Nothing more can be done in this cycle. `reason` is undefined for an open directory. */
+  | { readonly kind: 'wait'; readonly reason: string | undefined };
+
+/** A parser that keeps touching files of a closed directory keeps it from being finished, and not the pass from ending. */
+export const MOST_LISTINGS = 5;
+
+/**
+ * What to do next with a directory (contract.md §2). `finish` implies: it is closed, was so when it was listed, every file is sent and
+ * verified, nobody writes, and all of that was seen after the verification.
+ */
+export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
+  if (facts.closedBy === null || facts.closedBy !== facts.listedAs) return wait(undefined);
+  if (facts.refuted > 0) {
+    // Sent once more in the last listing, they would pass for sent unverified.
+    return facts.listings < MOST_LISTINGS - 1
+      ? { kind: 'list' }
+      : wait(`${facts.refuted} files that the destination confirmed are not there as they were sent`);
+  }
+  if (facts.unsent > 0) return stepForUnsent(facts);
+  if (facts.openForWriting) return wait('a file in it is still open for writing');
+  if (facts.closedBy === 'superseded' && facts.quietMs < supersededMs) {
+    return wait(`superseded, and changed within the last ${supersededMs / 1000} s`);
+  }
+  if (!facts.verified) return { kind: 'verify' };
+  return facts.latest ? { kind: 'finish' } : { kind: 'confirm' };
+};
+
+const stepForUnsent = ({ failed, openClaims, heldBack, unsent, listings }: CycleFacts): NextStep => {
+  if (failed > 0) return wait(`${failed} files could not be sent`);
+  if (openClaims > 0) return wait(`${openClaims} marked files without a record: the destination could not be asked`);
+  if (heldBack === unsent) return wait(`${heldBack} files are still being written`);
+  return listings < MOST_LISTINGS ? { kind: 'list' } : wait('files in it keep changing');
+};
+
+const wait = (reason: string | undefined): NextStep => ({ kind: 'wait', reason });

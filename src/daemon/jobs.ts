@@ -1,0 +1,99 @@
+import { isSameDirectory, liveFirst, type DirectoryPlan } from '../core/lifecycle.ts';
+import type { Name } from '../name.ts';
+import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
+import type { Report } from '../core/events.ts';
+import { DirectoryJob, type JobContext } from './directory-job.ts';
+
+/** Each watched directory takes an inotify instance, and a user has 128 of them: the newest ones count. */
+const MOST_WATCHED = 16;
+
+/** The jobs of a site: one for each unfinished directory. */
+export class Jobs implements Iterable<DirectoryJob> {
+  readonly #jobs = new Map<Name, DirectoryJob>();
+  /** What was reported of directories on which no work is possible. */
+  readonly #unworkable = new Map<Name, string>();
+  readonly #ending = new Set<Promise<void>>();
+  readonly #context: JobContext;
+  #foundByEnded = 0;
+
+  constructor(context: Omit<JobContext, 'finished'>) {
+    this.#context = { ...context, finished: (job) => this.#end(job) };
+  }
+
+  [Symbol.iterator](): Iterator<DirectoryJob> {
+    return this.#jobs.values();
+  }
+
+  /** Files that listings found although close events were reported. */
+  get foundByListing(): number {
+    return [...this].reduce((sum, { work }) => sum + work.foundByListing, this.#foundByEnded);
+  }
+
+  /**
+   * Takes what a listing of the root shows: jobs end whose directory is gone or finished, new ones begin.
+   * @param everything every directory is to be listed, not only those that changed
+   */
+  apply(plans: readonly DirectoryPlan[], everything: boolean): void {
+    const unfinished = plans.filter(({ phase }) => phase !== 'finished');
+    const planned = new Map(unfinished.map((one) => [one.directory.name, one]));
+    for (const [name, job] of this.#jobs)
+      if (job.isGone || !isSameDirectory(planned.get(name)?.directory, job.plan.directory)) this.#end(job);
+    for (const name of this.#unworkable.keys()) if (!planned.has(name)) this.#unworkable.delete(name);
+    const watched = new Set(plans.slice(-MOST_WATCHED));
+    for (const one of liveFirst(unfinished)) {
+      const known = this.#jobs.get(one.directory.name);
+      const job = known ?? this.#begin(one);
+      if (job === undefined) continue;
+      const changed = job.plan.phase !== one.phase || job.plan.closedBy !== one.closedBy;
+      job.plan = one;
+      // First the watch, then the listing: it asks for one itself when it is established.
+      const isNewlyWatched = !job.isWatched && one.closedBy !== 'parser' && watched.has(one);
+      if (isNewlyWatched) job.watch();
+      else if (known === undefined || changed || everything) job.request();
+    }
+  }
+
+  endAll(): void {
+    for (const job of this.#jobs.values()) this.#end(job);
+  }
+
+  /** Resolves when all jobs that were ended are over. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#ending);
+  }
+
+  /** Undefined where the directory cannot be worked on: reported once, and tried again with the next listing of the root. */
+  #begin(one: DirectoryPlan): DirectoryJob | undefined {
+    const { name } = one.directory;
+    try {
+      const job = new DirectoryJob(one, this.#context);
+      this.#unworkable.delete(name);
+      this.#jobs.set(name, job);
+      return job;
+    } catch (error) {
+      const failure = cannotWork(name, error);
+      const isReported = this.#unworkable.get(name) === failure.message;
+      if (!isGone(error) && !isReported) this.#report(failedDirectory(name, failure));
+      this.#unworkable.set(name, failure.message);
+      return undefined;
+    }
+  }
+
+  get #report(): Report {
+    return this.#context.site.report;
+  }
+
+  #end(job: DirectoryJob): void {
+    const { name } = job.plan.directory;
+    if (this.#jobs.get(name) !== job) return; // Its end was begun by the signal, while it was finishing.
+    this.#jobs.delete(name);
+    this.#foundByEnded += job.work.foundByListing;
+    const ended = disposed(job).finally(() => this.#ending.delete(ended));
+    ended.catch(this.#context.defect);
+    this.#ending.add(ended);
+  }
+}
+
+const disposed = async (job: DirectoryJob): Promise<void> => {
+  await job[Symbol.asyncDispose]();
+};

@@ -1,0 +1,223 @@
+import type { BigIntStats } from 'node:fs';
+import type { CycleFacts } from '../core/closing.ts';
+import type { HeldBackReason, SkippedKind } from '../core/events.ts';
+import type { DirectoryPlan } from '../core/lifecycle.ts';
+import type { MarkRecord } from '../marks/record.ts';
+import { showName, type Name } from '../name.ts';
+import { Verification } from '../verify/verification.ts';
+import { ClaimsCheck } from './claims-check.ts';
+import type { SiteContext } from './context.ts';
+import { listDirectory, type Listing, type ListingVisitor } from './list-directory.ts';
+import { whyNotAsPlanned } from './still-as-planned.ts';
+import type { UploadQueue } from './upload-queue.ts';
+
+export interface CycleOptions {
+  readonly record: MarkRecord;
+  readonly queue: UploadQueue;
+  /** Every file that is closed is reported by an event. */
+  readonly areEventsReported: boolean;
+  /** The first cycle reports what is held back and skipped; later ones would repeat it. */
+  readonly tells: boolean;
+  readonly foundByListing: () => void;
+}
+
+const FOUND_A_REPORT = 256;
+/** A listing that began within this time before the directory is finished need not be repeated where the parser closed it. */
+const STILL_LATEST_MS = 1000;
+const NAMED_SKIPPED = 3;
+
+/** One cycle of work on a directory: its listings, and what they established. */
+export class DirectoryCycle {
+  /** What the last look at the root said of the directory. */
+  plan: DirectoryPlan;
+  /** The last whole listing; undefined: it failed. */
+  listing: Listing | undefined;
+  /** It held a file back for which nothing else will ask: neither its close, nor the end of its sending. */
+  awaitsQuiet = false;
+  /** Marks without a record that the destination could not be asked for. */
+  openClaims = 0;
+  readonly #site: SiteContext;
+  readonly #options: CycleOptions;
+  readonly #firstSkipped: Name[] = [];
+  #listings = 0;
+  #verification: Verification | undefined;
+  #checked = 0;
+  #isVerified = false;
+  #isConfirmed = false;
+  #refuted: { readonly path: Name; readonly detail: string }[] = [];
+  #found = { files: 0, bytes: 0 };
+
+  constructor(plan: DirectoryPlan, site: SiteContext, options: CycleOptions) {
+    this.plan = plan;
+    this.#site = site;
+    this.#options = options;
+  }
+
+  /** Files that the destination confirmed and that verification did not find there. */
+  get refuted(): number {
+    return this.#refuted.length;
+  }
+
+  /** Files that were checked at every destination since they were sent. */
+  get checked(): number {
+    return this.#checked;
+  }
+
+  /** For a warning: ": a, b and more". */
+  get firstSkipped(): string {
+    const names = this.#firstSkipped.map((name) => ` "${showName(name)}"`);
+    return names.length === 0 ? '' : `:${names.join(',')}${names.length === NAMED_SKIPPED ? ' …' : ''}`;
+  }
+
+  facts(): CycleFacts {
+    const { listing } = this;
+    const { failed, stopped, waiting } = this.#options.queue.outcomes;
+    return {
+      closedBy: this.plan.closedBy,
+      listedAs: listing?.closedBy ?? null,
+      listings: this.#listings,
+      unsent: listing?.unsent ?? 0,
+      heldBack: listing?.heldBack ?? 0,
+      openClaims: this.openClaims,
+      failed: failed + stopped + waiting,
+      refuted: this.#refuted.length,
+      openForWriting: listing?.openForWriting ?? false,
+      quietMs: Date.now() - (listing?.changedMs ?? 0),
+      verified: this.#isVerified,
+      latest: this.#isConfirmed || this.#isStillLatest(),
+    };
+  }
+
+  /** Lists the directory, sends what is unsent, asks for claims, and begins to verify what is sent. */
+  async list({ isFirst }: { readonly isFirst: boolean }): Promise<void> {
+    const { root } = this.#site.config.source;
+    const { directory } = this.plan;
+    this.listing = undefined;
+    this.awaitsQuiet = false;
+    this.#isVerified = false;
+    this.#isConfirmed = false;
+    this.#refuted = [];
+    this.#checked = 0;
+    this.#verification = this.#beginVerification();
+    const claims = new ClaimsCheck({
+      root,
+      directory: directory.name,
+      destinations: this.#site.sender.destinations,
+      record: this.#options.record,
+      report: this.#site.report,
+      signal: this.#site.signal,
+    });
+    const listing = await this.#list(this.#visitor(claims, isFirst), { fresh: false });
+    const { absent, open } = await claims.end();
+    for (const [path, stats] of absent) await this.#options.queue.submit(path, stats);
+    this.openClaims = open;
+    this.#listings += 1;
+    this.#reportFound();
+    this.listing = listing;
+  }
+
+  /** Waits until what the listing showed is checked. Returns what the destination does not have as it was sent. */
+  async verify(): Promise<readonly { readonly path: Name; readonly detail: string }[]> {
+    await this.#verification?.end();
+    this.#isVerified = true;
+    return this.#refuted;
+  }
+
+  /** Lists once more without sending: `facts` is then of a listing from after the verification. */
+  async confirm(): Promise<void> {
+    const nothing = (): undefined => undefined;
+    const visitor = { ready: nothing, claimed: nothing, heldBack: nothing, skipped: nothing };
+    this.listing = await this.#list(visitor, { fresh: true });
+    this.#listings += 1;
+    this.#isConfirmed = true;
+  }
+
+  whyNotAsPlanned(): string | undefined {
+    return whyNotAsPlanned(this.#site.config.source.root, this.plan);
+  }
+
+  #list(visitor: ListingVisitor, { fresh }: { readonly fresh: boolean }): Promise<Listing> {
+    const { isExcluded, openFiles, config } = this.#site;
+    const { root, settleMs, trustMarks } = config.source;
+    const options = { root, isExcluded, settleMs, openFiles, trustMarks, fresh };
+    return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
+  }
+
+  #isStillLatest(): boolean {
+    if (this.plan.closedBy !== 'parser' || this.listing === undefined) return false;
+    return performance.now() - this.listing.startedMs < STILL_LATEST_MS;
+  }
+
+  #beginVerification(): Verification | undefined {
+    const { config, sender, signal } = this.#site;
+    if (this.plan.closedBy === null || config.verify === 'off') return undefined;
+    return new Verification({
+      root: config.source.root,
+      directory: this.plan.directory.name,
+      destinations: sender.destinations,
+      checksum: config.verify === 'checksum',
+      different: ({ detail }, { path }) => this.#refuted.push({ path, detail }),
+      signal,
+    });
+  }
+
+  #visitor(claims: ClaimsCheck, isFirst: boolean): ListingVisitor {
+    const verification = this.#verification;
+    const { config, signal } = this.#site;
+    const { record, queue } = this.#options;
+    const passesDelivered = config.verify === 'sent';
+    return {
+      sent: (path, stats) => {
+        const waits = claims.pass(path);
+        if (verification === undefined) return waits;
+        if (passesDelivered && !record.isNew(path)) return both(waits, verification.pass(path));
+        this.#checked += 1;
+        return both(waits, verification.add({ path, size: stats.size, mtimeNs: stats.mtimeNs }));
+      },
+      ready: (path, stats) => {
+        signal.throwIfAborted();
+        if (isFirst && !queue.has(path)) this.#noteFound(path, stats);
+        return queue.submit(path, stats);
+      },
+      claimed: (path, stats) => {
+        signal.throwIfAborted();
+        return queue.has(path) ? undefined : claims.add(path, stats);
+      },
+      heldBack: (path, reason) => this.#noteHeldBack(path, reason),
+      skipped: (path, kind) => this.#noteSkipped(path, kind, isFirst),
+    };
+  }
+
+  #noteFound(path: Name, { size }: BigIntStats): void {
+    const { queue, areEventsReported, foundByListing } = this.#options;
+    if (areEventsReported && !queue.failures.mustWait(path)) foundByListing();
+    this.#found.files += 1;
+    this.#found.bytes += Number(size);
+    if (this.#found.files >= FOUND_A_REPORT) this.#reportFound();
+  }
+
+  #reportFound(): void {
+    if (this.#found.files > 0)
+      this.#site.report({ type: 'found', directory: this.plan.directory.name, ...this.#found });
+    this.#found = { files: 0, bytes: 0 };
+  }
+
+  #noteHeldBack(path: Name, reason: HeldBackReason): void {
+    const { queue, areEventsReported, tells } = this.#options;
+    // In a closed directory its close was reported already, and the look at open files may be a second old.
+    const isReported = queue.has(path) || (areEventsReported && reason.kind === 'open-for-writing');
+    if (this.plan.closedBy !== null || !isReported) this.awaitsQuiet = true;
+    const fullPath = `${this.plan.directory.name}/${path}`;
+    if (tells) this.#site.report({ type: 'held-back', path: fullPath, reason });
+  }
+
+  #noteSkipped(path: Name, kind: SkippedKind, isFirst: boolean): void {
+    if (kind !== 'excluded' && isFirst && this.#firstSkipped.length < NAMED_SKIPPED) this.#firstSkipped.push(path);
+    if (!isFirst || !this.#options.tells) return;
+    this.#site.counters.skipped += 1;
+    this.#site.report({ type: 'skipped', path: `${this.plan.directory.name}/${path}`, kind });
+  }
+}
+
+const both = (a: Promise<void> | undefined, b: Promise<void> | undefined): Promise<void> | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Promise.all([a, b]).then(() => undefined);

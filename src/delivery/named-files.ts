@@ -1,0 +1,156 @@
+import type { BigIntStats } from 'node:fs';
+import { resolve } from 'node:path';
+import { TransportError } from '../errors.ts';
+import { isMarked } from '../marks/mark.ts';
+import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
+import { showName, type Name } from '../name.ts';
+import { cannotWork } from '../source/directory-failures.ts';
+import { isMarker } from '../source/markers.ts';
+import { readRoot } from '../source/scanner.ts';
+import type { SiteContext } from './context.ts';
+import type { Outcome } from './sender.ts';
+import { UploadQueue } from './upload-queue.ts';
+
+interface OpenDirectory {
+  readonly record: MarkRecord;
+  readonly queue: UploadQueue;
+}
+
+/** The sender's role alone (contract.md §5): files that are named one by one are delivered and marked. */
+export class NamedFiles implements Disposable {
+  readonly #site: SiteContext;
+  readonly #directories = new Map<Name, OpenDirectory>();
+  /** By absolute path; what is named once more may be sent after all. */
+  readonly #unsent = new Set<Name>();
+
+  readonly #onFatal: () => void;
+
+  /** @param onFatal called when nothing more can be sent */
+  constructor(site: SiteContext, onFatal: () => void) {
+    this.#site = site;
+    this.#onFatal = onFatal;
+  }
+
+  /** Files named so far that were not sent. */
+  get unsent(): number {
+    return this.#unsent.size;
+  }
+
+  /** Hands a file over as soon as a slot is free, and does not wait for its outcome. */
+  async add(file: Name): Promise<void> {
+    const { root, tag } = this.#site.config.source;
+    const [directory = '', ...below] = pathBelow(root, file);
+    const path = below.join('/');
+    if (below.length === 1 && isMarker(path)) {
+      this.#site.counters.skipped += 1; // A marker says that files are there; it is none of them.
+      return;
+    }
+    try {
+      const open = path === '' ? undefined : this.#open(directory);
+      if (open !== undefined) {
+        await this.#submit(file, `${directory}/${path}`, path, open);
+        return;
+      }
+    } catch (error) {
+      const { message, hint } = error instanceof TransportError ? error : cannotWork(directory, error);
+      this.#fail(file, message, hint);
+      return;
+    }
+    this.#fail(
+      file,
+      `Cannot send "${showName(file)}": it is not in a directory of ${showName(root)} that carries the tag "${tag}"`,
+      'name files of this site, or use the configuration of theirs',
+    );
+  }
+
+  /** Resolves when nothing is on its way any more. Rejects with a defect. */
+  async drain(): Promise<void> {
+    for (const { queue } of this.#directories.values()) await queue.drain();
+  }
+
+  [Symbol.dispose](): void {
+    for (const { record } of this.#directories.values()) record[Symbol.dispose]();
+  }
+
+  async #submit(file: Name, targetPath: Name, path: Name, { queue, record }: OpenDirectory): Promise<void> {
+    if (queue.has(path)) {
+      queue.close(path); // Named once more while it is sent: it goes again.
+      return;
+    }
+    const stats = this.#site.sender.stat(targetPath);
+    if (stats?.isFile() !== true) {
+      const state = stats === undefined ? 'it is not there' : 'it is not a regular file';
+      this.#fail(file, `Cannot send "${showName(file)}": ${state}`, 'name regular files');
+    } else if (isMarked(stats) && (await this.#isSent(targetPath, path, stats, record))) {
+      this.#unsent.delete(resolve(file));
+      this.#site.counters.skipped += 1;
+    } else await queue.submit(path, stats);
+  }
+
+  /** A mark that the record does not explain is a claim: every destination is asked. */
+  async #isSent(targetPath: Name, path: Name, stats: BigIntStats, record: MarkRecord): Promise<boolean> {
+    const knowledge = record.lookUp(path, stats);
+    if (knowledge !== 'unknown') return knowledge === 'confirmed';
+    const { sender, config, signal } = this.#site;
+    if (config.source.trustMarks) return true;
+    const { size, mtimeNs } = stats;
+    const files = [{ sourcePath: `${config.source.root}/${targetPath}`, targetPath, size, mtimeNs }];
+    const asked = sender.destinations.map((transport) => transport.verify(files, { checksum: false }, signal));
+    if ((await Promise.all(asked)).flat().length > 0) return false;
+    record.addClaimed(path, stats);
+    return true;
+  }
+
+  /** undefined where the site has no such directory. */
+  #open(name: Name): OpenDirectory | undefined {
+    const known = this.#directories.get(name);
+    if (known !== undefined) return known;
+    const { config, state, keys, sender, counters, isExcluded, report } = this.#site;
+    const { root, tag } = config.source;
+    // Looked for when it is named: a pipe may be older than the directory.
+    if (!readRoot(root, tag, isExcluded).some((one) => one.name === name)) return undefined;
+    const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
+    const record = openDirectoryRecord(state, name, keys, warn);
+    const queue: UploadQueue = new UploadQueue({
+      directory: name,
+      record,
+      sender,
+      keepsConfirmed: true,
+      isExcluded: () => false, // Whoever names a file wants it sent.
+      retry: config.send.retry,
+      counters,
+      report,
+      onOutcome: (path, outcome) => {
+        queue.failures.resolved(path); // It is tried again when it is named again, and not by itself.
+        this.#note(`${root}/${name}/${path}`, outcome);
+      },
+    });
+    const open = { record, queue };
+    this.#directories.set(name, open);
+    return open;
+  }
+
+  #note(file: Name, outcome: Outcome): void {
+    if (outcome.result === 'sent') this.#unsent.delete(file);
+    else this.#unsent.add(file);
+    if (this.#site.sender.fatal !== undefined) this.#onFatal();
+    if (outcome.result !== 'changed') return;
+    this.#fail(
+      file,
+      `Did not mark "${showName(file)}": it changed while it was sent`,
+      'send it again when it is complete',
+    );
+  }
+
+  #fail(file: Name, message: string, hint: string | undefined): void {
+    this.#unsent.add(resolve(file));
+    const words = hint === undefined ? { message } : { message, hint };
+    this.#site.report({ type: 'failed', path: file, class: 'file', ...words, attempts: 1, held: false });
+  }
+}
+
+/** The names from the root down to the file: ["DC1", "sub", "file"]; empty outside the root. */
+const pathBelow = (root: Name, file: Name): Name[] => {
+  const path = resolve(file);
+  return path.startsWith(`${root}/`) ? path.slice(root.length + 1).split('/') : [];
+};

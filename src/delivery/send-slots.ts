@@ -1,0 +1,43 @@
+/** Just closed by its writer, or found by a listing. */
+export type Urgency = 'live' | 'backlog';
+
+/** Share of all slots that live files leave to the backlog, so that it moves however many of them come. */
+const BACKLOG_SHARE = 1 / 4;
+
+/** How many sends may run: live files first, without starving the backlog. */
+export class SendSlots {
+  readonly #total: () => number;
+  readonly #active = { live: 0, backlog: 0 };
+  #released: PromiseWithResolvers<void> | undefined;
+
+  /** @param total is asked each time: it may change */
+  constructor(total: () => number) {
+    this.#total = total;
+  }
+
+  /** Wait for this before the next send; undefined: a slot is free. */
+  free(urgency: Urgency): Promise<void> | undefined {
+    return this.#isFull(urgency) ? this.#waitForFree(urgency) : undefined;
+  }
+
+  acquire(urgency: Urgency): void {
+    this.#active[urgency] += 1;
+  }
+
+  release(urgency: Urgency): void {
+    this.#active[urgency] -= 1;
+    this.#released?.resolve();
+    this.#released = undefined;
+  }
+
+  #isFull(urgency: Urgency): boolean {
+    const total = this.#total();
+    const { live, backlog } = this.#active;
+    if (urgency === 'live') return live >= total;
+    return backlog >= Math.max(total - live, Math.ceil(total * BACKLOG_SHARE));
+  }
+
+  async #waitForFree(urgency: Urgency): Promise<void> {
+    while (this.#isFull(urgency)) await (this.#released ??= Promise.withResolvers()).promise;
+  }
+}

@@ -1,0 +1,64 @@
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { errorMessage } from '../errors.ts';
+
+/** Called once, in words, when the record can no longer be written. */
+export type OnFailure = (message: string) => void;
+
+/** The end of a record's file: entries of four 32-bit numbers are appended, little-endian. */
+export interface RecordFile {
+  append(key0: number, key1: number, value0: number, value1: number): void;
+  close(): void;
+}
+
+const ENTRY_BYTES = 16;
+const BUFFERED_ENTRIES = 256;
+
+/**
+ * One write a turn of the event loop, not one a file. What a crash takes from the buffer are claims for the next run, no more.
+ * @param end the byte behind the last whole entry: what is behind it is cut off
+ */
+export const openRecordFile = (path: string, end: number, onFailure: OnFailure): RecordFile => {
+  const descriptor = openSync(path, 'r+');
+  ftruncateSync(descriptor, end);
+  const buffer = Buffer.alloc(BUFFERED_ENTRIES * ENTRY_BYTES);
+  const file = { position: end, buffered: 0, isScheduled: false, isBroken: false };
+
+  const flush = (): void => {
+    file.isScheduled = false;
+    const length = file.buffered;
+    file.buffered = 0;
+    if (file.isBroken || length === 0) return;
+    try {
+      let written = 0;
+      while (written < length)
+        written += writeSync(descriptor, buffer, written, length - written, file.position + written);
+      file.position += length;
+    } catch (error) {
+      file.isBroken = true;
+      ftruncateSync(descriptor, file.position);
+      onFailure(
+        `Cannot write the record of marks "${path}": ${errorMessage(error)}; the next run asks the destinations for what it lacks`,
+      );
+    }
+  };
+
+  return {
+    append: (key0, key1, value0, value1) => {
+      let at = buffer.writeUInt32LE(key0 >>> 0, file.buffered);
+      at = buffer.writeUInt32LE((key1 | 1) >>> 0, at);
+      at = buffer.writeUInt32LE(value0 >>> 0, at);
+      file.buffered = buffer.writeUInt32LE(value1 >>> 0, at);
+      if (file.buffered === buffer.length) flush();
+      else if (!file.isScheduled) {
+        file.isScheduled = true;
+        setImmediate(() => {
+          if (file.isScheduled) flush();
+        });
+      }
+    },
+    close: () => {
+      flush();
+      closeSync(descriptor);
+    },
+  };
+};

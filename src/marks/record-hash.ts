@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { createHalfSipHash, type Hash64 } from '../core/half-siphash.ts';
+import type { Name } from '../name.ts';
+
+/** What must be as it was right after our `chmod`, or the file is no longer the one that was confirmed. Times in nanoseconds. */
+export interface FileState {
+  readonly ino: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+}
+
+/** Stands for one destination in a record: 64 bits of a hash of its identity. */
+export type DestinationKey = Hash64;
+
+const destinationKey = (identity: string): DestinationKey => {
+  const digest = createHash('sha256').update(identity).digest();
+  return [digest.readUInt32LE(0), digest.readUInt32LE(4)];
+};
+
+export const destinationKeys = (destinations: readonly { readonly identity: string }[]): DestinationKey[] =>
+  destinations.map(({ identity }) => destinationKey(identity));
+
+export interface RecordHash {
+  /** Of a file's name below its directory, at one destination. */
+  name(path: Name, destination: DestinationKey): Hash64;
+  state(state: FileState): Hash64;
+}
+
+/** @param key 8 bytes, each record's own: whoever chooses names cannot choose them to collide */
+export const createRecordHash = (key: Buffer): RecordHash => {
+  const hash = createHalfSipHash(key);
+  const numbers = new BigInt64Array(4);
+  const stateWords = new Int32Array(numbers.buffer);
+  let words = new Int32Array(64);
+  return {
+    name: (path, destination) => {
+      const count = 3 + ((path.length + 1) >> 1);
+      if (count > words.length) words = new Int32Array(count * 2);
+      words[0] = destination[0];
+      words[1] = destination[1];
+      words[2] = path.length;
+      // Beyond an odd last unit charCodeAt is NaN, which counts as 0.
+      for (let at = 3, unit = 0; at < count; at += 1, unit += 2)
+        words[at] = path.charCodeAt(unit) | (path.charCodeAt(unit + 1) << 16);
+      return hash(words, count);
+    },
+    state: ({ ino, size, mtimeNs, ctimeNs }) => {
+      numbers[0] = ino;
+      numbers[1] = size;
+      numbers[2] = mtimeNs;
+      numbers[3] = ctimeNs;
+      return hash(stateWords, 8);
+    },
+  };
+};

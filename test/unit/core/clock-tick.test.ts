@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { tickLeftMs } from '../../../src/core/clock-tick.ts';
+
+const SECOND = 1_700_000_000_000;
+const ns = (ms: number): bigint => BigInt(ms) * 1_000_000n;
+
+it.each<[string, bigint, number, number]>([
+  ['a fine clock, just stamped', ns(SECOND + 123), SECOND + 123, 10],
+  ['a fine clock, within its tick', ns(SECOND + 123), SECOND + 130, 3],
+  ['a fine clock, after its tick', ns(SECOND + 123), SECOND + 133, 0],
+  ['whole seconds, just stamped', ns(SECOND), SECOND, 1000],
+  ['whole seconds, late in the second', ns(SECOND), SECOND + 999, 1],
+  ['whole seconds, after the second', ns(SECOND), SECOND + 1000, 0],
+  ['a time in the future says nothing', ns(SECOND + 5000), SECOND, 0],
+])('%s', (_title, ctimeNs, nowMs, leftMs) => {
+  expect(tickLeftMs(ctimeNs, nowMs)).toBe(leftMs);
+});
