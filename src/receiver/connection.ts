@@ -9,16 +9,16 @@ import { serveSftp, type SftpSession } from './sftp-session.ts';
 
 const LOGIN_SECONDS = 20;
 const MAX_LOGIN_ATTEMPTS = 20;
-/** isocket uses up to 8, OpenSSH allows 10. */
+/** isocket uses up to 8; OpenSSH allows 10. */
 const MAX_SESSIONS = 16;
-/** Twice the window we grant: ssh2 takes in whatever comes beyond it (mscdex/ssh2#1505). */
+/** Twice the window that ssh2 grants: it buffers whatever a client sends beyond it (mscdex/ssh2#1505). */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
-/** How long a client that is told to go may take to read what was sent to it. */
-const GOODBYE_SECONDS = 2;
+/** How long a client may take to read the disconnect message and what was sent before it. */
+const DISCONNECT_SECONDS = 2;
 
 /**
- * AES first, which Node's OpenSSL does in hardware; ssh2 does ChaCha20 in WebAssembly, and OpenSSH before 10 would choose it.
- * No compression: its memory is the client's to choose.
+ * AES only, which Node's OpenSSL does in hardware; ssh2 has ChaCha20 in WebAssembly, and OpenSSH before 10 would choose it.
+ * No compression: the client would decide how much memory it takes.
  */
 const ALGORITHMS = {
   cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes192-ctr', 'aes256-ctr'],
@@ -29,7 +29,7 @@ const ALGORITHMS = {
 export interface ConnectionOptions {
   readonly hostKey: ParsedKey;
   readonly keys: AuthorizedKeys;
-  /** A session's own; it disposes of it. */
+  /** Called once for each session, which disposes of the folder. */
   readonly openFolder: () => ConfinedFolder;
   readonly rules: ChangeRules;
   readonly log: (level: 'info' | 'warning', message: string) => void;
@@ -37,32 +37,32 @@ export interface ConnectionOptions {
 }
 
 export interface ReceiverConnection {
-  /** Says goodbye and hangs up. */
+  /** Sends a disconnect message and closes the connection. */
   readonly end: () => void;
-  /** Resolves when the line is down and every session has closed its files. */
+  /** Resolves when the connection is closed and every session has closed its files. */
   readonly closed: Promise<void>;
 }
 
-/** Speaks SSH on a socket: lets known keys in, and gives them SFTP and nothing else. */
+/** Serves SSH on a socket: authorized keys can log in, and get SFTP and nothing else. */
 export const serveConnection = (socket: Socket, options: ConnectionOptions): ReceiverConnection => {
   const sessions = new Map<SftpSession, { readonly readableLength: number }>();
   const peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
   const warn = (message: string): void => options.log('warning', `${peer}: ${message}`);
   let client: Connection | undefined;
 
-  // Without this, every small reply may wait 40 ms for the client's acknowledgement of the one before.
+  // Otherwise each small reply may wait 40 ms for the acknowledgement of the one before (Nagle, delayed ACK).
   socket.setNoDelay(true);
   const loginTimer = setTimeout(() => socket.destroy(), LOGIN_SECONDS * 1000);
 
   const onClient = (connection: Connection): void => {
     client = connection;
-    // ssh2 emits several for one failure; without a listener each would end the process.
+    // ssh2 emits several errors for one failure; without a listener each would end the process.
     connection.on('error', (error) => options.log('info', `${peer}: ${error.message}`));
     let attempts = 0;
     connection.on('authentication', (attempt) => {
       attempts += 1;
       if (attempts > MAX_LOGIN_ATTEMPTS) {
-        warn('hung up after too many attempts to log in');
+        warn('disconnected: too many login attempts');
         connection.end();
       } else decide(attempt, options.keys, warn);
     });
@@ -84,7 +84,7 @@ export const serveConnection = (socket: Socket, options: ConnectionOptions): Rec
   };
 
   const serveSubsystem = (session: Session): void => {
-    // Not the event 'sftp': the SFTP class of ssh2 behind it cannot advertise extensions.
+    // Not the event 'sftp': it starts the SFTP class of ssh2, which cannot advertise extensions.
     session.on('subsystem', (accept, reject, { name }) => {
       const folder = name === 'sftp' ? openFolder() : undefined;
       if (!folder) {
@@ -95,7 +95,7 @@ export const serveConnection = (socket: Socket, options: ConnectionOptions): Rec
       const sftp = serveSftp(channel, socket, folder, options.rules, warn);
       sessions.set(sftp, channel);
       void sftp.closed.then(() => sessions.delete(sftp));
-      // The session hears of the close at once, the channel only when all of its input was read.
+      // The session emits 'close' at once, the channel only after all of its input was read.
       session.on('close', sftp.end);
     });
   };
@@ -113,12 +113,12 @@ export const serveConnection = (socket: Socket, options: ConnectionOptions): Rec
     { hostKeys: [{ key: options.hostKey }], algorithms: ALGORITHMS, ident: 'isocket' },
     onClient,
   );
-  // One server a socket: so it is known which socket a client speaks on.
+  // One ssh2 server per socket: it does not say which socket a client belongs to.
   server.injectSocket(socket);
   socket.on('data', () => {
     for (const channel of sessions.values()) {
       if (channel.readableLength <= MAX_UNREAD_BYTES) continue;
-      warn('hung up: the client sends more than it was allowed to');
+      warn('disconnected: the client sent more than its window allows');
       socket.destroy();
     }
   });
@@ -137,7 +137,7 @@ export const serveConnection = (socket: Socket, options: ConnectionOptions): Rec
       return;
     }
     client.end();
-    const timer = setTimeout(() => socket.destroy(), GOODBYE_SECONDS * 1000);
+    const timer = setTimeout(() => socket.destroy(), DISCONNECT_SECONDS * 1000);
     socket.once('close', () => clearTimeout(timer));
     socket.destroySoon();
   };

@@ -8,24 +8,24 @@ import type { ConfinedFolder } from './confined-folder.ts';
 import { createHandles } from './handles.ts';
 import { createRequestServer, MAX_HANDLES } from './requests.ts';
 
-/** Replies leave at the latest when so many bytes of them stand. */
+/** Encoded replies are written at the latest when they reach this size. */
 const FLUSH_BYTES = 256 * 1024;
-/** Bytes on their way to a client that does not read them: enough for any line, and a bound for the memory of one. */
+/** Unsent bytes in the socket above which the session waits for its drain: enough for any connection, and bounds its memory. */
 const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
 
 export interface SftpSession {
-  /** Ends without serving what still waits. The request under way is finished. */
+  /** Ends without serving the queued requests. The request in progress is finished. */
   readonly end: () => void;
-  /** Resolves when nothing of the session is open any more. */
+  /** Resolves when the session has closed all its files. */
   readonly closed: Promise<void>;
 }
 
 /**
- * Serves SFTP on a channel: one request after the other, the replies in the same order, all of one piece of input in one
- * write. A request that waits (fsync), or a client that does not take its replies, stops the reading: the SSH window then
- * fills and the client waits.
+ * Serves SFTP on a channel: one request after the other, replies in the same order, those to one piece of input in one write.
+ * While a request waits (fsync), or the client does not read its replies, input is paused: the SSH window then fills and the
+ * client waits.
  *
- * @param socket of the connection. ssh2 writes to it without regard for what it holds, so that is looked at here.
+ * @param socket of the connection. ssh2 writes to it without regard to back-pressure, so its buffer is checked here.
  */
 export const serveSftp = (
   channel: ServerChannel,
@@ -48,7 +48,7 @@ export const serveSftp = (
   const mustWait = (): boolean => serving || stalled || ended;
 
   const accept = (packet: Buffer): void => {
-    // A copy: the packet is a view into what the splitter holds.
+    // Copied: the packet is a view into the splitter's buffer.
     if (mustWait() || waiting.length > 0) waiting.push(Buffer.from(packet));
     else run(packet);
   };
@@ -100,7 +100,7 @@ export const serveSftp = (
     else channel.resume();
   };
 
-  /** Once for all SSH packets that came in one piece from the socket: their replies then share a packet, too. */
+  /** Runs once for all SSH packets of one socket read, so that their replies share a packet, too. */
   const settleSoon = (): void => {
     if (settling) return;
     settling = true;
@@ -114,14 +114,14 @@ export const serveSftp = (
     try {
       work();
     } catch (error) {
-      const what = error instanceof MalformedPacketError ? 'no SFTP packet' : 'a defect of isocket';
+      const what = error instanceof MalformedPacketError ? 'malformed SFTP packet' : 'internal error';
       warn(`closed a session: ${what}: ${errorMessage(error)}`);
       flush();
       finish(1);
     }
   };
 
-  /** As sftp-server does: an exit status, then the end of the channel. */
+  /** As OpenSSH's sftp-server: an exit status, then the end of the channel. */
   const finish = (status: number): void => {
     if (ended) return;
     channel.exit(status);
@@ -133,12 +133,12 @@ export const serveSftp = (
     if (ended) return;
     ended = true;
     waiting.length = 0;
-    // Lets what the client still sends run off, or ssh2 would never close the channel.
+    // Discards the remaining input; with unread input ssh2 would never close the channel.
     channel.resume();
     if (!serving) release();
   };
 
-  /** Not while fsync runs: its descriptor's number could be given to another file meanwhile. */
+  /** Not while fsync runs: its descriptor number could be reused for another file meanwhile. */
   const release = (): void => {
     handles.closeAll();
     folder[Symbol.dispose]();
@@ -159,7 +159,7 @@ export const serveSftp = (
     settleSoon();
   });
   channel.on('error', (error: Error) => {
-    warn(`a session broke: ${error.message}`);
+    warn(`a session failed: ${error.message}`);
     end();
   });
   channel.on('close', end);
