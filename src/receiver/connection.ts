@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import ssh2, { type AuthContext, type Connection, type ParsedKey, type Session } from 'ssh2';
+import ssh2, { type AuthContext, type Connection, type ParsedKey, type ServerChannel, type Session } from 'ssh2';
 import { errorMessage } from '../errors.ts';
 import { showName } from '../name.ts';
 import { fingerprintOf, type AuthorizedKeys } from './authorized-keys.ts';
 import type { ChangeRules } from './change-rules.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
-import { serveSftp, type SftpSession } from './sftp-session.ts';
+import { SftpSession } from './sftp-session.ts';
 
 const LOGIN_SECONDS = 20;
 const MAX_LOGIN_ATTEMPTS = 20;
@@ -36,122 +36,128 @@ export interface ConnectionOptions {
   readonly onLogin: () => void;
 }
 
-export interface ReceiverConnection {
-  /** Sends a disconnect message and closes the connection. */
-  readonly end: () => void;
-  /** Resolves when the connection is closed and every session has closed its files. */
-  readonly closed: Promise<void>;
-}
-
 /** Serves SSH on a socket: authorized keys can log in, and get SFTP and nothing else. */
-export const serveConnection = (socket: Socket, options: ConnectionOptions): ReceiverConnection => {
-  const sessions = new Map<SftpSession, { readonly readableLength: number }>();
-  const peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
-  const warn = (message: string): void => options.log('warning', `${peer}: ${message}`);
-  let client: Connection | undefined;
+export class ReceiverConnection {
+  readonly #socket: Socket;
+  readonly #options: ConnectionOptions;
+  readonly #peer: string;
+  readonly #sessions = new Map<SftpSession, { readonly readableLength: number }>();
+  readonly #closed = Promise.withResolvers<undefined>();
+  readonly #loginTimer: NodeJS.Timeout;
+  #client: Connection | undefined;
+  #loginAttempts = 0;
+  #openSessions = 0;
 
-  // Otherwise each small reply may wait 40 ms for the acknowledgement of the one before (Nagle, delayed ACK).
-  socket.setNoDelay(true);
-  const loginTimer = setTimeout(() => socket.destroy(), LOGIN_SECONDS * 1000);
+  constructor(socket: Socket, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
+    // Otherwise each small reply may wait 40 ms for the acknowledgement of the one before (Nagle, delayed ACK).
+    socket.setNoDelay(true);
+    this.#loginTimer = setTimeout(() => socket.destroy(), LOGIN_SECONDS * 1000);
+    const server = new ssh2.Server(
+      { hostKeys: [{ key: options.hostKey }], algorithms: ALGORITHMS, ident: 'isocket' },
+      (client) => this.#onClient(client),
+    );
+    // One ssh2 server per socket: it does not say which socket a client belongs to.
+    server.injectSocket(socket);
+    socket.on('data', () => this.#limitUnreadBytes());
+    socket.once('close', () => this.#onSocketClose());
+  }
 
-  const onClient = (connection: Connection): void => {
-    client = connection;
-    // ssh2 emits several errors for one failure; without a listener each would end the process.
-    connection.on('error', (error) => options.log('info', `${peer}: ${error.message}`));
-    let attempts = 0;
-    connection.on('authentication', (attempt) => {
-      attempts += 1;
-      if (attempts > MAX_LOGIN_ATTEMPTS) {
-        warn('disconnected: too many login attempts');
-        connection.end();
-      } else decide(attempt, options.keys, warn);
-    });
-    connection.on('ready', () => {
-      clearTimeout(loginTimer);
-      options.onLogin();
-    });
-    let open = 0;
-    connection.on('session', (accept, reject) => {
-      if (open >= MAX_SESSIONS) {
-        reject();
-        return;
-      }
-      open += 1;
-      const session = accept();
-      session.on('close', () => (open -= 1));
-      serveSubsystem(session);
-    });
-  };
+  /** Resolves when the connection is closed and every session has closed its files. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
 
-  const serveSubsystem = (session: Session): void => {
-    // Not the event 'sftp': it starts the SFTP class of ssh2, which cannot advertise extensions.
-    session.on('subsystem', (accept, reject, { name }) => {
-      const folder = name === 'sftp' ? openFolder() : undefined;
-      if (!folder) {
-        reject();
-        return;
-      }
-      const channel = accept();
-      const sftp = serveSftp(channel, socket, folder, options.rules, warn);
-      sessions.set(sftp, channel);
-      void sftp.closed.then(() => sessions.delete(sftp));
-      // The session emits 'close' at once, the channel only after all of its input was read.
-      session.on('close', sftp.end);
-    });
-  };
-
-  const openFolder = (): ConfinedFolder | undefined => {
-    try {
-      return options.openFolder();
-    } catch (error) {
-      warn(`refused a session: the root cannot be opened: ${errorMessage(error)}`);
-      return undefined;
-    }
-  };
-
-  const server = new ssh2.Server(
-    { hostKeys: [{ key: options.hostKey }], algorithms: ALGORITHMS, ident: 'isocket' },
-    onClient,
-  );
-  // One ssh2 server per socket: it does not say which socket a client belongs to.
-  server.injectSocket(socket);
-  socket.on('data', () => {
-    for (const channel of sessions.values()) {
-      if (channel.readableLength <= MAX_UNREAD_BYTES) continue;
-      warn('disconnected: the client sent more than its window allows');
-      socket.destroy();
-    }
-  });
-
-  const { promise: closed, resolve } = Promise.withResolvers<undefined>();
-  socket.once('close', () => {
-    clearTimeout(loginTimer);
-    const ending = [...sessions.keys()];
-    for (const session of ending) session.end();
-    void Promise.all(ending.map((session) => session.closed)).then(() => resolve(undefined));
-  });
-
-  const end = (): void => {
-    if (!client) {
+  /** Sends a disconnect message and closes the connection. */
+  end(): void {
+    const socket = this.#socket;
+    if (!this.#client) {
       socket.destroy();
       return;
     }
-    client.end();
+    this.#client.end();
     const timer = setTimeout(() => socket.destroy(), DISCONNECT_SECONDS * 1000);
     socket.once('close', () => clearTimeout(timer));
     socket.destroySoon();
-  };
-
-  return { end, closed };
-};
-
-const decide = (attempt: AuthContext, keys: AuthorizedKeys, warn: (message: string) => void): void => {
-  if (attempt.method === 'publickey') {
-    if (keys.allows(attempt)) {
-      attempt.accept();
-      return;
-    }
-    warn(`refused "${showName(attempt.username)}" with the key ${fingerprintOf(attempt.key.data)}`);
   }
-  attempt.reject(['publickey']);
-};
+
+  #onClient(client: Connection): void {
+    this.#client = client;
+    // ssh2 emits several errors for one failure; without a listener each would end the process.
+    client.on('error', (error) => this.#options.log('info', `${this.#peer}: ${error.message}`));
+    client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
+    client.on('ready', () => {
+      clearTimeout(this.#loginTimer);
+      this.#options.onLogin();
+    });
+    client.on('session', (accept, reject) => {
+      if (this.#openSessions >= MAX_SESSIONS) reject();
+      else this.#serveSession(accept());
+    });
+  }
+
+  #onLoginAttempt(client: Connection, attempt: AuthContext): void {
+    this.#loginAttempts += 1;
+    if (this.#loginAttempts > MAX_LOGIN_ATTEMPTS) {
+      this.#warn('disconnected: too many login attempts');
+      client.end();
+    } else if (attempt.method !== 'publickey') {
+      attempt.reject(['publickey']);
+    } else if (this.#options.keys.allows(attempt)) {
+      attempt.accept();
+    } else {
+      this.#warn(`refused "${showName(attempt.username)}" with the key ${fingerprintOf(attempt.key.data)}`);
+      attempt.reject(['publickey']);
+    }
+  }
+
+  #serveSession(session: Session): void {
+    this.#openSessions += 1;
+    session.on('close', () => (this.#openSessions -= 1));
+    // Not the event 'sftp': it starts the SFTP class of ssh2, which cannot advertise extensions.
+    session.on('subsystem', (accept, reject, { name }) => {
+      const folder = name === 'sftp' ? this.#openFolder() : undefined;
+      if (folder) this.#serveSftp(session, accept(), folder);
+      else reject();
+    });
+  }
+
+  #serveSftp(session: Session, channel: ServerChannel, folder: ConfinedFolder): void {
+    const warn = (message: string): void => this.#warn(message);
+    const sftp = new SftpSession({ channel, socket: this.#socket, folder, rules: this.#options.rules, warn });
+    this.#sessions.set(sftp, channel);
+    void sftp.closed.then(() => this.#sessions.delete(sftp));
+    // The session emits 'close' at once, the channel only after all of its input was read.
+    session.on('close', () => sftp.end());
+  }
+
+  #openFolder(): ConfinedFolder | undefined {
+    try {
+      return this.#options.openFolder();
+    } catch (error) {
+      this.#warn(`refused a session: the root cannot be opened: ${errorMessage(error)}`);
+      return undefined;
+    }
+  }
+
+  #limitUnreadBytes(): void {
+    for (const channel of this.#sessions.values()) {
+      if (channel.readableLength <= MAX_UNREAD_BYTES) continue;
+      this.#warn('disconnected: the client sent more than its window allows');
+      this.#socket.destroy();
+    }
+  }
+
+  #onSocketClose(): void {
+    clearTimeout(this.#loginTimer);
+    const ending = [...this.#sessions.keys()];
+    for (const session of ending) session.end();
+    void Promise.all(ending.map((session) => session.closed)).then(() => this.#closed.resolve(undefined));
+  }
+
+  #warn(message: string): void {
+    this.#options.log('warning', `${this.#peer}: ${message}`);
+  }
+}

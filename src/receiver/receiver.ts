@@ -4,7 +4,7 @@ import { appendOnly } from './append-only.ts';
 import { unrestricted } from './change-rules.ts';
 import { openConfinedFolder } from './confined-folder.ts';
 import { fingerprintOf, parseAuthorizedKeys } from './authorized-keys.ts';
-import { serveConnection, type ReceiverConnection } from './connection.ts';
+import { ReceiverConnection } from './connection.ts';
 import { parseHostKey } from './host-key.ts';
 
 /** Connections that have not logged in yet: bounds what clients without a key can cost. */
@@ -66,7 +66,7 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
     socket.once('close', uncount);
     // Each session reopens the root, so that it uses a disk that was mounted there since the start.
     const openFolder = () => openConfinedFolder(root);
-    const connection = serveConnection(socket, { hostKey, keys, openFolder, rules, log, onLogin: uncount });
+    const connection = new ReceiverConnection(socket, { hostKey, keys, openFolder, rules, log, onLogin: uncount });
     connections.add(connection);
     void connection.closed.then(() => connections.delete(connection));
   };
