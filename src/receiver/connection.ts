@@ -116,11 +116,17 @@ export class ReceiverConnection {
   #serveSession(session: Session): void {
     this.#openSessions += 1;
     session.on('close', () => (this.#openSessions -= 1));
+    let isServed = false;
     // Not the event 'sftp': it starts the SFTP class of ssh2, which cannot advertise extensions.
-    session.on('subsystem', (accept, reject, { name }) => {
-      const folder = name === 'sftp' ? this.#openFolder() : undefined;
-      if (folder) this.#serveSftp(session, accept(), folder);
-      else reject();
+    // ssh2 gives no `reject` where the client wants no reply, and no channel for a second subsystem of a session.
+    session.on('subsystem', (accept, reject: (() => void) | undefined, { name }) => {
+      const folder = name === 'sftp' && !isServed ? this.#openFolder() : undefined;
+      if (!folder) {
+        reject?.();
+        return;
+      }
+      isServed = true;
+      this.#serveSftp(session, accept(), folder);
     });
   }
 
