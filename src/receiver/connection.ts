@@ -8,6 +8,8 @@ import type { ConfinedFolder } from './confined-folder.ts';
 import { SftpSession } from './sftp-session.ts';
 
 const LOGIN_SECONDS = 20;
+/** Idle time before the first TCP keepalive probe. */
+const KEEPALIVE_SECONDS = 60;
 const MAX_LOGIN_ATTEMPTS = 20;
 /** isocket uses up to 8; OpenSSH allows 10. */
 const MAX_SESSIONS = 16;
@@ -54,6 +56,10 @@ export class ReceiverConnection {
     this.#peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
     // Otherwise each small reply may wait 40 ms for the acknowledgement of the one before (Nagle, delayed ACK).
     socket.setNoDelay(true);
+    // Otherwise connections whose client is gone without a word stay open until no new one is accepted (MAX_CONNECTIONS).
+    socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
+    // Each session may wait for the socket's drain: more of them than Node's limit of 10 is no leak.
+    socket.setMaxListeners(0);
     this.#loginTimer = setTimeout(() => socket.destroy(), LOGIN_SECONDS * 1000);
     const server = new ssh2.Server(
       { hostKeys: [{ key: options.hostKey }], algorithms: ALGORITHMS, ident: 'isocket' },
