@@ -7,6 +7,7 @@ import {
   readlinkSync,
   renameSync,
   unlinkSync,
+  type BigIntStats,
   type Stats,
 } from 'node:fs';
 import { decodeName } from '../name.ts';
@@ -14,6 +15,7 @@ import { Status } from '../sftp/protocol.ts';
 import { openFileOrFolder, type ChangeRules } from './change-rules.ts';
 import { parseClientPath } from './client-path.ts';
 import type { ResolvedPath } from './confined-folder.ts';
+import type { OpenHandle } from './handles.ts';
 import { RefusedError } from './refused-error.ts';
 import { haveSameContent } from './same-content.ts';
 
@@ -30,39 +32,58 @@ const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | con
  * renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the temporary file and
  * succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
  */
-export const appendOnly: ChangeRules = {
-  open: (path, resolved, flags, mode) => {
-    if ((flags & CHANGES) === 0) return { fd: openFileOrFolder(resolved, flags, mode) };
-    if (isTemporary(path)) return openTemporary(resolved, flags, mode);
-    if ((flags & constants.O_CREAT) === 0 || lstatSync(resolved, { throwIfNoEntry: false })) throw existingFile();
-    return { fd: openFileOrFolder(resolved, flags | constants.O_EXCL, mode), mayChange: always };
-  },
+export const createAppendOnlyRules = (): ChangeRules => {
+  /** Files that are being created under their final name, by inode: until the close their creator may change them. */
+  const incomplete = new Set<string>();
 
-  assertHandle: ({ mayChange }) => {
-    if (mayChange?.() !== true) throw existingFile();
-  },
+  const create = (resolved: ResolvedPath, flags: number, mode: number): OpenHandle => {
+    const fd = openFileOrFolder(resolved, flags | constants.O_EXCL, mode);
+    const inode = inodeOf(fstatSync(fd, { bigint: true }));
+    incomplete.add(inode);
+    return { fd, mayChange: always, onClose: () => incomplete.delete(inode) };
+  };
 
-  assertFile: (path, stats) => {
-    if (!isTemporary(path) || !hasNoOtherName(stats())) throw existingFile();
-  },
+  return {
+    open: (path, resolved, flags, mode) => {
+      if ((flags & CHANGES) === 0) return { fd: openFileOrFolder(resolved, flags, mode) };
+      if (isTemporary(path)) return openTemporary(resolved, flags, mode);
+      if ((flags & constants.O_CREAT) === 0 || lstatSync(resolved, { throwIfNoEntry: false })) throw existingFile();
+      return create(resolved, flags, mode);
+    },
 
-  assertName: (path, stats) => {
-    if (!isTemporary(path) || !stats().isFile()) throw existingFile();
-  },
+    assertHandle: ({ mayChange }) => {
+      if (mayChange?.() !== true) throw existingFile();
+    },
 
-  rename: (folder, from, to) => {
-    const existing = folder.atBoth(from, to, (source, target) => {
-      appendOnly.assertName(from, () => lstatSync(source));
-      const isFree = isTemporary(to) || !lstatSync(target, { throwIfNoEntry: false });
-      if (isFree) renameSync(source, target);
-      return isFree ? undefined : haveSameContent(source, target);
-    });
-    return existing?.then((isSame) => {
-      if (!isSame) throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name');
-      folder.at(from, (source) => unlinkSync(source));
-    });
-  },
+    assertFile: (path, stats) => {
+      if (!isTemporary(path) || !hasNoOtherName(stats())) throw existingFile();
+    },
+
+    assertName: assertTemporaryFile,
+
+    rename: (folder, from, to) => {
+      const comparison = folder.atBoth(from, to, (source, target) => {
+        assertTemporaryFile(from, () => lstatSync(source));
+        const existing = isTemporary(to) ? undefined : lstatSync(target, { bigint: true, throwIfNoEntry: false });
+        if (existing && incomplete.has(inodeOf(existing))) {
+          throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another client is writing this file');
+        }
+        if (!existing) renameSync(source, target);
+        return existing && haveSameContent(source, target);
+      });
+      return comparison?.then((isSame) => {
+        if (!isSame) throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name');
+        folder.at(from, (source) => unlinkSync(source));
+      });
+    },
+  };
 };
+
+const assertTemporaryFile: ChangeRules['assertName'] = (path, stats) => {
+  if (!isTemporary(path) || !stats().isFile()) throw existingFile();
+};
+
+const inodeOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 
 const existingFile = (): RefusedError =>
   new RefusedError(Status.PERMISSION_DENIED, 'append-only: existing files and folders cannot be changed');

@@ -8,6 +8,8 @@ export interface OpenHandle {
   readonly listing?: Dir;
   /** Whether the file may be changed through this handle now. Used by the append-only rules; missing means no. */
   readonly mayChange?: () => boolean;
+  /** Is called once, before the descriptor is closed. It must not throw. */
+  readonly onClose?: () => void;
 }
 
 /** The open handles of one channel. */
@@ -65,7 +67,8 @@ export const createHandles = (max: number): Handles => {
   };
 };
 
-const release = ({ fd, listing }: OpenHandle): void => {
+const release = ({ fd, listing, onClose }: OpenHandle): void => {
+  onClose?.();
   try {
     listing?.closeSync();
   } finally {

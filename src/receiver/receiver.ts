@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { appendOnly } from './append-only.ts';
+import { createAppendOnlyRules } from './append-only.ts';
 import { unrestricted } from './change-rules.ts';
 import { openConfinedFolder } from './confined-folder.ts';
 import { fingerprintOf, parseAuthorizedKeys } from './authorized-keys.ts';
@@ -47,7 +47,7 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
   const keys = parseAuthorizedKeys(options.authorizedKeys);
   for (const warning of keys.warnings) log('warning', warning);
 
-  const rules = options.appendOnly === true ? appendOnly : unrestricted;
+  const rules = options.appendOnly === true ? createAppendOnlyRules() : unrestricted;
   const connections = new Set<ReceiverConnection>();
   let unauthenticated = 0;
 

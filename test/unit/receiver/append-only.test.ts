@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { appendOnly } from '../../../src/receiver/append-only.ts';
+import { createAppendOnlyRules } from '../../../src/receiver/append-only.ts';
+import type { ChangeRules } from '../../../src/receiver/change-rules.ts';
 import { openConfinedFolder, type ConfinedFolder } from '../../../src/receiver/confined-folder.ts';
 import { createHandles, type Handles } from '../../../src/receiver/handles.ts';
 import { Extension, OpenFlag, Packet, Status } from '../../../src/sftp/protocol.ts';
@@ -15,13 +16,14 @@ const OTHER = '.isocket-89abcdef-2.part';
 
 let root: string;
 let folder: ConfinedFolder;
+let rules: ChangeRules;
 let open: Handles[];
 let ask: Ask;
 
 const connect = (): Ask => {
   const handles = createHandles(64);
   open.push(handles);
-  return openSession({ folder, handles, rules: appendOnly }).ask;
+  return openSession({ folder, handles, rules }).ask;
 };
 
 beforeEach(() => {
@@ -29,6 +31,7 @@ beforeEach(() => {
   fs.mkdirSync(join(root, 'folder'));
   write('whole', 'whole');
   folder = openConfinedFolder(root);
+  rules = createAppendOnlyRules();
   open = [];
   ask = connect();
 });
@@ -122,6 +125,21 @@ describe('a complete file', () => {
     expect(await writeTo(handle, 'content')).toBe(Status.OK);
     expect(await close(handle)).toBe(Status.OK);
     expect((await openFile('new', WRITE)).status).toBe(Status.PERMISSION_DENIED);
+    expect(read('new')).toBe('content');
+  });
+
+  it('does not count as delivered while another client that creates it may still change it', async () => {
+    const other = connect();
+    const attributes = { atime: 1_000_000_000, mtime: 1_000_000_000 };
+    const { handle } = await openFile('new', WRITE | CREAT | EXCL, other);
+    expect(await writeTo(handle, 'content', other)).toBe(Status.OK);
+    await other(Packet.FSETSTAT, (w) => w.bytes(handle).attributes(attributes));
+    write(TEMPORARY, 'content');
+    expect(await rename(TEMPORARY, 'new')).toBe(Status.PERMISSION_DENIED);
+    expect(names()).toContain(TEMPORARY);
+    expect((await other(Packet.CLOSE, (w) => w.bytes(handle))).status).toBe(Status.OK);
+    expect(await rename(TEMPORARY, 'new')).toBe(Status.OK);
+    expect(names()).not.toContain(TEMPORARY);
     expect(read('new')).toBe('content');
   });
 

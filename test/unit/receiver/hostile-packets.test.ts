@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { appendOnly } from '../../../src/receiver/append-only.ts';
+import { createAppendOnlyRules } from '../../../src/receiver/append-only.ts';
 import { unrestricted } from '../../../src/receiver/change-rules.ts';
 import { openConfinedFolder } from '../../../src/receiver/confined-folder.ts';
 import { createHandles } from '../../../src/receiver/handles.ts';
@@ -88,7 +88,7 @@ const packet = fc
 
 it.each([
   ['unrestricted', unrestricted],
-  ['append-only', appendOnly],
+  ['append-only', createAppendOnlyRules()],
 ])('%s: every packet is malformed or gets one reply, and none reaches outside the root', async (_, rules) => {
   const descriptors = () => fs.readdirSync('/proc/self/fd').length;
   const before = { outside: outsideState(), descriptors: descriptors() };
