@@ -7,78 +7,98 @@ import {
   readlinkSync,
   renameSync,
   unlinkSync,
+  type BigIntStats,
   type Stats,
 } from 'node:fs';
 import { decodeName } from '../name.ts';
 import { Status } from '../sftp/protocol.ts';
 import { openFileOrFolder, type ChangeRules } from './change-rules.ts';
 import { parseClientPath } from './client-path.ts';
-import type { Place } from './confined-folder.ts';
+import type { ResolvedPath } from './confined-folder.ts';
+import type { OpenHandle } from './handles.ts';
 import { RefusedError } from './refused-error.ts';
-import { holdSameContent } from './same-content.ts';
+import { haveSameContent } from './same-content.ts';
 
-/** What isocket calls a file that is not complete: transport.ts, `owner`. */
+/** The name that isocket gives an incomplete file: transport.ts, `owner`. */
 const TEMPORARY = /^\.isocket-[0-9a-f]{8}-.+\.part$/s;
 
 const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC;
 
 /**
- * contract.md §8: clients add files, and what is complete stays as it is.
+ * contract.md §8: clients can add files, and cannot change complete ones.
  *
- * Complete is every file under another name than a temporary one of isocket, from the moment that it is renamed to it, or that
- * the handle that made it under this name is closed. Folders can be made, and neither removed, renamed nor changed. A rename
- * onto a complete file that is the same already (size, mtime and content) takes the temporary file away and is a success: what
- * is sent twice, as after a crash or without the records at the source, does no harm.
+ * Files with a temporary name of isocket are incomplete. Every other file is complete: from its rename to the final name or,
+ * where it was created under that name, from the close of the handle that created it. Folders can be created, but not removed,
+ * renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the temporary file and
+ * succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
  */
-export const appendOnly: ChangeRules = {
-  open: (path, place, flags, mode) => {
-    if ((flags & CHANGES) === 0) return { fd: openFileOrFolder(place, flags, mode) };
-    if (isTemporary(path)) return openTemporary(place, flags, mode);
-    if ((flags & constants.O_CREAT) === 0 || lstatSync(place, { throwIfNoEntry: false })) throw complete();
-    return { fd: openFileOrFolder(place, flags | constants.O_EXCL, mode), mayChange: always };
-  },
+export const createAppendOnlyRules = (): ChangeRules => {
+  /** Files that are being created under their final name, by inode: until the close their creator may change them. */
+  const incomplete = new Set<string>();
 
-  assertHandle: ({ mayChange }) => {
-    if (mayChange?.() !== true) throw complete();
-  },
+  const create = (resolved: ResolvedPath, flags: number, mode: number): OpenHandle => {
+    const fd = openFileOrFolder(resolved, flags | constants.O_EXCL, mode);
+    const inode = inodeOf(fstatSync(fd, { bigint: true }));
+    incomplete.add(inode);
+    return { fd, mayChange: always, onClose: () => incomplete.delete(inode) };
+  };
 
-  assertFile: (path, stats) => {
-    if (!isTemporary(path) || !hasNoOtherName(stats())) throw complete();
-  },
+  return {
+    open: (path, resolved, flags, mode) => {
+      if ((flags & CHANGES) === 0) return { fd: openFileOrFolder(resolved, flags, mode) };
+      if (isTemporary(path)) return openTemporary(resolved, flags, mode);
+      if ((flags & constants.O_CREAT) === 0 || lstatSync(resolved, { throwIfNoEntry: false })) throw existingFile();
+      return create(resolved, flags, mode);
+    },
 
-  assertName: (path, stats) => {
-    if (!isTemporary(path) || !stats().isFile()) throw complete();
-  },
+    assertHandle: ({ mayChange }) => {
+      if (mayChange?.() !== true) throw existingFile();
+    },
 
-  rename: (folder, from, to) => {
-    const existing = folder.atBoth(from, to, (source, target) => {
-      appendOnly.assertName(from, () => lstatSync(source));
-      const isFree = isTemporary(to) || !lstatSync(target, { throwIfNoEntry: false });
-      if (isFree) renameSync(source, target);
-      return isFree ? undefined : holdSameContent(source, target);
-    });
-    return existing?.then((isSame) => {
-      if (!isSame)
-        throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name, and stays');
-      folder.at(from, (source) => unlinkSync(source));
-    });
-  },
+    assertFile: (path, stats) => {
+      if (!isTemporary(path) || !hasNoOtherName(stats())) throw existingFile();
+    },
+
+    assertName: assertTemporaryFile,
+
+    rename: (folder, from, to) => {
+      const comparison = folder.atBoth(from, to, (source, target) => {
+        assertTemporaryFile(from, () => lstatSync(source));
+        const existing = isTemporary(to) ? undefined : lstatSync(target, { bigint: true, throwIfNoEntry: false });
+        if (existing && incomplete.has(inodeOf(existing))) {
+          throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another client is writing this file');
+        }
+        if (!existing) renameSync(source, target);
+        return existing && haveSameContent(source, target);
+      });
+      return comparison?.then((isSame) => {
+        if (!isSame) throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name');
+        folder.at(from, (source) => unlinkSync(source));
+      });
+    },
+  };
 };
 
-const complete = (): RefusedError =>
-  new RefusedError(Status.PERMISSION_DENIED, 'append-only: what is there stays as it is');
+const assertTemporaryFile: ChangeRules['assertName'] = (path, stats) => {
+  if (!isTemporary(path) || !stats().isFile()) throw existingFile();
+};
+
+const inodeOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
+
+const existingFile = (): RefusedError =>
+  new RefusedError(Status.PERMISSION_DENIED, 'append-only: existing files and folders cannot be changed');
 
 const always = (): boolean => true;
 
 const isTemporary = (path: Buffer): boolean => TEMPORARY.test(parseClientPath(path).at(-1) ?? '');
 
-/** With a second name it could be a complete file: as after a RENAME of version 3 that was cut off between its two halves. */
+/** A second name may be that of a complete file: a RENAME of version 3 that was interrupted between link and unlink leaves both. */
 const hasNoOtherName = (stats: Stats): boolean => stats.isFile() && stats.nlink === 1;
 
-const openTemporary = (place: Place, flags: number, mode: number) => {
-  const fd = openFileOrFolder(place, flags & ~constants.O_TRUNC, mode);
+const openTemporary = (resolved: ResolvedPath, flags: number, mode: number) => {
+  const fd = openFileOrFolder(resolved, flags & ~constants.O_TRUNC, mode);
   try {
-    if (!hasNoOtherName(fstatSync(fd))) throw complete();
+    if (!hasNoOtherName(fstatSync(fd))) throw existingFile();
     if ((flags & constants.O_TRUNC) !== 0) ftruncateSync(fd);
   } catch (error) {
     closeSync(fd);
@@ -87,7 +107,7 @@ const openTemporary = (place: Place, flags: number, mode: number) => {
   return { fd, mayChange: () => isStillTemporary(fd) };
 };
 
-/** The kernel knows the name that the open file has now: whoever renamed it, over whatever connection. */
+/** Asks the kernel for the current name of the open file: another connection may have renamed it. */
 const isStillTemporary = (fd: number): boolean => {
   const path = decodeName(readlinkSync(`/proc/self/fd/${fd}`, 'buffer'));
   return TEMPORARY.test(path.slice(path.lastIndexOf('/') + 1));

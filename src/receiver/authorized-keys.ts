@@ -1,22 +1,20 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import ssh2, { type ParsedKey, type PublicKeyAuthContext } from 'ssh2';
 
-/** Keys that may log in. */
+/** The public keys that may log in. */
 export interface AuthorizedKeys {
   readonly size: number;
-  /** The owner's word on a refused line, one sentence each with its line number. */
+  /** One sentence for each ignored line, with its line number. */
   readonly warnings: readonly string[];
-  /**
-   * Whether this attempt may go on: with a signature, whether it is right; without one, whether the key is known.
-   */
+  /** With a signature: whether it is valid. Without one (the client asks first): whether the key is known. */
   readonly allows: (attempt: PublicKeyAuthContext) => boolean;
 }
 
 const KEY_TYPE = /^(?:ssh-|ecdsa-|sk-)/;
-/** Options that only take away what the receiver never gives. Any other could restrict more than we enforce. */
+/** Options that forbid only what the receiver never offers. Any other option may restrict more than the receiver enforces. */
 const HARMLESS_OPTION = /^(?:restrict|no-(?:agent-forwarding|port-forwarding|pty|user-rc|x11-forwarding))$/i;
 
-/** The text of an `authorized_keys` file → its keys. A line that is not understood to the full lets nobody in. */
+/** Parses the text of an `authorized_keys` file. A line that is not fully understood is ignored, with a warning. */
 export const parseAuthorizedKeys = (text: string): AuthorizedKeys => {
   const keys: ParsedKey[] = [];
   const warnings: string[] = [];
@@ -24,25 +22,25 @@ export const parseAuthorizedKeys = (text: string): AuthorizedKeys => {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
     const parsed = parseLine(line);
-    if (typeof parsed === 'string') warnings.push(`line ${index + 1} of the authorized keys lets nobody in: ${parsed}`);
+    if (typeof parsed === 'string') warnings.push(`line ${index + 1} of the authorized keys is ignored: ${parsed}`);
     else keys.push(parsed);
   }
   return { size: keys.length, warnings, allows: (attempt) => keys.some((key) => matches(key, attempt)) };
 };
 
-/** As `ssh-keygen -l` prints it. */
+/** In the format of `ssh-keygen -l`. */
 export const fingerprintOf = (publicKey: Buffer): string =>
   `SHA256:${createHash('sha256').update(publicKey).digest('base64').replace(/=+$/, '')}`;
 
-/** The key, or why there is none. */
+/** @returns the key, or why the line has none */
 const parseLine = (line: string): ParsedKey | string => {
   const { options, rest } = KEY_TYPE.test(line) ? { options: [], rest: line } : splitOptions(line);
   const unsafe = options.find((option) => !HARMLESS_OPTION.test(option));
   if (unsafe !== undefined) {
     const name = unsafe.split('=', 1)[0] ?? unsafe;
-    return `the option "${name}" is not enforced here; take it away, or leave "restrict" alone`;
+    return `the option "${name}" is not supported; remove it, or use only "restrict"`;
   }
-  if (rest.startsWith('sk-')) return 'keys on a security token are not supported';
+  if (rest.startsWith('sk-')) return 'security keys (sk-…) are not supported';
   const key: unknown = ssh2.utils.parseKey(rest);
   if (!isParsedKey(key) || key.isPrivateKey()) return 'it holds no public key';
   if (key.type === 'ssh-dss') return 'DSA keys are too weak';
@@ -62,10 +60,10 @@ const matches = (key: ParsedKey, attempt: PublicKeyAuthContext): boolean => {
   const known = key.getPublicSSH();
   if (attempt.key.algo !== key.type || known.length !== attempt.key.data.length) return false;
   if (!timingSafeEqual(known, attempt.key.data)) return false;
-  // RSA without a named hash means SHA-1, which has been forged.
+  // RSA without a named hash means SHA-1, for which collisions are known.
   if (key.type === 'ssh-rsa' && attempt.hashAlgo === undefined) return false;
   if (!attempt.signature) return true;
-  // What ssh2 cannot verify it returns as an Error, which would be truthy.
+  // ssh2 returns an Error, which is truthy, where it cannot verify.
   const verified: unknown = attempt.blob && key.verify(attempt.blob, attempt.signature, attempt.hashAlgo);
   return verified === true;
 };

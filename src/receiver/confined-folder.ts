@@ -5,44 +5,43 @@ import { Status } from '../sftp/protocol.ts';
 import { parseClientPath } from './client-path.ts';
 import { RefusedError } from './refused-error.ts';
 
-/** Names a file without opening it. Node does not export it; the number is Linux's on every architecture Node runs on. */
+/** Refers to a file without opening it. Node does not export the constant; its value is the same on every Linux architecture that Node supports. */
 const O_PATH = 0o10000000;
 const OPEN_DIRECTORY = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** What `node:fs` takes as a path. */
-export type Place = string | Buffer;
+/** A client's path made safe: what `node:fs` takes as a path, valid only inside the callback that gets it. */
+export type ResolvedPath = string | Buffer;
 
 /**
- * A folder that no path leads out of.
+ * A folder that no client path can escape.
  *
- * Node has no openat2 and no chroot. So each folder on the way is opened by its name in the one before, never through a
- * symlink, and the last name is used below that descriptor (`/proc/self/fd/N/name`): whatever is renamed or swapped
- * meanwhile, the kernel looks the name up in the very folder that was walked to. Nothing is remembered from one request to
- * the next, so nothing goes stale.
+ * Node has neither openat2 nor chroot. So each folder along the path is opened by its name in its parent, never through a
+ * symlink, and the last name is resolved below that descriptor (`/proc/self/fd/N/name`): even if folders are renamed or
+ * swapped meanwhile, the kernel looks the name up in the folder that was opened. Nothing is cached between requests.
  */
 export interface ConfinedFolder extends Disposable {
   /**
-   * Runs `act` with the place of a client's path. The place holds during `act` only. Its last name may be a symlink: `act`
-   * must use calls that do not follow one (lstat, O_NOFOLLOW, rename, unlink …).
-   * @throws RefusedError for a path that is none or goes through a symlink, and the system's error for a missing folder
+   * Runs `act` with the resolved path, which is valid during `act` only. Its last name may be a symlink: `act` must use calls
+   * that do not follow one (lstat, O_NOFOLLOW, rename, unlink …).
+   * @throws RefusedError for an invalid path or one that leads through a symlink, and the system's error for a missing folder
    */
-  readonly at: <T>(path: Buffer, act: (place: Place) => T) => T;
-  /** The same for two paths. Names in one folder, as in most renames, are walked to once. */
-  readonly atBoth: <T>(first: Buffer, second: Buffer, act: (first: Place, second: Place) => T) => T;
+  readonly at: <T>(path: Buffer, act: (resolved: ResolvedPath) => T) => T;
+  /** As `at`, for two paths. Where both are in one folder, as in most renames, it is opened once. */
+  readonly atBoth: <T>(first: Buffer, second: Buffer, act: (first: ResolvedPath, second: ResolvedPath) => T) => T;
   /**
-   * The same for a file or a folder that is there: the place is a descriptor's own name, so every call on it meets that very
-   * file, whatever its path leads to meanwhile.
+   * As `at`, for an existing file or folder: the resolved path is that of a descriptor, so every call on it reaches the same
+   * file, even if the client's path leads elsewhere meanwhile.
    * @throws RefusedError for symlinks and special files
    */
-  readonly atFile: <T>(path: Buffer, act: (place: string) => T) => T;
+  readonly atFile: <T>(path: Buffer, act: (resolved: string) => T) => T;
 }
 
-/** @throws the system's error (ENOENT, ENOTDIR, EACCES) where the root is no folder or `/proc` is not there */
+/** @throws the system's error (ENOENT, ENOTDIR, EACCES) where the root is not a folder */
 export const openConfinedFolder = (root: Name): ConfinedFolder => {
   const rootFd = openSync(fsPath(root), O_PATH | constants.O_DIRECTORY);
 
-  /** Runs `act` with the descriptor of the folder that holds the last of the names. */
-  const inParent = <T>(names: readonly Name[], act: (parent: number) => T): T => {
+  /** Runs `act` with the descriptor of the folder that contains the last of the names. */
+  const withParent = <T>(names: readonly Name[], act: (parent: number) => T): T => {
     let folder = rootFd;
     try {
       for (let depth = 0; depth < names.length - 1; depth += 1) {
@@ -56,18 +55,18 @@ export const openConfinedFolder = (root: Name): ConfinedFolder => {
     }
   };
 
-  const at = <T>(path: Buffer, act: (place: Place) => T): T => {
+  const at = <T>(path: Buffer, act: (resolved: ResolvedPath) => T): T => {
     const names = parseClientPath(path);
-    return inParent(names, (parent) => act(inFolder(parent, names.at(-1))));
+    return withParent(names, (parent) => act(pathBelow(parent, names.at(-1))));
   };
 
-  const atBoth = <T>(first: Buffer, second: Buffer, act: (first: Place, second: Place) => T): T => {
+  const atBoth = <T>(first: Buffer, second: Buffer, act: (first: ResolvedPath, second: ResolvedPath) => T): T => {
     const [from, to] = [parseClientPath(first), parseClientPath(second)];
     const shared = from.length === to.length && from.slice(0, -1).every((name, depth) => name === to[depth]);
-    return inParent(from, (source) => {
-      const place = inFolder(source, from.at(-1));
-      if (shared) return act(place, inFolder(source, to.at(-1)));
-      return inParent(to, (target) => act(place, inFolder(target, to.at(-1))));
+    return withParent(from, (source) => {
+      const resolved = pathBelow(source, from.at(-1));
+      if (shared) return act(resolved, pathBelow(source, to.at(-1)));
+      return withParent(to, (target) => act(resolved, pathBelow(target, to.at(-1))));
     });
   };
 
@@ -75,9 +74,9 @@ export const openConfinedFolder = (root: Name): ConfinedFolder => {
     at,
     atBoth,
     atFile: (path, act) =>
-      at(path, (place) => {
-        // O_PATH with O_NOFOLLOW opens a symlink itself: fstat then tells.
-        const fd = openSync(place, O_PATH | constants.O_NOFOLLOW);
+      at(path, (resolved) => {
+        // O_PATH with O_NOFOLLOW opens a symlink itself, which fstat then reveals.
+        const fd = openSync(resolved, O_PATH | constants.O_NOFOLLOW);
         try {
           assertFileOrFolder(fstatSync(fd));
           return act(`/proc/self/fd/${fd}`);
@@ -89,7 +88,7 @@ export const openConfinedFolder = (root: Name): ConfinedFolder => {
   };
 };
 
-/** @throws RefusedError for symlinks, fifos, sockets and devices: the receiver serves files and folders, nothing else */
+/** @throws RefusedError for symlinks, fifos, sockets and devices: the receiver serves files and folders only */
 export const assertFileOrFolder = (stats: Stats): void => {
   if (!stats.isFile() && !stats.isDirectory()) throw notServed(stats.isSymbolicLink());
 };
@@ -97,16 +96,16 @@ export const assertFileOrFolder = (stats: Stats): void => {
 const notServed = (symlink: boolean): RefusedError =>
   new RefusedError(Status.PERMISSION_DENIED, symlink ? 'symbolic links are not followed' : 'not a file or a folder');
 
-/** No name is the folder itself. */
-const inFolder = (fd: number, name: Name = '.'): Place => fsPath(`/proc/self/fd/${fd}/${name}`);
+/** Without a name: the folder itself. */
+const pathBelow = (fd: number, name: Name = '.'): ResolvedPath => fsPath(`/proc/self/fd/${fd}/${name}`);
 
 const openFolder = (parent: number, name: Name | undefined): number => {
-  const place = inFolder(parent, name);
+  const resolved = pathBelow(parent, name);
   try {
-    return openSync(place, OPEN_DIRECTORY);
+    return openSync(resolved, OPEN_DIRECTORY);
   } catch (error) {
-    // The kernel says ENOTDIR for a symlink too, which would read like a missing file.
-    if (systemErrorCode(error) === 'ENOTDIR' && lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    // The kernel reports ENOTDIR for a symlink, too, which the client would see as a missing file.
+    if (systemErrorCode(error) === 'ENOTDIR' && lstatSync(resolved, { throwIfNoEntry: false })?.isSymbolicLink()) {
       throw notServed(true);
     }
     throw error;

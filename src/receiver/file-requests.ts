@@ -4,19 +4,19 @@ import { RefusedError } from './refused-error.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
 import type { RequestTable } from './request-table.ts';
 
-/** As OpenSSH: a packet less its header. */
+/** As OpenSSH: the largest packet less room for its header. */
 export const MAX_DATA_BYTES = 255 * 1024;
 
-/** One for all sessions: it is filled and copied within one request. */
+/** Shared by all sessions: it is filled and copied within one request. */
 const readBuffer = Buffer.allocUnsafeSlow(MAX_DATA_BYTES);
 
-/** The requests on files by handle, and OPEN. */
+/** OPEN, and the requests on open handles. */
 export const fileRequests: RequestTable = {
   [Packet.OPEN]: ({ folder, handles, rules, reply }, id, request) => {
     const path = request.bytes();
     const flags = openFlags(request.u32());
     const mode = (request.attributes().permissions ?? 0o666) & 0o777;
-    const handle = handles.add(folder.at(path, (place) => rules.open(path, place, flags, mode)));
+    const handle = handles.add(folder.at(path, (resolved) => rules.open(path, resolved, flags, mode)));
     reply.begin(Packet.HANDLE).u32(id).bytes(handle).end();
   },
 
@@ -39,7 +39,7 @@ export const fileRequests: RequestTable = {
     rules.assertHandle(handle);
     const offset = request.u64();
     const data = request.bytes();
-    // The kernel may take less than all, as on a disk that fills up: what is left then meets the error.
+    // A write may be partial, as on a disk that fills up: writing the rest then reports the error.
     for (let done = 0; done < data.length;) done += writeSync(handle.fd, data, done, data.length - done, offset + done);
     writeOk(reply, id);
   },
@@ -65,7 +65,7 @@ export const fileRequests: RequestTable = {
   },
 };
 
-/** fsync@openssh.com: the one call that waits for a disk, so the one that must not hold up the other channels. */
+/** fsync@openssh.com. Asynchronous: it waits for the disk, and must not block the other channels meanwhile. */
 export const syncHandle: RequestTable[number] = ({ handles, reply }, id, request) => {
   const { fd } = handles.get(request.bytes());
   return new Promise((resolve) => {

@@ -2,26 +2,28 @@ import { closeSync, type Dir } from 'node:fs';
 import { Status } from '../sftp/protocol.ts';
 import { RefusedError } from './refused-error.ts';
 
-/** What a client has open: a descriptor, and for OPENDIR the listing that goes on where the last READDIR stopped. */
+/** What a client has open: a descriptor, and for OPENDIR the listing, which continues where the last READDIR stopped. */
 export interface OpenHandle {
   readonly fd: number;
   readonly listing?: Dir;
-  /** Whether the file may be changed through it now. Asked by the rules of append-only alone; none: it may not. */
+  /** Whether the file may be changed through this handle now. Used by the append-only rules; missing means no. */
   readonly mayChange?: () => boolean;
+  /** Is called once, before the descriptor is closed. It must not throw. */
+  readonly onClose?: () => void;
 }
 
-/** The handles of one channel. */
+/** The open handles of one channel. */
 export interface Handles {
-  /** Takes the descriptor over. @throws RefusedError when too many are open (the descriptor is closed then) */
+  /** Takes ownership of the descriptor. @throws RefusedError when too many are open; the descriptor is closed then */
   readonly add: (handle: OpenHandle) => Buffer;
-  /** @throws RefusedError for what is no open handle of this channel */
+  /** @throws RefusedError where this channel has no such handle open */
   readonly get: (id: Buffer) => OpenHandle;
-  /** @throws RefusedError as `get`, or the system's error: a close can tell of a failed write (NFS, quotas) */
+  /** @throws RefusedError as `get`, or the system's error: close may report an earlier failed write (NFS, quotas) */
   readonly close: (id: Buffer) => void;
   readonly closeAll: () => void;
 }
 
-export const createHandles = (most: number): Handles => {
+export const createHandles = (max: number): Handles => {
   const open = new Map<number, OpenHandle>();
   let last = 0;
 
@@ -35,11 +37,11 @@ export const createHandles = (most: number): Handles => {
   return {
     get,
     add: (handle) => {
-      if (open.size >= most) {
+      if (open.size >= max) {
         release(handle);
-        throw new RefusedError(Status.FAILURE, `more than ${most} open handles`);
+        throw new RefusedError(Status.FAILURE, `more than ${max} open handles`);
       }
-      // Counts on instead of using numbers again: a late request for a closed handle must not meet another file.
+      // Numbers are not reused: a late request for a closed handle must not reach another file.
       do last = last >= 0xffffffff ? 1 : last + 1;
       while (open.has(last));
       open.set(last, handle);
@@ -57,7 +59,7 @@ export const createHandles = (most: number): Handles => {
         try {
           release(handle);
         } catch {
-          // Nobody is left to be told; the descriptor is gone even when close fails.
+          // There is no client left to report it to, and the descriptor is released even when close fails.
         }
       }
       open.clear();
@@ -65,7 +67,8 @@ export const createHandles = (most: number): Handles => {
   };
 };
 
-const release = ({ fd, listing }: OpenHandle): void => {
+const release = ({ fd, listing, onClose }: OpenHandle): void => {
+  onClose?.();
   try {
     listing?.closeSync();
   } finally {

@@ -17,16 +17,16 @@ import ssh2, { type ParsedKey } from 'ssh2';
 import { systemErrorCode, UserError } from '../errors.ts';
 
 /**
- * The host key in a file; made there, readable by its owner alone, where there is none yet.
+ * Reads the host key from a file, or generates it there with mode 0600.
  * @returns the private key in OpenSSH's format
- * @throws UserError for a file that others may read, that is no key, or that cannot be read or made
+ * @throws UserError for a file that others may read, that is not a private key, or that cannot be read or created
  */
 export const loadHostKey = (file: string, comment = 'isocket receive'): string => {
   try {
     return readHostKey(file) ?? makeHostKey(file, comment);
   } catch (error) {
     if (error instanceof UserError) throw error;
-    const hint = 'let this user read and write it, or name another file with --host-key';
+    const hint = 'let this user read and write it, or give another file with --host-key';
     throw new UserError(`Cannot use the host key "${file}": ${systemErrorCode(error) ?? String(error)}`, {
       hint,
       cause: error,
@@ -34,7 +34,7 @@ export const loadHostKey = (file: string, comment = 'isocket receive'): string =
   }
 };
 
-/** @throws Error for what is no private key, or an encrypted one */
+/** @throws Error for anything but an unencrypted private key */
 export const parseHostKey = (text: string | Buffer): ParsedKey => {
   const key: unknown = ssh2.utils.parseKey(text);
   if (key instanceof Error) throw key;
@@ -57,11 +57,11 @@ const readHostKey = (file: string): string | undefined => {
     const stats = fstatSync(fd);
     if (!stats.isFile())
       throw new UserError(`Cannot use the host key "${file}": it is not a file`, {
-        hint: 'name a file with --host-key',
+        hint: 'give a file with --host-key',
       });
     if (stats.mode & 0o077) {
       throw new UserError(`Cannot use the host key "${file}": other users may read or change it`, {
-        hint: `run: chmod 600 '${file}' - or delete it, if others may have read it, and a new one is made`,
+        hint: `run: chmod 600 '${file}' - or, if others may have read it, delete it: a new one is generated`,
       });
     }
     const text = readFileSync(fd, 'utf8');
@@ -76,14 +76,14 @@ const assertHostKey = (file: string, text: string): void => {
   try {
     parseHostKey(text);
   } catch (cause) {
-    throw new UserError(`Cannot use the host key "${file}": it holds no private key without a passphrase`, {
-      hint: 'delete it, and a new one is made, or name another file with --host-key',
+    throw new UserError(`Cannot use the host key "${file}": it is not a private key without a passphrase`, {
+      hint: 'delete it, and a new one is generated, or give another file with --host-key',
       cause,
     });
   }
 };
 
-/** Whole or not at all, and never over one that another process made meanwhile. */
+/** Written as a temporary file and linked: the key appears whole, and never replaces one that another process made meanwhile. */
 const makeHostKey = (file: string, comment: string): string => {
   const folder = dirname(file);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -93,7 +93,7 @@ const makeHostKey = (file: string, comment: string): string => {
   try {
     writeSync(fd, key);
     fsyncSync(fd);
-    // The umask could have taken the owner's own bits.
+    // The umask may have removed the owner's bits.
     chmodSync(temporary, 0o600);
     linkSync(temporary, file);
     return key;
@@ -107,15 +107,15 @@ const makeHostKey = (file: string, comment: string): string => {
   }
 };
 
-/** One ed25519 key of ssh2 1.17 in some 180 is broken (measured: 11 of 2,000): it is tried before it is kept. */
+/** ssh2 1.17 generates a broken ed25519 key about once in 180 (11 of 2,000 measured), so each is tested before use. */
 const generateHostKey = (comment: string): string => {
   for (;;) {
     const text = ssh2.utils.generateKeyPairSync('ed25519', { comment }).private;
-    if (works(text)) return text;
+    if (isUsable(text)) return text;
   }
 };
 
-const works = (text: string): boolean => {
+const isUsable = (text: string): boolean => {
   try {
     const key = parseHostKey(text);
     const probe = Buffer.from('isocket');

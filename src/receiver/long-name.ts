@@ -14,7 +14,7 @@ const TYPE_LETTERS = new Map([
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 const HALF_A_YEAR_MS = 182 * 24 * 3600 * 1000;
 
-/** The line that `ls -ln` would print: some clients (lftp, old FileZilla) read it. Owners are numbers. */
+/** The line that `ls -ln` prints: some clients (lftp, old FileZilla) parse it. Owners are numeric. */
 export const longName = (name: Name, stats: Stats, now: number): Name => {
   const { mode, nlink, uid, gid, size } = stats;
   const links = String(nlink).padStart(4);

@@ -13,12 +13,12 @@ import {
 } from 'node:fs';
 import { Packet, Status } from '../sftp/protocol.ts';
 import { parseClientPath, showClientPath } from './client-path.ts';
-import { assertFileOrFolder, type Place } from './confined-folder.ts';
+import { assertFileOrFolder, type ResolvedPath } from './confined-folder.ts';
 import { RefusedError } from './refused-error.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
 import type { RequestTable } from './request-table.ts';
 
-/** The requests on names. */
+/** The requests on paths. */
 export const pathRequests: RequestTable = {
   [Packet.LSTAT]: ({ folder, reply }, id, request) => {
     const stats = folder.at(request.bytes(), statsOf);
@@ -34,20 +34,20 @@ export const pathRequests: RequestTable = {
   [Packet.SETSTAT]: ({ folder, rules, reply }, id, request) => {
     const path = request.bytes();
     const { size, permissions, atime, mtime } = request.attributes();
-    folder.atFile(path, (place) => {
-      rules.assertFile(path, () => statSync(place));
-      if (size !== undefined) truncateSync(place, size);
-      if (permissions !== undefined) chmodSync(place, permissions & 0o7777);
-      if (atime !== undefined && mtime !== undefined) utimesSync(place, atime, mtime);
+    folder.atFile(path, (resolved) => {
+      rules.assertFile(path, () => statSync(resolved));
+      if (size !== undefined) truncateSync(resolved, size);
+      if (permissions !== undefined) chmodSync(resolved, permissions & 0o7777);
+      if (atime !== undefined && mtime !== undefined) utimesSync(resolved, atime, mtime);
     });
     writeOk(reply, id);
   },
 
   [Packet.REMOVE]: ({ folder, rules, reply }, id, request) => {
     const path = request.bytes();
-    folder.at(path, (place) => {
-      rules.assertName(path, () => statsOf(place));
-      unlinkSync(place);
+    folder.at(path, (resolved) => {
+      rules.assertName(path, () => statsOf(resolved));
+      unlinkSync(resolved);
     });
     writeOk(reply, id);
   },
@@ -55,20 +55,20 @@ export const pathRequests: RequestTable = {
   [Packet.MKDIR]: ({ folder, reply }, id, request) => {
     const path = request.bytes();
     const mode = (request.attributes().permissions ?? 0o777) & 0o777;
-    folder.at(path, (place) => mkdirSync(place, mode));
+    folder.at(path, (resolved) => mkdirSync(resolved, mode));
     writeOk(reply, id);
   },
 
   [Packet.RMDIR]: ({ folder, rules, reply }, id, request) => {
     const path = request.bytes();
-    folder.at(path, (place) => {
-      rules.assertName(path, () => statsOf(place));
-      rmdirSync(place);
+    folder.at(path, (resolved) => {
+      rules.assertName(path, () => statsOf(resolved));
+      rmdirSync(resolved);
     });
     writeOk(reply, id);
   },
 
-  // By letters alone: nothing here is ever a symlink that could be resolved.
+  // Without looking at the disk: symlinks are never followed, so there is nothing to resolve.
   [Packet.REALPATH]: ({ reply }, id, request) => {
     const path = showClientPath(parseClientPath(request.bytes()));
     reply.begin(Packet.NAME).u32(id).u32(1).name(path).name(path).attributes({}).end();
@@ -85,7 +85,7 @@ export const pathRequests: RequestTable = {
   },
 };
 
-/** posix-rename@openssh.com: replaces what is there, at once. */
+/** posix-rename@openssh.com: replaces an existing target atomically. */
 export const posixRename: RequestTable[number] = ({ folder, rules, reply }, id, request) => {
   const from = request.bytes();
   const to = request.bytes();
@@ -102,24 +102,26 @@ export const posixRename: RequestTable[number] = ({ folder, rules, reply }, id, 
 
 /** statvfs@openssh.com */
 export const fileSystemStats: RequestTable[number] = ({ folder, reply }, id, request) => {
-  const { bsize, blocks, bfree, bavail, files, ffree } = folder.atFile(request.bytes(), (place) => statfsSync(place));
+  const { bsize, blocks, bfree, bavail, files, ffree } = folder.atFile(request.bytes(), (resolved) =>
+    statfsSync(resolved),
+  );
   reply.begin(Packet.EXTENDED_REPLY).u32(id);
   // f_bsize, f_frsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree, f_favail, f_fsid, f_flag, f_namemax
   for (const value of [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0, 0, 255]) reply.u64(value);
   reply.end();
 };
 
-const statsOf = (place: Place) => {
-  const stats = lstatSync(place, { throwIfNoEntry: false });
-  // Clients ask for what is not there all the time; an error with its stack would cost ten times the call.
+const statsOf = (resolved: ResolvedPath) => {
+  const stats = lstatSync(resolved, { throwIfNoEntry: false });
+  // Clients often ask for missing files; an error with its stack would cost ten times the call.
   if (!stats) throw noSuchFile;
   return stats;
 };
 
 const noSuchFile = new RefusedError(Status.NO_SUCH_FILE, 'no such file or directory');
 
-/** SFTP 3 never replaces: a link fails where the name is taken. Folders cannot be linked, and are looked for instead. */
-const renameWithoutReplacing = (source: Place, target: Place): void => {
+/** SFTP 3 never replaces: link fails where the name exists. Folders cannot be linked, so the name is checked first. */
+const renameWithoutReplacing = (source: ResolvedPath, target: ResolvedPath): void => {
   if (statsOf(source).isFile()) {
     linkSync(source, target);
     unlinkSync(source);

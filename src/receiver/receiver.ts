@@ -1,44 +1,44 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { appendOnly } from './append-only.ts';
-import { changeAnything } from './change-rules.ts';
+import { createAppendOnlyRules } from './append-only.ts';
+import { unrestricted } from './change-rules.ts';
 import { openConfinedFolder } from './confined-folder.ts';
 import { fingerprintOf, parseAuthorizedKeys } from './authorized-keys.ts';
-import { serveConnection, type ReceiverConnection } from './connection.ts';
+import { ReceiverConnection } from './connection.ts';
 import { parseHostKey } from './host-key.ts';
 
-/** Connections that have not logged in yet: what a stranger may cost us at most. */
-const MAX_STRANGERS = 32;
+/** Connections that have not logged in yet: bounds what clients without a key can cost. */
+const MAX_UNAUTHENTICATED = 32;
 const MAX_CONNECTIONS = 256;
 
 export interface ReceiverOptions {
-  /** The folder that is served. */
+  /** The folder to serve. */
   readonly root: string;
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
   /** The text of an `authorized_keys` file. */
   readonly authorizedKeys: string;
   /** A private key in OpenSSH's format. */
   readonly hostKey: string | Buffer;
-  /** Clients add files, and change none that is complete. Default: false. */
+  /** Clients can add files, and cannot change complete ones. Default: false. */
   readonly appendOnly?: boolean;
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
-/** Disposing ends every connection and resolves when all are closed. Requests under way are finished first. */
+/** Disposing ends every connection and resolves when all are closed. Requests in progress are finished first. */
 export interface Receiver extends AsyncDisposable {
   readonly host: string;
-  /** The real one. */
+  /** The actual port, where 0 was asked for. */
   readonly port: number;
-  /** Of the host key, as `ssh-keygen -l` prints it. */
+  /** Of the host key, in the format of `ssh-keygen -l`. */
   readonly fingerprint: string;
 }
 
 /**
- * An SSH server that gives the holders of the authorized keys SFTP in one folder, and nothing else.
- * @throws the system's error where the root cannot be opened (ENOENT, ENOTDIR, EACCES) or the address not be listened on
- *   (EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND); an Error where the host key is none
+ * Starts an SSH server that gives the holders of the authorized keys SFTP in one folder, and nothing else.
+ * @throws the system's error where it cannot open the root (ENOENT, ENOTDIR, EACCES) or listen on the address
+ *   (EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND); an Error for an invalid host key
  */
 export const startReceiver = async (options: ReceiverOptions): Promise<Receiver> => {
   const { root, log } = options;
@@ -47,26 +47,26 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
   const keys = parseAuthorizedKeys(options.authorizedKeys);
   for (const warning of keys.warnings) log('warning', warning);
 
-  const rules = options.appendOnly === true ? appendOnly : changeAnything;
+  const rules = options.appendOnly === true ? createAppendOnlyRules() : unrestricted;
   const connections = new Set<ReceiverConnection>();
-  let strangers = 0;
+  let unauthenticated = 0;
 
   const onSocket = (socket: Socket): void => {
-    if (strangers >= MAX_STRANGERS || connections.size >= MAX_CONNECTIONS) {
+    if (unauthenticated >= MAX_UNAUTHENTICATED || connections.size >= MAX_CONNECTIONS) {
       log('warning', `refused a connection from ${socket.remoteAddress ?? '?'}: too many are open`);
       socket.destroy();
       return;
     }
-    strangers += 1;
-    let stranger = true;
-    const known = (): void => {
-      if (stranger) strangers -= 1;
-      stranger = false;
+    unauthenticated += 1;
+    let counted = true;
+    const uncount = (): void => {
+      if (counted) unauthenticated -= 1;
+      counted = false;
     };
-    socket.once('close', known);
-    // Each session opens the root anew: a disk that was mounted there since is then the one that is written to.
+    socket.once('close', uncount);
+    // Each session reopens the root, so that it uses a disk that was mounted there since the start.
     const openFolder = () => openConfinedFolder(root);
-    const connection = serveConnection(socket, { hostKey, keys, openFolder, rules, log, onLogin: known });
+    const connection = new ReceiverConnection(socket, { hostKey, keys, openFolder, rules, log, onLogin: uncount });
     connections.add(connection);
     void connection.closed.then(() => connections.delete(connection));
   };
@@ -74,8 +74,8 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
   const server = createServer(onSocket);
   server.listen({ host: options.host, port: options.port });
   await once(server, 'listening');
-  // Trouble with one accept (no descriptor left) is not the end of the receiver.
-  server.on('error', (error) => log('warning', `cannot take a connection: ${error.message}`));
+  // A failed accept (no descriptor left) must not end the receiver.
+  server.on('error', (error) => log('warning', `cannot accept a connection: ${error.message}`));
   const address = server.address();
 
   return {

@@ -1,4 +1,4 @@
-/** A request that gets a status of its own, beside those that follow from a system error. */
+/** Refuses a request with a given status; other errors get the status of their system error code. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';
   /** One of `Status`. */

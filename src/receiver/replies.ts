@@ -4,7 +4,7 @@ import { Packet, Status, type Attributes } from '../sftp/protocol.ts';
 import type { PacketWriter } from '../sftp/packet-writer.ts';
 import { RefusedError } from './refused-error.ts';
 
-/** As OpenSSH's sftp-server maps them; every other error is FAILURE. */
+/** The mapping of OpenSSH's sftp-server; every other error is FAILURE. */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   ENOENT: Status.NO_SUCH_FILE,
   ENOTDIR: Status.NO_SUCH_FILE,
@@ -12,7 +12,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   EPERM: Status.PERMISSION_DENIED,
   EACCES: Status.PERMISSION_DENIED,
   EFAULT: Status.PERMISSION_DENIED,
-  // OpenSSH says "no such file" here. Ours comes from O_NOFOLLOW alone: a symlink, which is refused.
+  // Unlike OpenSSH (NO_SUCH_FILE): here it only comes from O_NOFOLLOW, for a symlink, which is refused.
   ELOOP: Status.PERMISSION_DENIED,
   ENAMETOOLONG: Status.BAD_MESSAGE,
   EINVAL: Status.BAD_MESSAGE,
@@ -25,7 +25,7 @@ export const writeStatus = (reply: PacketWriter, id: number, status: number, mes
 
 export const writeOk = (reply: PacketWriter, id: number): void => writeStatus(reply, id, Status.OK, 'Success');
 
-/** An error → its status, in words that name no path of ours: those of Node hold the place below `/proc`. */
+/** Writes the status for an error. The message contains no local path: those of Node would name one below `/proc`. */
 export const writeError = (reply: PacketWriter, id: number, error: unknown): void => {
   if (error instanceof RefusedError) {
     writeStatus(reply, id, error.status, error.message);
@@ -45,6 +45,6 @@ export const attributesOf = (stats: Stats): Attributes => ({
   mtime: wholeSeconds(stats.mtimeMs),
 });
 
-/** SFTP 3 has 32 bits: earlier than 1970 and later than 2106 stand at the ends. */
+/** SFTP 3 has 32 bits: times before 1970 and after 2106 are clamped. */
 const wholeSeconds = (milliseconds: number): number =>
   Math.min(Math.max(Math.floor(milliseconds / 1000), 0), 0xffffffff);

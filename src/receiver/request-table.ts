@@ -4,18 +4,18 @@ import type { PacketWriter } from '../sftp/packet-writer.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import type { Handles } from './handles.ts';
 
-/** What a request works on. */
+/** What a request handler works on. */
 export interface RequestContext {
   readonly folder: ConfinedFolder;
   readonly handles: Handles;
   readonly rules: ChangeRules;
-  /** Where the one reply goes. Nothing may be written before the reply is certain: half a packet cannot be taken back. */
+  /** Gets the one reply. Nothing may be written before the reply is certain: a partial packet cannot be withdrawn. */
   readonly reply: PacketWriter;
 }
 
 /**
- * Serves one kind of request: reads its fields, acts, writes one reply. What it throws becomes the reply, but for
- * `MalformedPacketError`. A promise means that the reply comes later; it never rejects.
+ * Serves one kind of request: reads its fields, acts, writes one reply. An error that it throws becomes the reply, except
+ * `MalformedPacketError`. A promise means that the reply comes later; it must not reject.
  */
 export type RequestHandler = (context: RequestContext, id: number, request: PacketReader) => Promise<void> | undefined;
 

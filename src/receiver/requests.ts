@@ -7,7 +7,7 @@ import { RefusedError } from './refused-error.ts';
 import { writeError } from './replies.ts';
 import type { RequestContext, RequestHandler, RequestTable } from './request-table.ts';
 
-/** A session's open handles at most: what `limits@openssh.com` tells. */
+/** The most open handles per session; reported by `limits@openssh.com`. */
 export const MAX_HANDLES = 1024;
 
 const limits: RequestHandler = ({ reply }, id) => {
@@ -47,21 +47,21 @@ const requests: RequestTable = {
 
 /**
  * Serves packets one by one, each with one reply into the context's writer. A promise means that the reply comes later, and
- * that no further packet may be served until it settled.
- * @throws MalformedPacketError (from the call, never the promise) where the packet is none, or comes before INIT
+ * that no further packet may be served until it has settled.
+ * @throws MalformedPacketError (from the call, never the promise) for a malformed packet, or a request before INIT
  */
 export const createRequestServer = (context: RequestContext): ((packet: Buffer) => Promise<void> | undefined) => {
-  let greeted = false;
+  let initialized = false;
   return (packet) => {
     const request = new PacketReader(packet);
     const type = request.u8();
     if (type === Packet.INIT) {
       request.u32();
-      greeted = true;
-      greet(context);
+      initialized = true;
+      writeVersion(context);
       return undefined;
     }
-    if (!greeted) throw new MalformedPacketError('a request before INIT');
+    if (!initialized) throw new MalformedPacketError('a request before INIT');
     const id = request.u32();
     try {
       return (requests[type] ?? unsupported)(context, id, request) ?? undefined;
@@ -73,7 +73,7 @@ export const createRequestServer = (context: RequestContext): ((packet: Buffer) 
   };
 };
 
-const greet = ({ reply }: RequestContext): void => {
+const writeVersion = ({ reply }: RequestContext): void => {
   reply.begin(Packet.VERSION).u32(SFTP_VERSION);
   for (const [name, { version }] of Object.entries(extensions)) reply.bytes(name).bytes(version);
   reply.end();

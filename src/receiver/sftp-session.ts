@@ -2,167 +2,149 @@ import type { Socket } from 'node:net';
 import type { ServerChannel } from 'ssh2';
 import { errorMessage } from '../errors.ts';
 import { MalformedPacketError, createPacketSplitter } from '../sftp/packet-reader.ts';
-import { PacketWriter } from '../sftp/packet-writer.ts';
 import type { ChangeRules } from './change-rules.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
-import { createHandles } from './handles.ts';
+import { createHandles, type Handles } from './handles.ts';
+import { ReplyOutput } from './reply-output.ts';
+import { RequestQueue } from './request-queue.ts';
 import { createRequestServer, MAX_HANDLES } from './requests.ts';
 
-/** Replies leave at the latest when so many bytes of them stand. */
-const FLUSH_BYTES = 256 * 1024;
-/** Bytes on their way to a client that does not read them: enough for any line, and a bound for the memory of one. */
-const MAX_UNSENT_BYTES = 4 * 1024 * 1024;
-
-export interface SftpSession {
-  /** Ends without serving what still waits. The request under way is finished. */
-  readonly end: () => void;
-  /** Resolves when nothing of the session is open any more. */
-  readonly closed: Promise<void>;
+export interface SftpSessionOptions {
+  readonly channel: ServerChannel;
+  /** The connection's. */
+  readonly socket: Socket;
+  /** The session disposes of it. */
+  readonly folder: ConfinedFolder;
+  readonly rules: ChangeRules;
+  readonly warn: (message: string) => void;
 }
 
 /**
- * Serves SFTP on a channel: one request after the other, the replies in the same order, all of one piece of input in one
- * write. A request that waits (fsync), or a client that does not take its replies, stops the reading: the SSH window then
- * fills and the client waits.
- *
- * @param socket of the connection. ssh2 writes to it without regard for what it holds, so that is looked at here.
+ * Serves SFTP on a channel: one request after the other, replies in the same order, those to one piece of input in one write.
+ * While a request waits (fsync), or the client does not read its replies, input is paused: the SSH window then fills and the
+ * client waits.
  */
-export const serveSftp = (
-  channel: ServerChannel,
-  socket: Socket,
-  folder: ConfinedFolder,
-  rules: ChangeRules,
-  warn: (message: string) => void,
-): SftpSession => {
-  const handles = createHandles(MAX_HANDLES);
-  const reply = new PacketWriter();
-  const serve = createRequestServer({ folder, handles, rules, reply });
-  const waiting: Buffer[] = [];
-  let serving = false;
-  let stalled = false;
-  let settling = false;
-  let inputEnded = false;
-  let ended = false;
-  const { promise: closed, resolve: resolveClosed } = Promise.withResolvers<undefined>();
+export class SftpSession {
+  readonly #channel: ServerChannel;
+  readonly #folder: ConfinedFolder;
+  readonly #warn: (message: string) => void;
+  readonly #handles: Handles = createHandles(MAX_HANDLES);
+  readonly #output: ReplyOutput;
+  readonly #queue: RequestQueue;
+  readonly #closed = Promise.withResolvers<undefined>();
+  #isUpdateScheduled = false;
+  #isInputEnded = false;
+  #isEnded = false;
 
-  const mustWait = (): boolean => serving || stalled || ended;
-
-  const accept = (packet: Buffer): void => {
-    // A copy: the packet is a view into what the splitter holds.
-    if (mustWait() || waiting.length > 0) waiting.push(Buffer.from(packet));
-    else run(packet);
-  };
-
-  const run = (packet: Buffer): void => {
-    const later = serve(packet);
-    if (reply.length >= FLUSH_BYTES) flush();
-    if (!later) return;
-    serving = true;
-    void later.then(() => {
-      serving = false;
-      if (ended) release();
-      else proceed();
+  constructor({ channel, socket, folder, rules, warn }: SftpSessionOptions) {
+    this.#channel = channel;
+    this.#folder = folder;
+    this.#warn = warn;
+    const output = new ReplyOutput(channel, socket, () => this.#continue());
+    const serve = createRequestServer({ folder, handles: this.#handles, rules, reply: output.writer });
+    this.#output = output;
+    this.#queue = new RequestQueue({
+      serve: (packet) => {
+        const later = serve(packet);
+        output.flushIfLarge();
+        return later;
+      },
+      isBlocked: () => output.isStalled || this.#isEnded,
+      onServed: () => {
+        if (this.#isEnded) this.#release();
+        else this.#continue();
+      },
     });
-  };
+    this.#listen();
+  }
 
-  const flush = (): void => {
-    if (reply.length === 0 || ended) return;
-    if (!channel.write(reply.take())) stallUntilDrained(channel);
-    else if (socket.writableLength > MAX_UNSENT_BYTES) stallUntilDrained(socket);
-  };
+  /** Resolves when the session has closed all its files. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
 
-  const stallUntilDrained = (stream: ServerChannel | Socket): void => {
-    stalled = true;
-    stream.once('drain', () => {
-      stalled = false;
-      proceed();
+  /** Ends without serving the queued requests. The request in progress is finished. */
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#output.close();
+    this.#queue.clear();
+    // Discards the remaining input; with unread input ssh2 would never close the channel.
+    this.#channel.resume();
+    if (!this.#queue.isServing) this.#release();
+  }
+
+  #listen(): void {
+    const split = createPacketSplitter((packet) => this.#queue.accept(packet));
+    this.#channel.on('data', (chunk: Buffer) => {
+      if (this.#isEnded) return;
+      this.#guard(() => {
+        split(chunk);
+        if (this.#queue.mustWait) this.#channel.pause();
+        this.#scheduleUpdate();
+      });
     });
-  };
-
-  const proceed = (): void =>
-    guarded(() => {
-      for (let at = 0; ; at += 1) {
-        const packet = mustWait() ? undefined : waiting[at];
-        if (!packet) {
-          waiting.splice(0, at);
-          break;
-        }
-        run(packet);
-      }
-      afterWork();
+    this.#channel.on('end', () => {
+      this.#isInputEnded = true;
+      this.#scheduleUpdate();
     });
+    this.#channel.on('error', (error: Error) => {
+      this.#warn(`a session failed: ${error.message}`);
+      this.end();
+    });
+    this.#channel.on('close', () => this.end());
+  }
 
-  const afterWork = (): void => {
-    flush();
-    if (ended) return;
-    if (mustWait()) channel.pause();
-    else if (inputEnded && waiting.length === 0) finish(0);
-    else channel.resume();
-  };
+  /** Serves what waited for an event. */
+  #continue(): void {
+    this.#guard(() => {
+      this.#queue.serveWaiting();
+      this.#update();
+    });
+  }
 
-  /** Once for all SSH packets that came in one piece from the socket: their replies then share a packet, too. */
-  const settleSoon = (): void => {
-    if (settling) return;
-    settling = true;
+  /** Sends the replies, and pauses, resumes or ends the input. */
+  #update(): void {
+    this.#output.flush();
+    if (this.#isEnded) return;
+    if (this.#queue.mustWait) this.#channel.pause();
+    else if (this.#isInputEnded && this.#queue.isEmpty) this.#finish(0);
+    else this.#channel.resume();
+  }
+
+  /** Updates once for all SSH packets of one socket read, so that their replies share a packet, too. */
+  #scheduleUpdate(): void {
+    if (this.#isUpdateScheduled) return;
+    this.#isUpdateScheduled = true;
     process.nextTick(() => {
-      settling = false;
-      guarded(afterWork);
+      this.#isUpdateScheduled = false;
+      this.#guard(() => this.#update());
     });
-  };
+  }
 
-  const guarded = (work: () => void): void => {
+  #guard(work: () => void): void {
     try {
       work();
     } catch (error) {
-      const what = error instanceof MalformedPacketError ? 'no SFTP packet' : 'a defect of isocket';
-      warn(`closed a session: ${what}: ${errorMessage(error)}`);
-      flush();
-      finish(1);
+      const what = error instanceof MalformedPacketError ? 'malformed SFTP packet' : 'internal error';
+      this.#warn(`closed a session: ${what}: ${errorMessage(error)}`);
+      this.#output.flush();
+      this.#finish(1);
     }
-  };
+  }
 
-  /** As sftp-server does: an exit status, then the end of the channel. */
-  const finish = (status: number): void => {
-    if (ended) return;
-    channel.exit(status);
-    channel.end();
-    end();
-  };
+  /** As OpenSSH's sftp-server: an exit status, then the end of the channel. */
+  #finish(status: number): void {
+    if (this.#isEnded) return;
+    this.#channel.exit(status);
+    this.#channel.end();
+    this.end();
+  }
 
-  const end = (): void => {
-    if (ended) return;
-    ended = true;
-    waiting.length = 0;
-    // Lets what the client still sends run off, or ssh2 would never close the channel.
-    channel.resume();
-    if (!serving) release();
-  };
-
-  /** Not while fsync runs: its descriptor's number could be given to another file meanwhile. */
-  const release = (): void => {
-    handles.closeAll();
-    folder[Symbol.dispose]();
-    resolveClosed(undefined);
-  };
-
-  const split = createPacketSplitter(accept);
-  channel.on('data', (chunk: Buffer) => {
-    if (ended) return;
-    guarded(() => {
-      split(chunk);
-      if (mustWait()) channel.pause();
-      settleSoon();
-    });
-  });
-  channel.on('end', () => {
-    inputEnded = true;
-    settleSoon();
-  });
-  channel.on('error', (error: Error) => {
-    warn(`a session broke: ${error.message}`);
-    end();
-  });
-  channel.on('close', end);
-
-  return { end, closed };
-};
+  /** Not while fsync runs: its descriptor number could be reused for another file meanwhile. */
+  #release(): void {
+    this.#handles.closeAll();
+    this.#folder[Symbol.dispose]();
+    this.#closed.resolve(undefined);
+  }
+}

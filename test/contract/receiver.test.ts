@@ -86,7 +86,7 @@ const ssh = (args: readonly string[]) =>
 const remote = (path: string): string => `source@127.0.0.1:${path}`;
 
 describe('sftp of OpenSSH', () => {
-  it.each([0, 1, 32_000, 32_768, 5_000_003])('carries %i bytes there and back', async (size) => {
+  it.each([0, 1, 32_000, 32_768, 5_000_003])('transfers %i bytes in both directions', async (size) => {
     const data = randomBytes(size);
     fs.writeFileSync(inHome('data'), data);
     const outcome = await sftp([`put -f ${inHome('data')} there`, `get there ${inHome('back')}`]);
@@ -95,7 +95,7 @@ describe('sftp of OpenSSH', () => {
     expect(fs.readFileSync(inHome('back')).equals(data)).toBe(true);
   });
 
-  it('keeps mtime and mode, renames over, lists, makes and removes', async () => {
+  it('keeps mtime and mode, replaces by rename, lists, creates and removes', async () => {
     fs.writeFileSync(inHome('data'), 'new', { mode: 0o640 });
     fs.utimesSync(inHome('data'), 1_500_000_000, 1_500_000_001);
     fs.writeFileSync(join(root, 'old'), 'old');
@@ -117,7 +117,7 @@ describe('sftp of OpenSSH', () => {
     expect(outcome.stdout.toString()).toMatch(/^-rw------- .* 3 Jul 14 +2017 .*old$/m);
   });
 
-  it('lists more entries than one reply holds', async () => {
+  it('lists more entries than fit into one reply', async () => {
     const names = Array.from({ length: 1234 }, (_, index) => `file-${String(index).padStart(4, '0')}`);
     for (const name of names) fs.writeFileSync(join(root, name), '');
     const outcome = await sftp(['ls -1']);
@@ -131,7 +131,7 @@ describe('sftp of OpenSSH', () => {
       expect.soft((await sftp([`get ${path} ${inHome('stolen')}`])).code).not.toBe(0);
       expect.soft((await sftp([`put ${inHome('key.pub')} ${path}`])).code).not.toBe(0);
     }
-    // Up from the root is the root.
+    // ".." at the root is the root.
     expect((await sftp([`get ../secret ${inHome('stolen')}`])).code).not.toBe(0);
     expect((await sftp([`put ${inHome('key.pub')} ../secret`])).code).toBe(0);
     expect(fs.existsSync(join(root, 'secret'))).toBe(true);
@@ -143,7 +143,7 @@ describe('sftp of OpenSSH', () => {
 });
 
 describe('other clients', () => {
-  it('scp copies a tree there and back', async () => {
+  it('scp copies a tree in both directions', async () => {
     const source = inHome('tree');
     fs.mkdirSync(join(source, 'a/b'), { recursive: true });
     for (const name of ['one', 'a/two words', 'a/b/drei-äöü'])
@@ -189,7 +189,7 @@ describe('append-only', () => {
 
   const port = (): string => String(appending.port);
 
-  it('sftp adds files with their times, and changes none', async () => {
+  it('sftp can add files with their times, and cannot change existing ones', async () => {
     const login = ['-F', 'none', ...sshOptions(), '-P', port(), '-b', '-', 'source@127.0.0.1'];
     const added = await run(
       'sftp',
@@ -208,7 +208,7 @@ describe('append-only', () => {
     expect(fs.readFileSync(join(root, 'folder/new'), 'utf8')).toBe('new content');
   });
 
-  it('scp and lftp add files, and change none', async () => {
+  it('scp and lftp can add files, and cannot change existing ones', async () => {
     const copy = (to: string) =>
       run('scp', ['-F', 'none', ...sshOptions(), '-p', '-P', port(), inHome('new'), `source@127.0.0.1:${to}`]);
     expect(await copy('by-scp')).toMatchObject({ code: 0, stderr: '' });
@@ -228,8 +228,8 @@ describe('append-only', () => {
   });
 });
 
-describe('who may come in, and to what', () => {
-  it('a key that is not authorized is refused, and the log names it', async () => {
+describe('access', () => {
+  it('a key that is not authorized is refused and logged', async () => {
     makeKey('stranger');
     const outcome = await sftp(['ls'], 'stranger');
     expect(outcome.code).not.toBe(0);
@@ -263,7 +263,7 @@ describe('who may come in, and to what', () => {
     expect(back.code).not.toBe(0);
   });
 
-  it('the fingerprint is the one that ssh-keygen prints', () => {
+  it('the fingerprint equals that of ssh-keygen', () => {
     const line = execFileSync('ssh-keygen', ['-lf', inHome('host_key')], { encoding: 'utf8' });
     expect(line.split(' ')[1]).toBe(receiver.fingerprint);
   });
@@ -292,18 +292,18 @@ describe('who may come in, and to what', () => {
   });
 });
 
-describe('trouble', () => {
-  it('strangers that say nothing are bounded, and do not keep the receiver from closing', async () => {
+describe('misbehaving clients', () => {
+  it('silent unauthenticated connections are limited, and do not keep the receiver from closing', async () => {
     const sockets = Array.from({ length: 40 }, () => connect(receiver.port, '127.0.0.1').on('error', () => undefined));
     const closed = sockets.map((socket) => once(socket.resume(), 'close'));
-    // 32 may stay; the others are hung up on at once.
+    // 32 may stay; the others are disconnected at once.
     await Promise.all(Array.from({ length: 8 }, () => Promise.race(closed.splice(-1))));
     expect(logged.filter((line) => line.includes('too many are open'))).toHaveLength(8);
     await receiver[Symbol.asyncDispose]();
     await Promise.all(closed);
   });
 
-  it('garbage instead of SSH, and instead of SFTP, ends that line only', async () => {
+  it('garbage instead of SSH or SFTP ends that connection only', async () => {
     const socket = connect(receiver.port, '127.0.0.1').on('error', () => undefined);
     const closed = once(socket.resume(), 'close');
     socket.write(randomBytes(100_000));
@@ -314,11 +314,11 @@ describe('trouble', () => {
       '\xff\xff\xff\xff no sftp',
     );
     expect(outcome.code).toBe(1);
-    expect(logged.join('\n')).toContain('closed a session: no SFTP packet');
+    expect(logged.join('\n')).toContain('closed a session: malformed SFTP packet');
     expect((await sftp(['pwd'])).code).toBe(0);
   });
 
-  it('a client that is killed in the middle leaves no descriptor open', async () => {
+  it('a client killed during a transfer leaves no descriptor open', async () => {
     const descriptors = (): string[] =>
       fs.readdirSync('/proc/self/fd').filter((fd) => {
         try {
@@ -343,7 +343,7 @@ describe('trouble', () => {
     expect(descriptors()).toEqual([]);
   });
 
-  it('disposing ends a session that is open', async () => {
+  it('disposing ends an open session', async () => {
     const args = ['-F', 'none', ...sshOptions(), '-p', String(receiver.port), '-s', 'source@127.0.0.1', 'sftp'];
     const client = spawn('ssh', args, { stdio: ['pipe', 'pipe', 'ignore'] });
     client.stdin.write(Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]));
@@ -367,7 +367,7 @@ describe('isocket receive', () => {
     return { done, lines };
   };
 
-  it('makes its host key once, says where it listens, and ends with the signal', async () => {
+  it('generates its host key once, reports its address, and ends with the signal', async () => {
     const first = start();
     await first.done;
     expect(first.lines).toHaveLength(1);
@@ -379,7 +379,7 @@ describe('isocket receive', () => {
     expect(again.lines[0]?.split(' ').at(-1)).toBe(first.lines[0]?.split(' ').at(-1));
   });
 
-  it('takes what is not given from the section of a configuration', async () => {
+  it('takes options that are not given from the configuration', async () => {
     const config = inHome('rc.yaml');
     const section = {
       root,
@@ -405,16 +405,20 @@ describe('isocket receive', () => {
   it.each<[string, () => Partial<Parameters<typeof receive>[0]>, RegExp]>([
     ['a root that is missing', () => ({ root: inHome('nowhere') }), /Cannot receive into .*does not exist/],
     ['a root that is a file', () => ({ root: inHome('key') }), /Cannot receive into .*not a folder/],
-    ['a port in use', () => ({ listen: `127.0.0.1:${receiver.port}` }), /Cannot listen on .*another program/],
-    ['an address of another host', () => ({ listen: '192.0.2.1:2222' }), /Cannot listen on .*no such address/],
+    ['a port in use', () => ({ listen: `127.0.0.1:${receiver.port}` }), /Cannot listen on .*already in use/],
+    [
+      'an address that this host does not have',
+      () => ({ listen: '192.0.2.1:2222' }),
+      /Cannot listen on .*no such address/,
+    ],
     ['no port', () => ({ listen: 'localhost' }), /not HOST:PORT/],
     ['a port too large', () => ({ listen: 'localhost:65536' }), /not HOST:PORT/],
     ['IPv6 without brackets', () => ({ listen: '::1:22' }), /not HOST:PORT/],
     ['authorized keys that are missing', () => ({ authorizedKeys: inHome('none') }), /Cannot read the authorized keys/],
-    ['authorized keys without a key', () => ({ authorizedKeys: inHome('key') }), /no key that is accepted/],
-    ['a host key that is none', () => ({ hostKey: inHome('bad_key') }), /holds no private key/],
+    ['authorized keys without a key', () => ({ authorizedKeys: inHome('key') }), /no key in it is accepted/],
+    ['an invalid host key', () => ({ hostKey: inHome('bad_key') }), /not a private key/],
     ['a host key that others may read', () => ({ hostKey: inHome('open_key') }), /other users may read/],
-  ])('names %s and the cure', async (_, change, message) => {
+  ])('reports %s with a hint', async (_, change, message) => {
     fs.writeFileSync(inHome('bad_key'), 'no key', { mode: 0o600 });
     fs.copyFileSync(inHome('host_key'), inHome('open_key'));
     fs.chmodSync(inHome('open_key'), 0o644);

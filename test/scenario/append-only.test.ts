@@ -9,7 +9,7 @@ import type { TestServer } from '../support/server.ts';
 import { makeSite } from '../support/site.ts';
 import { differences, unmarked } from '../support/trees.ts';
 
-describe('a site that ships to a receiver that is append-only', () => {
+describe('a site that sends to an append-only receiver', () => {
   let folder: string;
   let server: TestServer;
 
@@ -30,7 +30,7 @@ describe('a site that ships to a receiver that is append-only', () => {
         return `${name} ${ino} ${mtimeMs} ${size}`;
       });
 
-  it('passes the check, is there whole, and may all be sent twice', async () => {
+  it('passes the check, arrives whole, and may be sent twice', async () => {
     const site = makeSite(folder, server, { more: { announce: true, send: { durable: true } } });
     const { writeFiles, writeFile, closeDirectory } = parser(site.root);
     for (const directory of ['DC1', 'DC2']) {
@@ -53,12 +53,12 @@ describe('a site that ships to a receiver that is append-only', () => {
       expect(unmarked(`${site.root}/${directory}`)).toEqual([]);
       expect(isFinished(site.root, directory)).toBe(true);
     }
-    // The folders' own times change with each temporary file; the files do not.
+    // Temporary files change the times of their folders, but not of other files.
     const files = (lines: string[]) => lines.filter((line) => /file|big|finished/.test(line));
     expect(files(inodes())).toEqual(files(before));
   });
 
-  it('holds a file that was changed after it was sent, and says why', async () => {
+  it('holds a file that changed after it was sent, and reports why', async () => {
     const site = makeSite(folder, server);
     const { writeFiles, closeDirectory } = parser(site.root);
     writeFiles('DC1', 3);
@@ -75,7 +75,7 @@ describe('a site that ships to a receiver that is append-only', () => {
     expect(readdirSync(`${server.folder}/DC1`).sort()).toEqual(['file-1', 'file-2', 'file-3']);
   });
 
-  it('goes on with a file that was broken off', async () => {
+  it('resumes a file that was interrupted', async () => {
     const site = makeSite(folder, server, { more: { send: { durable: false, bandwidth: '20MB/s' } } });
     const { writeFile, closeDirectory } = parser(site.root);
     writeFile('DC1/big', 20_000_000);

@@ -21,10 +21,10 @@ import { differences, unmarked } from '../support/trees.ts';
 
 const KIT = new URL('../../templates/receiver', import.meta.url).pathname;
 const kit = (name: string): string => readFileSync(`${KIT}/${name}`, 'utf8');
-/** An account that every Debian has, with a shell that lets nobody in. */
+/** An account that every Debian has, with nologin as its shell. */
 const ACCOUNT = { name: 'nobody', uid: 65_534, gid: 65_534 };
 
-// sshd wants everything above a chroot to be root's alone: /tmp is not.
+// sshd requires every folder above a chroot to be writable by root alone: /tmp is not.
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join('/run', 'isocket-kit-'));
@@ -39,7 +39,7 @@ const sshOptions = ({ identityFile, knownHosts }: TestServer): string[] => [
   ...['-o', `UserKnownHostsFile=${knownHosts}`, '-o', 'LogLevel=ERROR'],
 ];
 
-/** Everything below with its content. */
+/** Every path below the root, files with their content. */
 const contentBelow = (root: string): string[] =>
   readdirSync(root, { recursive: true, withFileTypes: true }).map((entry) => {
     const path = join(entry.parentPath, entry.name);
@@ -87,7 +87,7 @@ const expectAddsOnly = async (server: TestServer, user: string, inside: string, 
     expect(existsSync(`${folder}/${name}`) && readFileSync(`${folder}/${name}`).length > 0).toBe(false);
 };
 
-it('the Match block: isocket ships durably into the chroot, and the key can neither read, delete, link nor run anything', async () => {
+it('the Match block: isocket sends durably into the chroot, and the key can neither read, delete, link nor run anything', async () => {
   const base = `${folder}/match`;
   const chroot = `${base}/backup`;
   const far = `${chroot}/ED1`;
@@ -117,7 +117,7 @@ it('the Match block: isocket ships durably into the chroot, and the key can neit
   await expectNoShell(server, ACCOUNT.name);
 });
 
-/** A line of the kit for this server's key and this folder. */
+/** A line of the kit, with this server's key and folder. */
 const restricted = (transport: string, server: TestServer, backup: string): string => {
   const lines = kit('authorized_keys').split('\n');
   const at = lines.findIndex((line) => line.startsWith(`# transport: ${transport}`));
@@ -141,11 +141,11 @@ it('the sftp line of authorized_keys: the same for an account without a Match bl
   await expectNoShell(server, 'root');
 });
 
-it('a big file that was cut off arrives, though what is there can neither be read back nor removed', async () => {
+it('an interrupted big file arrives, although its temporary file can be neither read back nor removed', async () => {
   const base = `${folder}/cut-off`;
   await using server = await startSshd(base, { config: ['PermitRootLogin yes'] });
   writeFileSync(`${base}/sshd/authorized_keys`, `${restricted('sftp', server, '')}\n`);
-  // So slow that the moment can be caught.
+  // Slow enough to interrupt it in the middle.
   const site = makeSite(base, server, { more: { send: { durable: false, bandwidth: '24MB/s' } } });
   const { writeFile, closeDirectory } = parser(site.root);
   writeFile('DC1/big', 24_000_000);
@@ -158,7 +158,7 @@ it('a big file that was cut off arrives, though what is there can neither be rea
   expect(differences(`${site.root}/DC1`, `${server.folder}/DC1`)).toEqual([]);
 });
 
-it('the rrsync line of authorized_keys: isocket ships durably, and the key writes below its folder, and can neither read, delete nor run anything', async () => {
+it('the rrsync line of authorized_keys: isocket sends durably, and the key can write below its folder, but neither read, delete nor run anything', async () => {
   const base = `${folder}/rrsync`;
   await using server = await startSshd(base, { config: ['PermitRootLogin yes'] });
   writeFileSync(`${base}/sshd/authorized_keys`, `${restricted('rsync', server, server.folder)}\n`);

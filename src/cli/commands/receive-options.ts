@@ -11,21 +11,21 @@ export interface ReceiveOptions {
   readonly listen: string;
   /** A file. */
   readonly authorizedKeys: string;
-  /** A file; made where there is none. */
+  /** A file; generated if missing. */
   readonly hostKey?: string;
-  /** Clients add files, and change none that is complete. */
+  /** Clients can add files, and cannot change complete ones. */
   readonly appendOnly?: boolean;
 }
 
-/** What the command line gives. */
+/** The options as given on the command line. */
 export type ReceiveFlags = CommonOptions & Partial<ReceiveOptions>;
 
-const NEEDED = { root: '--root', listen: '--listen', authorizedKeys: '--authorized-keys' } as const;
+const REQUIRED = { root: '--root', listen: '--listen', authorizedKeys: '--authorized-keys' } as const;
 
 /**
- * contract.md §8: options, or the section `receive`; an option goes before it. A configuration is looked for where an option that
- * is needed is not given, or a file is named.
- * @throws UserError where something that is needed stands in neither
+ * contract.md §8: command-line options, which take precedence over the section `receive` of the configuration. It is only read
+ * where a required option is missing, or with --config.
+ * @throws UserError where a required option is in neither
  */
 export const receiveOptions = async (flags: ReceiveFlags, report: Report): Promise<ReceiveOptions> => {
   const section =
@@ -34,7 +34,7 @@ export const receiveOptions = async (flags: ReceiveFlags, report: Report): Promi
   const listen = flags.listen ?? section?.listen;
   const authorizedKeys = flags.authorizedKeys ?? (section === null ? undefined : expandHome(section.authorizedKeys));
   if (root === undefined || listen === undefined || authorizedKeys === undefined) {
-    throw notGiven(flags, 'the configuration has no section "receive"');
+    throw missingOptions(flags, 'the configuration has no section "receive"');
   }
   const hostKey = flags.hostKey ?? (typeof section?.hostKey !== 'string' ? undefined : expandHome(section.hostKey));
   return {
@@ -48,7 +48,7 @@ export const receiveOptions = async (flags: ReceiveFlags, report: Report): Promi
 
 const missingIn = (flags: ReceiveFlags): string | undefined => {
   const missing = (['root', 'listen', 'authorizedKeys'] as const).filter((option) => flags[option] === undefined);
-  return missing.length === 0 ? undefined : missing.map((option) => NEEDED[option]).join(', no ');
+  return missing.length === 0 ? undefined : missing.map((option) => REQUIRED[option]).join(', no ');
 };
 
 const readSection = async (flags: ReceiveFlags, report: Report): Promise<ReceiveSection | null> => {
@@ -57,12 +57,12 @@ const readSection = async (flags: ReceiveFlags, report: Report): Promise<Receive
     found = await findConfigFor(flags, report);
   } catch (error) {
     if (flags.config !== undefined || !(error instanceof UserError)) throw error;
-    throw notGiven(flags, 'there is no configuration', error);
+    throw missingOptions(flags, 'there is no configuration', error);
   }
   return parseReceiveSection(found.input, found.path);
 };
 
-const notGiven = (flags: ReceiveFlags, instead: string, cause?: unknown): UserError =>
+const missingOptions = (flags: ReceiveFlags, instead: string, cause?: unknown): UserError =>
   new UserError(`Cannot receive: no ${missingIn(flags) ?? 'option'} is given, and ${instead}`, {
     hint: 'give --root, --listen and --authorized-keys, or write a section "receive" into .isocketrc',
     cause,

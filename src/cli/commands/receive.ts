@@ -26,8 +26,8 @@ export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
 
 /**
  * Serves until the signal aborts, then ends every connection.
- * @param io.write gets one line, when the receiver listens: where, and the fingerprint of its host key
- * @throws UserError for all that the user can mend
+ * @param io.write gets one line once the receiver listens: its address and the fingerprint of its host key
+ * @throws UserError for everything that the user can fix
  */
 export const receive = async (
   options: ReceiveOptions,
@@ -48,7 +48,7 @@ export const receive = async (
   if (!signal.aborted) await once(signal, 'abort');
 };
 
-/** @throws UserError for what is no HOST:PORT */
+/** @throws UserError for anything but HOST:PORT */
 export const parseListenAddress = (listen: string): { host: string; port: number } => {
   const {
     bracketed,
@@ -58,7 +58,7 @@ export const parseListenAddress = (listen: string): { host: string; port: number
   const host = bracketed ?? plain;
   if (host === undefined || Number(port) > 65535) {
     throw new UserError(`Cannot listen on "${listen}": it is not HOST:PORT`, {
-      hint: 'write for example 0.0.0.0:2222, 127.0.0.1:2222 or [::]:2222',
+      hint: 'use for example 0.0.0.0:2222, 127.0.0.1:2222 or [::]:2222',
     });
   }
   return { host, port: Number(port) };
@@ -70,7 +70,7 @@ const readAuthorizedKeys = (file: string): string => {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     throw new UserError(`Cannot read the authorized keys "${file}": ${errorMessage(error)}`, {
-      hint: 'name a readable file of public keys, one a line, with --authorized-keys',
+      hint: 'give a readable file of public keys, one per line, with --authorized-keys',
       cause: error,
     });
   }
@@ -78,12 +78,11 @@ const readAuthorizedKeys = (file: string): string => {
   if (size > 0) return text;
   throw new UserError(
     [
-      'Cannot let anybody in: ',
-      `the authorized keys "${file}" hold no key that is accepted`,
+      `Cannot use the authorized keys "${file}": no key in it is accepted`,
       ...warnings.map((warning) => `; ${warning}`),
     ].join(''),
     {
-      hint: 'put the public key of the source there, as in ~/.ssh/id_ed25519.pub',
+      hint: 'add the public key of the source, for example the content of its ~/.ssh/id_ed25519.pub',
     },
   );
 };
@@ -107,21 +106,21 @@ const explain = (error: unknown, { root, host, port }: ReceiverOptions): unknown
   const address = `${host}:${port}`;
   const problem = (message: string, hint: string): UserError => new UserError(message, { hint, cause: error });
   if (syscall === 'open') {
-    const hint = 'make the folder, or name another with --root';
+    const hint = 'create the folder, or give another with --root';
     if (code === 'ENOENT') return problem(`Cannot receive into "${root}": it does not exist`, hint);
     if (code === 'ENOTDIR') return problem(`Cannot receive into "${root}": it is not a folder`, hint);
     return problem(
       `Cannot receive into "${root}": ${code ?? errorMessage(error)}`,
-      'let this user enter it, or name another with --root',
+      'let this user enter it, or give another with --root',
     );
   }
   if (code === 'EADDRINUSE')
     return problem(
-      `Cannot listen on ${address}: another program does already`,
-      'stop it, or choose another port with --listen',
+      `Cannot listen on ${address}: the address is already in use`,
+      'stop the other program, or choose another port with --listen',
     );
   if (code === 'EACCES')
-    return problem(`Cannot listen on ${address}: this user may not`, 'choose a port above 1023 with --listen');
+    return problem(`Cannot listen on ${address}: permission denied`, 'choose a port above 1023 with --listen');
   if (code === 'EADDRNOTAVAIL')
     return problem(
       `Cannot listen on ${address}: this host has no such address`,

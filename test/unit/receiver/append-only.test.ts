@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { appendOnly } from '../../../src/receiver/append-only.ts';
+import { createAppendOnlyRules } from '../../../src/receiver/append-only.ts';
+import type { ChangeRules } from '../../../src/receiver/change-rules.ts';
 import { openConfinedFolder, type ConfinedFolder } from '../../../src/receiver/confined-folder.ts';
 import { createHandles, type Handles } from '../../../src/receiver/handles.ts';
 import { Extension, OpenFlag, Packet, Status } from '../../../src/sftp/protocol.ts';
@@ -15,13 +16,14 @@ const OTHER = '.isocket-89abcdef-2.part';
 
 let root: string;
 let folder: ConfinedFolder;
+let rules: ChangeRules;
 let open: Handles[];
 let ask: Ask;
 
 const connect = (): Ask => {
   const handles = createHandles(64);
   open.push(handles);
-  return openSession({ folder, handles, rules: appendOnly }).ask;
+  return openSession({ folder, handles, rules }).ask;
 };
 
 beforeEach(() => {
@@ -29,6 +31,7 @@ beforeEach(() => {
   fs.mkdirSync(join(root, 'folder'));
   write('whole', 'whole');
   folder = openConfinedFolder(root);
+  rules = createAppendOnlyRules();
   open = [];
   ask = connect();
 });
@@ -67,7 +70,7 @@ describe('a complete file', () => {
     ['OPEN to create', async () => (await openFile('whole', WRITE | CREAT)).status],
     ['OPEN to truncate', async () => (await openFile('whole', WRITE | CREAT | TRUNC)).status],
     ['OPEN to read that truncates', async () => (await openFile('whole', READ | TRUNC)).status],
-    ['OPEN by a long way', async () => (await openFile('folder/../whole/.', WRITE)).status],
+    ['OPEN by a roundabout path', async () => (await openFile('folder/../whole/.', WRITE)).status],
     ['WRITE through a handle to read', async () => writeTo((await openFile('whole', READ)).handle, 'x')],
     ['FSETSTAT through a handle to read', async () => truncate((await openFile('whole', READ)).handle)],
     ['SETSTAT', async () => (await ask(Packet.SETSTAT, (w) => w.bytes('whole').attributes({ size: 1 }))).status],
@@ -115,7 +118,7 @@ describe('a complete file', () => {
     expect(names()).toEqual(['folder', 'whole']);
   });
 
-  it('is one when its handle is closed', async () => {
+  it('is complete once its handle is closed', async () => {
     const { handle } = await openFile('new', WRITE | CREAT | TRUNC);
     expect(await writeTo(handle, 'half')).toBe(Status.OK);
     expect((await openFile('new', WRITE, connect())).status).toBe(Status.PERMISSION_DENIED);
@@ -125,7 +128,22 @@ describe('a complete file', () => {
     expect(read('new')).toBe('content');
   });
 
-  it('is one when it is renamed to its name, whoever still has it open', async () => {
+  it('does not count as delivered while another client that creates it may still change it', async () => {
+    const other = connect();
+    const attributes = { atime: 1_000_000_000, mtime: 1_000_000_000 };
+    const { handle } = await openFile('new', WRITE | CREAT | EXCL, other);
+    expect(await writeTo(handle, 'content', other)).toBe(Status.OK);
+    await other(Packet.FSETSTAT, (w) => w.bytes(handle).attributes(attributes));
+    write(TEMPORARY, 'content');
+    expect(await rename(TEMPORARY, 'new')).toBe(Status.PERMISSION_DENIED);
+    expect(names()).toContain(TEMPORARY);
+    expect((await other(Packet.CLOSE, (w) => w.bytes(handle))).status).toBe(Status.OK);
+    expect(await rename(TEMPORARY, 'new')).toBe(Status.OK);
+    expect(names()).not.toContain(TEMPORARY);
+    expect(read('new')).toBe('content');
+  });
+
+  it('is complete once it is renamed to its final name, even while another client has it open', async () => {
     const { handle } = await openFile(TEMPORARY, WRITE | CREAT | EXCL);
     expect(await writeTo(handle, 'content')).toBe(Status.OK);
     expect(await rename(TEMPORARY, 'new', connect())).toBe(Status.OK);
@@ -134,7 +152,7 @@ describe('a complete file', () => {
     expect(read('new')).toBe('content');
   });
 
-  it('is one under its first name too, where a RENAME was cut off between its halves', async () => {
+  it('is protected under its temporary name, too, where a RENAME was interrupted between link and unlink', async () => {
     fs.linkSync(join(root, 'whole'), join(root, TEMPORARY));
     expect((await openFile(TEMPORARY, WRITE)).status).toBe(Status.PERMISSION_DENIED);
     expect((await openFile(TEMPORARY, WRITE | TRUNC)).status).toBe(Status.PERMISSION_DENIED);
@@ -146,7 +164,7 @@ describe('a complete file', () => {
 });
 
 describe('a temporary file', () => {
-  it('is written, continued, renamed over another and removed', async () => {
+  it('can be written, continued, renamed over another temporary file and removed', async () => {
     const first = await openFile(TEMPORARY, WRITE | CREAT | EXCL);
     expect(await writeTo(first.handle, 'begun')).toBe(Status.OK);
     expect(await close(first.handle)).toBe(Status.OK);
@@ -160,13 +178,13 @@ describe('a temporary file', () => {
     expect(names()).toEqual(['folder', 'whole']);
   });
 
-  it.each([rename, plainRename])('gets a name that is free', async (by) => {
+  it.each([rename, plainRename])('can be renamed to a free name', async (by) => {
     write(TEMPORARY, 'content');
     expect(await by(TEMPORARY, 'folder/new')).toBe(Status.OK);
     expect(read('folder/new')).toBe('content');
   });
 
-  it('is taken away by a rename onto the same file, which is a success', async () => {
+  it('is removed by a rename onto an identical file, which succeeds', async () => {
     const big = 'x'.repeat(600_000);
     write('big', big);
     write(TEMPORARY, big);
@@ -187,7 +205,7 @@ describe('a temporary file', () => {
         fs.utimesSync(join(root, TEMPORARY), 1_000_000_001, 1_000_000_001);
       },
     ],
-  ])('does not get the name of one that differs in %s', async (_, make) => {
+  ])('cannot be renamed onto a file that differs in %s', async (_, make) => {
     make();
     expect(await rename(TEMPORARY, 'whole')).toBe(Status.PERMISSION_DENIED);
     expect(read('whole')).toBe('whole');
@@ -198,7 +216,7 @@ describe('a temporary file', () => {
   });
 });
 
-/** What two clients may ask, each with names of a handful, so that they meet. */
+/** Requests of two clients. Few names, so that they collide. */
 const name = fc.constantFrom('whole', 'new', 'folder', TEMPORARY, OTHER, `${OTHER}/inside`);
 const usual = fc.constantFrom(READ, WRITE, WRITE | CREAT, WRITE | CREAT | TRUNC);
 const any = fc
@@ -250,7 +268,7 @@ const send = (by: Ask, what: Request) => {
   }
 };
 
-it('nothing that two clients ask changes a complete file', async () => {
+it('no sequence of requests by two clients changes a complete file', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.nat({ max: 1 }), request), { minLength: 20, maxLength: 60, size: 'max' }),
@@ -259,10 +277,10 @@ it('nothing that two clients ask changes a complete file', async () => {
         fs.mkdirSync(join(root, 'folder'));
         write('whole', 'whole');
         const clients = [connect(), connect()];
-        /** By client and handle: a file that is made under its final name. */
-        const inTheMaking = new Map<string, string>();
+        /** By client and handle: a file that is being created under its final name. */
+        const incomplete = new Map<string, string>();
         const complete = () => {
-          const making = new Set(inTheMaking.values());
+          const making = new Set(incomplete.values());
           return fs
             .readdirSync(root, { recursive: true, encoding: 'utf8' })
             .filter((path) => !path.endsWith('.part') && !making.has(path))
@@ -276,9 +294,9 @@ it('nothing that two clients ask changes a complete file', async () => {
           if (!by) throw new Error('no such client');
           const { type, status, body } = await send(by, what);
           if (what[0] === 'open' && type === Packet.HANDLE && (what[2] & ~(READ | EXCL)) !== 0) {
-            inTheMaking.set(`${number} ${Buffer.from(body.bytes()).toString('hex')}`, what[1]);
+            incomplete.set(`${number} ${Buffer.from(body.bytes()).toString('hex')}`, what[1]);
           }
-          if (what[0] === 'close' && status === Status.OK) inTheMaking.delete(`${number} ${what[1].toString('hex')}`);
+          if (what[0] === 'close' && status === Status.OK) incomplete.delete(`${number} ${what[1].toString('hex')}`);
           const after = complete();
           expect(after).toEqual(expect.arrayContaining(before));
           before = after;

@@ -31,14 +31,14 @@ describe('authorized keys', () => {
   it.each([
     ['plain', () => key],
     ['with blanks around it', () => `  \t${key}  `],
-    ['with a line end of Windows', () => `${key}\r`],
+    ['with a Windows line ending', () => `${key}\r`],
     ['with restrict', () => `restrict ${key}`],
     [
       'with what restrict means',
       () => `no-pty,no-port-forwarding,no-X11-forwarding,no-agent-forwarding,no-user-rc ${key}`,
     ],
     ['among comments and empty lines', () => `# ssh-ed25519 AAAA\n\n${key}\n\n`],
-  ])('a key %s is taken', (_, text) => {
+  ])('a key %s is accepted', (_, text) => {
     expect(parseAuthorizedKeys(text())).toMatchObject({ size: 1, warnings: [] });
   });
 
@@ -50,32 +50,35 @@ describe('authorized keys', () => {
     ['a certificate authority', () => `cert-authority ${key}`, 'cert-authority'],
     ['restrict lifted again', () => `restrict,pty ${key}`, 'pty'],
     ['an option with a key inside', () => `x="${key}"`, 'x'],
-  ])('a line with %s lets nobody in, and says so', (_, text, option) => {
+  ])('a line with %s is ignored, with a warning', (_, text, option) => {
     const parsed = parseAuthorizedKeys(text());
     expect(parsed.size).toBe(0);
     expect(parsed.warnings).toEqual([
-      expect.stringContaining(`line 1 of the authorized keys lets nobody in: the option "${option}"`),
+      expect.stringContaining(`line 1 of the authorized keys is ignored: the option "${option}"`),
     ]);
   });
 
   it.each([
-    ['rubbish', 'hello'],
-    ['a cut key', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5'],
-    ['a type that is not the key’s', 'ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAILxrg5gLyJ6nrJrOwWqbv8ckmeAuFqUooqKLiifYkt3K'],
-    ['a security token', 'sk-ssh-ed25519@openssh.com AAAA'],
-  ])('%s is no key', (_, text) => {
+    ['arbitrary text', 'hello'],
+    ['a truncated key', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5'],
+    [
+      'a type that does not match the key',
+      'ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAILxrg5gLyJ6nrJrOwWqbv8ckmeAuFqUooqKLiifYkt3K',
+    ],
+    ['a security key', 'sk-ssh-ed25519@openssh.com AAAA'],
+  ])('%s is ignored', (_, text) => {
     const parsed = parseAuthorizedKeys(text);
     expect(parsed.size).toBe(0);
     expect(parsed.warnings).toHaveLength(1);
   });
 
-  it('a private key is no public key', () => {
+  it('a private key is not accepted', () => {
     expect(parseAuthorizedKeys(fs.readFileSync(join(home, 'key'), 'utf8')).size).toBe(0);
   });
 });
 
 describe('the host key', () => {
-  it('is always one that works, though ssh2 makes broken ones now and then', () => {
+  it('always works, although ssh2 sometimes generates broken keys', () => {
     for (let round = 0; round < 300; round += 1) {
       const file = join(home, `host-key-${round}`);
       expect(parseHostKey(loadHostKey(file)).getPublicSSH().length).toBe(51);
@@ -84,7 +87,7 @@ describe('the host key', () => {
     expect(line).toMatch(/^ssh-ed25519 /);
   });
 
-  it('that is there is used, not made again', () => {
+  it('is reused, not generated again', () => {
     const file = join(home, 'kept');
     expect(loadHostKey(file)).toBe(loadHostKey(file));
   });

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { changeAnything } from '../../../src/receiver/change-rules.ts';
+import { unrestricted } from '../../../src/receiver/change-rules.ts';
 import { openConfinedFolder, type ConfinedFolder } from '../../../src/receiver/confined-folder.ts';
 import { createHandles, type Handles } from '../../../src/receiver/handles.ts';
 import { createRequestServer } from '../../../src/receiver/requests.ts';
@@ -37,7 +37,7 @@ beforeEach(() => {
   fs.symlinkSync('file', join(root, 'link-inside'));
   folder = openConfinedFolder(root);
   handles = createHandles(8);
-  session = openSession({ folder, handles, rules: changeAnything });
+  session = openSession({ folder, handles, rules: unrestricted });
 });
 
 afterEach(() => {
@@ -53,7 +53,7 @@ const open = (value: string | Buffer, flags: number) =>
   ask(Packet.OPEN, (w) => w.bytes(path(value)).u32(flags).attributes({}));
 const write = OpenFlag.WRITE | OpenFlag.CREAT | OpenFlag.TRUNC;
 
-/** Everything that is on the disk beside the root. */
+/** Everything on the disk outside the root. */
 const outsideState = (): unknown =>
   fs
     .readdirSync(home, { recursive: true, encoding: 'utf8' })
@@ -64,7 +64,7 @@ const outsideState = (): unknown =>
       return { name, mode, mtimeNs, size, ino };
     });
 
-/** Each request that takes a path, with it in every place that it has. */
+/** Every request that takes a path, with the hostile one as each of its arguments. */
 const requests: [string, (value: Buffer) => ReturnType<typeof ask>][] = [
   ['OPEN for reading', (value) => open(value, OpenFlag.READ)],
   ['OPEN for writing', (value) => open(value, write)],
@@ -104,7 +104,7 @@ const throughLinks = [
   'folder/deep/../absolute-link/secret',
   'link-to-outside/.git/x',
 ];
-/** Paths whose last name is one: what opens or follows must fail. */
+/** Paths whose last name is a symlink: requests that open or follow it must fail. */
 const toLinks = [
   'link-to-outside',
   'link-to-secret',
@@ -137,7 +137,7 @@ describe('a symlink itself', () => {
     expect(fs.readFileSync(join(root, 'file'), 'utf8')).toBe('inside');
   });
 
-  it('is told by LSTAT, and permission denied by STAT and OPEN', async () => {
+  it('is reported by LSTAT, and refused by STAT and OPEN', async () => {
     const { body } = await ask(Packet.LSTAT, (w) => w.bytes('link-to-secret'));
     expect((body.attributes().permissions ?? 0) & fs.constants.S_IFMT).toBe(fs.constants.S_IFLNK);
     expect((await ask(Packet.STAT, (w) => w.bytes('link-to-secret'))).status).toBe(Status.PERMISSION_DENIED);
@@ -145,7 +145,7 @@ describe('a symlink itself', () => {
     expect((await open('link-to-outside/secret', OpenFlag.READ)).status).toBe(Status.PERMISSION_DENIED);
   });
 
-  it('can neither be made nor read', async () => {
+  it('can be neither created nor read', async () => {
     expect((await ask(Packet.SYMLINK, (w) => w.bytes('/etc').bytes('evil'))).status).toBe(Status.PERMISSION_DENIED);
     expect((await ask(Packet.READLINK, (w) => w.bytes('link-to-secret'))).status).toBe(Status.PERMISSION_DENIED);
     expect((await ask(Packet.EXTENDED, (w) => w.bytes('hardlink@openssh.com').bytes('file').bytes('b'))).status).toBe(
@@ -164,7 +164,7 @@ describe('".." and absolute paths', () => {
     '/../../../../../../../../outside/secret',
     './.././/..//outside/./secret',
     '..//outside/secret/',
-  ])('%s means a place below the root, where nothing is', async (hostile) => {
+  ])('%s stays below the root, where there is no such file', async (hostile) => {
     const before = outsideState();
     for (const [name, request] of [...requests, ...changes]) {
       expect
@@ -174,7 +174,7 @@ describe('".." and absolute paths', () => {
     expect(outsideState()).toEqual(before);
   });
 
-  it('the real absolute path of the outside, or of the root, is not there', async () => {
+  it('absolute paths of the host do not exist', async () => {
     for (const hostile of [
       join(outside, 'secret'),
       join(root, 'file'),
@@ -210,7 +210,7 @@ describe('".." and absolute paths', () => {
     expect(body.text()).toBe(expected);
   });
 
-  it('a rename towards the outside lands below the root', async () => {
+  it('a rename with ".." in its target stays below the root', async () => {
     fs.mkdirSync(join(root, 'outside'));
     const before = outsideState();
     const { status } = await ask(Packet.EXTENDED, (w) =>
@@ -223,7 +223,7 @@ describe('".." and absolute paths', () => {
 });
 
 describe('a folder that is swapped for a symlink between two requests', () => {
-  it('leads nowhere, and a handle from before stays with its file', async () => {
+  it('is refused, and an earlier handle keeps its file', async () => {
     const opened = await open('folder/deep/new', write);
     expect(opened.type).toBe(Packet.HANDLE);
     const handle = Buffer.from(opened.body.bytes());
@@ -236,7 +236,7 @@ describe('a folder that is swapped for a symlink between two requests', () => {
     expect(outsideState()).toEqual(before);
   });
 
-  it('while it is walked: the act meets the folder that was walked to', () => {
+  it('or during the walk: the action applies to the folder that was opened', () => {
     folder.at(Buffer.from('folder/deep/new'), (place) => {
       fs.renameSync(join(root, 'folder/deep'), join(root, 'moved'));
       fs.symlinkSync(outside, join(root, 'folder/deep'));
@@ -265,13 +265,13 @@ describe('names', () => {
     }
   });
 
-  it('of 255 bytes are taken, of 256 and paths beyond 4096 refused', async () => {
+  it('of 255 bytes are accepted; names of 256 and paths over 4096 are refused', async () => {
     expect((await open('n'.repeat(255), write)).type).toBe(Packet.HANDLE);
     expect((await open('n'.repeat(256), write)).status).toBe(Status.BAD_MESSAGE);
     expect((await open('d/'.repeat(2049), write)).status).toBe(Status.BAD_MESSAGE);
   });
 
-  it('that are not UTF-8 are kept byte for byte, in folders and in listings', async () => {
+  it('that are not UTF-8 are kept byte for byte, on disk and in listings', async () => {
     const rawFolder = Buffer.from('f\xe4\xff', 'latin1');
     const rawFile = Buffer.from('\xc3\x28-\x80', 'latin1');
     const rawPath = Buffer.concat([rawFolder, Buffer.from('/'), rawFile]);
@@ -287,7 +287,7 @@ describe('names', () => {
 });
 
 describe('handles', () => {
-  it('that were never given, or are closed, are refused', async () => {
+  it('that are unknown or closed are refused', async () => {
     const opened = await open('file', OpenFlag.READ);
     const handle = Buffer.from(opened.body.bytes());
     expect((await ask(Packet.CLOSE, (w) => w.bytes(handle))).status).toBe(Status.OK);
@@ -300,7 +300,7 @@ describe('handles', () => {
     }
   });
 
-  it('are capped, and a close makes room', async () => {
+  it('are limited, and a close frees one', async () => {
     const given: Buffer[] = [];
     for (let count = 0; count < 8; count += 1)
       given.push(Buffer.from((await open('file', OpenFlag.READ)).body.bytes()));
@@ -310,7 +310,7 @@ describe('handles', () => {
     expect((await open('file', OpenFlag.READ)).type).toBe(Packet.HANDLE);
   });
 
-  it('are given for files and folders only', async () => {
+  it('are opened for files and folders only', async () => {
     execFileSync('mkfifo', [join(root, 'fifo')]);
     expect((await open('fifo', OpenFlag.READ)).status).toBe(Status.PERMISSION_DENIED);
     expect((await ask(Packet.SETSTAT, (w) => w.bytes('fifo').attributes({ permissions: 0o777 }))).status).toBe(
@@ -318,7 +318,7 @@ describe('handles', () => {
     );
   });
 
-  it('on a folder can be synced, as clients do to make names durable', async () => {
+  it('of a folder can be fsynced, as clients do to make names durable', async () => {
     const handle = Buffer.from((await open('folder', OpenFlag.READ)).body.bytes());
     expect((await ask(Packet.EXTENDED, (w) => w.bytes(Extension.FSYNC).bytes(handle))).status).toBe(Status.OK);
   });
@@ -338,20 +338,20 @@ describe('RENAME of version 3', () => {
   });
 });
 
-describe('a packet that is none', () => {
-  it('is no request, and ends the session', () => {
+describe('a malformed packet', () => {
+  it('ends the session', () => {
     expect(() => session.serve(Buffer.from([Packet.OPEN, 0, 0]))).toThrow(MalformedPacketError);
     expect(() => session.serve(Buffer.from([Packet.OPEN, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]))).toThrow(
       MalformedPacketError,
     );
     expect(() =>
-      createRequestServer({ folder, handles, rules: changeAnything, reply: new PacketWriter() })(
+      createRequestServer({ folder, handles, rules: unrestricted, reply: new PacketWriter() })(
         Buffer.from([Packet.STAT, 0, 0, 0, 1]),
       ),
     ).toThrow(MalformedPacketError);
   });
 
-  it('of an unknown kind is answered as unsupported', async () => {
+  it('with an unknown type or extension is answered as unsupported', async () => {
     expect((await ask(99, (w) => w)).status).toBe(Status.OP_UNSUPPORTED);
     expect((await ask(Packet.EXTENDED, (w) => w.bytes('toString'))).status).toBe(Status.OP_UNSUPPORTED);
   });
