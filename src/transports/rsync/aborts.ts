@@ -1,4 +1,4 @@
-/** One listener on a signal for all that wait on it: with thousands, adding and removing each would take ages. */
+/** One listener a signal for all its items: `removeEventListener` is linear in the number of listeners, and there are thousands of sends. */
 export interface Aborts<T> {
   watch(signal: AbortSignal, item: T): void;
   forget(signal: AbortSignal, item: T): void;

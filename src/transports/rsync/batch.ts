@@ -1,135 +1,135 @@
 import { errorMessage, TransportError } from '../../errors.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
-import { compareArguments, sendArguments, type RunPlace } from './arguments.ts';
-import { createFarm, type Farm } from './staging-tree.ts';
+import { compareArguments, sendArguments, type RunTarget } from './arguments.ts';
+import { createStagingTree, type StagingTree } from './staging-tree.ts';
 import { fileProblem, judgeRun, type RunEnd, type Verdict } from './judge.ts';
 import { holdSource, type HeldSource } from './outgoing.ts';
 import { comparisonOf } from './output.ts';
 import type { Session } from './session.ts';
 
-/** One send that waits for its fate. */
-export interface Waiting {
+/** One file's send whose outcome is not known yet. */
+export interface PendingSend {
   readonly file: OutgoingFile;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-// A smaller file is sent anew sooner than the rest of it is found.
-const RESUMED_FROM_BYTES = 1024 * 1024;
+// A smaller file is resent faster than its partial file is resumed.
+const RESUME_MIN_BYTES = 1024 * 1024;
 
-/** Sends a batch in one run of rsync and settles each send on its own. Returns those that had no turn. */
+/** Sends a batch in one run of rsync and settles each send by itself. `unsent`: those that were not tried, and are not settled. */
 export const sendBatch = async (
   session: Session,
-  batch: readonly Waiting[],
-  { inStep }: { readonly inStep: boolean },
+  batch: readonly PendingSend[],
+  { lockstep }: { readonly lockstep: boolean },
   signal: AbortSignal,
-): Promise<{ readonly again: Waiting[]; readonly lineFailed: boolean }> => {
-  using farm = createFarm(session.farms);
-  const again: Waiting[] = [];
-  const held = new Map<Name, Held>();
-  const settle = (name: Name, end: (waiting: Waiting, source: HeldSource) => void): void => {
+): Promise<{ readonly unsent: PendingSend[]; readonly connectionLost: boolean }> => {
+  using tree = createStagingTree(session.stagingFolder);
+  const unsent: PendingSend[] = [];
+  const held = new Map<Name, HeldSend>();
+  const settle = (name: Name, end: (send: PendingSend, source: HeldSource) => void): void => {
     const one = held.get(name);
     if (one === undefined) return;
     held.delete(name);
     using source = one.source;
-    end(one.waiting, source);
+    end(one.send, source);
   };
-  for (const waiting of batch) {
-    const { file } = waiting;
+  for (const send of batch) {
+    const { file } = send;
     let source: HeldSource | undefined;
     try {
-      // Two sends to one name go one after the other.
-      if (held.has(file.targetPath)) again.push(waiting);
+      // Two sends to one name must run one after the other.
+      if (held.has(file.targetPath)) unsent.push(send);
       else {
         source = holdSource(file);
-        if (farm.link(file.targetPath, source.link)) held.set(file.targetPath, { waiting, source });
+        if (tree.link(file.targetPath, source.link)) held.set(file.targetPath, { send, source });
         else {
           source[Symbol.dispose]();
-          again.push(waiting);
+          unsent.push(send);
         }
       }
     } catch (error) {
       source?.[Symbol.dispose]();
-      waiting.reject(error instanceof TransportError ? error : farmProblem(error, file));
+      send.reject(error instanceof TransportError ? error : stagingProblem(error, file));
     }
   }
-  if (held.size === 0) return { again, lineFailed: false };
+  if (held.size === 0) return { unsent, connectionLost: false };
 
   try {
     const { capabilities, options, context, master } = session;
-    const place: RunPlace = { socket: master.socket, farm: farm.path, path: options.path, capabilities };
-    const isBig = [...held.values()].some(({ waiting }) => waiting.file.identity.size >= RESUMED_FROM_BYTES);
+    const target: RunTarget = { socket: master.socket, tree: tree.path, path: options.path, capabilities };
+    const isBig = [...held.values()].some(({ send }) => send.file.identity.size >= RESUME_MIN_BYTES);
     const end = await session.runs.run(
       sendArguments({
-        ...place,
+        ...target,
         durable: context.durable,
         bandwidth: context.bandwidth,
-        inStep,
+        lockstep: lockstep,
         partialFolder: isBig ? session.partialFolder : undefined,
       }),
-      { list: farm.list },
+      { list: tree.list },
       signal,
     );
-    const { arrived, verdict } = await whatArrived(session, place, { farm, held }, end, signal);
-    for (const name of arrived) {
+    const { confirmed, verdict } = await findConfirmed(session, target, { tree, held }, end, signal);
+    for (const name of confirmed) {
       settle(name, ({ file, resolve, reject }, source) => {
         try {
           source.checkUnchanged();
           resolve();
         } catch (error) {
-          reject(error instanceof TransportError ? error : farmProblem(error, file));
+          reject(error instanceof TransportError ? error : stagingProblem(error, file));
         }
       });
     }
-    if (signal.aborted) return { again, lineFailed: false }; // What is held goes again.
+    if (signal.aborted) return { unsent, connectionLost: false }; // The rest is added to `unsent` below.
     if (verdict.kind === 'refused') session.refuse(verdict.options);
     for (const name of [...held.keys()]) {
-      settle(name, (waiting, source) => {
-        const error = whyNot(waiting.file, source, verdict, end, session);
-        if (error === undefined) again.push(waiting);
-        else waiting.reject(error);
+      settle(name, (send, source) => {
+        const error = failureOf(send.file, source, verdict, end, session);
+        if (error === undefined) unsent.push(send);
+        else send.reject(error);
       });
     }
-    // rsync gave up at a file that it did not name: without an end we would try for ever.
-    if (verdict.kind === 'stopped' && again.length === batch.length)
-      for (const { file, reject } of again.splice(0)) reject(refused(file, session, end));
-    return { again, lineFailed: verdict.kind === 'line' && verdict.class === 'network' };
+    // rsync gave up at a file that it did not name: sending the same batch again would never end.
+    if (verdict.kind === 'stopped' && unsent.length === batch.length)
+      for (const { file, reject } of unsent.splice(0)) reject(refused(file, session, end));
+    return { unsent, connectionLost: verdict.kind === 'connection' && verdict.class === 'network' };
   } finally {
-    for (const name of [...held.keys()]) settle(name, (waiting) => again.push(waiting));
+    for (const name of [...held.keys()]) settle(name, (send) => unsent.push(send));
   }
 };
 
-interface Held {
-  readonly waiting: Waiting;
+interface HeldSend {
+  readonly send: PendingSend;
   readonly source: HeldSource;
 }
 
-interface Listed {
-  readonly farm: Farm;
-  readonly held: ReadonlyMap<Name, Held>;
+interface StagedBatch {
+  readonly tree: StagingTree;
+  readonly held: ReadonlyMap<Name, HeldSend>;
 }
 
 /**
- * Which files the receiver has under their final names, as durably as it can be; and the verdict on the others. After a run that went
- * well all are there. Otherwise a second one looks, by content: of the same size and time a file may have been before, too.
+ * Which files the destination has under their final names, their names on stable storage where possible, and the verdict on the
+ * others. After exit code 0 it has all. Otherwise a second run compares by content: a file of the same size and time may be an older one.
  */
-const whatArrived = async (
+const findConfirmed = async (
   session: Session,
-  place: RunPlace,
-  { farm, held }: Listed,
+  target: RunTarget,
+  { tree, held }: StagedBatch,
   end: RunEnd,
   signal: AbortSignal,
-): Promise<{ readonly arrived: readonly Name[]; readonly verdict: Verdict }> => {
+): Promise<{ readonly confirmed: readonly Name[]; readonly verdict: Verdict }> => {
   const verdict = judgeRun(end);
-  let arrived: readonly Name[] = [];
-  if (end.exitCode === 0) arrived = [...held.keys()];
-  else if (hadTurns(verdict)) {
+  let confirmed: readonly Name[] = [];
+  if (end.exitCode === 0) confirmed = [...held.keys()];
+  else if (triedSomeFiles(verdict)) {
     const same: Name[] = [];
-    farm.mend([...held].map(([name, { source }]) => [name, source.link]));
-    const look = await session.runs.run(
-      compareArguments(place, 'content'),
+    tree.relink([...held].map(([name, { source }]) => [name, source.link]));
+    const comparison = await session.runs.run(
+      compareArguments(target, 'content'),
       {
-        list: farm.list,
+        list: tree.list,
         onLine: (line) => {
           const found = comparisonOf(line);
           if (found?.verdict === 'same') same.push(found.name);
@@ -137,33 +137,33 @@ const whatArrived = async (
       },
       signal,
     );
-    const lookVerdict = judgeRun(look);
-    if (lookVerdict.kind === 'line') return { arrived: [], verdict: lookVerdict };
-    arrived = same;
+    const comparisonVerdict = judgeRun(comparison);
+    if (comparisonVerdict.kind === 'connection') return { confirmed: [], verdict: comparisonVerdict };
+    confirmed = same;
   }
   try {
-    await session.names.sync(new Set(arrived.map(folderOf)));
+    await session.names.sync(new Set(confirmed.map(folderOf)));
   } catch (error) {
-    return { arrived: [], verdict: lineLost(error) };
+    return { confirmed: [], verdict: namesNotSynced(error) };
   }
-  return { arrived, verdict };
+  return { confirmed, verdict };
 };
 
-/** Were some of the files tried? */
-const hadTurns = (verdict: Verdict): boolean =>
+/** Whether rsync tried at least some of the files. */
+const triedSomeFiles = (verdict: Verdict): boolean =>
   verdict.kind === 'files' ||
   verdict.kind === 'stopped' ||
-  (verdict.kind === 'line' && verdict.class === 'destination-full');
+  (verdict.kind === 'connection' && verdict.class === 'destination-full');
 
-const lineLost = (error: unknown): Verdict => ({
-  kind: 'line',
+const namesNotSynced = (error: unknown): Verdict => ({
+  kind: 'connection',
   class: 'network',
-  state: `their names could not be put on stable storage: ${errorMessage(error)}`,
-  hint: 'see that the line and the server are well',
+  state: `file names could not be synced to stable storage: ${errorMessage(error)}`,
+  hint: 'check the server and the connection',
 });
 
-/** undefined: it had no turn. */
-const whyNot = (
+/** Why a file was not confirmed; undefined: it was not tried. */
+const failureOf = (
   file: OutgoingFile,
   source: HeldSource,
   verdict: Verdict,
@@ -176,7 +176,7 @@ const whyNot = (
     if (error instanceof TransportError) return error;
   }
   if (verdict.kind === 'refused') return undefined;
-  if (verdict.kind === 'line') {
+  if (verdict.kind === 'connection') {
     return new TransportError(
       verdict.class,
       `Cannot send "${showName(file.targetPath)}" to ${session.label}: ${verdict.state}`,
@@ -191,12 +191,12 @@ const refused = (file: OutgoingFile, { label }: Session, { exitCode, stderr }: R
   new TransportError(
     'file',
     `Cannot send "${showName(file.targetPath)}" to ${label}: rsync ended with ${exitCode ?? 'a signal'}${stderr === '' ? '' : `: ${showName(stderr.trim().slice(0, 300))}`}`,
-    { hint: 'look at the destination for the reason' },
+    { hint: 'look for the reason at the destination' },
   );
 
-const farmProblem = (error: unknown, file: OutgoingFile): TransportError =>
-  new TransportError('file', `Cannot make ready "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
-    hint: 'see that the state folder can be written and that enough files may be open (ulimit -n)',
+const stagingProblem = (error: unknown, file: OutgoingFile): TransportError =>
+  new TransportError('file', `Cannot prepare "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
+    hint: 'check that the state folder is writable and that enough files may be open (ulimit -n)',
     cause: error,
   });
 

@@ -1,52 +1,54 @@
-/** Work that is done in batches: what comes while a batch runs waits for the next one. */
-export interface Gatherer<T> {
+/** Groups items into batches: items added while a batch runs wait for the next one. */
+export interface Batcher<T> {
   add(item: T): void;
-  /** Takes back what still waits; false where it is not there (any more). */
+  /** Removes an item that still waits; false where it does not wait (any more). */
   remove(item: T): boolean;
-  /** Takes back all that waits. */
+  /** Removes all waiting items. */
   clear(): T[];
-  /** There are places now. */
+  /** Call when `slots` has grown. */
   wake(): void;
 }
 
-export interface GathererOptions<T> {
-  /** Items in a batch. */
-  readonly most: number;
-  /** What an item weighs, and what those of a batch may weigh; a heavier one goes alone. */
+export interface BatcherOptions<T> {
+  /** Items in a batch, at most. */
+  readonly maxItems: number;
+  /** Default: 1 each. */
   readonly weigh?: (item: T) => number;
-  readonly mostWeight?: () => number;
-  /** Batches at once. 0: none yet, and `wake` is called when there are. */
-  readonly places: () => number;
-  /** A batch beside another one is worth its start where it is full to so large a part. */
-  readonly worth?: number;
-  /** True: there is no haste, a fuller batch is better. */
+  /** Weight of a batch, at most; an item that is heavier is a batch by itself. */
+  readonly maxWeight?: () => number;
+  /** Batches at once. 0: none yet; `wake` is called later. */
+  readonly slots: () => number;
+  /** The share of a full batch from which it starts beside a running one. */
+  readonly minimumFill?: number;
+  /** True: a fuller batch is worth a longer wait. */
   readonly mayLinger?: () => boolean;
-  /** What comes in one burst shall leave in one batch: so long without another item is its end. */
+  /** Items of one burst share a batch: it starts after this long without another item. */
   readonly quietMs?: number;
-  /** Never rejects. What it returns waits again. */
+  /** Must not reject. Items that it returns wait again. */
   readonly run: (batch: readonly T[]) => Promise<readonly T[]>;
 }
 
 const QUIET_MS = 4;
-/** So many quiet times in all. */
-const LONGEST = 15;
-const LONG_LINGER_MS = 1_000;
+/** A batch waits for at most this many quiet periods. */
+const MAX_QUIET_PERIODS = 15;
+/** With `mayLinger`. */
+const LINGER_MS = 1_000;
 
-export const createGatherer = <T>({
-  most,
+export const createBatcher = <T>({
+  maxItems,
   weigh = () => 1,
-  mostWeight = () => Infinity,
-  places,
-  worth = 1 / 4,
+  maxWeight = () => Infinity,
+  slots,
+  minimumFill = 1 / 4,
   mayLinger = () => false,
   quietMs = QUIET_MS,
   run,
-}: GathererOptions<T>): Gatherer<T> => {
+}: BatcherOptions<T>): Batcher<T> => {
   const waiting = new Set<T>();
   let weight = 0;
   let running = 0;
   let quiet: NodeJS.Timeout | undefined;
-  let firstMs = 0;
+  let firstItemMs = 0;
 
   const put = (item: T): void => {
     if (!waiting.has(item)) weight += weigh(item);
@@ -57,18 +59,18 @@ export const createGatherer = <T>({
     if (wasThere) weight -= weigh(item);
     return wasThere;
   };
-  const isFull = (share: number): boolean => waiting.size >= most * share || weight >= mostWeight() * share;
+  const isFull = (share: number): boolean => waiting.size >= maxItems * share || weight >= maxWeight() * share;
 
   const start = (): void => {
-    if (waiting.size === 0 || running >= places()) return;
-    if (running > 0 && !isFull(worth)) return;
+    if (waiting.size === 0 || running >= slots()) return;
+    if (running > 0 && !isFull(minimumFill)) return;
     clearTimeout(quiet);
     quiet = undefined;
     const batch: T[] = [];
-    let left = mostWeight();
+    let weightLeft = maxWeight();
     for (const item of waiting) {
-      left -= weigh(item);
-      if (batch.length === most || (left < 0 && batch.length > 0)) break;
+      weightLeft -= weigh(item);
+      if (batch.length === maxItems || (weightLeft < 0 && batch.length > 0)) break;
       batch.push(item);
       remove(item);
     }
@@ -87,9 +89,9 @@ export const createGatherer = <T>({
       return;
     }
     const now = performance.now();
-    if (quiet === undefined) firstMs = now;
+    if (quiet === undefined) firstItemMs = now;
     clearTimeout(quiet);
-    const leftMs = firstMs + (mayLinger() ? LONG_LINGER_MS : LONGEST * quietMs) - now;
+    const leftMs = firstItemMs + (mayLinger() ? LINGER_MS : MAX_QUIET_PERIODS * quietMs) - now;
     quiet = setTimeout(start, Math.max(0, mayLinger() ? leftMs : Math.min(leftMs, quietMs)));
   };
   return {

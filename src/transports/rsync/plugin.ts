@@ -8,15 +8,15 @@ import {
 import { errorMessage } from '../../errors.ts';
 import { showLogin } from '../../ssh/program/options.ts';
 import { createAborts } from './aborts.ts';
-import type { Waiting } from './batch.ts';
-import { createGatherer } from './batcher.ts';
+import type { PendingSend } from './batch.ts';
+import { createBatcher } from './batcher.ts';
 import { parseRsyncOptions, type RsyncOptions } from './options.ts';
-import { isShortLine, keepsStep } from './lockstep.ts';
+import { isLowLatency, keepsLockstep } from './lockstep.ts';
 import { FIRST_WEIGHT, nextWeight, weightOf } from './run-size.ts';
 import type { Session } from './session.ts';
 import { createVerifier } from './verifier.ts';
 
-/** Files through rsync over one OpenSSH connection, in runs that confirm their files when they end; each file's fate is its own. */
+/** Files through rsync over one OpenSSH connection, in runs that confirm their files when they end; each file has its own outcome. */
 export const rsync = definePlugin<RsyncOptions>({
   name: 'rsync',
   parseOptions: parseRsyncOptions,
@@ -24,26 +24,26 @@ export const rsync = definePlugin<RsyncOptions>({
 });
 
 const FILES_A_BATCH = 4096;
-/** The start and the end of one run are hidden behind the others. */
-const RUNS_AT_ONCE = 3;
-const IN_FLIGHT = RUNS_AT_ONCE * FILES_A_BATCH;
+/** The start and the end of one run overlap with the others. */
+const MAX_RUNS = 3;
+const IN_FLIGHT = MAX_RUNS * FILES_A_BATCH;
 
 const createRsyncTransport = (options: RsyncOptions, context: TransportContext): Transport => {
   const label = `rsync://${showLogin(options)}${options.path.startsWith('/') || options.path === '' ? '' : '/'}${options.path === '' ? '/' : options.path}`;
   const disposed = new AbortController();
   let session: Session | undefined;
   let connecting: Promise<Session> | undefined;
-  let isComingUp = false;
+  let isReconnecting = false;
   let runWeight = FIRST_WEIGHT;
-  let inStep = false;
+  let lockstep = false;
 
   const connect = async (): Promise<Session> => {
     try {
       await session?.close();
-      // A run that has nothing to send does without.
+      // Loaded on demand: most runs of isocket have nothing to send.
       const { openSession } = await import('./session.ts');
       session = await openSession(options, context, label, disposed.signal);
-      inStep = isShortLine(session.master.line);
+      lockstep = isLowLatency(session.master.latency);
       return session;
     } finally {
       connecting = undefined;
@@ -56,40 +56,40 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     if (session !== undefined && isUp()) return session;
     return (connecting ??= connect());
   };
-  /** What waits meanwhile leaves together. */
-  const bringUp = async (): Promise<void> => {
-    if (isComingUp) return;
-    isComingUp = true;
+  /** Sends that wait meanwhile share a batch afterwards. */
+  const reconnect = async (): Promise<void> => {
+    if (isReconnecting) return;
+    isReconnecting = true;
     try {
       await connected();
     } catch (error) {
-      for (const { reject } of gatherer.clear()) reject(toTransportError(error, label));
+      for (const { reject } of batcher.clear()) reject(toTransportError(error, label));
     } finally {
-      isComingUp = false;
+      isReconnecting = false;
     }
-    gatherer.wake();
+    batcher.wake();
   };
 
-  /** Sends that have no fate yet: → the run they are in. */
-  const open = new Map<Waiting, AbortController | undefined>();
+  /** Sends that are not settled → the run that they are in. */
+  const unsettled = new Map<PendingSend, AbortController | undefined>();
   const runs = new Set<Promise<unknown>>();
 
-  const runBatch = async (batch: readonly Waiting[]): Promise<readonly Waiting[]> => {
+  const runBatch = async (batch: readonly PendingSend[]): Promise<readonly PendingSend[]> => {
     const run = new AbortController();
-    for (const waiting of batch) open.set(waiting, run);
+    for (const send of batch) unsettled.set(send, run);
     const stop = (): void => run.abort();
     disposed.signal.addEventListener('abort', stop, { once: true });
     try {
       const live = await connected();
-      if (run.signal.aborted) return stillOpen(batch);
+      if (run.signal.aborted) return stillUnsettled(batch);
       const { sendBatch } = await import('./batch.ts');
       const startedMs = performance.now();
-      const { again, lineFailed } = await sendBatch(live, batch, { inStep }, run.signal);
+      const { unsent, connectionLost } = await sendBatch(live, batch, { lockstep }, run.signal);
       const ms = performance.now() - startedMs;
-      const weight = batch.reduce((sum, waiting) => sum + weigh(waiting), 0);
-      inStep &&= keepsStep(batch.length, ms);
-      runWeight = nextWeight(runWeight, { weight, ms, failed: lineFailed });
-      return stillOpen(again);
+      const weight = batch.reduce((sum, send) => sum + weigh(send), 0);
+      lockstep &&= keepsLockstep(batch.length, ms);
+      runWeight = nextWeight(runWeight, { weight, ms, connectionLost: connectionLost });
+      return stillUnsettled(unsent);
     } catch (error) {
       for (const { reject } of batch) reject(toTransportError(error, label));
       return [];
@@ -97,23 +97,23 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       disposed.signal.removeEventListener('abort', stop);
     }
   };
-  const stillOpen = (batch: readonly Waiting[]): Waiting[] =>
-    batch.filter((waiting) => {
-      if (!open.has(waiting)) return false;
-      open.set(waiting, undefined);
-      const aborted = abortedWith.get(waiting);
-      if (aborted !== undefined) waiting.reject(aborted.reason);
-      else if (disposed.signal.aborted) waiting.reject(closed());
-      return open.has(waiting);
+  const stillUnsettled = (batch: readonly PendingSend[]): PendingSend[] =>
+    batch.filter((send) => {
+      if (!unsettled.has(send)) return false;
+      unsettled.set(send, undefined);
+      const aborted = abortedWith.get(send);
+      if (aborted !== undefined) send.reject(aborted.reason);
+      else if (disposed.signal.aborted) send.reject(closed());
+      return unsettled.has(send);
     });
 
-  const gatherer = createGatherer<Waiting>({
-    most: FILES_A_BATCH,
+  const batcher = createBatcher<PendingSend>({
+    maxItems: FILES_A_BATCH,
     weigh,
-    mostWeight: () => runWeight,
-    places: () => {
-      if (isUp()) return context.bandwidth === null && session?.runs.alone === false ? RUNS_AT_ONCE : 1;
-      void bringUp();
+    maxWeight: () => runWeight,
+    slots: () => {
+      if (isUp()) return context.bandwidth === null && session?.runs.exclusive === false ? MAX_RUNS : 1;
+      void reconnect();
       return 0;
     },
     run: (batch) => {
@@ -123,17 +123,17 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     },
   });
 
-  const abortedWith = new WeakMap<Waiting, { readonly reason: unknown }>();
-  const aborts = createAborts<Waiting>((items, reason) => {
-    for (const waiting of items) {
-      abortedWith.set(waiting, { reason });
-      if (gatherer.remove(waiting)) waiting.reject(reason);
-      // rsync cannot leave out one of its files: the run ends, and the others go again.
-      else open.get(waiting)?.abort();
+  const abortedWith = new WeakMap<PendingSend, { readonly reason: unknown }>();
+  const aborts = createAborts<PendingSend>((items, reason) => {
+    for (const send of items) {
+      abortedWith.set(send, { reason });
+      if (batcher.remove(send)) send.reject(reason);
+      // rsync cannot drop one of its files: the run is ended, and the others are sent again.
+      else unsettled.get(send)?.abort();
     }
   });
 
-  const verifier = createVerifier(connected, () => open.size > 0);
+  const verifier = createVerifier(connected, () => unsettled.size > 0);
 
   return {
     label,
@@ -142,23 +142,23 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       signal.throwIfAborted();
       if (disposed.signal.aborted) throw closed();
       const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-      const waiting: Waiting = {
+      const send: PendingSend = {
         file,
         resolve: () => {
-          open.delete(waiting);
-          aborts.forget(signal, waiting);
+          unsettled.delete(send);
+          aborts.forget(signal, send);
           resolve(undefined);
         },
         reject: (error) => {
-          open.delete(waiting);
-          aborts.forget(signal, waiting);
+          unsettled.delete(send);
+          aborts.forget(signal, send);
           reject(error);
         },
       };
-      open.set(waiting, undefined);
-      aborts.watch(signal, waiting);
-      gatherer.add(waiting);
-      if (!isUp()) void bringUp();
+      unsettled.set(send, undefined);
+      aborts.watch(signal, send);
+      batcher.add(send);
+      if (!isUp()) void reconnect();
       await promise;
     },
     verify: (files: readonly ExpectedFile[], how, signal) => verifier.verify(files, how, signal),
@@ -173,7 +173,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     },
     [Symbol.asyncDispose]: async () => {
       disposed.abort();
-      for (const { reject } of gatherer.clear()) reject(closed());
+      for (const { reject } of batcher.clear()) reject(closed());
       await connecting?.catch(() => undefined);
       await Promise.allSettled([...runs]);
       await session?.close();
@@ -181,7 +181,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   };
 };
 
-const weigh = ({ file }: Waiting): number => weightOf(file.identity.size);
+const weigh = ({ file }: PendingSend): number => weightOf(file.identity.size);
 
 const toTransportError = (error: unknown, label: string): TransportError =>
   error instanceof TransportError
