@@ -56,21 +56,11 @@ export const startMaster = async (
       listener(new TransportError('network', `The connection to ${where} was lost`));
   });
 
-  const deadline = new AbortController();
-  const stopped = Promise.withResolvers<'stopped'>();
-  const stop = (): void => stopped.resolve('stopped');
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
   try {
-    const how = await Promise.race([
-      appeared.done,
-      ended.then(() => 'ended' as const),
-      stopped.promise,
-      delay(LOGIN_DEADLINE_MS, 'late' as const, { signal: deadline.signal }),
-    ]);
-    if (how === 'ended') throw loginProblem(stderr(), where);
-    if (how === 'stopped') throw new TransportError('network', `Stopped connecting to ${where}`);
-    if (how === 'late') {
+    const first = await waitForLogin(appeared.done, ended, signal);
+    if (first === 'ended') throw loginProblem(stderr(), where);
+    if (first === 'stopped') throw new TransportError('network', `Stopped connecting to ${where}`);
+    if (first === 'late') {
       throw new TransportError('network', `Cannot connect to ${where}: no answer for ${LOGIN_DEADLINE_MS / 1000} s`);
     }
   } catch (error) {
@@ -78,8 +68,6 @@ export const startMaster = async (
     await ended;
     throw error;
   } finally {
-    deadline.abort();
-    signal.removeEventListener('abort', stop);
     appeared.stop();
   }
   // The socket's mtime, not the time of its event: the event loop may have been busy.
@@ -102,6 +90,30 @@ export const startMaster = async (
       resources.dispose();
     },
   };
+};
+
+/** What happens first: the login, the end of ssh, an abort, or the deadline. */
+const waitForLogin = async (
+  connected: Promise<'connected'>,
+  ended: Promise<void>,
+  signal: AbortSignal,
+): Promise<'connected' | 'ended' | 'stopped' | 'late'> => {
+  const deadline = new AbortController();
+  const stopped = Promise.withResolvers<'stopped'>();
+  const stop = (): void => stopped.resolve('stopped');
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([
+      connected,
+      ended.then(() => 'ended' as const),
+      stopped.promise,
+      delay(LOGIN_DEADLINE_MS, 'late' as const, { signal: deadline.signal }),
+    ]);
+  } finally {
+    deadline.abort();
+    signal.removeEventListener('abort', stop);
+  }
 };
 
 /** ssh gives the socket its final name only after the login succeeded. */
