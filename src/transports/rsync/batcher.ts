@@ -1,14 +1,3 @@
-/** Groups items into batches: items added while a batch runs wait for the next one. */
-export interface Batcher<T> {
-  add(item: T): void;
-  /** Removes an item that still waits; false where it does not wait (any more). */
-  remove(item: T): boolean;
-  /** Removes all waiting items. */
-  clear(): T[];
-  /** Call when `slots` has grown. */
-  wake(): void;
-}
-
 export interface BatcherOptions<T> {
   /** Items in a batch, at most. */
   readonly maxItems: number;
@@ -29,82 +18,109 @@ export interface BatcherOptions<T> {
 }
 
 const QUIET_MS = 4;
+const DEFAULTS = {
+  weigh: () => 1,
+  maxWeight: () => Infinity,
+  minimumFill: 1 / 4,
+  mayLinger: () => false,
+  quietMs: QUIET_MS,
+};
 /** A batch waits for at most this many quiet periods. */
 const MAX_QUIET_PERIODS = 15;
 /** With `mayLinger`. */
 const LINGER_MS = 1_000;
 
-export const createBatcher = <T>({
-  maxItems,
-  weigh = () => 1,
-  maxWeight = () => Infinity,
-  slots,
-  minimumFill = 1 / 4,
-  mayLinger = () => false,
-  quietMs = QUIET_MS,
-  run,
-}: BatcherOptions<T>): Batcher<T> => {
-  const waiting = new Set<T>();
-  let weight = 0;
-  let running = 0;
-  let quiet: NodeJS.Timeout | undefined;
-  let firstItemMs = 0;
+/** Groups items into batches: items added while a batch runs wait for the next one. */
+export class Batcher<T> {
+  readonly #options: Required<BatcherOptions<T>>;
+  readonly #waiting = new Set<T>();
+  #weight = 0;
+  #running = 0;
+  #quiet: NodeJS.Timeout | undefined;
+  #firstItemMs = 0;
 
-  const put = (item: T): void => {
-    if (!waiting.has(item)) weight += weigh(item);
-    waiting.add(item);
-  };
-  const remove = (item: T): boolean => {
-    const wasThere = waiting.delete(item);
-    if (wasThere) weight -= weigh(item);
+  constructor(options: BatcherOptions<T>) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  add(item: T): void {
+    this.#put(item);
+    this.#schedule();
+  }
+
+  /** Removes an item that still waits; false where it does not wait (any more). */
+  remove(item: T): boolean {
+    const wasThere = this.#waiting.delete(item);
+    if (wasThere) this.#weight -= this.#options.weigh(item);
     return wasThere;
-  };
-  const isFull = (share: number): boolean => waiting.size >= maxItems * share || weight >= maxWeight() * share;
+  }
 
-  const start = (): void => {
-    if (waiting.size === 0 || running >= slots()) return;
-    if (running > 0 && !isFull(minimumFill)) return;
-    clearTimeout(quiet);
-    quiet = undefined;
+  /** Removes all waiting items. */
+  clear(): T[] {
+    const all = [...this.#waiting];
+    for (const item of all) this.remove(item);
+    return all;
+  }
+
+  /** Call when `slots` has grown. */
+  wake(): void {
+    this.#start();
+  }
+
+  #put(item: T): void {
+    if (!this.#waiting.has(item)) this.#weight += this.#options.weigh(item);
+    this.#waiting.add(item);
+  }
+
+  /** Whether the waiting items fill this share of a batch. */
+  #isFull(share: number): boolean {
+    const { maxItems, maxWeight } = this.#options;
+    return this.#waiting.size >= maxItems * share || this.#weight >= maxWeight() * share;
+  }
+
+  /** Starts as many batches as there are slots and items for. */
+  #start(): void {
+    const { slots, minimumFill, run } = this.#options;
+    while (this.#waiting.size > 0 && this.#running < slots()) {
+      if (this.#running > 0 && !this.#isFull(minimumFill)) return;
+      clearTimeout(this.#quiet);
+      this.#quiet = undefined;
+      this.#running += 1;
+      void run(this.#nextBatch()).then((unfinished) => this.#ended(unfinished));
+    }
+  }
+
+  #ended(unfinished: readonly T[]): void {
+    this.#running -= 1;
+    for (const item of unfinished) this.#put(item);
+    if (this.#waiting.size > 0 && this.#options.mayLinger()) this.#schedule();
+    else this.#start();
+  }
+
+  #nextBatch(): T[] {
+    const { maxItems, maxWeight, weigh } = this.#options;
     const batch: T[] = [];
     let weightLeft = maxWeight();
-    for (const item of waiting) {
+    for (const item of this.#waiting) {
       weightLeft -= weigh(item);
       if (batch.length === maxItems || (weightLeft < 0 && batch.length > 0)) break;
       batch.push(item);
-      remove(item);
+      this.remove(item);
     }
-    running += 1;
-    void run(batch).then((again) => {
-      running -= 1;
-      again.forEach(put);
-      if (waiting.size > 0 && mayLinger()) schedule();
-      else start();
-    });
-    start();
-  };
-  const schedule = (): void => {
-    if (isFull(1)) {
-      start();
+    return batch;
+  }
+
+  /** Starts a full batch at once, others when the burst of items ends. */
+  #schedule(): void {
+    if (this.#isFull(1)) {
+      this.#start();
       return;
     }
+    const { mayLinger, quietMs } = this.#options;
     const now = performance.now();
-    if (quiet === undefined) firstItemMs = now;
-    clearTimeout(quiet);
-    const leftMs = firstItemMs + (mayLinger() ? LINGER_MS : MAX_QUIET_PERIODS * quietMs) - now;
-    quiet = setTimeout(start, Math.max(0, mayLinger() ? leftMs : Math.min(leftMs, quietMs)));
-  };
-  return {
-    add: (item) => {
-      put(item);
-      schedule();
-    },
-    remove,
-    clear: () => {
-      const all = [...waiting];
-      all.forEach(remove);
-      return all;
-    },
-    wake: start,
-  };
-};
+    if (this.#quiet === undefined) this.#firstItemMs = now;
+    clearTimeout(this.#quiet);
+    const leftMs = this.#firstItemMs + (mayLinger() ? LINGER_MS : MAX_QUIET_PERIODS * quietMs) - now;
+    this.#quiet = setTimeout(() => this.#start(), Math.max(0, mayLinger() ? leftMs : Math.min(leftMs, quietMs)));
+  }
+}

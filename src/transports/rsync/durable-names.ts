@@ -1,10 +1,12 @@
 import { errorMessage } from '../../errors.ts';
 import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import { Extension, OpenFlag } from '../../sftp/protocol.ts';
+import { Extension } from '../../sftp/protocol.ts';
 import type { Name, TransportContext } from '../../transport.ts';
 import type { Master } from '../../ssh/program/master.ts';
 import { openSftpChannel } from '../../ssh/program/sftp-channel.ts';
+import { syncFolder } from '../sync-folder.ts';
+import { folderOf } from './target-path.ts';
 
 /** `rsync --fsync` syncs content but not the folders' entries: those are synced over SFTP, on the same connection. */
 export interface DurableNames {
@@ -42,11 +44,6 @@ export const createDurableNames = (
     return undefined;
   };
 
-  const syncOne = async (channel: SftpClient, folder: Name): Promise<void> => {
-    const handle = await channel.open(`${path}/${folder}`, OpenFlag.READ, {});
-    await Promise.all([channel.fsync(handle), channel.close(handle)]);
-  };
-
   return {
     sync: async (folders) => {
       if (!durable) return;
@@ -54,7 +51,7 @@ export const createDurableNames = (
       if (channel === undefined) return;
       const wanted = new Set([...folders].flatMap((folder) => [folder, ...(synced.has(folder) ? [] : above(folder))]));
       try {
-        await Promise.all([...wanted].map((folder) => syncOne(channel, folder)));
+        await Promise.all([...wanted].map((folder) => syncFolder(channel, `${path}/${folder}`)));
         for (const folder of wanted) synced.add(folder);
       } catch (error) {
         // A status means that the folder was removed or cannot be opened: only its names are not durable. Anything else: the channel failed.
@@ -73,8 +70,7 @@ export const createDurableNames = (
 
 /** Every parent: "DC1/a/b" → "DC1/a", "DC1", "". */
 const above = (folder: Name): Name[] => {
-  const slash = folder.lastIndexOf('/');
   if (folder === '') return [];
-  const parent = slash === -1 ? '' : folder.slice(0, slash);
+  const parent = folderOf(folder);
   return [parent, ...above(parent)];
 };

@@ -18,8 +18,22 @@ export interface RunEnd {
 export type Verdict =
   | { readonly kind: 'files' }
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'connection'; readonly class: TransportErrorClass; readonly state: string; readonly hint: string }
+  | ConnectionVerdict
   | { readonly kind: 'refused'; readonly options: readonly OptionalOption[] };
+
+export interface ConnectionVerdict {
+  readonly kind: 'connection';
+  readonly class: TransportErrorClass;
+  readonly state: string;
+  readonly hint: string;
+}
+
+/** @param action what could not be done, and where: `verify files at rsync://…` */
+export const connectionError = (action: string, verdict: ConnectionVerdict): TransportError =>
+  new TransportError(verdict.class, `Cannot ${action}: ${verdict.state}`, { hint: verdict.hint });
+
+/** The start of what rsync wrote on stderr, for a message. */
+export const excerpt = (stderr: string): string => stderr.trim().slice(0, 300);
 
 const FULL = /No space left on device|Disk quota exceeded/;
 const DENIED = /Permission denied|Operation not permitted|Read-only file system/;

@@ -1,13 +1,13 @@
 import { TransportError, type ProbeResult } from '../../transport.ts';
-import { compareArguments, sendArguments, tidyArguments, type RunTarget } from './arguments.ts';
-import { createStagingTree } from './staging-tree.ts';
+import { compareArguments, sendArguments, tidyArguments } from './arguments.ts';
+import { StagingTree } from './staging-tree.ts';
 import { fileProblem, isBusy, judgeRun, type RunEnd } from './judge.ts';
 import { runRsync } from './run-rsync.ts';
 import type { Session } from './session.ts';
 
 /** The lines of `isocket check`: the versions at both ends, and whether a file can be written and removed at the destination. */
 export async function* probeDestination(
-  connected: () => Promise<Session>,
+  connected: () => Session | Promise<Session>,
   signal: AbortSignal,
 ): AsyncGenerator<ProbeResult> {
   let session;
@@ -32,17 +32,10 @@ export async function* probeDestination(
   if (written.state === 'ok') yield await removeThere(session, name, signal);
 }
 
-const targetOf = ({ master, options, capabilities }: Session, tree: string): RunTarget => ({
-  socket: master.socket,
-  tree,
-  path: options.path,
-  capabilities,
-});
-
 const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeResult> => {
-  using tree = createStagingTree(session.stagingFolder);
+  using tree = new StagingTree(session.stagingFolder);
   tree.placeholder(`.isocket-${session.context.owner}-check.part`, 0n, 0n);
-  const run = compareArguments(targetOf(session, tree.path), 'listed');
+  const run = compareArguments(session.target(tree), 'listed');
   const verdict = judgeRun(await runRsync(run, { list: tree.list }, signal));
   return verdict.kind === 'connection'
     ? { what: 'rsync there', state: 'failure', message: verdict.state, hint: verdict.hint }
@@ -53,10 +46,10 @@ const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeR
 const writeThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
   const { durable } = session.context;
   const send = async (): Promise<RunEnd> => {
-    using tree = createStagingTree(session.stagingFolder);
+    using tree = new StagingTree(session.stagingFolder);
     tree.placeholder(name, 1n, 0n);
     const how = {
-      ...targetOf(session, tree.path),
+      ...session.target(tree),
       durable,
       bandwidth: null,
       lockstep: false,
@@ -93,8 +86,8 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
 };
 
 const removeThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
-  using tree = createStagingTree(session.stagingFolder);
-  const run = tidyArguments(targetOf(session, tree.path), name);
+  using tree = new StagingTree(session.stagingFolder);
+  const run = tidyArguments(session.target(tree), name);
   const { exitCode } = await runRsync(run, {}, signal);
   signal.throwIfAborted();
   return exitCode === 0

@@ -2,7 +2,8 @@
  * How much one run sends. Files are confirmed when the run ends, so a run must be short; starting one costs as much as a thousand
  * small files, so it must not be small; after a lost connection all its files are sent again, so it shrinks when that happens.
  */
-export interface PastRun {
+export interface FinishedRun {
+  readonly files: number;
   /** Sum of `weightOf` over its files. */
   readonly weight: number;
   readonly ms: number;
@@ -23,7 +24,7 @@ const SHORT_MS = 2_000;
 const LONG_MS = 4_000;
 
 /** Pure. The weight limit of the next run. */
-export const nextWeight = (weight: number, run: PastRun): number => {
+export const nextWeight = (weight: number, run: Omit<FinishedRun, 'files'>): number => {
   if (run.connectionLost) return Math.max(MIN_WEIGHT, weight / 4);
   if (run.ms > LONG_MS) return Math.max(MIN_WEIGHT, weight / 2);
   const wasFull = run.weight * 2 > weight;

@@ -13,8 +13,9 @@ import {
   type OptionalOption,
   type Version,
 } from './capabilities.ts';
+import type { RunTarget } from './arguments.ts';
 import { createDurableNames, type DurableNames } from './durable-names.ts';
-import { makeStagingFolder } from './staging-tree.ts';
+import { makeStagingFolder, type StagingTree } from './staging-tree.ts';
 import type { RsyncOptions } from './options.ts';
 import { createRuns, type Runs } from './runs.ts';
 
@@ -30,6 +31,9 @@ export interface Session {
   readonly stagingFolder: string;
   readonly version: Version;
   readonly capabilities: Capabilities;
+  readonly closed: boolean;
+  /** For a run that reads this staging tree. */
+  target(tree: StagingTree): RunTarget;
   /** Stops using options that the remote end refused. */
   refuse(options: readonly OptionalOption[]): void;
   /** Name of the folder for partial files, in each file's folder: `.isocket-OWNER.part`. */
@@ -63,6 +67,10 @@ export const openSession = async (
     get capabilities() {
       return capabilities;
     },
+    get closed() {
+      return master.closed;
+    },
+    target: (tree) => ({ socket: master.socket, tree: tree.path, path: options.path, capabilities }),
     refuse: (refused) => {
       capabilities = without(capabilities, refused);
       if (context.durable && refused.includes('fsync')) warnNotSynced(context, 'the rsync at the destination');

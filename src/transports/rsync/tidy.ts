@@ -1,8 +1,7 @@
-import { TransportError } from '../../errors.ts';
 import type { Name } from '../../transport.ts';
 import { tidyArguments } from './arguments.ts';
-import { createStagingTree } from './staging-tree.ts';
-import { judgeRun } from './judge.ts';
+import { StagingTree } from './staging-tree.ts';
+import { connectionError, judgeRun } from './judge.ts';
 import type { Session } from './session.ts';
 
 /** Removes this owner's folders of partial files from these folders, and from destination.path, where rrsync puts them. */
@@ -11,14 +10,10 @@ export const removePartials = async (
   folders: readonly Name[],
   signal: AbortSignal,
 ): Promise<void> => {
-  using tree = createStagingTree(session.stagingFolder);
+  using tree = new StagingTree(session.stagingFolder);
   for (const folder of folders) tree.folder(folder);
-  const { master, options, capabilities, context, label } = session;
-  const end = await session.runs.run(
-    tidyArguments({ socket: master.socket, tree: tree.path, path: options.path, capabilities }, session.partialFolder),
-    {},
-    signal,
-  );
+  const { context, label } = session;
+  const end = await session.runs.run(tidyArguments(session.target(tree), session.partialFolder), {}, signal);
   signal.throwIfAborted();
   const verdict = judgeRun(end);
   if (verdict.kind !== 'connection') return;
@@ -28,5 +23,5 @@ export const removePartials = async (
   }
   // A missing folder is no error, not even destination.path itself.
   if (/change_dir|No such file or directory/.test(end.stderr)) return;
-  throw new TransportError(verdict.class, `Cannot tidy folders at ${label}: ${verdict.state}`, { hint: verdict.hint });
+  throw connectionError(`tidy folders at ${label}`, verdict);
 };

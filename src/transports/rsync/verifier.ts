@@ -1,5 +1,5 @@
 import type { Discrepancy, ExpectedFile, Transport } from '../../transport.ts';
-import { createBatcher } from './batcher.ts';
+import { Batcher } from './batcher.ts';
 import type { Session } from './session.ts';
 
 interface VerifyRequest {
@@ -17,7 +17,7 @@ const QUIET_MS = 60;
 
 /** Implements `verify`: several requests share one run. */
 export const createVerifier = (
-  connected: () => Promise<Session>,
+  connected: () => Session | Promise<Session>,
   /** True while sends are under way: their files will be verified soon, so wait for more requests. */
   mayLinger: () => boolean,
 ): Pick<Transport, 'verify'> => {
@@ -40,7 +40,7 @@ export const createVerifier = (
     }
     return live.filter((request) => !together.includes(request));
   };
-  const batcher = createBatcher<VerifyRequest>({
+  const batcher = new Batcher<VerifyRequest>({
     maxItems: MAX_REQUESTS,
     slots: () => 2,
     minimumFill: 0,

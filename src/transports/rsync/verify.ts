@@ -1,8 +1,8 @@
 import { TransportError } from '../../errors.ts';
 import type { Discrepancy, ExpectedFile, Name } from '../../transport.ts';
 import { compareArguments, type Comparing } from './arguments.ts';
-import { createStagingTree } from './staging-tree.ts';
-import { judgeRun } from './judge.ts';
+import { StagingTree } from './staging-tree.ts';
+import { connectionError, excerpt, judgeRun } from './judge.ts';
 import { comparisonOf, type Comparison } from './output.ts';
 import type { Session } from './session.ts';
 
@@ -35,16 +35,15 @@ const compare = async (
   signal: AbortSignal,
 ): Promise<Map<ExpectedFile, Difference>> => {
   if (files.length === 0) return new Map();
-  using tree = createStagingTree(session.stagingFolder);
+  using tree = new StagingTree(session.stagingFolder);
   for (const { sourcePath, targetPath, size, mtimeNs } of files) {
     // Content is read from the source; size and time are the expected ones, even where the source has changed since.
     if (how === 'content') tree.link(targetPath, sourcePath);
     else tree.placeholder(targetPath, size, mtimeNs);
   }
-  const { master, options, capabilities } = session;
   const found = new Map<Name, Comparison['verdict']>();
   const end = await session.runs.run(
-    compareArguments({ socket: master.socket, tree: tree.path, path: options.path, capabilities }, how),
+    compareArguments(session.target(tree), how),
     {
       ...(how === 'walked' ? {} : { list: tree.list }),
       onLine: (line) => {
@@ -60,14 +59,11 @@ const compare = async (
     session.refuse(verdict.options);
     return await compare(session, files, how, signal);
   }
-  if (verdict.kind !== 'files') {
-    const { state, hint } =
-      verdict.kind === 'connection' ? verdict : { state: end.stderr.trim().slice(0, 300), hint: TRY_AGAIN };
-    throw new TransportError(
-      verdict.kind === 'connection' ? verdict.class : 'network',
-      `Cannot verify files at ${session.label}: ${state}`,
-      { hint },
-    );
+  if (verdict.kind === 'connection') throw connectionError(`verify files at ${session.label}`, verdict);
+  if (verdict.kind === 'stopped') {
+    throw new TransportError('network', `Cannot verify files at ${session.label}: ${excerpt(end.stderr)}`, {
+      hint: 'try again later',
+    });
   }
   const differing = new Map<ExpectedFile, Difference>();
   for (const file of files) {
@@ -76,8 +72,6 @@ const compare = async (
   }
   return differing;
 };
-
-const TRY_AGAIN = 'try again later';
 
 const DETAILS = {
   missing: 'it is not there',

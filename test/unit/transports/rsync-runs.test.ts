@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { retransmitMs } from '../../../src/ssh/program/latency.ts';
-import { createBatcher } from '../../../src/transports/rsync/batcher.ts';
+import { Batcher } from '../../../src/transports/rsync/batcher.ts';
 import { isLowLatency, keepsLockstep } from '../../../src/transports/rsync/lockstep.ts';
 import { FIRST_WEIGHT, nextWeight, weightOf } from '../../../src/transports/rsync/run-size.ts';
 
@@ -64,7 +64,7 @@ describe('lockstep', () => {
 const batchSizes = (options: { readonly weights: number; readonly slots: () => number }) => {
   const started: number[][] = [];
   const ends: (() => void)[] = [];
-  const batcher = createBatcher<number>({
+  const batcher = new Batcher<number>({
     maxItems: 8,
     weigh: (item) => item,
     maxWeight: () => options.weights,
