@@ -22,19 +22,19 @@ export async function* probeDestination(
   yield { what: 'rsync here', state: 'ok', message: version.join('.') };
   yield { what: 'login', state: 'ok', message: `${label} answers, with its known host key` };
 
-  const there = await startThere(session, signal);
-  yield there;
-  if (there.state === 'failure') return;
   // The same name in every run: where it cannot be removed, at most one is left.
   const name = `.isocket-${session.context.owner}-check.part`;
+  const there = await startThere(session, name, signal);
+  yield there;
+  if (there.state === 'failure') return;
   const written = await writeThere(session, name, signal);
   yield written;
   if (written.state === 'ok') yield await removeThere(session, name, signal);
 }
 
-const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeResult> => {
+const startThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
   using tree = new StagingTree(session.stagingFolder);
-  tree.placeholder(`.isocket-${session.context.owner}-check.part`, 0n, 0n);
+  tree.placeholder(name, 0n, 0n);
   const run = compareArguments(session.target(tree), 'listed');
   const verdict = judgeRun(await runRsync(run, { list: tree.list }, signal));
   return verdict.kind === 'connection'

@@ -3,10 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TransportError, type OutgoingFile } from '../../../src/transport.ts';
+import { Reconnecting } from '../../../src/transports/reconnecting.ts';
 import { AbortListeners } from '../../../src/transports/rsync/aborts.ts';
 import { PendingSend } from '../../../src/transports/rsync/pending-send.ts';
 import { maxRuns, RunPolicy } from '../../../src/transports/rsync/run-policy.ts';
 import { FIRST_WEIGHT } from '../../../src/transports/rsync/run-size.ts';
+import { SendQueue } from '../../../src/transports/rsync/send-queue.ts';
+import type { Session } from '../../../src/transports/rsync/session.ts';
 import { StagedBatch } from '../../../src/transports/rsync/staged-batch.ts';
 import { folderOf } from '../../../src/transports/rsync/target-path.ts';
 
@@ -107,6 +110,57 @@ describe('a staged batch', () => {
     }
     expect(openFiles()).toEqual([]);
     expect(readdirSync(folder).toSorted()).toEqual(['a', 'b', 'c']);
+  });
+});
+
+describe('the send queue', () => {
+  /** A queue whose connection the test makes or fails. */
+  const makeQueue = () => {
+    const attempts: PromiseWithResolvers<Session>[] = [];
+    const connection = new Reconnecting<Session>('here', () => {
+      const attempt = Promise.withResolvers<Session>();
+      attempts.push(attempt);
+      return attempt.promise;
+    });
+    const queue = new SendQueue({ connection, policy: new RunPolicy(), bandwidth: null, label: 'here' });
+    return { attempts, connection, queue };
+  };
+
+  it('connects once for all that waits, rejects it where that fails, and tries again for the next send', async () => {
+    const { attempts, queue } = makeQueue();
+    const { signal } = new AbortController();
+    const send = (name: string) => queue.send(outgoing(name, `DC1/${name}`), signal);
+    const both = Promise.allSettled([send('a'), send('b')]);
+    await expect.poll(() => attempts.length).toBe(1);
+    attempts[0]?.reject(new Error('no answer'));
+    expect(await both).toMatchObject([
+      { reason: { class: 'network', message: 'Cannot use here: no answer' } },
+      { reason: { class: 'network' } },
+    ]);
+    expect(queue.isBusy).toBe(false);
+    const next = send('c');
+    await expect.poll(() => attempts.length).toBe(2);
+    attempts[1]?.reject(new TransportError('auth', 'the login was refused'));
+    await expect(next).rejects.toThrow('the login was refused');
+  });
+
+  it('rejects an aborted send at once, and what else waits when it is stopped', async () => {
+    const { attempts, connection, queue } = makeQueue();
+    const abort = new AbortController();
+    const aborted = queue.send(outgoing('a', 'DC1/a'), abort.signal);
+    const waiting = queue.send(outgoing('b', 'DC1/b'), new AbortController().signal);
+    const outcome = Promise.allSettled([waiting]);
+    abort.abort(new Error('enough'));
+    await expect(aborted).rejects.toThrow('enough');
+    expect(queue.isBusy).toBe(true);
+    await expect.poll(() => attempts.length).toBe(1);
+    const stopped = connection.stop();
+    queue.rejectWaiting();
+    attempts[0]?.reject(new Error('stopped'));
+    expect(await outcome).toMatchObject([{ reason: { message: 'Cannot use here: it was closed' } }]);
+    await Promise.all([stopped, queue.idle()]);
+    await expect(queue.send(outgoing('c', 'DC1/c'), new AbortController().signal)).rejects.toThrow('it was closed');
+    expect(queue.isBusy).toBe(false);
   });
 });
 
