@@ -9,7 +9,7 @@ import { makeSuiteTarget } from '../support/suite-target.ts';
 
 test('rsync verifies a time before 1970, and files in a folder that is a link at the destination', async () => {
   await using stack = new AsyncDisposableStack();
-  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-likeness-')), (path) =>
+  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-rsync-verify-')), (path) =>
     rmSync(path, { recursive: true }),
   );
   const plugin = bundledTransport('rsync');
@@ -24,7 +24,7 @@ test('rsync verifies a time before 1970, and files in a folder that is a link at
   const verify = () => scope.transport.verify(files.map(expected), { checksum: false }, scope.signal);
   expect(await verify()).toEqual([]);
 
-  // Over a link that leads out of the destination newer rsyncs go neither to send nor to look.
+  // Newer rsyncs follow no link out of the destination, neither for a send nor for a comparison.
   renameSync(`${server.folder}/DC1`, `${server.folder}/elsewhere`);
   symlinkSync('elsewhere', `${server.folder}/DC1`);
   expect(await verify()).toEqual([]);

@@ -20,17 +20,17 @@ import { through } from '../support/through.ts';
 
 const BIG_BYTES = rounds(24, 200) * 1024 * 1024;
 const TENTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9].filter((tenth) => tenth % rounds(2, 1) === rounds(1, 0));
-/** rsync's own timeout is longer, but nothing here is silent. */
+/** Shorter than rsync's own timeout: nothing here is silent. */
 const HANGS_MS = 60_000;
 
 /**
- * What of the far rsync dies: the process that writes, and its parent with it or not, as when memory is short. The parent last: of
- * its end the other one hears, and keeps what it has.
+ * The processes of the remote rsync to kill: the one that writes, and its parent every second time, as an out-of-memory killer may do.
+ * The parent last: the writer would notice its end and keep its partial file.
  */
 const rsyncItself = (writers: readonly number[], kills: number): readonly number[] =>
   writers.toReversed().slice(0, 1 + (kills % 2));
 
-// Killed with -9, rsync cannot keep what it has: only of a lost session is anything resumed.
+// Killed with -9, rsync cannot keep its partial file: only a lost session is resumed.
 describe.each([
   { victim: 'rsync', mostSent: Infinity },
   { victim: 'sshd', mostSent: 250 },
@@ -51,7 +51,7 @@ describe.each([
       writeFileSync(`${site.root}/DC1/finished.parse`, '');
       let kills = 0;
       for (const tenth of TENTHS) {
-        // One in which nothing got through yet gives up at the first trouble of the line.
+        // A scan that has confirmed nothing yet gives up at the first lost connection.
         await using scan = site.start(['scan']);
         await writtenOrOver(server.folder, (tenth * BIG_BYTES) / 10, scan);
         const writers = await childrenOf(sshd, 'rsync');
@@ -64,7 +64,7 @@ describe.each([
         ]);
         hangs.abort();
         expect([0, 3], scan.stderr()).toContain(exitCode);
-        // What outlives its session keeps what it has, and then ends.
+        // An rsync that outlives its session keeps its partial file, and then ends.
         await gone(writers);
         expectNothingWrong(site.root, server.folder);
         if (exitCode === 0) break;
@@ -73,7 +73,7 @@ describe.each([
       expect(exitCode, stderr).toBe(0);
       expectAllThere(site.root, server.folder, 1);
       expect(kills).toBeGreaterThanOrEqual(rounds(3, 5));
-      // Begun anew each time it would have been more than three times its size; what was on its way at each kill goes twice.
+      // Without resuming it would be more than three times its size; what was in flight at each kill is sent twice.
       const sent = Math.round((proxy.total / BIG_BYTES) * 100);
       expect(sent).toBeLessThan(mostSent);
       tellFigures(`\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`, {

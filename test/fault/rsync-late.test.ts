@@ -11,9 +11,9 @@ import { startSshd } from '../support/sshd.ts';
 const BIG_BYTES = 24 * 1024 * 1024;
 const DIRECTORIES = rounds(1, 10);
 
-// As after a black hole, of which the server hears hours later, or on a disk that hangs.
+// As after a network black hole, which the server notices hours later, or on a disk that hangs.
 it(
-  'what a far rsync does that outlives its line is no part of what is sent meanwhile',
+  'a remote rsync that outlives its connection does not touch what is sent meanwhile',
   { timeout: 600_000 },
   async () => {
     const folder = mkdtempSync(join(tmpdir(), 'isocket-rsync-late-'));
@@ -26,7 +26,7 @@ it(
       });
       const sshd = Number(readFileSync(`${folder}/sshd/pid`, 'utf8'));
       const watch = watchFinalNames(server.folder);
-      /** A scan whose line is lost when its far rsync has written so much. Resolves with the far processes, the one that writes last. */
+      /** Cuts a scan's connection when its remote rsync has written this share. Resolves with the remote processes, the writing one last. */
       const cutAt = async (share: number, meanwhile: (writer: number) => void): Promise<readonly number[]> => {
         await using scan = site.start(['scan']);
         expect(await writtenOrOver(server.folder, share * BIG_BYTES, scan)).toBe('written');
@@ -45,7 +45,7 @@ it(
           })
         ).slice(-1);
         await gone(await cutAt(0.3, () => undefined));
-        // This one could keep what it had: it is gone on with.
+        // This rsync could keep its partial file: the next scan resumes it.
         expect(readdirSync(`${server.folder}/DC${round}`)).toContainEqual(
           expect.stringMatching(/^\.isocket-\w+\.part$/),
         );

@@ -3,7 +3,6 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
-/** What every child of ours is given: bytes in and out, and an end with us. */
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -15,18 +14,17 @@ export interface Child {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Resolves when it is over; undefined where a signal ended it. Never rejects. */
+  /** The exit code once the process has ended; undefined: killed by a signal. Never rejects. */
   readonly ended: Promise<number | undefined>;
-  /** SIGTERM, and SIGKILL where that does not help. */
+  /** Sends SIGTERM, and SIGKILL `KILL_AFTER_MS` later. */
   end(): void;
 }
 
-/** SIGTERM is given so long before SIGKILL. */
 const KILL_AFTER_MS = 5_000;
 
 /**
- * Starts a program: an argument array, never a shell. It dies with us, even where we are killed and can tell nobody: the
- * kernel sends it SIGTERM then (`setpriv`, util-linux 2.33; where it is missing, what is left over ends when its pipes do).
+ * Starts a program from an argument array, never through a shell. It ends with this process, even after `kill -9`: `setpriv`
+ * (util-linux 2.33) makes the kernel send it SIGTERM. Where `setpriv` is missing, it ends when its pipes close.
  */
 export const startChild = (
   program: string,
@@ -45,7 +43,7 @@ export const startChild = (
     forceKillAfterDelay: KILL_AFTER_MS,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   });
-  // What it could not be given any more is told by how it ended.
+  // EPIPE after the child ended: its exit code and stderr report the reason.
   child.stdin.on('error', () => undefined);
   return {
     pid: child.pid,
@@ -59,7 +57,7 @@ export const startChild = (
   };
 };
 
-/** English messages, and nothing that changes what rsync does behind our back. */
+/** LC_ALL=C: messages are matched in English. RSYNC_* variables would change rsync's options. */
 const inheritedEnv = (): Record<string, string> => ({
   ...Object.fromEntries(
     Object.entries(process.env).flatMap(([key, value]) =>
@@ -72,7 +70,7 @@ const inheritedEnv = (): Record<string, string> => ({
 let setpriv: boolean | undefined;
 const hasSetpriv = (): boolean => (setpriv ??= isOnPath('setpriv'));
 
-/** Is there a program of that name? */
+/** Whether an executable of that name is on PATH. */
 export const isOnPath = (program: string): boolean =>
   (process.env.PATH ?? '/usr/bin:/bin').split(delimiter).some((folder) => {
     try {
@@ -83,15 +81,15 @@ export const isOnPath = (program: string): boolean =>
     }
   });
 
-// More than any message needs; a program that floods stderr must not fill our memory.
-const KEPT_BYTES = 256 * 1024;
+// Bounds memory when a child floods stderr.
+const MAX_STDERR_CHARS = 256 * 1024;
 
-/** Collects what a child says on stderr. */
+/** Collects stderr as latin1; the returned function gives what has come so far. */
 export const collectStderr = (child: Child): (() => string) => {
   let text = '';
   child.stderr.setEncoding('latin1');
   child.stderr.on('data', (chunk: string) => {
-    if (text.length < KEPT_BYTES) text += chunk;
+    if (text.length < MAX_STDERR_CHARS) text += chunk;
   });
   return () => text;
 };

@@ -7,8 +7,8 @@ import { openExecChannel, openSftpChannel, type SftpChannel } from './sftp-chann
 import type { SshConnection } from '../connection.ts';
 
 /**
- * The same through the ssh program: it knows what ssh2 does not (certificates, ProxyJump, FIDO keys, Match and Include of
- * `ssh_config`), holds the host's key against its own `known_hosts` and logs in; each channel is a child `ssh -s … sftp` through that login.
+ * An SSH connection by the ssh program, which supports what ssh2 does not: certificates, ProxyJump, FIDO keys, Match and Include of
+ * `ssh_config`. It checks the host key against its own `known_hosts`. Each channel is a child `ssh -s … sftp` through that login.
  * @throws TransportError `network`, or `auth` where a person must act
  */
 export const connectSystemSsh = async (
@@ -19,7 +19,7 @@ export const connectSystemSsh = async (
   const master = await startMaster(login, { stateFolder, where }, signal);
   const channels = new Set<SftpChannel>();
   let lastInbound = performance.now();
-  const opened = (channel: SftpChannel): Promise<Duplex> => {
+  const track = (channel: SftpChannel): Promise<Duplex> => {
     channels.add(channel);
     void channel.ended.then(() => channels.delete(channel));
     return Promise.resolve(channel.duplex);
@@ -33,8 +33,8 @@ export const connectSystemSsh = async (
       return master.closed;
     },
     openSftp: async () =>
-      openSftpClient(await (master.closed ? lost() : opened(openSftpChannel(master.socket, noteInbound)))),
-    openExec: (command) => (master.closed ? lost() : opened(openExecChannel(master.socket, command, noteInbound))),
+      openSftpClient(await (master.closed ? lost() : track(openSftpChannel(master.socket, noteInbound)))),
+    openExec: (command) => (master.closed ? lost() : track(openExecChannel(master.socket, command, noteInbound))),
     silentMs: () => performance.now() - lastInbound,
     onClose: (listener) => {
       master.onClose((reason) => listener(new Error(errorMessage(reason))));

@@ -13,21 +13,21 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// A socket's path may have 107 bytes, and ssh adds 17 while it makes one.
-const MOST_BYTES = 90;
+// A Unix socket's path has at most 107 bytes, and ssh appends 17 while it creates one.
+const MAX_PATH_BYTES = 90;
 
-/** A folder of our own (mode 0700) that is gone when we are, and removed by a later run where we were killed. */
-export interface NotedFolder extends Disposable {
+/** A folder (mode 0700) that is removed on disposal, or by a later run after this process was killed. */
+export interface TemporaryFolder extends Disposable {
   readonly path: string;
 }
 
 /**
- * @param stateFolder where to remember it
- * @param bases where it may be made; the first one that can be written
+ * @param stateFolder where its path is noted, for removal by a later run
+ * @param bases where it may be made: the first writable one, else `stateFolder`
  */
-export const makeNotedFolder = (stateFolder: string, bases: readonly string[]): NotedFolder => {
+export const makeTemporaryFolder = (stateFolder: string, bases: readonly string[]): TemporaryFolder => {
   mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
-  removeLeftOvers(stateFolder);
+  removeStale(stateFolder);
   const base = bases.find(isWritable) ?? stateFolder;
   const path = mkdtempSync(join(base, 'isocket-'));
   chmodSync(path, 0o700);
@@ -51,24 +51,24 @@ const isWritable = (folder: string): boolean => {
   }
 };
 
-/** A folder for the master's socket, with a short path that no program would split. */
-export interface ControlFolder extends NotedFolder {
+/** A folder for the master's socket. Its path is short, and has no character that a shell or rsync's `-e` would split. */
+export interface ControlFolder extends TemporaryFolder {
   readonly socket: string;
 }
 
 export const makeControlFolder = (stateFolder: string): ControlFolder => {
-  const folder = makeNotedFolder(stateFolder, [baseFolder()]);
+  const folder = makeTemporaryFolder(stateFolder, [baseFolder()]);
   return { ...folder, socket: join(folder.path, 's') };
 };
 
 const baseFolder = (): string => {
   const fits = (folder: string | undefined): folder is string =>
-    folder !== undefined && /^\/[\w./+-]+$/.test(folder) && `${folder}/isocket-XXXXXX/s`.length < MOST_BYTES;
+    folder !== undefined && /^\/[\w./+-]+$/.test(folder) && `${folder}/isocket-XXXXXX/s`.length < MAX_PATH_BYTES;
   return [process.env.XDG_RUNTIME_DIR, tmpdir()].find(fits) ?? '/tmp';
 };
 
-/** Those of processes that are gone: `isocket check` may look while the daemon's master lives. */
-const removeLeftOvers = (stateFolder: string): void => {
+/** Removes only folders of processes that have ended: `isocket check` runs beside a daemon. */
+const removeStale = (stateFolder: string): void => {
   for (const name of readdirSync(stateFolder)) {
     const pid = /^temporary-(\d+)-\w{6}$/.exec(name)?.[1];
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;

@@ -1,37 +1,40 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
 
-/** What a connection tells of its round trip without being asked. */
-export interface LineLength {
-  /** From the start of ssh to the end of the login, in milliseconds: some six round trips, and what both ends took to think. */
+/** What is known of a connection's round-trip time without sending anything. */
+export interface Latency {
+  /** From the start of ssh to the end of the login: some six round trips, and the processing at both ends. */
   readonly loginMs: number;
-  /** How long the kernel waits before it sends again, in milliseconds: 200 and the round trip; undefined where TCP is not ssh's own. */
-  readonly resendMs: number | undefined;
+  /** The kernel's TCP retransmission timeout: 200 ms plus the round trip. undefined: ssh has no TCP connection of its own (a proxy command). */
+  readonly retransmitMs: number | undefined;
 }
 
-/** Of a process with one TCP connection (proc_pid_net(5)). */
-export const resendMs = (pid: number): number | undefined => {
-  const descriptors = read(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
-  const links = new Set(descriptors.map((descriptor) => read(() => readlinkSync(`/proc/${pid}/fd/${descriptor}`))));
+/** Retransmission timeout of a process with one TCP connection (proc_pid_net(5)), in milliseconds; undefined: it has none. */
+export const retransmitMs = (pid: number): number | undefined => {
+  const descriptors = readIfThere(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
+  const sockets = new Set(
+    descriptors.map((descriptor) => readIfThere(() => readlinkSync(`/proc/${pid}/fd/${descriptor}`))),
+  );
   const [ticks] = ['tcp', 'tcp6']
-    .flatMap((family) => (read(() => readFileSync(`/proc/${pid}/net/${family}`, 'latin1')) ?? '').split('\n'))
+    .flatMap((family) => (readIfThere(() => readFileSync(`/proc/${pid}/net/${family}`, 'latin1')) ?? '').split('\n'))
     .map((row) => row.trim().split(/\s+/))
     .flatMap((fields) =>
-      fields[STATE] === ESTABLISHED && links.has(`socket:[${fields[INODE]}]`) ? [Number(fields[RESEND_TICKS])] : [],
+      fields[STATE] === ESTABLISHED && sockets.has(`socket:[${fields[INODE]}]`) ? [Number(fields[TIMEOUT_TICKS])] : [],
     );
   return ticks === undefined ? undefined : ticks * TICK_MS;
 };
 
+// Columns of /proc/PID/net/tcp.
 const STATE = 3;
 const ESTABLISHED = '01';
 const INODE = 9;
-const RESEND_TICKS = 12;
+const TIMEOUT_TICKS = 12;
 const TICK_MS = 10;
 
-/** undefined: it is gone, or was never there, as the table of IPv6 on many a host. */
-const read = <T>(of: () => T): T | undefined => {
+/** undefined: the process has ended, or the table does not exist (tcp6 where IPv6 is disabled). */
+const readIfThere = <T>(read: () => T): T | undefined => {
   try {
-    return of();
+    return read();
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
     return undefined;

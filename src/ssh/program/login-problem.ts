@@ -7,13 +7,13 @@ interface Pattern {
   readonly hint: string;
 }
 
-// Words of OpenSSH; a table test holds real ones against them.
+// Messages of OpenSSH; a table test checks them against recorded output.
 const PATTERNS: readonly Pattern[] = [
   {
     pattern: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key for .* has changed/i,
     class: 'auth',
     state: 'its host key changed',
-    hint: 'somebody may be in the middle. If the host was set up anew, take its old key out of known_hosts: ssh-keygen -R',
+    hint: 'somebody may be in the middle. If the host was reinstalled, remove its old key from known_hosts: ssh-keygen -R',
   },
   {
     pattern: /host key .*revoked|REVOKED HOST KEY/i,
@@ -36,31 +36,31 @@ const PATTERNS: readonly Pattern[] = [
   {
     pattern: /Bad configuration option|Bad owner or permissions|terminating, \d+ bad configuration/i,
     class: 'auth',
-    state: 'ssh refuses its configuration',
+    state: 'ssh rejects its configuration',
     hint: 'correct ssh_config',
   },
   {
     pattern: /Could not resolve hostname/i,
     class: 'network',
-    state: 'the name is not known',
-    hint: 'correct destination.host, or mend the name service',
+    state: 'the host name cannot be resolved',
+    hint: 'correct destination.host, or fix the name service',
   },
 ];
 
-/** What ssh said when it could not connect → whose trouble it is. Pure. */
+/** Pure. stderr of an ssh that could not connect → `auth` where a person must act, else `network`. */
 export const loginProblem = (stderr: string, where: string): TransportError => {
-  const said = lastWords(stderr);
+  const said = lastLine(stderr);
   const found = PATTERNS.find(({ pattern }) => pattern.test(stderr));
   if (found === undefined) {
     return new TransportError('network', `Cannot connect to ${where}: ${said === '' ? 'ssh ended' : said}`, {
-      hint: 'see that the server runs and that nothing between closes the port',
+      hint: 'check that the server runs and that no firewall blocks the port',
     });
   }
   const detail = said === '' || found.class === 'network' ? '' : ` (${said})`;
   return new TransportError(found.class, `Cannot connect to ${where}: ${found.state}${detail}`, { hint: found.hint });
 };
 
-const lastWords = (stderr: string): string => {
+const lastLine = (stderr: string): string => {
   const lines = stderr
     .split(/\r?\n/)
     .filter((line) => line !== '' && !line.startsWith('@') && !line.startsWith('Warning'));

@@ -7,22 +7,22 @@ import { fastCiphers } from './ciphers.ts';
 import { makeControlFolder } from './control-folder.ts';
 import { loginProblem } from './login-problem.ts';
 import type { OpenSshLogin } from './options.ts';
-import { resendMs, type LineLength } from './latency.ts';
+import { retransmitMs, type Latency } from './latency.ts';
 import { masterArguments } from './ssh-arguments.ts';
 
-/** One OpenSSH connection of our own: a child whose life is ours, and a socket through which others use it. */
+/** An OpenSSH master connection: a child process, and a control socket through which other ssh processes use its login. */
 export interface Master extends AsyncDisposable {
   readonly socket: string;
   readonly closed: boolean;
-  /** How long the line seemed when it came up. */
-  readonly line: LineLength;
+  /** Measured at login. */
+  readonly latency: Latency;
   /** Resolves when the connection is gone. */
   readonly ended: Promise<void>;
   /** Called once when the connection is gone. */
   onClose(listener: (reason: TransportError) => void): void;
 }
 
-/** ssh has timeouts of its own, but none for a server that falls silent in the middle of a login. */
+/** ssh's own timeouts do not cover a server that falls silent in the middle of a login. */
 const LOGIN_DEADLINE_MS = 45_000;
 
 /** @throws TransportError `network`, or `auth` where a person must act */
@@ -56,21 +56,11 @@ export const startMaster = async (
       listener(new TransportError('network', `The connection to ${where} was lost`));
   });
 
-  const deadline = new AbortController();
-  const stopped = Promise.withResolvers<'stopped'>();
-  const stop = (): void => stopped.resolve('stopped');
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
   try {
-    const how = await Promise.race([
-      appeared.done,
-      ended.then(() => 'ended' as const),
-      stopped.promise,
-      delay(LOGIN_DEADLINE_MS, 'late' as const, { signal: deadline.signal }),
-    ]);
-    if (how === 'ended') throw loginProblem(stderr(), where);
-    if (how === 'stopped') throw new TransportError('network', `Stopped connecting to ${where}`);
-    if (how === 'late') {
+    const first = await waitForLogin(appeared.done, ended, signal);
+    if (first === 'ended') throw loginProblem(stderr(), where);
+    if (first === 'stopped') throw new TransportError('network', `Stopped connecting to ${where}`);
+    if (first === 'late') {
       throw new TransportError('network', `Cannot connect to ${where}: no answer for ${LOGIN_DEADLINE_MS / 1000} s`);
     }
   } catch (error) {
@@ -78,20 +68,18 @@ export const startMaster = async (
     await ended;
     throw error;
   } finally {
-    deadline.abort();
-    signal.removeEventListener('abort', stop);
     appeared.stop();
   }
-  // When it was made, not when we heard of it: we have other things to do.
+  // The socket's mtime, not the time of its event: the event loop may have been busy.
   const loginMs = (lstatSync(socket, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) - startedMs;
-  const line = { loginMs, resendMs: child.pid === undefined ? undefined : resendMs(child.pid) };
-  const held = stack.move();
+  const latency = { loginMs, retransmitMs: child.pid === undefined ? undefined : retransmitMs(child.pid) };
+  const resources = stack.move();
   return {
     socket,
     get closed() {
       return closed;
     },
-    line,
+    latency,
     ended,
     onClose: (listener) => {
       listeners.push(listener);
@@ -99,36 +87,60 @@ export const startMaster = async (
     [Symbol.asyncDispose]: async () => {
       child.end();
       await ended;
-      held.dispose();
+      resources.dispose();
     },
   };
 };
 
-/** The socket stands under its name only when the login is through. */
-const watchFor = (path: string): { readonly done: Promise<'there'>; stop(): void } => {
-  const { promise, resolve } = Promise.withResolvers<'there'>();
-  const look = (): void => {
-    if (existsSync(path)) resolve('there');
+/** What happens first: the login, the end of ssh, an abort, or the deadline. */
+const waitForLogin = async (
+  connected: Promise<'connected'>,
+  ended: Promise<void>,
+  signal: AbortSignal,
+): Promise<'connected' | 'ended' | 'stopped' | 'late'> => {
+  const deadline = new AbortController();
+  const stopped = Promise.withResolvers<'stopped'>();
+  const stop = (): void => stopped.resolve('stopped');
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  try {
+    return await Promise.race([
+      connected,
+      ended.then(() => 'ended' as const),
+      stopped.promise,
+      delay(LOGIN_DEADLINE_MS, 'late' as const, { signal: deadline.signal }),
+    ]);
+  } finally {
+    deadline.abort();
+    signal.removeEventListener('abort', stop);
+  }
+};
+
+/** ssh gives the socket its final name only after the login succeeded. */
+const watchFor = (path: string): { readonly done: Promise<'connected'>; stop(): void } => {
+  const { promise, resolve } = Promise.withResolvers<'connected'>();
+  const check = (): void => {
+    if (existsSync(path)) resolve('connected');
   };
-  const watcher = watch(path.slice(0, path.lastIndexOf('/')), look);
+  const watcher = watch(path.slice(0, path.lastIndexOf('/')), check);
   watcher.on('error', (error) => {
     if (systemErrorCode(error) !== 'ENOENT') throw error;
   });
   return { done: promise, stop: () => watcher.close() };
 };
 
-/** ssh asks a program for the passphrase. The program reads it from where the user put it; it is in no argument. */
+/** ssh runs an askpass program for the passphrase. It prints a file or a variable: the passphrase is in no argument. */
 const askpassEnv = (login: OpenSshLogin, folder: string): Record<string, string> | undefined => {
   const fromEnv = process.env.ISOCKET_PASSPHRASE;
   if (login.passphraseFile === undefined && fromEnv === undefined) return undefined;
   const file = login.passphraseFile?.replace(/^~(?=\/)/, homedir());
   const program = `${folder}/askpass`;
-  const tell = file === undefined ? `printf '%s\\n' "$ISOCKET_PASSPHRASE"` : 'exec cat -- "$ISOCKET_PASSPHRASE_FILE"';
-  writeFileSync(program, `#!/bin/sh\n${tell}\n`, { mode: 0o700 });
+  const print = file === undefined ? `printf '%s\\n' "$ISOCKET_PASSPHRASE"` : 'exec cat -- "$ISOCKET_PASSPHRASE_FILE"';
+  writeFileSync(program, `#!/bin/sh\n${print}\n`, { mode: 0o700 });
   return {
     SSH_ASKPASS: program,
     SSH_ASKPASS_REQUIRE: 'force',
-    DISPLAY: process.env.DISPLAY ?? ':0', // What older ones ask for.
+    DISPLAY: process.env.DISPLAY ?? ':0', // OpenSSH before 8.4 runs an askpass program only with DISPLAY set.
     ...(file === undefined ? {} : { ISOCKET_PASSPHRASE_FILE: file }),
   };
 };

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** How the ssh program logs in. What is undefined is ssh's own business: `ssh_config`, the agent, the usual keys. */
+/** How the ssh program logs in. undefined: left to ssh (`ssh_config`, the agent, its default keys). */
 export interface OpenSshLogin {
   /** A name, an address, or a `Host` of `ssh_config`. */
   readonly host: string;
@@ -11,15 +11,15 @@ export interface OpenSshLogin {
   readonly knownHosts: string | undefined;
 }
 
-// What ssh would take for an option, and what is no name of a host or user.
+// No leading dash, which ssh would take for an option, and no character that a host or user name cannot have.
 export const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
 
 const PORT = 'a whole number from 1 to 65535';
 
-// Inside double quotes ssh knows no escape for a quote, and none for ${VARIABLE}.
+// Inside double quotes ssh has no escape for a quote, nor for ${VARIABLE}.
 const file = z.string().regex(/^(?!.*\$\{)[^\p{Cc}"]+$/u, { error: 'a file, without a double quote and "${"' });
 
-/** "user@host:port", as far as it is known. */
+/** "user@host:port", without what is undefined. */
 export const showLogin = ({ user, host, port }: OpenSshLogin): string =>
   `${user === undefined ? '' : `${user}@`}${host}${port === undefined ? '' : `:${port}`}`;
 
@@ -42,7 +42,7 @@ export const openSshKeys = {
   knownHosts: file.optional().describe('An unknown or changed host key is refused, always. Default: as ssh'),
 };
 
-/** Pure. The keys as they were checked → what ssh is told. */
+/** Pure. Checked keys of the configuration → login. */
 export const openSshLogin = ({ agent, ...login }: z.infer<z.ZodObject<typeof openSshKeys>>): OpenSshLogin => ({
   host: login.host,
   port: login.port,

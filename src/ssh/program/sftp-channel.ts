@@ -4,28 +4,28 @@ import { execChannelArguments, sftpChannelArguments } from './ssh-arguments.ts';
 
 export interface SftpChannel {
   readonly duplex: Duplex;
-  /** Resolves when its child process is gone. Never rejects. */
+  /** Resolves when its child process has ended. Never rejects. */
   readonly ended: Promise<void>;
 }
 
-/** A raw channel to the `sftp` subsystem through a master. It ends where the server offers none. */
+/** A raw channel to the `sftp` subsystem through a master. It closes where the server offers none. */
 export const openSftpChannel = (socket: string, onInbound: () => void = () => undefined): SftpChannel =>
   openChannel(sftpChannelArguments(socket), onInbound);
 
-/** The same to a command of ours in the account's shell. It ends with what the server says where there is no shell. */
+/** A raw channel to our command in the account's shell. Where there is no shell, it closes with the server's message as error. */
 export const openExecChannel = (socket: string, command: string, onInbound: () => void): SftpChannel =>
   openChannel(execChannelArguments(socket, command), onInbound);
 
-const openChannel = (words: readonly string[], onInbound: () => void): SftpChannel => {
-  const child = startChild('ssh', words);
+const openChannel = (args: readonly string[], onInbound: () => void): SftpChannel => {
+  const child = startChild('ssh', args);
   const stderr = collectStderr(child);
   const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin });
-  // Tells that something came, and takes nothing of it.
+  // Reports that data came without consuming it.
   child.stdout.on('readable', onInbound);
   duplex.once('close', () => child.end());
   const ended = child.ended.then(() => {
-    const said = stderr().trim();
-    if (!duplex.destroyed) duplex.destroy(said === '' ? undefined : new Error(said));
+    const message = stderr().trim();
+    if (!duplex.destroyed) duplex.destroy(message === '' ? undefined : new Error(message));
   });
   return { duplex, ended };
 };

@@ -3,13 +3,13 @@ import type { OpenSshLogin } from './options.ts';
 export interface MasterOptions {
   readonly socket: string;
   readonly home: string;
-  /** An askpass program will be asked for the passphrase: ssh must not be told that nobody is there. */
+  /** An askpass program gives the passphrase: BatchMode would forbid asking it. */
   readonly hasPassphrase: boolean;
-  /** In this order; undefined: ssh's own choice. */
+  /** A comma-separated list, preferred first; undefined: ssh's own. */
   readonly ciphers: string | undefined;
 }
 
-/** The arguments of the one connection that all else goes through. Pure. */
+/** Pure. Arguments of the master connection, without the program. */
 export const masterArguments = (
   login: OpenSshLogin,
   { socket, home, hasPassphrase, ciphers }: MasterOptions,
@@ -25,7 +25,7 @@ export const masterArguments = (
     StrictHostKeyChecking: 'yes',
     UpdateHostKeys: 'no',
     ConnectTimeout: '15',
-    // A dead line is noticed after 40 s, whatever TCP thinks.
+    // A dead connection is noticed after 40 s, long before TCP gives up.
     ServerAliveInterval: '10',
     ServerAliveCountMax: '3',
     TCPKeepAlive: 'yes',
@@ -46,15 +46,15 @@ export const masterArguments = (
 ];
 
 /**
- * The arguments of what goes through the master, up to the command. Where the master is gone, ssh would connect by itself,
- * with none of its options: a proxy command that fails sees to it that it cannot.
+ * Arguments of an ssh that uses the master, up to the host. Without a master ssh would make a connection of its own, without the
+ * master's options: the failing ProxyCommand prevents that.
  */
 export const throughMasterArguments = (socket: string): string[] => [
   ...['-F', 'none', '-S', socket],
   ...options({ ControlMaster: 'no', ProxyCommand: 'false', LogLevel: 'ERROR' }),
 ];
 
-/** The host is the master's: any word will do here. */
+/** A placeholder: the master is already connected to its host. */
 export const THROUGH_MASTER_HOST = 'isocket';
 
 /** `ssh … isocket sftp`: a channel to the SFTP subsystem. */
@@ -65,7 +65,7 @@ export const sftpChannelArguments = (socket: string): string[] => [
   'sftp',
 ];
 
-/** `ssh … isocket COMMAND`: a channel to a command of ours, never one with a name of a file in it. */
+/** `ssh … isocket COMMAND`: the command is a constant of ours and never contains a file name. */
 export const execChannelArguments = (socket: string, command: string): string[] => [
   ...throughMasterArguments(socket),
   THROUGH_MASTER_HOST,
@@ -75,7 +75,7 @@ export const execChannelArguments = (socket: string, command: string): string[] 
 const options = (values: Readonly<Record<string, string>>): string[] =>
   Object.entries(values).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 
-/** ssh splits the values of files at spaces and looks for %-tokens in them. */
+/** ssh splits values that name files at spaces, and expands %-tokens in them. */
 const quoted = (path: string, home: string): string => {
   const absolute = path.startsWith('~/') ? home + path.slice(1) : path;
   return `"${absolute.replaceAll('\\', '\\\\').replaceAll('%', '%%')}"`;

@@ -1,108 +1,126 @@
-/** Work that is done in batches: what comes while a batch runs waits for the next one. */
-export interface Gatherer<T> {
-  add(item: T): void;
-  /** Takes back what still waits; false where it is not there (any more). */
-  remove(item: T): boolean;
-  /** Takes back all that waits. */
-  clear(): T[];
-  /** There are places now. */
-  wake(): void;
-}
-
-export interface GathererOptions<T> {
-  /** Items in a batch. */
-  readonly most: number;
-  /** What an item weighs, and what those of a batch may weigh; a heavier one goes alone. */
+export interface BatcherOptions<T> {
+  /** Items in a batch, at most. */
+  readonly maxItems: number;
+  /** Default: 1 each. */
   readonly weigh?: (item: T) => number;
-  readonly mostWeight?: () => number;
-  /** Batches at once. 0: none yet, and `wake` is called when there are. */
-  readonly places: () => number;
-  /** A batch beside another one is worth its start where it is full to so large a part. */
-  readonly worth?: number;
-  /** True: there is no haste, a fuller batch is better. */
+  /** Weight of a batch, at most; an item that is heavier is a batch by itself. */
+  readonly maxWeight?: () => number;
+  /** Batches at once. 0: none yet; `wake` is called later. */
+  readonly slots: () => number;
+  /** The share of a full batch from which it starts beside a running one. */
+  readonly minimumFill?: number;
+  /** True: a fuller batch is worth a longer wait. */
   readonly mayLinger?: () => boolean;
-  /** What comes in one burst shall leave in one batch: so long without another item is its end. */
+  /** Items of one burst share a batch: it starts after this long without another item. */
   readonly quietMs?: number;
-  /** Never rejects. What it returns waits again. */
+  /** Must not reject. Items that it returns wait again. */
   readonly run: (batch: readonly T[]) => Promise<readonly T[]>;
 }
 
 const QUIET_MS = 4;
-/** So many quiet times in all. */
-const LONGEST = 15;
-const LONG_LINGER_MS = 1_000;
+const DEFAULTS = {
+  weigh: () => 1,
+  maxWeight: () => Infinity,
+  minimumFill: 1 / 4,
+  mayLinger: () => false,
+  quietMs: QUIET_MS,
+};
+/** A batch waits for at most this many quiet periods. */
+const MAX_QUIET_PERIODS = 15;
+/** With `mayLinger`. */
+const LINGER_MS = 1_000;
 
-export const createGatherer = <T>({
-  most,
-  weigh = () => 1,
-  mostWeight = () => Infinity,
-  places,
-  worth = 1 / 4,
-  mayLinger = () => false,
-  quietMs = QUIET_MS,
-  run,
-}: GathererOptions<T>): Gatherer<T> => {
-  const waiting = new Set<T>();
-  let weight = 0;
-  let running = 0;
-  let quiet: NodeJS.Timeout | undefined;
-  let firstMs = 0;
+/** Groups items into batches: items added while a batch runs wait for the next one. */
+export class Batcher<T> {
+  readonly #options: Required<BatcherOptions<T>>;
+  readonly #waiting = new Set<T>();
+  #weight = 0;
+  #running = 0;
+  #quiet: NodeJS.Timeout | undefined;
+  #firstItemMs = 0;
 
-  const put = (item: T): void => {
-    if (!waiting.has(item)) weight += weigh(item);
-    waiting.add(item);
-  };
-  const remove = (item: T): boolean => {
-    const wasThere = waiting.delete(item);
-    if (wasThere) weight -= weigh(item);
+  constructor(options: BatcherOptions<T>) {
+    this.#options = { ...DEFAULTS, ...options };
+  }
+
+  add(item: T): void {
+    this.#put(item);
+    this.#schedule();
+  }
+
+  /** Removes an item that still waits; false where it does not wait (any more). */
+  remove(item: T): boolean {
+    const wasThere = this.#waiting.delete(item);
+    if (wasThere) this.#weight -= this.#options.weigh(item);
     return wasThere;
-  };
-  const isFull = (share: number): boolean => waiting.size >= most * share || weight >= mostWeight() * share;
+  }
 
-  const start = (): void => {
-    if (waiting.size === 0 || running >= places()) return;
-    if (running > 0 && !isFull(worth)) return;
-    clearTimeout(quiet);
-    quiet = undefined;
-    const batch: T[] = [];
-    let left = mostWeight();
-    for (const item of waiting) {
-      left -= weigh(item);
-      if (batch.length === most || (left < 0 && batch.length > 0)) break;
-      batch.push(item);
-      remove(item);
+  /** Removes all waiting items. */
+  clear(): T[] {
+    const all = [...this.#waiting];
+    for (const item of all) this.remove(item);
+    return all;
+  }
+
+  /** Call when `slots` has grown. */
+  wake(): void {
+    this.#start();
+  }
+
+  #put(item: T): void {
+    if (!this.#waiting.has(item)) this.#weight += this.#options.weigh(item);
+    this.#waiting.add(item);
+  }
+
+  /** Whether the waiting items fill this share of a batch. */
+  #isFull(share: number): boolean {
+    const { maxItems, maxWeight } = this.#options;
+    return this.#waiting.size >= maxItems * share || this.#weight >= maxWeight() * share;
+  }
+
+  /** Starts as many batches as there are slots and items for. */
+  #start(): void {
+    const { slots, minimumFill, run } = this.#options;
+    while (this.#waiting.size > 0 && this.#running < slots()) {
+      if (this.#running > 0 && !this.#isFull(minimumFill)) return;
+      clearTimeout(this.#quiet);
+      this.#quiet = undefined;
+      this.#running += 1;
+      void run(this.#nextBatch()).then((unfinished) => this.#ended(unfinished));
     }
-    running += 1;
-    void run(batch).then((again) => {
-      running -= 1;
-      again.forEach(put);
-      if (waiting.size > 0 && mayLinger()) schedule();
-      else start();
-    });
-    start();
-  };
-  const schedule = (): void => {
-    if (isFull(1)) {
-      start();
+  }
+
+  #ended(unfinished: readonly T[]): void {
+    this.#running -= 1;
+    for (const item of unfinished) this.#put(item);
+    if (this.#waiting.size > 0 && this.#options.mayLinger()) this.#schedule();
+    else this.#start();
+  }
+
+  #nextBatch(): T[] {
+    const { maxItems, maxWeight, weigh } = this.#options;
+    const batch: T[] = [];
+    let weightLeft = maxWeight();
+    for (const item of this.#waiting) {
+      weightLeft -= weigh(item);
+      if (batch.length === maxItems || (weightLeft < 0 && batch.length > 0)) break;
+      batch.push(item);
+      this.remove(item);
+    }
+    return batch;
+  }
+
+  /** Starts a full batch at once, others when the burst of items ends. */
+  #schedule(): void {
+    if (this.#isFull(1)) {
+      this.#start();
       return;
     }
+    const { mayLinger, quietMs } = this.#options;
     const now = performance.now();
-    if (quiet === undefined) firstMs = now;
-    clearTimeout(quiet);
-    const leftMs = firstMs + (mayLinger() ? LONG_LINGER_MS : LONGEST * quietMs) - now;
-    quiet = setTimeout(start, Math.max(0, mayLinger() ? leftMs : Math.min(leftMs, quietMs)));
-  };
-  return {
-    add: (item) => {
-      put(item);
-      schedule();
-    },
-    remove,
-    clear: () => {
-      const all = [...waiting];
-      all.forEach(remove);
-      return all;
-    },
-    wake: start,
-  };
-};
+    if (this.#quiet === undefined) this.#firstItemMs = now;
+    clearTimeout(this.#quiet);
+    const leftMs = this.#firstItemMs + (mayLinger() ? LINGER_MS : MAX_QUIET_PERIODS * quietMs) - now;
+    this.#quiet = setTimeout(() => this.#start(), Math.max(0, mayLinger() ? leftMs : Math.min(leftMs, quietMs)));
+  }
+}

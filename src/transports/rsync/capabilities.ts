@@ -1,10 +1,10 @@
-/** What the rsync here can do; and, as far as it has been found out, the one there. */
+/** What the local rsync supports and the remote one has not refused. */
 export interface Capabilities {
-  /** Options the remote rsync may lack: each is used until it refuses. */
+  /** Options the remote rsync may lack: each is used until it is refused. */
   readonly optional: ReadonlySet<OptionalOption>;
-  /** Escapes the remote path for the remote shell by itself (3.2.4). */
+  /** rsync escapes the remote path for the remote shell (from 3.2.4). */
   readonly escapesPaths: boolean;
-  /** Lets the receiver go on in the very file that was kept, unless told otherwise (3.2.0). */
+  /** The receiver continues in the partial file itself by default (from 3.2.0). */
   readonly resumesInPlace: boolean;
 }
 
@@ -12,7 +12,7 @@ export type OptionalOption = 'fsync' | 'mkpath' | 'partial-dir' | 'remove-source
 
 export type Version = readonly [major: number, minor: number, patch: number];
 
-/** The first line of `rsync --version`. */
+/** Pure. The output of `rsync --version` → version; undefined where it has none. */
 export const parseVersion = (text: string): Version | undefined => {
   const [, major, minor, patch] = /^rsync\s+version\s+v?(\d+)\.(\d+)\.(\d+)/m.exec(text) ?? [];
   return major === undefined ? undefined : [Number(major), Number(minor), Number(patch)];
@@ -28,7 +28,7 @@ export const OLDEST: Version = [3, 1, 0];
 export const capabilitiesOf = (version: Version): Capabilities => ({
   optional: new Set<OptionalOption>([
     'partial-dir',
-    // Older ones compare the link itself with the file that was sent, and refuse to remove it.
+    // Before 3.2.0 rsync compares the link itself with the file that was sent, and refuses to remove it.
     ...(isAtLeast(version, [3, 2, 0]) ? (['remove-source-files'] as const) : []),
     ...(isAtLeast(version, [3, 2, 3]) ? (['mkpath'] as const) : []),
     ...(isAtLeast(version, [3, 2, 4]) ? (['fsync'] as const) : []),

@@ -1,14 +1,19 @@
 import { errorMessage } from '../../errors.ts';
 import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import { Extension, OpenFlag } from '../../sftp/protocol.ts';
+import { Extension } from '../../sftp/protocol.ts';
 import type { Name, TransportContext } from '../../transport.ts';
 import type { Master } from '../../ssh/program/master.ts';
 import { openSftpChannel } from '../../ssh/program/sftp-channel.ts';
+import { syncFolder } from '../sync-folder.ts';
+import { folderOf } from './target-path.ts';
 
-/** `rsync --fsync` puts content on stable storage, never the names: those are synced over SFTP, on the same connection. */
+/** `rsync --fsync` syncs content but not the folders' entries: those are synced over SFTP, on the same connection. */
 export interface DurableNames {
-  /** Resolves when the entries of these folders (and of those above that are new to us) are on stable storage, or cannot be put there. */
+  /**
+   * Resolves when the entries of these folders, and of parents not synced before, are on stable storage, or when the server cannot
+   * sync them (logged). Rejects when the channel fails.
+   */
   sync(folders: ReadonlySet<Name>): Promise<void>;
   close(): void;
 }
@@ -18,7 +23,7 @@ export const createDurableNames = (
   path: string,
   { durable, log }: Pick<TransportContext, 'durable' | 'log'>,
 ): DurableNames => {
-  const known = new Set<Name>();
+  const synced = new Set<Name>();
   let client: Promise<SftpClient | undefined> | undefined;
 
   const connect = async (): Promise<SftpClient | undefined> => {
@@ -26,22 +31,17 @@ export const createDurableNames = (
       const opened = await openSftpClient(openSftpChannel(master.socket).duplex);
       if (opened.has(Extension.FSYNC)) return opened;
       opened.destroy();
-      log('warning', 'the server has no fsync over SFTP: the names of files may be lost with its power');
+      log('warning', 'the server has no fsync over SFTP: file names may be lost if its power fails');
     } catch (error) {
-      // A connection that was lost is told of by the next run.
+      // A lost connection is reported by the next run.
       if (!master.closed) {
         log(
           'warning',
-          `there is no SFTP beside rsync (${errorMessage(error)}): content is on stable storage, but the names of files may be lost with the server’s power`,
+          `the server has no SFTP beside rsync (${errorMessage(error)}): content is on stable storage, but file names may be lost if its power fails`,
         );
       }
     }
     return undefined;
-  };
-
-  const syncOne = async (channel: SftpClient, folder: Name): Promise<void> => {
-    const handle = await channel.open(`${path}/${folder}`, OpenFlag.READ, {});
-    await Promise.all([channel.fsync(handle), channel.close(handle)]);
   };
 
   return {
@@ -49,12 +49,12 @@ export const createDurableNames = (
       if (!durable) return;
       const channel = await (client ??= connect());
       if (channel === undefined) return;
-      const wanted = new Set([...folders].flatMap((folder) => [folder, ...(known.has(folder) ? [] : above(folder))]));
+      const wanted = new Set([...folders].flatMap((folder) => [folder, ...(synced.has(folder) ? [] : above(folder))]));
       try {
-        await Promise.all([...wanted].map((folder) => syncOne(channel, folder)));
-        for (const folder of wanted) known.add(folder);
+        await Promise.all([...wanted].map((folder) => syncFolder(channel, `${path}/${folder}`)));
+        for (const folder of wanted) synced.add(folder);
       } catch (error) {
-        // With a status the folder was removed or cannot be opened: what was said of the names above holds for these.
+        // A status means that the folder was removed or cannot be opened: only its names are not durable. Anything else: the channel failed.
         if (!(error instanceof SftpStatusError)) {
           client = undefined;
           throw error;
@@ -68,10 +68,9 @@ export const createDurableNames = (
   };
 };
 
-/** "DC1/a/b" → "DC1/a", "DC1", "". */
+/** Every parent: "DC1/a/b" → "DC1/a", "DC1", "". */
 const above = (folder: Name): Name[] => {
-  const slash = folder.lastIndexOf('/');
   if (folder === '') return [];
-  const parent = slash === -1 ? '' : folder.slice(0, slash);
+  const parent = folderOf(folder);
   return [parent, ...above(parent)];
 };

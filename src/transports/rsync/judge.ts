@@ -3,64 +3,83 @@ import { showName, type Name } from '../../name.ts';
 import type { OptionalOption } from './capabilities.ts';
 import { unescapeName } from './output.ts';
 
-/** How a run ended. */
+/** The end of one rsync process. */
 export interface RunEnd {
-  /** undefined: a signal ended it. */
+  /** undefined: killed by a signal. */
   readonly exitCode: number | undefined;
   readonly stderr: string;
 }
 
 /**
- * What that means for the files that were not confirmed:
- * `files` each has its own reason · `stopped` rsync gave up at one file, the others had no turn · `line` no file had its turn ·
- * `refused` the other end does not know these options.
+ * What a run's end means for the files that were not confirmed:
+ * `files` each has its own reason · `stopped` rsync gave up at one file, the rest was not tried · `connection` no file was tried, or
+ * the destination is full · `refused` the remote end lacks or forbids these options.
  */
 export type Verdict =
   | { readonly kind: 'files' }
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'line'; readonly class: TransportErrorClass; readonly state: string; readonly hint: string }
+  | ConnectionVerdict
   | { readonly kind: 'refused'; readonly options: readonly OptionalOption[] };
+
+export interface ConnectionVerdict {
+  readonly kind: 'connection';
+  readonly class: TransportErrorClass;
+  readonly state: string;
+  readonly hint: string;
+}
+
+/** @param action what could not be done, and where: `verify files at rsync://…` */
+export const connectionError = (action: string, verdict: ConnectionVerdict): TransportError =>
+  new TransportError(verdict.class, `Cannot ${action}: ${verdict.state}`, { hint: verdict.hint });
+
+/** The start of what rsync wrote on stderr, for a message. */
+export const excerpt = (stderr: string): string => stderr.trim().slice(0, 300);
 
 const FULL = /No space left on device|Disk quota exceeded/;
 const DENIED = /Permission denied|Operation not permitted|Read-only file system/;
-const MAKE_ROOM = 'make room at the destination; isocket goes on by itself';
+const MAKE_ROOM = 'make room at the destination; isocket then continues by itself';
 const MAY_NOT_WRITE = 'give the account the right to write there, or correct destination.path';
 
-/** rrsync lets one in at a time, and another one is there. */
+/** rrsync admits one rsync at a time, and another one is running. */
 export const isBusy = ({ exitCode, stderr }: RunEnd): boolean =>
   exitCode !== 0 && /Another instance of rrsync/.test(stderr);
 
-/** rsync(1), EXIT VALUES. Pure. */
+/** Pure. Exit codes: rsync(1), EXIT VALUES. */
 export const judgeRun = (end: RunEnd): Verdict => {
   const { exitCode, stderr } = end;
-  const line = (errorClass: TransportErrorClass, state: string, hint: string): Verdict => ({
-    kind: 'line',
+  const connection = (errorClass: TransportErrorClass, state: string, hint: string): Verdict => ({
+    kind: 'connection',
     class: errorClass,
     state,
     hint,
   });
   if (exitCode === 0) return { kind: 'files' };
-  if (FULL.test(stderr)) return line('destination-full', 'no space left on device', MAKE_ROOM);
-  if (isBusy(end)) return line('network', 'another rsync is there all the time', 'see what else uses this key');
+  if (FULL.test(stderr)) return connection('destination-full', 'no space left on device', MAKE_ROOM);
+  if (isBusy(end))
+    return connection('network', 'rrsync is busy with another rsync', 'find out what else uses this key');
   const options = refusedOptions(stderr);
   if (options.length > 0) return { kind: 'refused', options };
   const base = /\[Receiver\] (?:mkdir|change_dir)[^\n]*|\[Receiver\][^\n]*destination must be a directory[^\n]*/i.exec(
     stderr,
   );
-  if (base !== null && exitCode !== 23 && exitCode !== 24) return line('auth', words(base[0]), MAY_NOT_WRITE);
+  if (base !== null && exitCode !== 23 && exitCode !== 24) return connection('auth', plainText(base[0]), MAY_NOT_WRITE);
   if (
     /command not found|rsync: not found|No such file or directory \(2\)\s*$/m.test(stderr) &&
     exitCode !== undefined &&
     /^(12|126|127)$/.test(String(exitCode))
   )
-    return line('auth', 'there is no rsync at the destination', 'install rsync there');
+    return connection('auth', 'there is no rsync at the destination', 'install rsync there');
   if (/has been disabled on this server|rrsync error|unsafe arg|invalid rsync-command|option.*disabled/.test(stderr))
-    return line('auth', firstWords(stderr), 'see what rrsync allows this key, in authorized_keys there');
-  if (/is your shell clean/.test(stderr))
-    return line(
+    return connection(
       'auth',
-      'something else than rsync answers at the destination',
-      'an account that has SFTP only wants transport: sftp; of any other, make the start-up files of its shell silent',
+      firstLine(stderr),
+      'see what rrsync allows this key, in authorized_keys at the destination',
+    );
+  if (/is your shell clean/.test(stderr))
+    return connection(
+      'auth',
+      'something other than rsync answers at the destination',
+      'for an account that has SFTP only set transport: sftp; otherwise make its shell’s start-up files print nothing',
     );
   switch (exitCode) {
     case 23:
@@ -75,11 +94,11 @@ export const judgeRun = (end: RunEnd): Verdict => {
     case 6:
     case 126:
     case 127:
-      return line('auth', firstWords(stderr), 'see that rsync 3.1 or newer is at both ends');
+      return connection('auth', firstLine(stderr), 'install rsync 3.1 or newer at both ends');
     case 30:
-      return line('network', 'nothing came from the destination for two minutes', 'see that it is well');
+      return connection('network', 'the destination was silent for two minutes', 'check the server and the connection');
     default:
-      return line('network', firstWords(stderr), 'see that the line and the server are well');
+      return connection('network', firstLine(stderr), 'check the server and the connection');
   }
 };
 
@@ -88,24 +107,24 @@ const refusedOptions = (stderr: string): OptionalOption[] => {
   const named = known.filter((option) =>
     new RegExp(`--${option}(?:=\\S*)?: unknown option|option --?${option} has been disabled`).test(stderr),
   );
-  // An rrsync that does not know an option does not say which one.
+  // rrsync does not say which option it does not know.
   if (named.length === 0 && /invalid rsync-command syntax or options/.test(stderr)) return ['fsync', 'mkpath'];
   return named;
 };
 
 /**
- * Why this one file was not confirmed by a run that had its turn; undefined where stderr does not name it.
- * @param target as it was listed: "DC1/sub/file"
+ * Pure. Why a run that tried this file did not confirm it; undefined where stderr does not name it.
+ * @param target as listed: "DC1/sub/file"
  */
 export const fileProblem = (stderr: string, target: Name, destination: string): TransportError | undefined => {
   const lines = stderr.split('\n');
   const own = lines.find((line) => names(line, target));
   if (own === undefined) return undefined;
-  // Where the folder could not be made, its files fail because it is not there: the folder's reason is the one to tell.
+  // Files of a folder that could not be created fail with ENOENT: the folder's own error is the reason.
   const folder = lines.find((line) => / mkdir "/.test(line));
   const reason = own.includes('No such file or directory') && folder !== undefined ? folder : own;
   const errorClass = reason === folder && DENIED.test(reason) ? 'auth' : 'file';
-  return new TransportError(errorClass, `Cannot send "${showName(target)}" to ${destination}: ${words(reason)}`, {
+  return new TransportError(errorClass, `Cannot send "${showName(target)}" to ${destination}: ${plainText(reason)}`, {
     hint: hintFor(reason),
   });
 };
@@ -113,26 +132,26 @@ export const fileProblem = (stderr: string, target: Name, destination: string): 
 const hintFor = (reason: string): string => {
   if (DENIED.test(reason)) return MAY_NOT_WRITE;
   if (/make way|non-empty directory|Is a directory/.test(reason))
-    return 'move the directory of that name out of the way there';
+    return 'move the directory of that name at the destination out of the way';
   if (/Too many levels of symbolic links/.test(reason))
-    return 'destination.path leads over a link of somebody else; name the place itself';
-  return 'look at the destination for the reason';
+    return 'destination.path contains a link of another user; set it to the folder itself';
+  return 'look for the reason at the destination';
 };
 
-/** Does a line speak of this file, under its own name or under the temporary one, `.NAME.XXXXXX`? */
+/** Whether a line of stderr names this file, by its own name or its temporary one, `.NAME.XXXXXX`. */
 const names = (line: string, target: Name): boolean => {
-  const said = unescapeName(Buffer.from(line, 'latin1'));
+  const text = unescapeName(Buffer.from(line, 'latin1'));
   const slash = target.lastIndexOf('/') + 1;
   const [folder, name] = [target.slice(0, slash), target.slice(slash)];
-  if (said.endsWith(`: ${target}`) || said.includes(`/${target}"`) || said.includes(`"${target}"`)) return true;
-  // A hidden name gets no second dot.
+  if (text.endsWith(`: ${target}`) || text.includes(`/${target}"`) || text.includes(`"${target}"`)) return true;
+  // rsync prefixes a dot only to names without one.
   const temporary = `/${folder}${name.startsWith('.') ? '' : '.'}${name}.`;
-  const at = said.indexOf(temporary);
-  return at !== -1 && /^\w{6}"/.test(said.slice(at + temporary.length));
+  const at = text.indexOf(temporary);
+  return at !== -1 && /^\w{6}"/.test(text.slice(at + temporary.length));
 };
 
-/** Without the program, the place in its source and its file names, which the message has already. */
-const words = (line: string): string =>
+/** Without the program's name and the position in rsync's source. */
+const plainText = (line: string): string =>
   line
     .replace(/^rsync(?: error)?: /, '')
     .replace(/^\[\w+\] /, '')
@@ -140,8 +159,8 @@ const words = (line: string): string =>
     .replace(/\p{Cc}/gu, '?')
     .slice(0, 300);
 
-const firstWords = (stderr: string): string =>
-  words(
+const firstLine = (stderr: string): string =>
+  plainText(
     stderr.split('\n').find((line) => line.trim() !== '' && !line.includes('connection unexpectedly closed')) ??
-      'rsync was ended',
+      'rsync was killed',
   );

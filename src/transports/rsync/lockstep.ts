@@ -1,23 +1,23 @@
-import type { LineLength } from '../../ssh/program/latency.ts';
+import type { Latency } from '../../ssh/program/latency.ts';
 
 /**
- * Shall rsync go in step with the receiver? With `--remove-source-files` it lets no more than 10 to 50 files be under way. On a short
- * line nothing stands idle for that, and the server works half as much: what is sent ahead piles up in its sshd, which copies all
- * that it holds when the next 32 KiB come (OpenSSH 9.2: 2 s of processor time for 40 MB). On a long line ten files take a round trip.
+ * Lockstep: with `--remove-source-files` rsync has at most 10 to 50 files in flight. At low latency nothing idles because of it and
+ * the server does half the work: data sent ahead is buffered in its sshd, which copies the whole buffer for every further 32 KiB
+ * (OpenSSH 9.2: 2 s of processor time for 40 MB). At high latency it is slow: a round trip for every ten files.
  */
 
-/** The kernel waits 200 ms and the round trip: at most 10 ms. */
-const SHORT_RESEND_MS = 210;
-/** Where a proxy is between, the kernel knows the way to it. A login takes six round trips: at most 60 ms, mostly far less. */
-const SHORT_LOGIN_MS = 400;
-/** What a run takes to start. */
+/** The retransmission timeout is 200 ms plus the round trip: a round trip of at most 10 ms. */
+const LOW_RETRANSMIT_MS = 210;
+/** Behind a proxy the kernel measures the way to the proxy only. A login takes six round trips: at most some 60 ms each, mostly far less. */
+const LOW_LOGIN_MS = 400;
+/** Start of a run. */
 const START_MS = 250;
-/** Of each run ten files are under way: a round trip of 12 ms. Further apart it is quicker to run ahead. */
-const MOST_MS_A_FILE = 1.2;
+/** Ten files in flight at a round trip of 12 ms. At higher latency it is faster without lockstep. */
+const MAX_MS_PER_FILE = 1.2;
 
-/** Worth a try. Pure. */
-export const isShortLine = ({ loginMs, resendMs }: LineLength): boolean =>
-  resendMs !== undefined && resendMs < SHORT_RESEND_MS && loginMs < SHORT_LOGIN_MS;
+/** Pure. Whether the first run on a connection should use lockstep. */
+export const isLowLatency = ({ loginMs, retransmitMs }: Latency): boolean =>
+  retransmitMs !== undefined && retransmitMs < LOW_RETRANSMIT_MS && loginMs < LOW_LOGIN_MS;
 
-/** After a run in step that took so long: may the next one go in step too? Pure. */
-export const keepsStep = (files: number, ms: number): boolean => ms < START_MS + files * MOST_MS_A_FILE;
+/** Pure. Whether the next run should use lockstep too, after one with it that took `ms`. */
+export const keepsLockstep = (files: number, ms: number): boolean => ms < START_MS + files * MAX_MS_PER_FILE;

@@ -18,7 +18,7 @@ export const rsyncOptionsSchema = z.strictObject({
   ...openSshKeys,
 });
 
-/** `posix.normalize` is pure, and rrsync wants nothing else than what it gives. */
+/** `posix.normalize` is pure; rrsync refuses a path that is not normal. */
 const plainPath = (path: string): string => {
   const plain = posix.normalize(path).replace(/\/+$/, '');
   return plain.startsWith('/') || plain === '' || plain === '.' ? plain : `./${plain}`;
@@ -30,7 +30,7 @@ export const parseRsyncOptions = (input: Readonly<Record<string, unknown>>): Rsy
   if (!parsed.success) throw new ConfigError('destination', problemsOf(parsed.error, input, rsyncOptionsSchema));
   return {
     ...openSshLogin(parsed.data),
-    // A relative path that begins like an option, a daemon's module or a home would be taken for one.
+    // Without "./" a relative path could be read as an option, a daemon's module or a home.
     path: plainPath(parsed.data.path),
   };
 };

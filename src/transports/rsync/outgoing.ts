@@ -2,32 +2,32 @@ import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { errorMessage, systemErrorCode } from '../../errors.ts';
 import { fsPath, isSameFile, showName, TransportError, type OutgoingFile } from '../../transport.ts';
 
-/** A source file that is held open while rsync sends it: what rsync reads is what was looked at, whatever becomes of its name. */
+/** A source file kept open while rsync sends it: rsync reads the inode that was checked, whatever happens to its name. */
 export interface HeldSource extends Disposable {
-  /** Leads to the open file itself. */
+  /** A path to the open descriptor. */
   readonly link: string;
   /** @throws TransportError `source-changed` */
   checkUnchanged(): void;
 }
 
-// NONBLOCK: a fifo that was put in the file's place must not make us wait for its writer.
+// NONBLOCK: opening a fifo put in the file's place must not wait for its writer.
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** @throws TransportError `source-changed` where it is not what was decided to be sent, `file` where it cannot be read */
+/** @throws TransportError `source-changed` where it is not the file that was listed, `file` where it cannot be read */
 export const holdSource = (file: OutgoingFile): HeldSource => {
   let descriptor: number | undefined;
   try {
     descriptor = openSync(fsPath(file.sourcePath), READ_FLAGS);
     if (!isSameFile(fstatSync(descriptor, { bigint: true }), file.identity)) throw sourceChanged(file);
-    const held = descriptor;
+    const open = descriptor;
     return {
-      link: `/proc/${process.pid}/fd/${held}`,
+      link: `/proc/${process.pid}/fd/${open}`,
       checkUnchanged: () => {
         const now = lstatSync(fsPath(file.sourcePath), { bigint: true, throwIfNoEntry: false });
-        // The same inode under its name: what holds for the path holds for the descriptor.
+        // isSameFile compares the inode too: the path is still the open descriptor's file.
         if (now === undefined || !isSameFile(now, file.identity)) throw sourceChanged(file);
       },
-      [Symbol.dispose]: () => closeSync(held),
+      [Symbol.dispose]: () => closeSync(open),
     };
   } catch (error) {
     if (descriptor !== undefined) closeSync(descriptor);
@@ -43,7 +43,7 @@ const toSourceError = (error: unknown, file: OutgoingFile): unknown => {
   if (code === undefined || error instanceof TransportError) return error;
   if (code === 'ENOENT' || code === 'ELOOP') return sourceChanged(file);
   return new TransportError('file', `Cannot read "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
-    hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'see that the disk is well',
+    hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'check the disk',
     cause: error,
   });
 };

@@ -2,7 +2,7 @@ import { decodeName, type Name } from '../../name.ts';
 
 const BACKSLASH = 0x5c;
 
-/** rsync writes what is no printable byte as `\#ooo`, three octal digits, and a backslash too where it would look like that. */
+/** rsync writes a non-printable byte as `\#ooo` (octal), and so a backslash that would look like the start of such an escape. */
 export const unescapeName = (escaped: Buffer): Name => {
   if (!escaped.includes('\\#')) return decodeName(escaped);
   const bytes: number[] = [];
@@ -15,13 +15,13 @@ export const unescapeName = (escaped: Buffer): Name => {
   return decodeName(Buffer.from(bytes));
 };
 
-/** What a comparing run says of a file. */
+/** What a dry run reports of one file. */
 export interface Comparison {
   readonly name: Name;
   readonly verdict: 'same' | 'missing' | 'size' | 'time' | 'content' | 'other';
 }
 
-/** A line of `--out-format=%i|%n`: `.f          |DC1/a`; undefined for any other line. */
+/** Pure. A line of `--out-format=%i|%n`, such as `.f          |DC1/a`; undefined for any other line. */
 export const comparisonOf = (line: Buffer): Comparison | undefined => {
   const item = line.toString('latin1', 0, 12);
   if (!/^[<>.ch*][fdLDS].{9}\|$/.test(item)) return undefined;
@@ -38,7 +38,7 @@ const verdictOf = (item: string): Comparison['verdict'] => {
   return /^\.f {9}/.test(item) ? 'same' : 'other';
 };
 
-/** Splits what comes in into lines without their end. */
+/** Returns a function that takes chunks and calls `onLine` for each complete line, without its newline. */
 export const createLineSplitter = (onLine: (line: Buffer) => void): ((chunk: Uint8Array) => void) => {
   let rest = Buffer.alloc(0);
   return (chunk) => {

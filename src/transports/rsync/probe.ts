@@ -1,13 +1,13 @@
 import { TransportError, type ProbeResult } from '../../transport.ts';
-import { compareArguments, sendArguments, tidyArguments, type RunPlace } from './arguments.ts';
-import { createFarm } from './staging-tree.ts';
+import { compareArguments, sendArguments, tidyArguments } from './arguments.ts';
+import { StagingTree } from './staging-tree.ts';
 import { fileProblem, isBusy, judgeRun, type RunEnd } from './judge.ts';
 import { runRsync } from './run-rsync.ts';
 import type { Session } from './session.ts';
 
-/** Looks at both ends, writes a file of ours there and removes it: what `isocket check` prints. */
+/** The lines of `isocket check`: the versions at both ends, and whether a file can be written and removed at the destination. */
 export async function* probeDestination(
-  connected: () => Promise<Session>,
+  connected: () => Session | Promise<Session>,
   signal: AbortSignal,
 ): AsyncGenerator<ProbeResult> {
   let session;
@@ -20,43 +20,42 @@ export async function* probeDestination(
   }
   const { label, version } = session;
   yield { what: 'rsync here', state: 'ok', message: version.join('.') };
-  yield { what: 'login', state: 'ok', message: `${label} answers, with the host key that is known` };
+  yield { what: 'login', state: 'ok', message: `${label} answers, with its known host key` };
 
-  const there = await startThere(session, signal);
+  // The same name in every run: where it cannot be removed, at most one is left.
+  const name = `.isocket-${session.context.owner}-check.part`;
+  const there = await startThere(session, name, signal);
   yield there;
   if (there.state === 'failure') return;
-  // The same in every run: where it cannot be removed no more than one is left.
-  const name = `.isocket-${session.context.owner}-check.part`;
   const written = await writeThere(session, name, signal);
   yield written;
   if (written.state === 'ok') yield await removeThere(session, name, signal);
 }
 
-const placeOf = ({ master, options, capabilities }: Session, farm: string): RunPlace => ({
-  socket: master.socket,
-  farm,
-  path: options.path,
-  capabilities,
-});
-
-const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeResult> => {
-  using farm = createFarm(session.farms);
-  farm.likeness(`.isocket-${session.context.owner}-check.part`, 0n, 0n);
-  const run = compareArguments(placeOf(session, farm.path), 'listed');
-  const verdict = judgeRun(await runRsync(run, { list: farm.list }, signal));
-  return verdict.kind === 'line'
+const startThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
+  using tree = new StagingTree(session.stagingFolder);
+  tree.placeholder(name, 0n, 0n);
+  const run = compareArguments(session.target(tree), 'listed');
+  const verdict = judgeRun(await runRsync(run, { list: tree.list }, signal));
+  return verdict.kind === 'connection'
     ? { what: 'rsync there', state: 'failure', message: verdict.state, hint: verdict.hint }
-    : { what: 'rsync there', state: 'ok', message: 'it starts, and finds the destination’s path' };
+    : { what: 'rsync there', state: 'ok', message: 'it starts, and destination.path is usable' };
 };
 
-/** As every file is sent. */
+/** Sends a file of one byte with the options of every send. */
 const writeThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
   const { durable } = session.context;
   const send = async (): Promise<RunEnd> => {
-    using farm = createFarm(session.farms);
-    farm.likeness(name, 1n, 0n);
-    const how = { ...placeOf(session, farm.path), durable, bandwidth: null, inStep: false, partialFolder: undefined };
-    return await runRsync(sendArguments(how), { list: farm.list }, signal);
+    using tree = new StagingTree(session.stagingFolder);
+    tree.placeholder(name, 1n, 0n);
+    const how = {
+      ...session.target(tree),
+      durable,
+      bandwidth: null,
+      lockstep: false,
+      partialFolder: undefined,
+    };
+    return await runRsync(sendArguments(how), { list: tree.list }, signal);
   };
   let end = await send();
   const first = judgeRun(end);
@@ -73,30 +72,30 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
     return { what, state: 'ok', message };
   }
   if (isBusy(end)) {
-    const message = 'nothing was tried: rrsync lets in one at a time, and another one is there';
-    return { what, state: 'warning', message, hint: 'try again when it is through' };
+    const message = 'not tried: rrsync admits one rsync at a time, and another one is running';
+    return { what, state: 'warning', message, hint: 'try again when it has ended' };
   }
-  if (verdict.kind === 'line') return { what, state: 'failure', message: verdict.state, hint: verdict.hint };
+  if (verdict.kind === 'connection') return { what, state: 'failure', message: verdict.state, hint: verdict.hint };
   const problem = fileProblem(end.stderr, name, session.label);
   return {
     what,
     state: 'failure',
     message: problem?.message ?? `rsync ended with ${end.exitCode ?? 'a signal'}`,
-    hint: problem?.hint ?? 'look at the destination for the reason',
+    hint: problem?.hint ?? 'look for the reason at the destination',
   };
 };
 
 const removeThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
-  using farm = createFarm(session.farms);
-  const run = tidyArguments(placeOf(session, farm.path), name);
+  using tree = new StagingTree(session.stagingFolder);
+  const run = tidyArguments(session.target(tree), name);
   const { exitCode } = await runRsync(run, {}, signal);
   signal.throwIfAborted();
   return exitCode === 0
-    ? { what: 'clean up', state: 'ok', message: 'our file was removed' }
+    ? { what: 'clean up', state: 'ok', message: 'the test file was removed' }
     : {
         what: 'clean up',
         state: 'warning',
-        message: `"${name}" stays there: the account may not remove files`,
-        hint: 'nothing needs to be done: there is never more than this one',
+        message: `"${name}" stays at the destination: the account may not remove files`,
+        hint: 'nothing needs to be done: there is never more than this one file',
       };
 };

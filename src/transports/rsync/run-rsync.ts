@@ -3,12 +3,12 @@ import type { RunEnd } from './judge.ts';
 import { createLineSplitter } from './output.ts';
 
 export interface RunIo {
-  /** What comes on stdin: names, NUL-separated. */
+  /** For stdin: names, NUL-separated. */
   readonly list?: Buffer;
   readonly onLine?: (line: Buffer) => void;
 }
 
-/** Runs rsync to its end. An aborted run is ended, then told of like any other. */
+/** Runs rsync to its end. An abort terminates it; the result is then reported as of any other run. Never rejects. */
 export const runRsync = async (
   args: readonly string[],
   { list, onLine = () => undefined }: RunIo,

@@ -4,55 +4,55 @@ import type { Master } from '../../ssh/program/master.ts';
 import { isBusy, judgeRun, type RunEnd } from './judge.ts';
 import { runRsync, type RunIo } from './run-rsync.ts';
 
-/** Runs through one connection, as many at once as the other end lets in. */
+/** Runs rsync through one connection, as many at once as the remote end admits. */
 export interface Runs {
   run(args: readonly string[], io: RunIo, signal: AbortSignal): Promise<RunEnd>;
-  /** rrsync lets one in at a time: no second one is worth its start. */
-  readonly alone: boolean;
+  /** rrsync was found to admit one at a time: do not start a second one. */
+  readonly exclusive: boolean;
 }
 
-const MOST_AT_ONCE = 8; // sshd lets ten into one connection.
-const BUSY = { firstMs: 25, mostMs: 2_000, times: 20 } as const;
+const MAX_AT_ONCE = 8; // sshd's default MaxSessions is ten a connection.
+const BUSY_RETRY = { firstMs: 25, maxMs: 2_000, attempts: 20 } as const;
 
-/** What went through a master hears of a lost line before we hear of the master's end: so long we wait for that. */
-const NEWS_MS = 500;
+/** A run reports a lost connection before its master's exit is seen: wait this long for that, so that the caller reconnects. */
+const MASTER_EXIT_MS = 500;
 
 export const createRuns = (master: Master): Runs => {
-  let alone = false;
-  const places = createSemaphore(() => (alone ? 1 : MOST_AT_ONCE));
+  let exclusive = false;
+  const slots = createSemaphore(() => (exclusive ? 1 : MAX_AT_ONCE));
   const runOnce = async (args: readonly string[], io: RunIo, signal: AbortSignal): Promise<RunEnd> => {
-    await places.acquire(1);
+    await slots.acquire(1);
     try {
       const end = await runRsync(args, io, signal);
-      if (!signal.aborted && isLineLost(end)) {
-        const heard = new AbortController();
-        const late = delay(NEWS_MS, undefined, { signal: heard.signal }).catch(() => undefined);
-        await Promise.race([master.ended, late]);
-        heard.abort();
+      if (!signal.aborted && isConnectionLost(end)) {
+        const exited = new AbortController();
+        const timeout = delay(MASTER_EXIT_MS, undefined, { signal: exited.signal }).catch(() => undefined);
+        await Promise.race([master.ended, timeout]);
+        exited.abort();
       }
       return end;
     } finally {
-      places.release(1);
+      slots.release(1);
     }
   };
   return {
-    get alone() {
-      return alone;
+    get exclusive() {
+      return exclusive;
     },
     run: async (args, io, signal) => {
-      for (let times = 1; ; times += 1) {
+      for (let attempt = 1; ; attempt += 1) {
         const end = await runOnce(args, io, signal);
-        if (!isBusy(end) || times === BUSY.times || signal.aborted) return end;
-        // Another one of ours, or one that has not left yet.
-        alone = true;
-        const ms = Math.min(BUSY.mostMs, BUSY.firstMs * 2 ** times);
+        if (!isBusy(end) || attempt === BUSY_RETRY.attempts || signal.aborted) return end;
+        // Another run of ours, or an earlier one that has not ended at the remote end yet.
+        exclusive = true;
+        const ms = Math.min(BUSY_RETRY.maxMs, BUSY_RETRY.firstMs * 2 ** attempt);
         await delay(ms, undefined, { signal }).catch(() => undefined);
       }
     },
   };
 };
 
-const isLineLost = (end: RunEnd): boolean => {
+const isConnectionLost = (end: RunEnd): boolean => {
   const verdict = judgeRun(end);
-  return verdict.kind === 'line' && verdict.class === 'network' && !isBusy(end);
+  return verdict.kind === 'connection' && verdict.class === 'network' && !isBusy(end);
 };

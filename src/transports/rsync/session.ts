@@ -13,12 +13,13 @@ import {
   type OptionalOption,
   type Version,
 } from './capabilities.ts';
+import type { RunTarget } from './arguments.ts';
 import { createDurableNames, type DurableNames } from './durable-names.ts';
-import { makeFarms } from './staging-tree.ts';
+import { makeStagingFolder, type StagingTree } from './staging-tree.ts';
 import type { RsyncOptions } from './options.ts';
 import { createRuns, type Runs } from './runs.ts';
 
-/** What runs of rsync need of the connection they go through. */
+/** A live connection, and what runs of rsync through it need. */
 export interface Session {
   readonly master: Master;
   readonly runs: Runs;
@@ -26,13 +27,16 @@ export interface Session {
   readonly options: RsyncOptions;
   readonly context: TransportContext;
   readonly label: string;
-  /** Where its farms of links are made. */
-  readonly farms: string;
+  /** Where staging trees are made. */
+  readonly stagingFolder: string;
   readonly version: Version;
   readonly capabilities: Capabilities;
-  /** The other end does not know these: from now on without. */
+  readonly closed: boolean;
+  /** For a run that reads this staging tree. */
+  target(tree: StagingTree): RunTarget;
+  /** Stops using options that the remote end refused. */
   refuse(options: readonly OptionalOption[]): void;
-  /** Our folder for what was cut off, in the folder of the file: `.isocket-OWNER.part`. */
+  /** Name of the folder for partial files, in each file's folder: `.isocket-OWNER.part`. */
   readonly partialFolder: string;
   close(): Promise<void>;
 }
@@ -48,8 +52,8 @@ export const openSession = async (
     startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal),
   ]);
   let capabilities = capabilitiesOf(version);
-  if (context.durable && !capabilities.optional.has('fsync')) tellNotSynced(context, 'the rsync here');
-  const farms = makeFarms(context.stateFolder);
+  if (context.durable && !capabilities.optional.has('fsync')) warnNotSynced(context, 'the local rsync');
+  const staging = makeStagingFolder(context.stateFolder);
   const names = createDurableNames(master, options.path, context);
   return {
     master,
@@ -58,33 +62,37 @@ export const openSession = async (
     options,
     context,
     label,
-    farms: farms.path,
+    stagingFolder: staging.path,
     version,
     get capabilities() {
       return capabilities;
     },
+    get closed() {
+      return master.closed;
+    },
+    target: (tree) => ({ socket: master.socket, tree: tree.path, path: options.path, capabilities }),
     refuse: (refused) => {
       capabilities = without(capabilities, refused);
-      if (context.durable && refused.includes('fsync')) tellNotSynced(context, 'the rsync at the destination');
+      if (context.durable && refused.includes('fsync')) warnNotSynced(context, 'the rsync at the destination');
       if (refused.includes('partial-dir'))
-        context.log('info', 'the destination keeps no part of a file that was cut off');
+        context.log('info', 'the destination keeps no partial files: an interrupted file is sent from its start');
     },
     partialFolder: `.isocket-${context.owner}.part`,
     close: async () => {
       names.close();
       await master[Symbol.asyncDispose]();
-      farms[Symbol.dispose]();
+      staging[Symbol.dispose]();
     },
   };
 };
 
-const tellNotSynced = ({ log }: TransportContext, whose: string): void =>
+const warnNotSynced = ({ log }: TransportContext, which: string): void =>
   log(
     'warning',
-    `${whose} is older than 3.2.4 and has no --fsync: files are confirmed before they are on stable storage`,
+    `${which} is older than 3.2.4 and has no --fsync: files are confirmed before they are on stable storage`,
   );
 
-/** @throws TransportError where there is no rsync here, or too old a one */
+/** @throws TransportError `auth` where rsync is not installed here, or older than `OLDEST` */
 export const localVersion = async (): Promise<Version> => {
   const result = await execa('rsync', ['--version'], { reject: false, stdin: 'ignore' });
   const version = result.exitCode === 0 ? parseVersion(result.stdout) : undefined;
@@ -92,10 +100,10 @@ export const localVersion = async (): Promise<Version> => {
   const state =
     version === undefined
       ? systemErrorCode(result) === 'ENOENT'
-        ? 'it is not there'
-        : 'it does not tell its version'
+        ? 'it is not installed'
+        : 'its version cannot be read'
       : `it is ${version.join('.')}`;
-  throw new TransportError('auth', `Cannot use rsync here: ${state}`, {
-    hint: `install rsync ${OLDEST.join('.')} or newer`,
+  throw new TransportError('auth', `Cannot use rsync: ${state}`, {
+    hint: `install rsync ${OLDEST.join('.')} or newer on this host`,
   });
 };

@@ -11,86 +11,90 @@ import {
 } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
 import { encodeName, fsPath, type Name } from '../../name.ts';
-import { makeNotedFolder, type NotedFolder } from '../../ssh/program/control-folder.ts';
-
-/** A folder of links in a folder of our own, laid out as the files shall lie at the destination. rsync follows the links. */
-export interface Farm extends Disposable {
-  readonly path: string;
-  /** The names in it, NUL-separated. */
-  readonly list: Buffer;
-  /** False where the name cannot stand beside those that are there already. */
-  link(target: Name, source: Name): boolean;
-  /** An empty file of that size and time: to compare with, without reading anything. */
-  likeness(target: Name, size: bigint, mtimeNs: bigint): void;
-  folder(target: Name): void;
-  /** Makes those of these links again that rsync has removed. */
-  mend(links: Iterable<readonly [target: Name, source: Name]>): void;
-}
+import { makeTemporaryFolder, type TemporaryFolder } from '../../ssh/program/control-folder.ts';
+import { folderOf } from './target-path.ts';
 
 /**
- * Farms come and go with each run. In memory a link costs nothing beside what it stands for; on a busy disk it costs as much as
- * the file that it leads to.
+ * Each run makes and removes a tree. In memory a link is cheap compared with sending its file; on a busy disk it costs as much as
+ * the file.
  */
-export const makeFarms = (stateFolder: string): NotedFolder =>
-  makeNotedFolder(stateFolder, [process.env.XDG_RUNTIME_DIR ?? MEMORY, MEMORY]);
+export const makeStagingFolder = (stateFolder: string): TemporaryFolder =>
+  makeTemporaryFolder(stateFolder, [process.env.XDG_RUNTIME_DIR ?? MEMORY, MEMORY]);
 
 const MEMORY = '/dev/shm';
 
-/** @param farms where to make it */
-export const createFarm = (farms: string): Farm => {
-  const path = mkdtempSync(`${farms}/farm-`);
-  const folders = new Set<Name>();
-  const listed: Buffer[] = [];
-  const inFarm = (target: Name): string | Buffer => fsPath(`${path}/${target}`);
-  const folder = (target: Name): void => {
-    if (target === '' || folders.has(target)) return;
-    mkdirSync(inFarm(target), { recursive: true, mode: 0o700 });
-    folders.add(target);
-  };
-  const place = (target: Name): void => {
-    folder(target.slice(0, Math.max(target.lastIndexOf('/'), 0)));
-  };
-  const add = (target: Name): void => {
-    listed.push(encodeName(target), NUL);
-  };
-  return {
-    path,
-    get list() {
-      return Buffer.concat(listed);
-    },
-    link: (target, source) => {
-      try {
-        place(target);
-        symlinkSync(fsPath(source), inFarm(target));
-      } catch (error) {
-        if (['EEXIST', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
-        throw error;
-      }
-      add(target);
-      return true;
-    },
-    likeness: (target, size, mtimeNs) => {
-      place(target);
-      const descriptor = openSync(inFarm(target), 'w', 0o600);
+/** A folder of links to source files, laid out as the files will be at the destination. rsync follows the links. */
+export class StagingTree implements Disposable {
+  readonly path: string;
+  readonly #folders = new Set<Name>();
+  readonly #list: Buffer[] = [];
+
+  /** @param stagingFolder where to make it */
+  constructor(stagingFolder: string) {
+    this.path = mkdtempSync(`${stagingFolder}/tree-`);
+  }
+
+  /** The files in it, NUL-separated, for rsync's stdin. */
+  get list(): Buffer {
+    return Buffer.concat(this.#list);
+  }
+
+  /** False where the name exists, or an existing file would be its parent. */
+  link(target: Name, source: Name): boolean {
+    try {
+      this.folder(folderOf(target));
+      symlinkSync(fsPath(source), this.#pathOf(target));
+    } catch (error) {
+      if (['EEXIST', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return false;
+      throw error;
+    }
+    this.#add(target);
+    return true;
+  }
+
+  /** Makes a sparse file of that size and time: a comparison by size and time needs no source. */
+  placeholder(target: Name, size: bigint, mtimeNs: bigint): void {
+    this.folder(folderOf(target));
+    const descriptor = openSync(this.#pathOf(target), 'w', 0o600);
+    try {
       ftruncateSync(descriptor, Number(size));
-      const time = new Date(wholeSeconds(mtimeNs) * 1000); // As a number, Node takes no time before 1970.
+      const time = new Date(wholeSeconds(mtimeNs) * 1000); // futimes takes a time before 1970 only as a Date.
       futimesSync(descriptor, time, time);
+    } finally {
       closeSync(descriptor);
-      add(target);
-    },
-    folder,
-    mend: (links) => {
-      for (const [target, source] of links) {
-        if (lstatSync(inFarm(target), { throwIfNoEntry: false }) === undefined)
-          symlinkSync(fsPath(source), inFarm(target));
-      }
-    },
-    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
-  };
-};
+    }
+    this.#add(target);
+  }
+
+  folder(target: Name): void {
+    if (target === '' || this.#folders.has(target)) return;
+    mkdirSync(this.#pathOf(target), { recursive: true, mode: 0o700 });
+    this.#folders.add(target);
+  }
+
+  /** Makes again the links that rsync removed in lockstep. */
+  relink(links: Iterable<readonly [target: Name, source: Name]>): void {
+    for (const [target, source] of links) {
+      if (lstatSync(this.#pathOf(target), { throwIfNoEntry: false }) === undefined)
+        symlinkSync(fsPath(source), this.#pathOf(target));
+    }
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+
+  #add(target: Name): void {
+    this.#list.push(encodeName(target), NUL);
+  }
+
+  #pathOf(target: Name): string | Buffer {
+    return fsPath(`${this.path}/${target}`);
+  }
+}
 
 const SECOND_NS = 1_000_000_000n;
-/** Also before 1970 the second that has begun: all that rsync compares. */
+/** Rounds down, also before 1970: rsync compares whole seconds. */
 const wholeSeconds = (ns: bigint): number => Number((ns - (((ns % SECOND_NS) + SECOND_NS) % SECOND_NS)) / SECOND_NS);
 
 const NUL = Buffer.from([0]);

@@ -1,8 +1,8 @@
 import type { Discrepancy, ExpectedFile, Transport } from '../../transport.ts';
-import { createGatherer } from './batcher.ts';
+import { Batcher } from './batcher.ts';
 import type { Session } from './session.ts';
 
-interface Question {
+interface VerifyRequest {
   readonly files: readonly ExpectedFile[];
   readonly checksum: boolean;
   readonly signal: AbortSignal;
@@ -10,19 +10,19 @@ interface Question {
   readonly reject: (error: unknown) => void;
 }
 
-// A run costs its start, not its files: what is asked while one runs is asked in the next one.
-const MOST_QUESTIONS = 64;
-/** Directories that were sent together ask when each has been listed once more. */
+// A run costs its start, not its files: requests that come while one runs share the next one.
+const MAX_REQUESTS = 64;
+/** Directories that were sent together are verified after each was listed again: a few ms apart. */
 const QUIET_MS = 60;
 
-/** Answers `verify`: several questions in one run. */
+/** Implements `verify`: several requests share one run. */
 export const createVerifier = (
-  connected: () => Promise<Session>,
-  /** Others are at work, whose files will be asked for soon. */
+  connected: () => Session | Promise<Session>,
+  /** True while sends are under way: their files will be verified soon, so wait for more requests. */
   mayLinger: () => boolean,
 ): Pick<Transport, 'verify'> => {
-  const answer = async (questions: readonly Question[]): Promise<readonly Question[]> => {
-    const live = questions.filter(({ signal, reject }) => {
+  const run = async (requests: readonly VerifyRequest[]): Promise<readonly VerifyRequest[]> => {
+    const live = requests.filter(({ signal, reject }) => {
       if (signal.aborted) reject(signal.reason);
       return !signal.aborted;
     });
@@ -31,28 +31,28 @@ export const createVerifier = (
     const together = live.filter(({ checksum, signal }) => checksum === first.checksum && signal === first.signal);
     try {
       const { verifyFiles } = await import('./verify.ts');
-      const files = together.flatMap((question) => question.files);
+      const files = together.flatMap((request) => request.files);
       const found = await verifyFiles(await connected(), files, first, first.signal);
       const byFile = Map.groupBy(found, ({ file }) => file);
       for (const { files: own, resolve } of together) resolve(own.flatMap((file) => byFile.get(file) ?? []));
     } catch (error) {
       for (const { reject } of together) reject(error);
     }
-    return live.filter((question) => !together.includes(question));
+    return live.filter((request) => !together.includes(request));
   };
-  const gatherer = createGatherer<Question>({
-    most: MOST_QUESTIONS,
-    places: () => 2,
-    worth: 0,
+  const batcher = new Batcher<VerifyRequest>({
+    maxItems: MAX_REQUESTS,
+    slots: () => 2,
+    minimumFill: 0,
     quietMs: QUIET_MS,
     mayLinger,
-    run: answer,
+    run,
   });
   return {
     verify: async (files, { checksum }, signal) => {
       signal.throwIfAborted();
       const { promise, resolve, reject } = Promise.withResolvers<Discrepancy[]>();
-      gatherer.add({ files, checksum, signal, resolve, reject });
+      batcher.add({ files, checksum, signal, resolve, reject });
       return promise;
     },
   };

@@ -1,12 +1,12 @@
 import { TransportError } from '../../errors.ts';
 import type { Discrepancy, ExpectedFile, Name } from '../../transport.ts';
 import { compareArguments, type Comparing } from './arguments.ts';
-import { createFarm } from './staging-tree.ts';
-import { judgeRun } from './judge.ts';
+import { StagingTree } from './staging-tree.ts';
+import { connectionError, excerpt, judgeRun } from './judge.ts';
 import { comparisonOf, type Comparison } from './output.ts';
 import type { Session } from './session.ts';
 
-/** Looks at each file under its final name and changes nothing. Only what is said to be the same is the same. */
+/** Compares each file with the destination and changes nothing. A file that rsync does not report as the same is a discrepancy. */
 export const verifyFiles = async (
   session: Session,
   files: readonly ExpectedFile[],
@@ -14,7 +14,7 @@ export const verifyFiles = async (
   signal: AbortSignal,
 ): Promise<Discrepancy[]> => {
   const walked = checksum ? undefined : await compare(session, files, 'walked', signal);
-  // A folder that is a link there is looked through only for who asks by name.
+  // A folder that is a link at the destination is followed only for listed names: ask again for what the walk did not find.
   const found =
     walked === undefined
       ? await compare(session, files, 'content', signal)
@@ -27,7 +27,7 @@ export const verifyFiles = async (
 
 type Difference = Exclude<Comparison['verdict'], 'same'>;
 
-/** One run. Returns the files that it does not say are the same. */
+/** One run. Returns the files that it did not report as the same. */
 const compare = async (
   session: Session,
   files: readonly ExpectedFile[],
@@ -35,18 +35,17 @@ const compare = async (
   signal: AbortSignal,
 ): Promise<Map<ExpectedFile, Difference>> => {
   if (files.length === 0) return new Map();
-  using farm = createFarm(session.farms);
+  using tree = new StagingTree(session.stagingFolder);
   for (const { sourcePath, targetPath, size, mtimeNs } of files) {
-    // Content is the source's; size and time are what was expected, even where the source has moved on since.
-    if (how === 'content') farm.link(targetPath, sourcePath);
-    else farm.likeness(targetPath, size, mtimeNs);
+    // Content is read from the source; size and time are the expected ones, even where the source has changed since.
+    if (how === 'content') tree.link(targetPath, sourcePath);
+    else tree.placeholder(targetPath, size, mtimeNs);
   }
-  const { master, options, capabilities } = session;
   const found = new Map<Name, Comparison['verdict']>();
   const end = await session.runs.run(
-    compareArguments({ socket: master.socket, farm: farm.path, path: options.path, capabilities }, how),
+    compareArguments(session.target(tree), how),
     {
-      ...(how === 'walked' ? {} : { list: farm.list }),
+      ...(how === 'walked' ? {} : { list: tree.list }),
       onLine: (line) => {
         const comparison = comparisonOf(line);
         if (comparison !== undefined) found.set(comparison.name, comparison.verdict);
@@ -60,13 +59,11 @@ const compare = async (
     session.refuse(verdict.options);
     return await compare(session, files, how, signal);
   }
-  if (verdict.kind !== 'files') {
-    const { state, hint } = verdict.kind === 'line' ? verdict : { state: end.stderr.trim().slice(0, 300), hint: AGAIN };
-    throw new TransportError(
-      verdict.kind === 'line' ? verdict.class : 'network',
-      `Cannot verify files at ${session.label}: ${state}`,
-      { hint },
-    );
+  if (verdict.kind === 'connection') throw connectionError(`verify files at ${session.label}`, verdict);
+  if (verdict.kind === 'stopped') {
+    throw new TransportError('network', `Cannot verify files at ${session.label}: ${excerpt(end.stderr)}`, {
+      hint: 'try again later',
+    });
   }
   const differing = new Map<ExpectedFile, Difference>();
   for (const file of files) {
@@ -76,12 +73,10 @@ const compare = async (
   return differing;
 };
 
-const AGAIN = 'try again later';
-
 const DETAILS = {
   missing: 'it is not there',
-  size: 'it has another size',
-  time: 'it has another mtime',
-  content: 'the content differs',
+  size: 'it has a different size',
+  time: 'it has a different mtime',
+  content: 'its content differs',
   other: 'it is not a regular file, or cannot be read',
 } as const;

@@ -5,16 +5,16 @@ import { compareArguments, sendArguments, tidyArguments } from '../../../src/tra
 import { capabilitiesOf, isAtLeast, parseVersion, without } from '../../../src/transports/rsync/capabilities.ts';
 import { parseRsyncOptions } from '../../../src/transports/rsync/options.ts';
 
-const place = {
+const target = {
   socket: '/run/s',
-  farm: '/state/farm-1',
+  tree: '/state/tree-1',
   path: '/backup/a b$(id)',
   capabilities: capabilitiesOf([3, 5, 0]),
 };
 const THROUGH = 'ssh -F none -S /run/s -o ControlMaster=no -o ProxyCommand=false -o LogLevel=ERROR';
 
 describe('arguments of rsync', () => {
-  const send = { ...place, durable: true, bandwidth: null, inStep: false, partialFolder: '.isocket-01234567.part' };
+  const send = { ...target, durable: true, bandwidth: null, lockstep: false, partialFolder: '.isocket-01234567.part' };
 
   it('send', () => {
     expect(sendArguments(send)).toEqual([
@@ -23,39 +23,49 @@ describe('arguments of rsync', () => {
       ...['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8'],
       ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part', '--remote-option=-e.fxCv'],
       '--timeout=120',
-      ...['-e', THROUGH, '--', '/state/farm-1/', 'isocket:/backup/a b$(id)/'],
+      ...['-e', THROUGH, '--', '/state/tree-1/', 'isocket:/backup/a b$(id)/'],
     ]);
   });
 
   it.each([
     ['not durable', { durable: false }, ['--fsync'], []],
     ['small files only', { partialFolder: undefined }, ['--partial-dir', '--remote-option'], []],
-    ['no parts there', { capabilities: without(place.capabilities, ['partial-dir']) }, ['--partial', '--remote'], []],
-    ['in step', { inStep: true }, [], ['--remove-source-files']],
     [
-      'in step, 3.1.3 here',
-      { inStep: true, capabilities: capabilitiesOf([3, 1, 3]) },
+      'no partial files at the destination',
+      { capabilities: without(target.capabilities, ['partial-dir']) },
+      ['--partial', '--remote'],
+      [],
+    ],
+    ['lockstep', { lockstep: true }, [], ['--remove-source-files']],
+    [
+      'lockstep, local 3.1.3',
+      { lockstep: true, capabilities: capabilitiesOf([3, 1, 3]) },
       ['--remove-source-files'],
       ['--from0'],
     ],
     ['a limit', { bandwidth: 20 * 1024 * 1024 }, [], ['--bwlimit=20480']],
-    ['3.2.3 here', { capabilities: capabilitiesOf([3, 2, 3]) }, ['--fsync'], ['--mkpath']],
-    ['3.2.2 here', { capabilities: capabilitiesOf([3, 2, 2]) }, ['--fsync', '--mkpath'], ['--from0']],
+    ['local 3.2.3', { capabilities: capabilitiesOf([3, 2, 3]) }, ['--fsync'], ['--mkpath']],
+    ['local 3.2.2', { capabilities: capabilitiesOf([3, 2, 2]) }, ['--fsync', '--mkpath'], ['--from0']],
     [
-      '3.1.3 here',
+      'local 3.1.3',
       { capabilities: capabilitiesOf([3, 1, 3]) },
       ['--fsync', '--mkpath', '--info', '--remote-option'],
       ['--from0'],
     ],
-    ['refused there', { capabilities: without(place.capabilities, ['fsync', 'mkpath']) }, ['--fsync', '--mkpath'], []],
+    [
+      'refused by the destination',
+      { capabilities: without(target.capabilities, ['fsync', 'mkpath']) },
+      ['--fsync', '--mkpath'],
+      [],
+    ],
   ])('send: %s', (_title, change, without, wanted) => {
     const args = sendArguments({ ...send, ...change });
     for (const option of without) expect(args.filter((arg) => arg.startsWith(option))).toEqual([]);
     for (const option of wanted) expect(args).toContain(option);
   });
 
-  it('never writes under a final name, never gives resuming up, and never goes in step with the line', () => {
-    const args = [...sendArguments(send), ...compareArguments(place, 'content'), ...tidyArguments(place, '.x')];
+  it('never writes under a final name, never prevents resuming, and uses lockstep only when asked', () => {
+    const args = [...sendArguments(send), ...compareArguments(target, 'content'), ...tidyArguments(target, '.x')];
     for (const option of [
       '--inplace',
       '--append',
@@ -73,8 +83,8 @@ describe('arguments of rsync', () => {
     expect(sendArguments(old).at(-1)).toBe(`isocket:/b/a\\ b\\$\\(id\\)\\'\\"資/`);
   });
 
-  it('tidies nothing but the folder of that name', () => {
-    expect(tidyArguments(place, '.isocket-01234567.part')).toEqual(
+  it('removes nothing but the folder of that name', () => {
+    expect(tidyArguments(target, '.isocket-01234567.part')).toEqual(
       expect.arrayContaining(['--filter=R .isocket-01234567.part', '--filter=P *', '--existing', '--delete']),
     );
   });
@@ -84,7 +94,7 @@ describe('arguments of ssh', () => {
   const login = parseRsyncOptions({ transport: 'rsync', host: 'drms', path: '/b' });
   const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined };
 
-  it('leaves to ssh what is not configured, and trusts no unknown key', () => {
+  it('leaves to ssh what is not configured, and trusts no unknown host key', () => {
     const args = masterArguments(login, options);
     expect(args.slice(0, 4)).toEqual(['-N', '-M', '-S', '/run/s']);
     expect(args.slice(-2)).toEqual(['--', 'drms']);
@@ -93,7 +103,7 @@ describe('arguments of ssh', () => {
     expect(args.filter((arg) => /^(-p|-l|IdentityFile|UserKnownHostsFile)/.test(arg))).toEqual([]);
   });
 
-  it('quotes files, which ssh would split and expand', () => {
+  it('quotes file names, which ssh would split and expand', () => {
     const files = { identityFile: '~/my keys/%h', knownHosts: '/k/a b' };
     const args = masterArguments({ ...login, port: 2222, user: 'me', ...files }, options);
     expect(args).toContain('IdentityFile="/home/me/my keys/%%h"');
@@ -105,19 +115,19 @@ describe('arguments of ssh', () => {
     ['a,aes256-gcm@openssh.com,aes128-gcm@openssh.com,b', 'aes128-gcm@openssh.com,aes256-gcm@openssh.com,a,b'],
     ['chacha20-poly1305@openssh.com,aes256-gcm@openssh.com', 'aes256-gcm@openssh.com,chacha20-poly1305@openssh.com'],
     ['chacha20-poly1305@openssh.com,aes256-ctr', undefined],
-  ])('of the ciphers %s, as they are configured, those in hardware come first, and none is added', (before, after) => {
+  ])('of the configured ciphers %s the hardware-accelerated ones come first, and none is added', (before, after) => {
     expect(hardwareFirst(`user me\nciphers ${before}\nmacs x\n`)).toBe(after);
     const args = masterArguments(login, { ...options, ciphers: after });
     expect(args.filter((arg) => arg.startsWith('Ciphers='))).toEqual(after === undefined ? [] : [`Ciphers=${after}`]);
   });
 
-  it('knows a processor that has instructions for AES', () => {
+  it('recognises a processor with AES instructions', () => {
     expect(hasAesInstructions('processor : 0\nflags\t\t: fpu aes avx\n')).toBe(true);
     expect(hasAesInstructions('processor : 0\nFeatures\t: fp asimd aes pmull\n')).toBe(true);
     expect(hasAesInstructions('model name : aes\nflags\t\t: fpu vaes avx\n')).toBe(false);
   });
 
-  it('a channel never connects by itself', () => {
+  it('a channel never makes a connection of its own', () => {
     expect(['ssh', ...sftpChannelArguments('/run/s')].join(' ')).toBe(`${THROUGH} -s isocket sftp`);
   });
 });

@@ -5,7 +5,7 @@ import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
 import { fileProblem, judgeRun } from '../../../src/transports/rsync/judge.ts';
 import { comparisonOf, createLineSplitter, unescapeName } from '../../../src/transports/rsync/output.ts';
 
-// What rsync 3.5.0 and 3.2.7, rrsync and OpenSSH 9.2 really said, the folder's name shortened.
+// Recorded output of rsync 3.5.0 and 3.2.7, rrsync and OpenSSH 9.2, with the folder's name shortened.
 const UNKNOWN = `rsync: on remote machine: --fsync: unknown option
 rsync error: syntax or usage error (code 1) at main.c(1886) [server=3.5.0]
 rsync: connection unexpectedly closed (0 bytes received so far) [sender]
@@ -36,25 +36,25 @@ const BUSY = `/usr/bin/rrsync error: Another instance of rrsync is already acces
 
 describe('how a run ended', () => {
   it.each([
-    ['all is there', 0, '', { kind: 'files' }],
-    ['some are not', 23, IN_THE_WAY, { kind: 'files' }],
-    ['a full disk', 11, FULL, { kind: 'line', class: 'destination-full' }],
-    ['a destination that cannot be made', 11, NO_BASE, { kind: 'line', class: 'auth' }],
-    ['a destination that is a file', 11, BASE_IS_FILE, { kind: 'line', class: 'auth' }],
+    ['success', 0, '', { kind: 'files' }],
+    ['some files failed', 23, IN_THE_WAY, { kind: 'files' }],
+    ['a full disk', 11, FULL, { kind: 'connection', class: 'destination-full' }],
+    ['a destination that cannot be created', 11, NO_BASE, { kind: 'connection', class: 'auth' }],
+    ['a destination that is a file', 11, BASE_IS_FILE, { kind: 'connection', class: 'auth' }],
     ['an input or output error', 11, 'rsync: [receiver] close failed', { kind: 'stopped' }],
-    ['an older one there', 12, UNKNOWN, { kind: 'refused', options: ['fsync'] }],
-    ['no rsync there', 12, NO_RSYNC, { kind: 'line', class: 'auth' }],
-    ['rrsync refuses', 12, RRSYNC, { kind: 'line', class: 'auth' }],
-    ['rrsync is taken', 12, BUSY, { kind: 'line', class: 'network' }],
-    ['the master is gone', 255, MASTER_GONE, { kind: 'line', class: 'network' }],
-    ['the stream broke', 12, '', { kind: 'line', class: 'network' }],
-    ['silence', 30, 'rsync error: timeout in data send/receive (code 30)', { kind: 'line', class: 'network' }],
-    ['a signal', undefined, '', { kind: 'line', class: 'network' }],
-    ['a usage error', 1, 'rsync: --x: unknown option', { kind: 'line', class: 'auth' }],
+    ['an older rsync at the destination', 12, UNKNOWN, { kind: 'refused', options: ['fsync'] }],
+    ['no rsync at the destination', 12, NO_RSYNC, { kind: 'connection', class: 'auth' }],
+    ['rrsync refuses', 12, RRSYNC, { kind: 'connection', class: 'auth' }],
+    ['rrsync is busy', 12, BUSY, { kind: 'connection', class: 'network' }],
+    ['the master has ended', 255, MASTER_GONE, { kind: 'connection', class: 'network' }],
+    ['the stream broke', 12, '', { kind: 'connection', class: 'network' }],
+    ['silence', 30, 'rsync error: timeout in data send/receive (code 30)', { kind: 'connection', class: 'network' }],
+    ['a signal', undefined, '', { kind: 'connection', class: 'network' }],
+    ['a usage error', 1, 'rsync: --x: unknown option', { kind: 'connection', class: 'auth' }],
   ] as const)('%s', (_title, exitCode, stderr, wanted) => expect(judgeRun({ exitCode, stderr })).toMatchObject(wanted));
 });
 
-describe('why one file is not there', () => {
+describe('why one file was not confirmed', () => {
   it.each([
     ['a directory in its place', IN_THE_WAY, 'DC1/a', 'file'],
     ['not named', IN_THE_WAY, 'DC1/aa', undefined],
@@ -62,7 +62,7 @@ describe('why one file is not there', () => {
     ['a name that begins like another', READ_ONLY, 'DC1/a', undefined],
     ['an escaped name', READ_ONLY, 'DC1/new\nline', 'file'],
     ['a name like an escape', READ_ONLY, 'DC1/\\#123', 'file'],
-    ['a folder that cannot be made', NO_FOLDER, 'DC1/a', 'auth'],
+    ['a folder that cannot be created', NO_FOLDER, 'DC1/a', 'auth'],
   ])('%s', (_title, stderr, target, errorClass) =>
     expect(fileProblem(stderr, target, 'there')?.class).toBe(errorClass),
   );
@@ -78,7 +78,7 @@ describe('logins', () => {
       'is unknown',
     ],
     ['@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.', 'auth', 'changed'],
-    ['ssh: Could not resolve hostname nonesuch.invalid: Name or service not known', 'network', 'name is not known'],
+    ['ssh: Could not resolve hostname nonesuch.invalid: Name or service not known', 'network', 'cannot be resolved'],
     ['', 'network', 'ssh ended'],
   ])('%s', (stderr, errorClass, words) => {
     const problem = loginProblem(stderr, 'me@h');
@@ -87,7 +87,7 @@ describe('logins', () => {
   });
 });
 
-/** As rsync's log.c does with -8. */
+/** Escapes as rsync's log.c does with -8. */
 const escape = (bytes: Buffer): Buffer => {
   const parts = [...bytes].map((byte, at) => {
     const likeEscape = byte === 0x5c && /^\\#\d{3}/.test(bytes.toString('latin1', at, at + 5));
@@ -130,7 +130,7 @@ describe('names in the output', () => {
     ['cd+++++++++|DC1/a', 'other'],
   ])('%s', (line, verdict) => expect(comparisonOf(Buffer.from(line))).toEqual({ name: 'DC1/a', verdict }));
 
-  it('takes no other line for an answer', () => {
+  it('ignores every other line', () => {
     for (const line of ['created directory /x', 'sent 1 bytes', '']) {
       expect(comparisonOf(Buffer.from(line))).toBeUndefined();
     }

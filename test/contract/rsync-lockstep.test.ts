@@ -6,14 +6,15 @@ import { createScope } from '../../src/transport-suite/scope.ts';
 import { bundledTransport } from '../../src/transports/index.ts';
 import { sendBatch } from '../../src/transports/rsync/batch.ts';
 import { parseRsyncOptions } from '../../src/transports/rsync/options.ts';
+import { PendingSend } from '../../src/transports/rsync/pending-send.ts';
 import { openSession } from '../../src/transports/rsync/session.ts';
 import { startSshd } from '../support/sshd.ts';
 import { makeSuiteTarget } from '../support/suite-target.ts';
 
-// Whether a transport goes in step depends on how quick the machine is at the moment: here both are told to.
-test.each([true, false])('a run with a bad file confirms all others; in step: %s', async (inStep) => {
+// Whether a transport uses lockstep depends on the machine's speed at the moment: here it is set.
+test.each([true, false])('a run with a bad file confirms all others; lockstep: %s', async (lockstep) => {
   await using stack = new AsyncDisposableStack();
-  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-in-step-')), (path) =>
+  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-lockstep-')), (path) =>
     rmSync(path, { recursive: true }),
   );
   const plugin = bundledTransport('rsync');
@@ -28,15 +29,12 @@ test.each([true, false])('a run with a bad file confirms all others; in step: %s
 
   const names = Array.from({ length: 40 }, (_, index) => `file-${index}`);
   mkdirSync(`${server.folder}/DC1/file-20/in the way`, { recursive: true });
-  const fates = new Map<string, string>();
-  const batch = names.map((name) => ({
-    file: scope.outgoing(name, 1000),
-    resolve: () => fates.set(name, 'confirmed'),
-    reject: () => fates.set(name, 'failed'),
-  }));
-  const { again, lineFailed } = await sendBatch(session, batch, { inStep }, scope.signal);
-  expect({ again, lineFailed }).toEqual({ again: [], lineFailed: false });
-  expect(names.filter((name) => fates.get(name) !== 'confirmed')).toEqual(['file-20']);
+  const batch = names.map((name) => new PendingSend(scope.outgoing(name, 1000), scope.signal));
+  const outcomes = Promise.allSettled(batch.map(({ outcome }) => outcome));
+  const { unsent, connectionLost } = await sendBatch(session, batch, { lockstep }, scope.signal);
+  expect({ unsent, connectionLost }).toEqual({ unsent: [], connectionLost: false });
+  const failed = (await outcomes).map(({ status }) => status === 'rejected');
+  expect(names.filter((_name, index) => failed[index])).toEqual(['file-20']);
   for (const name of names.filter((other) => other !== 'file-20'))
     expect(readFileSync(`${server.folder}/DC1/${name}`).equals(readFileSync(scope.sourcePath(name)))).toBe(true);
 });
