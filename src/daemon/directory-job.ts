@@ -36,7 +36,7 @@ export class DirectoryJob implements AsyncDisposable {
   #isGone = false;
   /** A cycle is wanted: now, or once more after the one that runs. */
   #isWanted = false;
-  #wake = Promise.withResolvers<void>();
+  #wake: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(plan: DirectoryPlan, context: JobContext) {
     const { site } = context;
@@ -84,7 +84,7 @@ export class DirectoryJob implements AsyncDisposable {
 
   async #run(): Promise<void> {
     let dueMs: number | undefined;
-    while (!this.#signal.aborted) {
+    for (;;) {
       await this.#until(dueMs);
       if (this.#signal.aborted) return;
       const cycle = await runCycle(this.#context.limits, {
@@ -105,7 +105,7 @@ export class DirectoryJob implements AsyncDisposable {
   /** Waits until a cycle is wanted, or due. */
   async #until(dueMs: number | undefined): Promise<void> {
     if (this.#isWanted) return;
-    this.#wake = Promise.withResolvers<void>();
+    this.#wake = Promise.withResolvers();
     if (this.#signal.aborted) return;
     if (dueMs === undefined) return this.#wake.promise;
     const woken = new AbortController();
