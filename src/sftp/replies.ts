@@ -13,7 +13,7 @@ export class SftpStatusError extends Error {
   }
 }
 
-/** The channel is gone; whether the server still did what was asked is unknown. */
+/** The channel is closed; whether the server executed the request is unknown. */
 export class ChannelClosedError extends Error {
   override readonly name = 'ChannelClosedError';
 }
@@ -24,9 +24,10 @@ export interface DirectoryEntry {
 }
 
 /**
- * Reads the packet's type and id. A status where something else was expected is the server's refusal.
- * @param absent the status that says that there is nothing to tell, which is no error
- * @returns whether there is something
+ * Reads the packet's type and id.
+ * @param absent the status that means "no result" and is not an error
+ * @returns false for the status `absent`
+ * @throws SftpStatusError for any other status where another type was expected
  */
 const expect = (reply: PacketReader, type: number, absent?: number): boolean => {
   const actual = reply.u8();
@@ -45,7 +46,7 @@ export const expectOk = (reply: PacketReader): void => {
   if (status !== Status.OK) throw statusError(status, reply);
 };
 
-// Copied: the packet's bytes are gone when its reader returns.
+// Copied: the packet's bytes are valid only while the reply is read.
 export const readHandle = (reply: PacketReader): Buffer => {
   expect(reply, Packet.HANDLE);
   return Buffer.from(reply.bytes());
@@ -60,8 +61,8 @@ export const readAttributes = (reply: PacketReader): Attributes => {
   return reply.attributes();
 };
 
-/** undefined where there is nothing of that name. */
-export const readAttributesIfThere = (reply: PacketReader): Attributes | undefined =>
+/** undefined if the path does not exist. */
+export const readAttributesIfPresent = (reply: PacketReader): Attributes | undefined =>
   expect(reply, Packet.ATTRS, Status.NO_SUCH_FILE) ? reply.attributes() : undefined;
 
 /** undefined after the last name. */
@@ -70,7 +71,7 @@ export const readNamesOrEnd = (reply: PacketReader): DirectoryEntry[] | undefine
   const entries: DirectoryEntry[] = [];
   for (let left = reply.u32(); left > 0; left -= 1) {
     const name = decodeName(reply.bytes());
-    reply.skip(); // The "ls -l" line: for people.
+    reply.skip(); // The "ls -l" line, meant for people.
     entries.push({ name, attributes: reply.attributes() });
   }
   return entries;

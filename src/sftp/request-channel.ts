@@ -3,14 +3,14 @@ import { createPacketSplitter, PacketReader } from './packet-reader.ts';
 import { PacketWriter } from './packet-writer.ts';
 import { Packet, SFTP_VERSION } from './protocol.ts';
 import { ChannelClosedError } from './replies.ts';
-import { createReplyRoom, type ReceiveWindow } from './receive-window.ts';
+import { createReceiveWindow, type ChannelWindow } from './receive-window.ts';
 
-/** Writes the fields of a request behind its id. */
+/** Writes the fields of a request after its id. */
 export type Encode = (packet: PacketWriter) => unknown;
 
-/** Who waits for a reply. */
+/** Receives the reply to a request. */
 export interface Pending {
-  /** Reads the reply while it is there, and resolves or rejects. */
+  /** Decodes the reply, which is valid during the call only, and resolves or rejects. */
   settle(reply: PacketReader): void;
   reject(error: Error): void;
 }
@@ -19,38 +19,38 @@ export const toError = (error: unknown): Error =>
   error instanceof Error ? error : new ChannelClosedError(String(error));
 
 /**
- * The requests of one SFTP channel. They leave as soon as the current turn of the event loop ends, all in one write; the server answers
- * them one by one in the order it likes. Every request ends: with its reply, or with a `ChannelClosedError` when the channel does.
+ * The requests of one SFTP channel. They are sent at the end of the current turn of the event loop, in one write; the server answers
+ * them one by one in any order. Every request settles: with its reply, or with a `ChannelClosedError` when the channel closes.
  */
 export interface RequestChannel {
-  /** Requests that wait for a reply. */
+  /** Number of requests without a reply so far. */
   readonly pending: number;
   readonly closed: boolean;
-  /** What the server can do beyond version 3, as it said. */
+  /** The extensions that the server announced, by name, with their version. */
   readonly extensions: ReadonlyMap<string, string>;
-  /** Decodes the reply while it is there. */
+  /** `decode` reads the reply, which is valid during the call only. */
   readonly request: <T>(type: number, encode: Encode, decode: (reply: PacketReader) => T) => Promise<T>;
-  /** The same without a promise. */
+  /** The same without a promise: for hot paths. */
   readonly submit: (type: number, encode: Encode, waiting: Pending) => void;
-  /** The next request asks for a reply of up to so many bytes. */
+  /** The next request has a reply of up to this many bytes. */
   expectReply(bytes: number): void;
-  /** The server's replies need not wait for us to make room. */
-  widen(): void;
-  /** Ends the channel and fails what is pending. Harmless when repeated. */
-  close(why: Error): void;
+  /** The server's replies never wait for a grant. */
+  setWindowUnlimited(): void;
+  /** Closes the channel and rejects the pending requests with `reason`. Harmless when repeated. */
+  close(reason: Error): void;
 }
 
 /**
- * Shakes hands over an open `sftp` subsystem channel.
- * @param window where it is ours to say how far the server may run ahead
+ * Performs the SFTP handshake over an open `sftp` subsystem channel.
+ * @param channelWindow the channel's receive window, where isocket manages it
  */
 export const openRequestChannel = async (
   channel: Duplex,
-  window: ReceiveWindow | undefined,
+  channelWindow: ChannelWindow | undefined,
 ): Promise<RequestChannel> => {
   const pending = new Map<number, Pending>();
   const writer = new PacketWriter();
-  const room = createReplyRoom(window);
+  const receiveWindow = createReceiveWindow(channelWindow);
   const extensions = new Map<string, string>();
   let nextId = 0;
   let flushing = false;
@@ -68,10 +68,10 @@ export const openRequestChannel = async (
   const flush = (): void => {
     flushing = false;
     if (closedBy !== undefined) return;
-    room.grant();
+    receiveWindow.grant();
     if (writer.length === 0) return;
     const requests = writer.take();
-    channel.write(requests, () => writer.giveBack(requests));
+    channel.write(requests, () => writer.recycle(requests));
   };
   const flushSoon = (): void => {
     if (flushing) return;
@@ -107,14 +107,14 @@ export const openRequestChannel = async (
   const onPacket = (packet: Buffer): void => {
     const id = packet.length >= 5 ? packet.readUInt32BE(1) : -1;
     const waiting = pending.get(id);
-    if (waiting === undefined) throw new ChannelClosedError('the server answered what was not asked');
+    if (waiting === undefined) throw new ChannelClosedError('the server sent a reply to no request');
     pending.delete(id);
     waiting.settle(new PacketReader(packet));
   };
 
   const shaken = Promise.withResolvers<undefined>();
   const split = createPacketSplitter((packet) => {
-    room.came(packet.length);
+    receiveWindow.received(packet.length);
     if (packet[0] !== Packet.VERSION) {
       onPacket(packet);
       return;
@@ -132,7 +132,7 @@ export const openRequestChannel = async (
     } catch (error) {
       closeWith(toError(error));
     }
-    if (room.isUsedUp) flushSoon();
+    if (receiveWindow.isExhausted) flushSoon();
   });
   for (const event of ['end', 'close', 'error'] as const) {
     channel.on(event, (error?: Error) => {
@@ -155,8 +155,8 @@ export const openRequestChannel = async (
     extensions,
     request,
     submit,
-    expectReply: (bytes) => room.expect(bytes),
-    widen: () => room.release(),
+    expectReply: (bytes) => receiveWindow.expect(bytes),
+    setWindowUnlimited: () => receiveWindow.setUnlimited(),
     close: closeWith,
   };
 };

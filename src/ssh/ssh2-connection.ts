@@ -3,9 +3,9 @@ import { userInfo } from 'node:os';
 import ssh2 from 'ssh2';
 import { prepareCipherKeys } from './internals/cipher-keys.ts';
 import { TransportError } from '../errors.ts';
-import { gatherWrites } from './internals/gather-writes.ts';
+import { batchWrites } from './internals/batch-writes.ts';
 import { openSftpClient } from '../sftp/client.ts';
-import { SHORT_REPLIES_BYTES } from '../sftp/receive-window.ts';
+import { INITIAL_WINDOW_BYTES } from '../sftp/receive-window.ts';
 import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import type { BuiltInLogin, SshConnection } from './connection.ts';
 import { hostKeyError, readKnownHosts } from './host-key.ts';
@@ -15,8 +15,8 @@ import { withSmallWindow } from './internals/channel-window.ts';
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 
 /**
- * Holds the host's key against `known_hosts` and logs in, over a socket that may still be connecting; where it fails the socket is
- * the caller's to destroy.
+ * Checks the host's key against `known_hosts` and logs in, over a socket that may still be connecting. If it fails, the caller destroys
+ * the socket.
  * @throws TransportError `network`, or `auth` where a person must act
  */
 export const connectSsh = async (
@@ -29,7 +29,7 @@ export const connectSsh = async (
   const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
   const login = await readLogin(options);
   const socket = await connecting;
-  gatherWrites(socket);
+  batchWrites(socket);
   const client = new ssh2.Client();
   prepareCipherKeys(client);
   let lastInbound = performance.now();
@@ -49,7 +49,7 @@ export const connectSsh = async (
         signal.removeEventListener('abort', abort);
         resolve();
       });
-      // ssh2 tells of one failure in several errors, and emits some after it closed: the first one counts, all are listened to.
+      // ssh2 emits several errors for one failure, some after its close: the first one counts, and each needs a listener.
       client.on('error', (error: Error & { level?: string }) => {
         reject(hostKeyProblem ?? connectError(error, where));
       });
@@ -67,11 +67,11 @@ export const connectSsh = async (
         sock: socket,
         username: options.user ?? userInfo().username,
         readyTimeout: HANDSHAKE_TIMEOUT_MS,
-        keepaliveInterval: 0, // It kills a healthy connection that is busy sending; our own watch looks at inbound bytes.
+        keepaliveInterval: 0, // It kills a healthy connection that is busy sending; channels.ts checks for inbound bytes instead.
         ...login,
-        // Not "none" first, which the server refuses after a pause.
+        // Without "none" first, which the server refuses after a delay.
         authHandler: [login.agent === undefined ? 'publickey' : 'agent'],
-        // Ask for the kinds of key that known_hosts has: another kind would look like a changed key.
+        // Only the key types that known_hosts has: a key of another type would seem to be a changed key.
         ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: keyTypes } } : {}),
         hostVerifier: (key: Buffer) => {
           hostKeyProblem = hostKeyError(judgeHostKey(knownHosts, { host, port }, key), key, options, where);
@@ -108,7 +108,7 @@ export const connectSsh = async (
     openSftp: async () => {
       let windowOf: ReturnType<typeof withSmallWindow>;
       const channel = await openChannel((done) => {
-        windowOf = withSmallWindow(client, SHORT_REPLIES_BYTES, () => client.subsys('sftp', done));
+        windowOf = withSmallWindow(client, INITIAL_WINDOW_BYTES, () => client.subsys('sftp', done));
       });
       return openSftpClient(channel, windowOf?.(channel));
     },

@@ -39,7 +39,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
 
   const connect = async (): Promise<Session> => {
     try {
-      // ssh2 takes its time to load: a run that has nothing to send does without.
+      // Loaded on demand: ssh2 is slow to load, and a run without unsent files does not need it.
       const { openChannels } = await import('./channels.ts');
       session = createSession(await openChannels(options, context, disposed.signal), options, context, label);
       disposed.signal.throwIfAborted();
@@ -53,7 +53,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     if (session !== undefined && !session.channels.closed) return session;
     return (connecting ??= connect());
   };
-  /** Runs `use` on a live connection; every other failure than ours becomes one. `action` is for its message. */
+  /** Runs `use` on a live connection; any failure becomes a `TransportError`, with `action` in its message. */
   const withSession = async <T>(
     action: () => string,
     signal: AbortSignal,
@@ -67,7 +67,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       const failed = { action: action(), destination: label, folder: options.path };
-      throw await toTransportError(error, live.channels.least(), failed, live.isFull);
+      throw await toTransportError(error, live.channels.leastBusy(), failed, live.isFull);
     }
   };
 
@@ -123,28 +123,28 @@ const deliver = async (
   temporaryNames: TemporaryNames,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { context, folders, channels, places } = session;
+  const { context, folders, channels, slots } = session;
   const final = `${session.options.path}/${file.targetPath}`;
   const folder = parentOf(final);
-  // Only what there is to wait for is awaited: this is a hot path. On one channel OPEN follows MKDIR without waiting for it: behind all
-  // that is under way its reply takes its time, and meanwhile the line would run empty.
-  const coming = folders.ensure(folder);
-  if (coming !== undefined && !(coming.isAsked && channels.all.length === 1)) await coming.made;
-  // For callers that do not look at `inFlight`.
-  const place = places.acquire(1);
-  if (place !== undefined) await place;
+  // Hot path: awaits only what is not done yet. On a single channel OPEN follows MKDIR without waiting for its reply, which is queued
+  // behind everything in flight: the connection would be idle meanwhile.
+  const pending = folders.ensure(folder);
+  if (pending !== undefined && !(pending.isRequested && channels.all.length === 1)) await pending.done;
+  // For callers that ignore `inFlight`.
+  const slot = slots.acquire(1);
+  if (slot !== undefined) await slot;
   try {
     signal.throwIfAborted();
     await upload(session, file, final, temporaryNames, signal);
-    if (coming !== undefined) await coming.made;
+    if (pending !== undefined) await pending.done;
   } catch (error) {
-    // It was not made, or somebody removed it since we looked: make it again, once.
+    // MKDIR failed, or the folder was removed since: create it again, once.
     if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
     folders.forget(folder);
-    await folders.ensure(folder)?.made;
+    await folders.ensure(folder)?.done;
     await upload(session, file, final, temporaryNames, signal);
   } finally {
-    places.release(1);
+    slots.release(1);
   }
   if (context.durable) await folders.sync(folder);
 };
@@ -158,7 +158,7 @@ const upload = (
 ): Promise<void> => {
   const folder = parentOf(final);
   if (file.identity.size <= SMALL_FILE_BYTES)
-    return uploadSmall(session, session.channels.least(), file, `${folder}/${temporaryNames.next()}`, final);
+    return uploadSmall(session, session.channels.leastBusy(), file, `${folder}/${temporaryNames.next()}`, final);
   const key = temporaryNames.keyOf(file);
   const checkpoint = openCheckpoint(session.context.stateFolder, key);
   return uploadBig(session, file, `${folder}/${temporaryNames.of(key)}`, final, checkpoint, signal);
@@ -168,9 +168,9 @@ const createTemporaryNames = ({ owner }: TransportContext) => {
   const run = randomBytes(6).toString('hex');
   let count = 0;
   return {
-    /** A name that nothing has: for a file that is sent in one burst. */
+    /** A unique name: for a file that is sent in one burst. */
     next: (): string => `.isocket-${owner}-${run}${(count += 1).toString(36)}.part`,
-    /** The name that a later attempt at the same content finds again. */
+    /** The name that a later attempt with the same content finds again. */
     of: (key: string): string => `.isocket-${owner}-${key}.part`,
     keyOf: ({ targetPath, identity: { dev, ino, size, mtimeNs } }: OutgoingFile): string =>
       createHash('sha256')
