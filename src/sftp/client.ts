@@ -14,7 +14,7 @@ import {
   type DirectoryEntry,
 } from './replies.ts';
 import type { ChannelWindow } from './receive-window.ts';
-import { openRequestChannel, toError, type Encode, type Pending } from './request-channel.ts';
+import { RequestChannel, toError, type Encode, type Pending } from './request-channel.ts';
 
 export interface ServerLimits {
   /** Bytes of data in one WRITE. */
@@ -129,18 +129,17 @@ const SAFE_WRITE_BYTES = 32_000;
 
 /**
  * Speaks SFTP version 3 over an open `sftp` subsystem channel.
- * @param window the channel's receive window, where isocket manages it
+ * @param channelWindow the channel's receive window, where isocket manages it
  */
-export const openSftpClient = async (channel: Duplex, window?: ChannelWindow): Promise<SftpClient> => {
-  const requests = await openRequestChannel(channel, window);
-  const { request, submit, extensions } = requests;
-  let limits: ServerLimits = { write: SAFE_WRITE_BYTES, handles: 0 };
+export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWindow): Promise<SftpClient> => {
+  const requests = await RequestChannel.open(channel, channelWindow);
+  const limits = await queryLimits(requests);
 
   /** A request that the server answers with a status only. */
-  const command = (type: number, encode: Encode): Promise<void> => request(type, encode, expectOk);
+  const command = (type: number, encode: Encode): Promise<void> => requests.request(type, encode, expectOk);
   let burstNow: BurstReplies | undefined;
   const burstCommands = handleCommands((type, encode) => {
-    if (burstNow !== undefined) submit(type, encode, burstNow.expectOneMore());
+    if (burstNow !== undefined) requests.submit(type, encode, burstNow.expectOneMore());
   });
   const burst = (enqueue: (commands: HandleCommands<void>) => void): Promise<void> => {
     const replies = new BurstReplies();
@@ -149,41 +148,39 @@ export const openSftpClient = async (channel: Duplex, window?: ChannelWindow): P
     burstNow = undefined;
     return replies.allEnqueued();
   };
-  const client: SftpClient = {
+  return {
     get pending() {
       return requests.pending;
     },
     get closed() {
       return requests.closed;
     },
-    get limits() {
-      return limits;
-    },
-    has: (extension) => extensions.has(extension),
+    limits,
+    has: (extension) => requests.extensions.has(extension),
     open: (path, flags, attributes) =>
-      request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
+      requests.request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
     ...handleCommands(command),
     burst,
     read: (handle, offset, length) => {
       requests.expectReply(length);
-      return request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
+      return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
     },
-    fstat: (handle) => request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
-    lstat: (path) => request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
-    stat: (path) => request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
-    opendir: (path) => request(Packet.OPENDIR, (packet) => packet.name(path), readHandle),
-    readdir: (handle) => request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
+    fstat: (handle) => requests.request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
+    lstat: (path) => requests.request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
+    stat: (path) => requests.request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
+    opendir: (path) => requests.request(Packet.OPENDIR, (packet) => packet.name(path), readHandle),
+    readdir: (handle) => requests.request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
     mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
     remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
     rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
     posixRename: (from, to) =>
       command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to)),
     realpath: async (path) => {
-      const entries = await request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
+      const entries = await requests.request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
       return entries?.[0]?.name ?? path;
     },
     space: async (path) => {
-      const numbers = await request(
+      const numbers = await requests.request(
         Packet.EXTENDED,
         (packet) => packet.bytes(Extension.STATVFS).name(path),
         (reply) => readNumbers(reply, 7),
@@ -194,14 +191,14 @@ export const openSftpClient = async (channel: Duplex, window?: ChannelWindow): P
     setWindowUnlimited: () => requests.setWindowUnlimited(),
     destroy: (reason = 'isocket closed the SFTP channel') => requests.close(new ChannelClosedError(reason)),
   };
+};
 
-  if (extensions.has(Extension.LIMITS)) {
-    const [, , write = 0, handles = 0] = await request(
-      Packet.EXTENDED,
-      (packet) => packet.bytes(Extension.LIMITS),
-      (reply) => readNumbers(reply, 4),
-    );
-    limits = { write: write > 0 ? write : SAFE_WRITE_BYTES, handles };
-  }
-  return client;
+const queryLimits = async (requests: RequestChannel): Promise<ServerLimits> => {
+  if (!requests.extensions.has(Extension.LIMITS)) return { write: SAFE_WRITE_BYTES, handles: 0 };
+  const [, , write = 0, handles = 0] = await requests.request(
+    Packet.EXTENDED,
+    (packet) => packet.bytes(Extension.LIMITS),
+    (reply) => readNumbers(reply, 4),
+  );
+  return { write: write > 0 ? write : SAFE_WRITE_BYTES, handles };
 };

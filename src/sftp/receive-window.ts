@@ -8,20 +8,6 @@ export interface ChannelWindow {
   setUnlimited(): void;
 }
 
-/** Decides how many bytes of replies the server may send, and when it may send more. */
-export interface ReceiveWindow {
-  /** The server cannot send any more: call `grant` before waiting for a reply. */
-  readonly isExhausted: boolean;
-  /** A reply of up to this many bytes is requested: the next grant includes it, so that it does not stall halfway. */
-  expect(bytes: number): void;
-  /** A whole reply of this many bytes was received. */
-  received(bytes: number): void;
-  /** Grows the window by what is expected, and by one turn's worth where it is exhausted. */
-  grant(): void;
-  /** Nothing is granted from here any more; the server never waits. Harmless when repeated. */
-  setUnlimited(): void;
-}
-
 /**
  * The window with which a channel begins: about 140 status replies. The server sends one packet for each reply until the window is
  * exhausted; replies that queue while it waits for a grant are sent in one packet. Ten thousand small files take 2,500 packets of
@@ -34,41 +20,58 @@ const LONG_REPLY_BYTES = 1000;
 const TURNS_PER_EXTRA_REPLY = 8;
 const MAX_EXTRA_REPLIES = 15;
 
-/** @param channelWindow undefined: ssh2 manages the window, and nothing is granted from here */
-export const createReceiveWindow = (channelWindow: ChannelWindow | undefined): ReceiveWindow => {
-  let window = channelWindow;
-  let expected = 0;
+/** Decides how many bytes of replies the server may send, and when it may send more. */
+export class ReceiveWindow {
+  #channelWindow: ChannelWindow | undefined;
+  #expectedBytes = 0;
   /** Bytes of the longest reply in the last turn that completed one; a turn ends when the window is exhausted. */
-  let longest = 0;
-  let hasOne = false;
+  #longestReply = 0;
+  #hasReply = false;
   /** Consecutive turns that brought long replies, or only a part of one. */
-  let longTurns = 0;
-  const endTurn = (): number => {
-    longTurns = !hasOne || longest >= LONG_REPLY_BYTES ? longTurns + 1 : 0;
-    hasOne = false;
-    const more = Math.min(MAX_EXTRA_REPLIES, Math.floor(longTurns / TURNS_PER_EXTRA_REPLY));
-    return INITIAL_WINDOW_BYTES + longest * more;
-  };
-  return {
-    get isExhausted() {
-      return window !== undefined && window.remaining <= 0;
-    },
-    expect: (bytes) => {
-      expected += bytes;
-    },
-    received: (bytes) => {
-      longest = hasOne ? Math.max(longest, bytes) : bytes;
-      hasOne = true;
-    },
-    grant: () => {
-      if (window === undefined) return;
-      const more = expected + (window.remaining + expected <= 0 ? endTurn() : 0);
-      expected = 0;
-      if (more > 0) window.grant(more);
-    },
-    setUnlimited: () => {
-      window?.setUnlimited();
-      window = undefined;
-    },
-  };
-};
+  #longTurns = 0;
+
+  /** @param channelWindow undefined: ssh2 manages the window, and nothing is granted from here */
+  constructor(channelWindow: ChannelWindow | undefined) {
+    this.#channelWindow = channelWindow;
+  }
+
+  /** The server cannot send any more: call `grant` before waiting for a reply. */
+  get isExhausted(): boolean {
+    return this.#channelWindow !== undefined && this.#channelWindow.remaining <= 0;
+  }
+
+  /** A reply of up to this many bytes is requested: the next grant includes it, so that it does not stall halfway. */
+  expect(bytes: number): void {
+    this.#expectedBytes += bytes;
+  }
+
+  /** A whole reply of this many bytes was received. */
+  received(bytes: number): void {
+    this.#longestReply = this.#hasReply ? Math.max(this.#longestReply, bytes) : bytes;
+    this.#hasReply = true;
+  }
+
+  /** Grows the window by what is expected, and by the bytes of another turn if it is exhausted. */
+  grant(): void {
+    if (this.#channelWindow === undefined) return;
+    const isExhausted = this.#channelWindow.remaining + this.#expectedBytes <= 0;
+    const bytes = this.#expectedBytes + (isExhausted ? this.#endTurn() : 0);
+    this.#expectedBytes = 0;
+    if (bytes > 0) this.#channelWindow.grant(bytes);
+  }
+
+  /** The server never waits for a grant any more. Harmless when repeated. */
+  setUnlimited(): void {
+    this.#channelWindow?.setUnlimited();
+    this.#channelWindow = undefined;
+  }
+
+  /** Returns the bytes of the next turn. */
+  #endTurn(): number {
+    const isLong = !this.#hasReply || this.#longestReply >= LONG_REPLY_BYTES;
+    this.#longTurns = isLong ? this.#longTurns + 1 : 0;
+    this.#hasReply = false;
+    const extraReplies = Math.min(MAX_EXTRA_REPLIES, Math.floor(this.#longTurns / TURNS_PER_EXTRA_REPLY));
+    return INITIAL_WINDOW_BYTES + this.#longestReply * extraReplies;
+  }
+}

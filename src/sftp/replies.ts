@@ -1,6 +1,6 @@
 import { decodeName, type Name } from '../name.ts';
 import type { PacketReader } from './packet-reader.ts';
-import { Packet, Status, type Attributes } from './protocol.ts';
+import { Packet, SFTP_VERSION, Status, type Attributes } from './protocol.ts';
 
 /** The server answered a request with a status other than OK. */
 export class SftpStatusError extends Error {
@@ -38,6 +38,19 @@ const expect = (reply: PacketReader, type: number, absent?: number): boolean => 
   const status = reply.u32();
   if (status === absent) return false;
   throw statusError(status, reply);
+};
+
+/**
+ * The extensions in the server's VERSION packet, by name, with their version.
+ * @throws ChannelClosedError if the server's protocol is older than ours
+ */
+export const readExtensions = (reply: PacketReader): ReadonlyMap<string, string> => {
+  reply.u8();
+  const version = reply.u32();
+  if (version < SFTP_VERSION) throw new ChannelClosedError(`the server speaks SFTP version ${version} only`);
+  const extensions = new Map<string, string>();
+  while (reply.remaining > 0) extensions.set(reply.text(), reply.text());
+  return extensions;
 };
 
 export const expectOk = (reply: PacketReader): void => {

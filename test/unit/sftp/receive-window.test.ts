@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { createPacketSplitter } from '../../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../../src/sftp/packet-writer.ts';
 import { Packet } from '../../../src/sftp/protocol.ts';
-import { createReceiveWindow, INITIAL_WINDOW_BYTES, type ChannelWindow } from '../../../src/sftp/receive-window.ts';
+import { INITIAL_WINDOW_BYTES, ReceiveWindow, type ChannelWindow } from '../../../src/sftp/receive-window.ts';
 
 /** A window with a server that sends as much of `stream` as the window allows. */
 const windowOnto = (stream: Buffer) => {
@@ -54,7 +54,7 @@ it('every reply is received whole, and the window never exceeds the need by much
     fc.property(replies, pieces, (answers, sizes) => {
       const stream = encode(answers.map(({ length }) => length));
       const server = windowOnto(stream);
-      const receiveWindow = createReceiveWindow(server.window);
+      const receiveWindow = new ReceiveWindow(server.window);
       let whole = 0;
       let longest = 0;
       const split = createPacketSplitter((packet) => {
@@ -81,13 +81,13 @@ it('every reply is received whole, and the window never exceeds the need by much
 
 it('nothing is granted until the window is exhausted; then as much as before', () => {
   const server = windowOnto(encode([]));
-  const receiveWindow = createReceiveWindow(server.window);
+  const receiveWindow = new ReceiveWindow(server.window);
   server.next(1);
   receiveWindow.grant();
   expect(server.granted()).toBe(INITIAL_WINDOW_BYTES);
   const all = windowOnto(Buffer.alloc(INITIAL_WINDOW_BYTES));
   all.next(INITIAL_WINDOW_BYTES);
-  const exhausted = createReceiveWindow(all.window);
+  const exhausted = new ReceiveWindow(all.window);
   expect(exhausted.isExhausted).toBe(true);
   exhausted.grant();
   expect(all.window.remaining).toBe(INITIAL_WINDOW_BYTES);
@@ -96,7 +96,7 @@ it('nothing is granted until the window is exhausted; then as much as before', (
 it('a long listing needs fewer and fewer turns', () => {
   const listing = encode(Array.from({ length: 1000 }, () => 12_000));
   const server = windowOnto(listing);
-  const receiveWindow = createReceiveWindow(server.window);
+  const receiveWindow = new ReceiveWindow(server.window);
   const split = createPacketSplitter((packet) => receiveWindow.received(packet.length));
   let turns = 0;
   for (let got = 0; got < listing.length; turns += 1) {
@@ -110,7 +110,7 @@ it('a long listing needs fewer and fewer turns', () => {
 
 it('once unlimited, nothing is granted any more', () => {
   const server = windowOnto(Buffer.alloc(INITIAL_WINDOW_BYTES * 2));
-  const receiveWindow = createReceiveWindow(server.window);
+  const receiveWindow = new ReceiveWindow(server.window);
   receiveWindow.setUnlimited();
   receiveWindow.setUnlimited();
   const granted = server.granted();
@@ -122,7 +122,7 @@ it('once unlimited, nothing is granted any more', () => {
 });
 
 it('without a channel window nothing is exhausted', () => {
-  const receiveWindow = createReceiveWindow(undefined);
+  const receiveWindow = new ReceiveWindow(undefined);
   receiveWindow.expect(1000);
   receiveWindow.grant();
   receiveWindow.setUnlimited();
