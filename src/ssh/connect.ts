@@ -31,8 +31,8 @@ const connectBuiltIn = async (options: BuiltInLogin, signal: AbortSignal): Promi
   connecting.catch(() => undefined); // Reported where it is awaited.
   try {
     await nextTurn(); // Node makes the connect call in the next turn; loading a module would delay it.
-    const { connectSsh } = await import('./ssh2-connection.ts');
-    return await connectSsh(options, connecting, signal);
+    const { connectSsh2 } = await import('./connect-ssh2.ts');
+    return await connectSsh2(options, connecting, signal);
   } catch (error) {
     failed.abort();
     throw error;

@@ -9,20 +9,28 @@ interface Protocol {
 
 /** What ssh2 1.17 keeps of a channel, for each direction. */
 interface ChannelEnds {
-  readonly incoming: { window: number };
-  readonly outgoing: { readonly id: number; readonly state: string };
+  readonly incoming?: { window?: number };
+  readonly outgoing?: { readonly id?: number; readonly state?: string };
 }
+
+/** Both ends of a channel, if this version of ssh2 has them. */
+const endsOf = (channel: ClientChannel) => {
+  const { incoming, outgoing } = channel as ChannelEnds;
+  if (incoming?.window === undefined || outgoing?.id === undefined) return undefined;
+  return { incoming: incoming as { window: number }, outgoing, recipient: outgoing.id };
+};
 
 /**
  * Runs `open`, which requests a session channel, so that the channel begins with a window of `bytes`: smaller than ssh2 assumes, so
- * that ssh2 grants nothing by itself. Returns a function that gives the window of the open channel; undefined if ssh2 lacks these
- * fields, and the channel has the window that ssh2 gives it.
+ * that ssh2 grants nothing by itself.
+ * @returns undefined if ssh2 lacks the methods, and the channel has the window that ssh2 gives it. Else a function that takes the
+ * open channel and returns its window; undefined if ssh2 lacks its fields, and the small window cannot grow.
  */
 export const withSmallWindow = (
   client: Client,
   bytes: number,
   open: () => void,
-): ((channel: ClientChannel) => ChannelWindow) | undefined => {
+): ((channel: ClientChannel) => ChannelWindow | undefined) | undefined => {
   const protocol = (client as { readonly _protocol?: Protocol })._protocol;
   const { session, channelWindowAdjust } = protocol ?? {};
   let withheld = 0;
@@ -41,9 +49,11 @@ export const withSmallWindow = (
   }
   if (withheld <= 0) return undefined;
   return (channel) => {
-    const { incoming, outgoing } = channel as unknown as ChannelEnds;
+    const ends = endsOf(channel);
+    if (ends === undefined) return undefined;
+    const { incoming, outgoing, recipient } = ends;
     const adjust = (more: number): void => {
-      if (outgoing.state !== 'closed') channelWindowAdjust.call(protocol, outgoing.id, more);
+      if (outgoing.state !== 'closed') channelWindowAdjust.call(protocol, recipient, more);
     };
     const grant = (more: number): void => {
       incoming.window += more;
