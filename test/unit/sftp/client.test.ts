@@ -8,11 +8,11 @@ import { Packet, SFTP_VERSION, Status } from '../../../src/sftp/protocol.ts';
 type Packets = Pick<PacketWriter, 'begin' | 'take'>;
 
 /** A channel to a server that performs the handshake, then answers each request by `answer`. */
-const channelTo = (answer: (id: number, replies: Packets) => void): Duplex => {
+const channelTo = (answer: (id: number, replies: Packets) => void, version: number = SFTP_VERSION): Duplex => {
   const split = createPacketSplitter((packet) => {
     const request = new PacketReader(packet);
     const replies = new PacketWriter();
-    if (request.u8() === Packet.INIT) replies.begin(Packet.VERSION).u32(SFTP_VERSION).end();
+    if (request.u8() === Packet.INIT) replies.begin(Packet.VERSION).u32(version).end();
     else answer(request.u32(), replies);
     channel.push(Buffer.from(replies.take()));
   });
@@ -48,4 +48,10 @@ it.each<[string, (id: number, replies: Packets) => void]>([
   expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   expect(client).toMatchObject({ closed: true, pending: 0 });
   await expect(client.mkdir('DC2', {})).rejects.toThrow();
+});
+
+it('a server of an older version: opening rejects with the reason, and the channel is closed', async () => {
+  const channel = channelTo(() => undefined, SFTP_VERSION - 1);
+  await expect(openSftpClient(channel)).rejects.toThrow('the server speaks SFTP version 2 only');
+  expect(channel.destroyed).toBe(true);
 });
