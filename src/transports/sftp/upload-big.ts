@@ -36,17 +36,12 @@ export const uploadBig = async (
       : [session.channels.leastBusy()];
     const earlier = await findEarlierAttempt(first, source, temporary, size, checkpoint);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
-    const stripes = [
-      opened,
-      ...(await Promise.all(
-        others.map(async (channel) => ({ channel, handle: await channel.open(temporary, OpenFlag.WRITE, {}) })),
-      )),
-    ];
+    const stripes = await openStripes(opened, others, temporary);
     try {
       await writeAll(session, stripes, source, file, earlier.matchingBytes, checkpoint, signal);
       checkUnchanged(file, await source.stat({ bigint: true }));
     } catch (error) {
-      await Promise.allSettled(stripes.map(({ channel, handle }) => channel.close(handle)));
+      await closeStripes(stripes);
       throw error;
     }
     await Promise.all(stripes.slice(1).map(({ channel, handle }) => channel.close(handle)));
@@ -65,6 +60,24 @@ export const uploadBig = async (
   } finally {
     await source.close();
   }
+};
+
+/** Opens the file on the other channels as well. If one of them cannot, all handles are closed, the first one's included. */
+const openStripes = async (first: Stripe, others: readonly SftpClient[], temporary: Name): Promise<Stripe[]> => {
+  const opening = others.map(async (channel) => ({
+    channel,
+    handle: await channel.open(temporary, OpenFlag.WRITE, {}),
+  }));
+  const results = await Promise.allSettled(opening);
+  const stripes = [first, ...results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))];
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed === undefined) return stripes;
+  await closeStripes(stripes);
+  throw failed.reason;
+};
+
+const closeStripes = async (stripes: readonly Stripe[]): Promise<void> => {
+  await Promise.allSettled(stripes.map(({ channel, handle }) => channel.close(handle)));
 };
 
 const writeAll = async (
