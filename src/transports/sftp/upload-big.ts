@@ -44,7 +44,12 @@ export const uploadBig = async (
       await closeStripes(stripes);
       throw error;
     }
-    await Promise.all(stripes.slice(1).map(({ channel, handle }) => channel.close(handle)));
+    try {
+      await Promise.all(stripes.slice(1).map(({ channel, handle }) => channel.close(handle)));
+    } catch (error) {
+      await closeStripes([opened]);
+      throw error;
+    }
     await seal(session, opened, file);
     await publish(session, first, temporary, final);
     checkpoint.clear();

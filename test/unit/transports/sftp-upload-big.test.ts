@@ -9,8 +9,8 @@ import { openCheckpoint } from '../../../src/transports/sftp/resume.ts';
 import { createSession } from '../../../src/transports/sftp/session.ts';
 import { uploadBig } from '../../../src/transports/sftp/upload-big.ts';
 
-/** A channel that counts its open handles and writes nothing. */
-const countingChannel = (open: () => Promise<Buffer>) => {
+/** A channel that counts its open handles and ignores writes. */
+const countingChannel = (open: () => Promise<Buffer>, close: () => Promise<void> = () => Promise.resolve()) => {
   let handles = 0;
   const channel = {
     limits: { write: 32_000, handles: 0 },
@@ -21,31 +21,26 @@ const countingChannel = (open: () => Promise<Buffer>) => {
       handles += 1;
       return handle;
     },
+    write: () => Promise.resolve(),
     close: () => {
       handles -= 1;
-      return Promise.resolve();
+      return close();
     },
   };
   return { channel: channel as unknown as SftpClient, handles: () => handles };
 };
 
-it('closes the handles of the other channels when one cannot open a striped file', async () => {
+type Counting = ReturnType<typeof countingChannel>;
+
+/** Sends a file of 8 MiB over these channels. */
+const upload = async (counting: readonly [Counting, ...Counting[]]): Promise<void> => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-big-'));
   try {
     const path = join(folder, 'file');
     writeFileSync(path, '');
     truncateSync(path, 8 * 1024 * 1024);
-    const slow = Promise.withResolvers<Buffer>();
-    const [first, second, third] = [
-      countingChannel(() => Promise.resolve(Buffer.from('first'))),
-      countingChannel(() => {
-        queueMicrotask(() => slow.resolve(Buffer.from('third')));
-        return Promise.reject(new Error('too many handles'));
-      }),
-      countingChannel(() => slow.promise),
-    ];
-    const all = [first, second, third].map(({ channel }) => channel);
-    const channels = { all, roundTripMs: 1, leastBusy: () => first.channel } as unknown as Channels;
+    const all = counting.map(({ channel }) => channel);
+    const channels = { all, roundTripMs: 1, leastBusy: () => counting[0].channel } as unknown as Channels;
     const options = parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d' });
     const context = {
       site: 's',
@@ -58,10 +53,33 @@ it('closes the handles of the other channels when one cannot open a striped file
     const session = createSession(channels, options, context, 'label');
     const file = { sourcePath: path, targetPath: 'DC1/f', mode: 0o644, identity: statSync(path, { bigint: true }) };
     const checkpoint = openCheckpoint(folder, 'key');
-    const sent = uploadBig(session, file, '.part', 'f', checkpoint, new AbortController().signal);
-    await expect(sent).rejects.toThrow('too many handles');
-    expect([first.handles(), second.handles(), third.handles()]).toEqual([0, 0, 0]);
+    await uploadBig(session, file, '.part', 'f', checkpoint, new AbortController().signal);
   } finally {
     rmSync(folder, { recursive: true });
   }
+};
+
+const openHandle = () => Promise.resolve(Buffer.from('handle'));
+
+it('closes the handles of the other channels when one cannot open a striped file', async () => {
+  const slow = Promise.withResolvers<Buffer>();
+  const channels: [Counting, Counting, Counting] = [
+    countingChannel(openHandle),
+    countingChannel(() => {
+      queueMicrotask(() => slow.resolve(Buffer.from('third')));
+      return Promise.reject(new Error('too many handles'));
+    }),
+    countingChannel(() => slow.promise),
+  ];
+  await expect(upload(channels)).rejects.toThrow('too many handles');
+  expect(channels.map(({ handles }) => handles())).toEqual([0, 0, 0]);
+});
+
+it('closes each handle once when a channel fails to close a striped file', async () => {
+  const channels: [Counting, Counting] = [
+    countingChannel(openHandle),
+    countingChannel(openHandle, () => Promise.reject(new Error('quota exceeded'))),
+  ];
+  await expect(upload(channels)).rejects.toThrow('quota exceeded');
+  expect(channels.map(({ handles }) => handles())).toEqual([0, 0]);
 });
