@@ -6,15 +6,15 @@ import {
   ChannelClosedError,
   expectOk,
   readAttributes,
-  readAttributesIfThere,
+  readAttributesIfPresent,
   readDataOrEnd,
   readHandle,
   readNamesOrEnd,
   readNumbers,
   type DirectoryEntry,
 } from './replies.ts';
-import type { ReceiveWindow } from './receive-window.ts';
-import { openRequestChannel, toError, type Encode, type Pending } from './request-channel.ts';
+import type { ChannelWindow } from './receive-window.ts';
+import { RequestChannel, toError, type Encode, type Pending } from './request-channel.ts';
 
 export interface ServerLimits {
   /** Bytes of data in one WRITE. */
@@ -31,32 +31,35 @@ export interface FileSystemSpace {
   readonly inodes: number;
 }
 
-/** What can be done to an open handle; the server answers with a status alone. */
+/** Commands on an open handle, which the server answers with a status only. */
 export interface HandleCommands<Done> {
-  /** `data` is encoded at once and may be reused when this returns. */
+  /** `data` is encoded before this returns and may be reused afterwards. */
   write(handle: Buffer, offset: number, data: Buffer): Done;
   fsetstat(handle: Buffer, attributes: Attributes): Done;
   fsync(handle: Buffer): Done;
   close(handle: Buffer): Done;
 }
 
-/** The client's side of one SFTP channel: what can be asked of the server. Every request ends: with its reply, or with a `ChannelClosedError` when the channel does. */
+/**
+ * The client's side of one SFTP channel. Every request settles: with its reply (an `SftpStatusError` for a failure), or with a
+ * `ChannelClosedError` when the channel closes.
+ */
 export interface SftpClient extends HandleCommands<Promise<void>> {
-  /** Requests that wait for a reply. */
+  /** Number of requests without a reply so far. */
   readonly pending: number;
   readonly closed: boolean;
   readonly limits: ServerLimits;
   has(extension: string): boolean;
   open(path: Name, flags: number, attributes: Attributes): Promise<Buffer>;
   /**
-   * Commands on an open handle that leave together. Resolves when all of them are done, rejects with the first failure when all
-   * are answered. One promise for all: a promise a command is dear where a file is small.
+   * Commands on an open handle that are sent together. Resolves when all of them succeeded, rejects with the first failure once all
+   * are answered. One promise for all: a promise for each command is a measurable part of what a small file costs.
    */
-  burst(ask: (commands: HandleCommands<void>) => void): Promise<void>;
+  burst(enqueue: (commands: HandleCommands<void>) => void): Promise<void>;
   /** Up to `length` bytes; undefined at the end of the file. */
   read(handle: Buffer, offset: number, length: number): Promise<Buffer | undefined>;
   fstat(handle: Buffer): Promise<Attributes>;
-  /** Attributes, or undefined where there is nothing of that name. */
+  /** Attributes, or undefined if the path does not exist. */
   lstat(path: Name): Promise<Attributes | undefined>;
   stat(path: Name): Promise<Attributes | undefined>;
   opendir(path: Name): Promise<Buffer>;
@@ -64,16 +67,16 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   readdir(handle: Buffer): Promise<DirectoryEntry[] | undefined>;
   mkdir(path: Name, attributes: Attributes): Promise<void>;
   remove(path: Name): Promise<void>;
-  /** Refuses to replace a file (version 3). */
+  /** Fails if the target exists (version 3). */
   rename(from: Name, to: Name): Promise<void>;
-  /** Replaces atomically. */
+  /** Replaces the target atomically. */
   posixRename(from: Name, to: Name): Promise<void>;
   realpath(path: Name): Promise<Name>;
   space(path: Name): Promise<FileSystemSpace>;
-  /** For a line that is not near: the server's replies need not wait for us to make room. */
-  widen(): void;
-  /** Ends the channel and fails what is pending, saying why. Harmless when repeated. */
-  destroy(why?: string): void;
+  /** For connections that are not low-latency: the server's replies never wait for a grant. */
+  setWindowUnlimited(): void;
+  /** Closes the channel; pending requests fail with a `ChannelClosedError` of this message. Harmless when repeated. */
+  destroy(reason?: string): void;
 }
 
 const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): HandleCommands<Done> => ({
@@ -83,10 +86,10 @@ const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): Hand
   close: (handle) => run(Packet.CLOSE, (packet) => packet.bytes(handle)),
 });
 
-/** Waits for the replies to all commands of a burst; it is made for every small file, and so a class. */
+/** Waits for the replies to all commands of a burst. A class, since one is allocated for every small file. */
 class BurstReplies implements Pending {
   readonly #done = Promise.withResolvers<undefined>();
-  #unanswered = 1; // The asking itself.
+  #unanswered = 1; // The enqueueing itself, until `allEnqueued`.
   #failure: Error | undefined;
 
   expectOneMore(): this {
@@ -94,7 +97,7 @@ class BurstReplies implements Pending {
     return this;
   }
 
-  allAsked(): Promise<void> {
+  allEnqueued(): Promise<void> {
     this.#answered();
     return this.#done.promise;
   }
@@ -121,66 +124,63 @@ class BurstReplies implements Pending {
   }
 }
 
-// What every server takes: beyond it some corrupt files (rclone#6416, Netcatty#2022).
+// Every server accepts this much: some corrupt files beyond it (rclone#6416, Netcatty#2022).
 const SAFE_WRITE_BYTES = 32_000;
 
 /**
  * Speaks SFTP version 3 over an open `sftp` subsystem channel.
- * @param window where it is ours to say how far the server may run ahead
+ * @param channelWindow the channel's receive window, where isocket manages it
  */
-export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): Promise<SftpClient> => {
-  const requests = await openRequestChannel(channel, window);
-  const { request, submit, extensions } = requests;
-  let limits: ServerLimits = { write: SAFE_WRITE_BYTES, handles: 0 };
+export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWindow): Promise<SftpClient> => {
+  const requests = await RequestChannel.open(channel, channelWindow);
+  const limits = await queryLimits(requests);
 
-  /** For requests that the server answers with a status alone. */
-  const command = (type: number, encode: Encode): Promise<void> => request(type, encode, expectOk);
+  /** A request that the server answers with a status only. */
+  const command = (type: number, encode: Encode): Promise<void> => requests.request(type, encode, expectOk);
   let burstNow: BurstReplies | undefined;
   const burstCommands = handleCommands((type, encode) => {
-    if (burstNow !== undefined) submit(type, encode, burstNow.expectOneMore());
+    if (burstNow !== undefined) requests.submit(type, encode, burstNow.expectOneMore());
   });
-  const burst = (ask: (commands: HandleCommands<void>) => void): Promise<void> => {
+  const burst = (enqueue: (commands: HandleCommands<void>) => void): Promise<void> => {
     const replies = new BurstReplies();
     burstNow = replies;
-    ask(burstCommands);
+    enqueue(burstCommands);
     burstNow = undefined;
-    return replies.allAsked();
+    return replies.allEnqueued();
   };
-  const client: SftpClient = {
+  return {
     get pending() {
       return requests.pending;
     },
     get closed() {
       return requests.closed;
     },
-    get limits() {
-      return limits;
-    },
-    has: (extension) => extensions.has(extension),
+    limits,
+    has: (extension) => requests.extensions.has(extension),
     open: (path, flags, attributes) =>
-      request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
+      requests.request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
     ...handleCommands(command),
     burst,
     read: (handle, offset, length) => {
       requests.expectReply(length);
-      return request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
+      return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
     },
-    fstat: (handle) => request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
-    lstat: (path) => request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfThere),
-    stat: (path) => request(Packet.STAT, (packet) => packet.name(path), readAttributesIfThere),
-    opendir: (path) => request(Packet.OPENDIR, (packet) => packet.name(path), readHandle),
-    readdir: (handle) => request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
+    fstat: (handle) => requests.request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
+    lstat: (path) => requests.request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
+    stat: (path) => requests.request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
+    opendir: (path) => requests.request(Packet.OPENDIR, (packet) => packet.name(path), readHandle),
+    readdir: (handle) => requests.request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
     mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
     remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
     rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
     posixRename: (from, to) =>
       command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to)),
     realpath: async (path) => {
-      const entries = await request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
+      const entries = await requests.request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
       return entries?.[0]?.name ?? path;
     },
     space: async (path) => {
-      const numbers = await request(
+      const numbers = await requests.request(
         Packet.EXTENDED,
         (packet) => packet.bytes(Extension.STATVFS).name(path),
         (reply) => readNumbers(reply, 7),
@@ -188,17 +188,17 @@ export const openSftpClient = async (channel: Duplex, window?: ReceiveWindow): P
       const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
       return { free: fragment * available, freeInodes, inodes };
     },
-    widen: () => requests.widen(),
-    destroy: (why = 'the SFTP channel was closed by us') => requests.close(new ChannelClosedError(why)),
+    setWindowUnlimited: () => requests.setWindowUnlimited(),
+    destroy: (reason = 'isocket closed the SFTP channel') => requests.close(new ChannelClosedError(reason)),
   };
+};
 
-  if (extensions.has(Extension.LIMITS)) {
-    const [, , write = 0, handles = 0] = await request(
-      Packet.EXTENDED,
-      (packet) => packet.bytes(Extension.LIMITS),
-      (reply) => readNumbers(reply, 4),
-    );
-    limits = { write: write > 0 ? write : SAFE_WRITE_BYTES, handles };
-  }
-  return client;
+const queryLimits = async (requests: RequestChannel): Promise<ServerLimits> => {
+  if (!requests.extensions.has(Extension.LIMITS)) return { write: SAFE_WRITE_BYTES, handles: 0 };
+  const [, , write = 0, handles = 0] = await requests.request(
+    Packet.EXTENDED,
+    (packet) => packet.bytes(Extension.LIMITS),
+    (reply) => readNumbers(reply, 4),
+  );
+  return { write: write > 0 ? write : SAFE_WRITE_BYTES, handles };
 };

@@ -1,6 +1,6 @@
 import { AttributeFlag, MAX_PACKET_BYTES, type Attributes } from './protocol.ts';
 
-/** The peer sent what is no SFTP packet. The channel is of no more use. */
+/** The peer sent something that is not an SFTP packet. The channel cannot be used any more. */
 export class MalformedPacketError extends Error {
   override readonly name = 'MalformedPacketError';
 }
@@ -26,7 +26,7 @@ export class PacketReader {
     return this.#packet.readUInt32BE(this.#advance(4));
   }
 
-  /** A size or offset; beyond 2^53 it is malformed. */
+  /** A size or offset; beyond 2^53 the packet is malformed. */
   u64(): number {
     const value = this.u32() * 2 ** 32 + this.u32();
     if (value > Number.MAX_SAFE_INTEGER) throw new MalformedPacketError(`number out of range: ${value}`);
@@ -44,7 +44,7 @@ export class PacketReader {
     return this.bytes().toString('utf8');
   }
 
-  /** Passes over a string. */
+  /** Skips a string. */
   skip(): void {
     this.#advance(this.u32());
   }
@@ -77,21 +77,21 @@ export class PacketReader {
 }
 
 /**
- * Cuts a stream of bytes into packets (without their length). Packets arrive in pieces of any size; a reader gets a view
+ * Splits a stream of bytes into packets (without their length). Packets arrive in chunks of any size; `onPacket` gets a view
  * that is valid until it returns.
  */
 export const createPacketSplitter = (onPacket: (packet: Buffer) => void) => {
   let pieces: Buffer[] = [];
-  let held = 0;
+  let bufferedBytes = 0;
   return (chunk: Buffer): void => {
     let data = chunk;
-    if (held > 0) {
+    if (bufferedBytes > 0) {
       pieces.push(chunk);
-      held += chunk.length;
+      bufferedBytes += chunk.length;
       const head = pieces[0] ?? chunk;
-      // Joins only once a packet is whole: a big one comes in many pieces.
-      if (head.length >= 4 && held < 4 + packetLength(head, 0)) return;
-      data = Buffer.concat(pieces, held);
+      // Joined only once a packet is complete: a large one arrives in many chunks, and joining at each would be quadratic.
+      if (head.length >= 4 && bufferedBytes < 4 + packetLength(head, 0)) return;
+      data = Buffer.concat(pieces, bufferedBytes);
     }
     let at = 0;
     while (data.length - at >= 4) {
@@ -100,8 +100,8 @@ export const createPacketSplitter = (onPacket: (packet: Buffer) => void) => {
       onPacket(data.subarray(at + 4, at + 4 + length));
       at += 4 + length;
     }
-    held = data.length - at;
-    pieces = held > 0 ? [data.subarray(at)] : [];
+    bufferedBytes = data.length - at;
+    pieces = bufferedBytes > 0 ? [data.subarray(at)] : [];
   };
 };
 

@@ -1,18 +1,18 @@
 import { encodeName, type Name } from '../name.ts';
 import { AttributeFlag, type Attributes } from './protocol.ts';
 
-const FIRST_CAPACITY = 64 * 1024;
-/** A buffer that grew beyond this is not kept. */
-const MOST_KEPT = 1024 * 1024;
+const INITIAL_CAPACITY = 64 * 1024;
+/** A buffer that grew beyond this is not reused. */
+const MAX_RECYCLED_BYTES = 1024 * 1024;
 
 /**
- * Encodes packets one behind another into one buffer, so that many of them leave in one write: one packet a request
- * costs twice the CPU (an SSH packet, a cipher call and a system call each).
+ * Encodes consecutive packets into one buffer, so that many are sent in one write: a write for each request costs
+ * twice the CPU (an SSH packet, a cipher call and a system call each).
  *
- * `begin(type)`, then the fields, then `end()`; `take()` hands over all that was encoded and starts anew.
+ * `begin(type)`, then the fields, then `end()`; `take()` returns everything encoded so far and empties the writer.
  */
 export class PacketWriter {
-  #buffer = Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+  #buffer = Buffer.allocUnsafeSlow(INITIAL_CAPACITY);
   #spare: Buffer<ArrayBuffer> | undefined;
   readonly #lent = new WeakSet<ArrayBuffer>();
   #length = 0;
@@ -34,21 +34,21 @@ export class PacketWriter {
     this.#buffer.writeUInt32BE(this.#length - this.#start - 4, this.#start);
   }
 
-  /** Everything since the last take. The bytes are the caller's until it gives them back; it need not. */
+  /** Everything encoded since the last call. The caller owns the bytes; it may return them with `recycle`. */
   take(): Buffer<ArrayBuffer> {
     const encoded = this.#buffer.subarray(0, this.#length);
     this.#length = 0;
-    // A few replies or requests are copied, so that the buffer serves again; a full one is handed over.
-    if (encoded.length < FIRST_CAPACITY / 4) return Buffer.from(encoded);
+    // A few packets are copied out, so that the buffer is reused; a fuller buffer is handed over without a copy.
+    if (encoded.length < INITIAL_CAPACITY / 4) return Buffer.from(encoded);
     this.#lent.add(this.#buffer.buffer);
-    this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(FIRST_CAPACITY);
+    this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(INITIAL_CAPACITY);
     this.#spare = undefined;
     return encoded;
   }
 
-  /** What was taken has left, and its memory may serve again: new buffers by the thousand would wait for the garbage collector. */
-  giveBack({ buffer }: Buffer<ArrayBuffer>): void {
-    if (this.#lent.delete(buffer) && buffer.byteLength <= MOST_KEPT) this.#spare ??= Buffer.from(buffer);
+  /** The bytes were sent and their memory may be reused: thousands of new buffers would have to wait for the garbage collector. */
+  recycle({ buffer }: Buffer<ArrayBuffer>): void {
+    if (this.#lent.delete(buffer) && buffer.byteLength <= MAX_RECYCLED_BYTES) this.#spare ??= Buffer.from(buffer);
   }
 
   u8(value: number): this {

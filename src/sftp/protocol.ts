@@ -50,7 +50,7 @@ export const OpenFlag = { READ: 1, WRITE: 2, APPEND: 4, CREAT: 8, TRUNC: 16, EXC
 
 export const AttributeFlag = { SIZE: 1, UIDGID: 2, PERMISSIONS: 4, ACMODTIME: 8, EXTENDED: 0x80000000 } as const;
 
-/** Attributes as they travel: sizes in bytes, times in whole seconds since 1970. */
+/** Attributes as encoded in packets: sizes in bytes, times in whole seconds since 1970. */
 export interface Attributes {
   readonly size?: number;
   readonly uid?: number;

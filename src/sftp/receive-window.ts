@@ -1,75 +1,77 @@
-/** An SSH channel's window in our direction: what the server may still send (RFC 4254, section 5.2). */
-export interface ReceiveWindow {
+/** The window of an SSH channel in our direction: what the server may still send (RFC 4254, section 5.2). */
+export interface ChannelWindow {
   /** Bytes. */
-  readonly left: number;
-  /** Lets the server send so many bytes more. */
+  readonly remaining: number;
+  /** Lets the server send this many bytes more. */
   grant(bytes: number): void;
-  /** From now on the server may run ahead as far as it could if nobody granted anything; `left` says nothing any more. */
-  release(): void;
-}
-
-/** How much room the server has for its replies. */
-export interface ReplyRoom {
-  /** The server cannot send any more: grant before anything is waited for. */
-  readonly isUsedUp: boolean;
-  /** A reply of up to so many bytes is asked for: it shall not wait for room in the middle. */
-  expect(bytes: number): void;
-  /** A whole reply came, of so many bytes. */
-  came(bytes: number): void;
-  /** Makes room where it is used up. */
-  grant(): void;
-  /** Room without end. */
-  release(): void;
+  /** Restores the window that ssh2 gives every channel and leaves it to ssh2; `remaining` has no meaning afterwards. */
+  setUnlimited(): void;
 }
 
 /**
- * The room with which a channel begins: some 140 replies of the kind that says "done". The server sends them one by one as they come,
- * a packet each, until the room is used up; those that gather while it waits for more room come in one packet. So ten thousand small
- * files take 2,500 packets of replies where they took 15,000, which is less work for both ends. They never wait long: what they wait
- * for is our next turn.
+ * The window with which a channel begins: about 140 status replies. The server sends one packet for each reply until the window is
+ * exhausted; replies that queue while it waits for a grant are sent in one packet. Ten thousand small files take 2,500 packets of
+ * replies instead of 15,000, which saves CPU at both ends. The wait is short: the grant is sent in our next turn of the event loop.
  */
-export const SHORT_REPLIES_BYTES = 4000;
+export const INITIAL_WINDOW_BYTES = 4000;
 
-/** A long listing is many replies of this size or more, one after the other: the longer it lasts, the more of them get room at once. */
+/** Replies of this size or more, turn after turn, are a long listing: the longer it lasts, the more replies each grant covers. */
 const LONG_REPLY_BYTES = 1000;
-const TURNS_A_REPLY_MORE = 8;
-const MOST_REPLIES_MORE = 15;
+const TURNS_PER_EXTRA_REPLY = 8;
+const MAX_EXTRA_REPLIES = 15;
 
-/** @param granted undefined: the server runs ahead, and there is nothing to grant */
-export const createReplyRoom = (granted: ReceiveWindow | undefined): ReplyRoom => {
-  let window = granted;
-  let expected = 0;
-  /** The longest reply of the last turn in which one came whole; a turn ends when room is used up. */
-  let longest = 0;
-  let hasOne = false;
-  /** So many turns in a row brought long replies, or but a piece of one. */
-  let longTurns = 0;
-  const endTurn = (): number => {
-    longTurns = !hasOne || longest >= LONG_REPLY_BYTES ? longTurns + 1 : 0;
-    hasOne = false;
-    const more = Math.min(MOST_REPLIES_MORE, Math.floor(longTurns / TURNS_A_REPLY_MORE));
-    return SHORT_REPLIES_BYTES + longest * more;
-  };
-  return {
-    get isUsedUp() {
-      return window !== undefined && window.left <= 0;
-    },
-    expect: (bytes) => {
-      expected += bytes;
-    },
-    came: (bytes) => {
-      longest = hasOne ? Math.max(longest, bytes) : bytes;
-      hasOne = true;
-    },
-    grant: () => {
-      if (window === undefined) return;
-      const more = expected + (window.left + expected <= 0 ? endTurn() : 0);
-      expected = 0;
-      if (more > 0) window.grant(more);
-    },
-    release: () => {
-      window?.release();
-      window = undefined;
-    },
-  };
-};
+/** Decides how many bytes of replies the server may send, and when it may send more. */
+export class ReceiveWindow {
+  #channelWindow: ChannelWindow | undefined;
+  #expectedBytes = 0;
+  /** Bytes of the longest reply in the last turn that completed one; a turn ends when the window is exhausted. */
+  #longestReply = 0;
+  #hasReply = false;
+  /** Consecutive turns that brought long replies, or only a part of one. */
+  #longTurns = 0;
+
+  /** @param channelWindow undefined: ssh2 manages the window, and nothing is granted from here */
+  constructor(channelWindow: ChannelWindow | undefined) {
+    this.#channelWindow = channelWindow;
+  }
+
+  /** The server cannot send any more: call `grant` before waiting for a reply. */
+  get isExhausted(): boolean {
+    return this.#channelWindow !== undefined && this.#channelWindow.remaining <= 0;
+  }
+
+  /** A reply of up to this many bytes is requested: the next grant includes it, so that it does not stall halfway. */
+  expect(bytes: number): void {
+    this.#expectedBytes += bytes;
+  }
+
+  /** A whole reply of this many bytes was received. */
+  received(bytes: number): void {
+    this.#longestReply = this.#hasReply ? Math.max(this.#longestReply, bytes) : bytes;
+    this.#hasReply = true;
+  }
+
+  /** Grows the window by what is expected, and by the bytes of another turn if it is exhausted. */
+  grant(): void {
+    if (this.#channelWindow === undefined) return;
+    const isExhausted = this.#channelWindow.remaining + this.#expectedBytes <= 0;
+    const bytes = this.#expectedBytes + (isExhausted ? this.#endTurn() : 0);
+    this.#expectedBytes = 0;
+    if (bytes > 0) this.#channelWindow.grant(bytes);
+  }
+
+  /** The server never waits for a grant any more. Harmless when repeated. */
+  setUnlimited(): void {
+    this.#channelWindow?.setUnlimited();
+    this.#channelWindow = undefined;
+  }
+
+  /** Returns the bytes of the next turn. */
+  #endTurn(): number {
+    const isLong = !this.#hasReply || this.#longestReply >= LONG_REPLY_BYTES;
+    this.#longTurns = isLong ? this.#longTurns + 1 : 0;
+    this.#hasReply = false;
+    const extraReplies = Math.min(MAX_EXTRA_REPLIES, Math.floor(this.#longTurns / TURNS_PER_EXTRA_REPLY));
+    return INITIAL_WINDOW_BYTES + this.#longestReply * extraReplies;
+  }
+}

@@ -1,6 +1,6 @@
 import { decodeName, type Name } from '../name.ts';
 import type { PacketReader } from './packet-reader.ts';
-import { Packet, Status, type Attributes } from './protocol.ts';
+import { Packet, SFTP_VERSION, Status, type Attributes } from './protocol.ts';
 
 /** The server answered a request with a status other than OK. */
 export class SftpStatusError extends Error {
@@ -13,7 +13,7 @@ export class SftpStatusError extends Error {
   }
 }
 
-/** The channel is gone; whether the server still did what was asked is unknown. */
+/** The channel is closed; whether the server executed the request is unknown. */
 export class ChannelClosedError extends Error {
   override readonly name = 'ChannelClosedError';
 }
@@ -24,9 +24,10 @@ export interface DirectoryEntry {
 }
 
 /**
- * Reads the packet's type and id. A status where something else was expected is the server's refusal.
- * @param absent the status that says that there is nothing to tell, which is no error
- * @returns whether there is something
+ * Reads the packet's type and id.
+ * @param absent the status that means "no result" and is not an error
+ * @returns false for the status `absent`
+ * @throws SftpStatusError for any other status where another type was expected
  */
 const expect = (reply: PacketReader, type: number, absent?: number): boolean => {
   const actual = reply.u8();
@@ -39,13 +40,26 @@ const expect = (reply: PacketReader, type: number, absent?: number): boolean => 
   throw statusError(status, reply);
 };
 
+/**
+ * The extensions in the server's VERSION packet, by name, with their version.
+ * @throws ChannelClosedError if the server's protocol is older than ours
+ */
+export const readExtensions = (reply: PacketReader): ReadonlyMap<string, string> => {
+  reply.u8();
+  const version = reply.u32();
+  if (version < SFTP_VERSION) throw new ChannelClosedError(`the server speaks SFTP version ${version} only`);
+  const extensions = new Map<string, string>();
+  while (reply.remaining > 0) extensions.set(reply.text(), reply.text());
+  return extensions;
+};
+
 export const expectOk = (reply: PacketReader): void => {
   expect(reply, Packet.STATUS);
   const status = reply.u32();
   if (status !== Status.OK) throw statusError(status, reply);
 };
 
-// Copied: the packet's bytes are gone when its reader returns.
+// Copied: the packet's bytes are valid only while the reply is read.
 export const readHandle = (reply: PacketReader): Buffer => {
   expect(reply, Packet.HANDLE);
   return Buffer.from(reply.bytes());
@@ -60,8 +74,8 @@ export const readAttributes = (reply: PacketReader): Attributes => {
   return reply.attributes();
 };
 
-/** undefined where there is nothing of that name. */
-export const readAttributesIfThere = (reply: PacketReader): Attributes | undefined =>
+/** undefined if the path does not exist. */
+export const readAttributesIfPresent = (reply: PacketReader): Attributes | undefined =>
   expect(reply, Packet.ATTRS, Status.NO_SUCH_FILE) ? reply.attributes() : undefined;
 
 /** undefined after the last name. */
@@ -70,7 +84,7 @@ export const readNamesOrEnd = (reply: PacketReader): DirectoryEntry[] | undefine
   const entries: DirectoryEntry[] = [];
   for (let left = reply.u32(); left > 0; left -= 1) {
     const name = decodeName(reply.bytes());
-    reply.skip(); // The "ls -l" line: for people.
+    reply.skip(); // The "ls -l" line, meant for people.
     entries.push({ name, attributes: reply.attributes() });
   }
   return entries;

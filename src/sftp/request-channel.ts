@@ -2,15 +2,15 @@ import type { Duplex } from 'node:stream';
 import { createPacketSplitter, PacketReader } from './packet-reader.ts';
 import { PacketWriter } from './packet-writer.ts';
 import { Packet, SFTP_VERSION } from './protocol.ts';
-import { ChannelClosedError } from './replies.ts';
-import { createReplyRoom, type ReceiveWindow } from './receive-window.ts';
+import { ChannelClosedError, readExtensions } from './replies.ts';
+import { ReceiveWindow, type ChannelWindow } from './receive-window.ts';
 
-/** Writes the fields of a request behind its id. */
+/** Writes the fields of a request after its id. */
 export type Encode = (packet: PacketWriter) => unknown;
 
-/** Who waits for a reply. */
+/** Receives the reply to a request. */
 export interface Pending {
-  /** Reads the reply while it is there, and resolves or rejects. */
+  /** Decodes the reply, which is valid during the call only, and resolves or rejects. */
   settle(reply: PacketReader): void;
   reject(error: Error): void;
 }
@@ -19,81 +19,62 @@ export const toError = (error: unknown): Error =>
   error instanceof Error ? error : new ChannelClosedError(String(error));
 
 /**
- * The requests of one SFTP channel. They leave as soon as the current turn of the event loop ends, all in one write; the server answers
- * them one by one in the order it likes. Every request ends: with its reply, or with a `ChannelClosedError` when the channel does.
+ * The requests of one SFTP channel. They are sent at the end of the current turn of the event loop, in one write; the server answers
+ * them one by one in any order. Every request settles: with its reply, or with a `ChannelClosedError` when the channel closes.
  */
-export interface RequestChannel {
-  /** Requests that wait for a reply. */
-  readonly pending: number;
-  readonly closed: boolean;
-  /** What the server can do beyond version 3, as it said. */
-  readonly extensions: ReadonlyMap<string, string>;
-  /** Decodes the reply while it is there. */
-  readonly request: <T>(type: number, encode: Encode, decode: (reply: PacketReader) => T) => Promise<T>;
-  /** The same without a promise. */
-  readonly submit: (type: number, encode: Encode, waiting: Pending) => void;
-  /** The next request asks for a reply of up to so many bytes. */
-  expectReply(bytes: number): void;
-  /** The server's replies need not wait for us to make room. */
-  widen(): void;
-  /** Ends the channel and fails what is pending. Harmless when repeated. */
-  close(why: Error): void;
-}
+export class RequestChannel {
+  readonly #channel: Duplex;
+  readonly #receiveWindow: ReceiveWindow;
+  readonly #writer = new PacketWriter();
+  readonly #pending = new Map<number, Pending>();
+  readonly #handshake = Promise.withResolvers<ReadonlyMap<string, string>>();
+  #extensions: ReadonlyMap<string, string> = new Map();
+  #nextId = 0;
+  #isFlushScheduled = false;
+  #closedBy: Error | undefined;
 
-/**
- * Shakes hands over an open `sftp` subsystem channel.
- * @param window where it is ours to say how far the server may run ahead
- */
-export const openRequestChannel = async (
-  channel: Duplex,
-  window: ReceiveWindow | undefined,
-): Promise<RequestChannel> => {
-  const pending = new Map<number, Pending>();
-  const writer = new PacketWriter();
-  const room = createReplyRoom(window);
-  const extensions = new Map<string, string>();
-  let nextId = 0;
-  let flushing = false;
-  let closedBy: Error | undefined;
+  /**
+   * Performs the SFTP handshake over an open `sftp` subsystem channel.
+   * @param channelWindow the channel's receive window, where isocket manages it
+   */
+  static async open(channel: Duplex, channelWindow: ChannelWindow | undefined): Promise<RequestChannel> {
+    const requests = new RequestChannel(channel, channelWindow);
+    requests.#extensions = await requests.#shakeHands();
+    return requests;
+  }
 
-  const closeWith = (error: Error): void => {
-    if (closedBy !== undefined) return;
-    closedBy = error;
-    const waiting = [...pending.values()];
-    pending.clear();
-    channel.destroy();
-    for (const one of waiting) one.reject(error);
-  };
+  private constructor(channel: Duplex, channelWindow: ChannelWindow | undefined) {
+    this.#channel = channel;
+    this.#receiveWindow = new ReceiveWindow(channelWindow);
+    const split = createPacketSplitter((packet) => this.#onPacket(packet));
+    channel.on('data', (chunk: Buffer) => {
+      try {
+        split(chunk);
+      } catch (error) {
+        this.close(toError(error));
+      }
+      if (this.#receiveWindow.isExhausted) this.#scheduleFlush();
+    });
+    for (const event of ['end', 'close', 'error'] as const) channel.on(event, (error?: Error) => this.#onEnd(error));
+  }
 
-  const flush = (): void => {
-    flushing = false;
-    if (closedBy !== undefined) return;
-    room.grant();
-    if (writer.length === 0) return;
-    const requests = writer.take();
-    channel.write(requests, () => writer.giveBack(requests));
-  };
-  const flushSoon = (): void => {
-    if (flushing) return;
-    flushing = true;
-    setImmediate(flush);
-  };
+  /** Number of requests without a reply so far. */
+  get pending(): number {
+    return this.#pending.size;
+  }
 
-  const submit = (type: number, encode: Encode, waiting: Pending): void => {
-    if (closedBy !== undefined) {
-      waiting.reject(closedBy);
-      return;
-    }
-    const id = nextId;
-    nextId = (nextId + 1) >>> 0;
-    pending.set(id, waiting);
-    encode(writer.begin(type).u32(id));
-    writer.end();
-    flushSoon();
-  };
+  get closed(): boolean {
+    return this.#closedBy !== undefined;
+  }
 
-  const request = <T>(type: number, encode: Encode, decode: (reply: PacketReader) => T): Promise<T> =>
-    new Promise((resolve, reject) => {
+  /** The extensions that the server announced, by name, with their version. */
+  get extensions(): ReadonlyMap<string, string> {
+    return this.#extensions;
+  }
+
+  /** `decode` reads the reply, which is valid during the call only. */
+  request<T>(type: number, encode: Encode, decode: (reply: PacketReader) => T): Promise<T> {
+    return new Promise((resolve, reject) => {
       const settle = (reply: PacketReader): void => {
         try {
           resolve(decode(reply));
@@ -101,62 +82,82 @@ export const openRequestChannel = async (
           reject(error);
         }
       };
-      submit(type, encode, { settle, reject });
-    });
-
-  const onPacket = (packet: Buffer): void => {
-    const id = packet.length >= 5 ? packet.readUInt32BE(1) : -1;
-    const waiting = pending.get(id);
-    if (waiting === undefined) throw new ChannelClosedError('the server answered what was not asked');
-    pending.delete(id);
-    waiting.settle(new PacketReader(packet));
-  };
-
-  const shaken = Promise.withResolvers<undefined>();
-  const split = createPacketSplitter((packet) => {
-    room.came(packet.length);
-    if (packet[0] !== Packet.VERSION) {
-      onPacket(packet);
-      return;
-    }
-    const reader = new PacketReader(packet);
-    reader.u8();
-    const version = reader.u32();
-    if (version < SFTP_VERSION) throw new ChannelClosedError(`the server speaks SFTP version ${version} only`);
-    while (reader.remaining > 0) extensions.set(reader.text(), reader.text());
-    shaken.resolve(undefined);
-  });
-  channel.on('data', (chunk: Buffer) => {
-    try {
-      split(chunk);
-    } catch (error) {
-      closeWith(toError(error));
-    }
-    if (room.isUsedUp) flushSoon();
-  });
-  for (const event of ['end', 'close', 'error'] as const) {
-    channel.on(event, (error?: Error) => {
-      const gone = new ChannelClosedError(`the SFTP channel was closed${error?.message ? `: ${error.message}` : ''}`);
-      closeWith(gone);
-      shaken.reject(closedBy ?? gone);
+      this.submit(type, encode, { settle, reject });
     });
   }
-  writer.begin(Packet.INIT).u32(SFTP_VERSION).end();
-  flush();
-  await shaken.promise;
 
-  return {
-    get pending() {
-      return pending.size;
-    },
-    get closed() {
-      return closedBy !== undefined;
-    },
-    extensions,
-    request,
-    submit,
-    expectReply: (bytes) => room.expect(bytes),
-    widen: () => room.release(),
-    close: closeWith,
+  /** The same without a promise: for hot paths. */
+  submit(type: number, encode: Encode, pending: Pending): void {
+    if (this.#closedBy !== undefined) {
+      pending.reject(this.#closedBy);
+      return;
+    }
+    const id = this.#nextId;
+    this.#nextId = (this.#nextId + 1) >>> 0;
+    this.#pending.set(id, pending);
+    encode(this.#writer.begin(type).u32(id));
+    this.#writer.end();
+    this.#scheduleFlush();
+  }
+
+  /** The next request has a reply of up to this many bytes. */
+  expectReply(bytes: number): void {
+    this.#receiveWindow.expect(bytes);
+  }
+
+  /** The server's replies never wait for a grant. */
+  setWindowUnlimited(): void {
+    this.#receiveWindow.setUnlimited();
+  }
+
+  /** Closes the channel and rejects the pending requests with `reason`. Harmless when repeated. */
+  close(reason: Error): void {
+    if (this.#closedBy !== undefined) return;
+    this.#closedBy = reason;
+    const unanswered = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#channel.destroy();
+    for (const pending of unanswered) pending.reject(reason);
+  }
+
+  #shakeHands(): Promise<ReadonlyMap<string, string>> {
+    this.#writer.begin(Packet.INIT).u32(SFTP_VERSION).end();
+    this.#flush();
+    return this.#handshake.promise;
+  }
+
+  #onPacket(packet: Buffer): void {
+    this.#receiveWindow.received(packet.length);
+    if (packet[0] === Packet.VERSION) {
+      this.#handshake.resolve(readExtensions(new PacketReader(packet)));
+      return;
+    }
+    const id = packet.length >= 5 ? packet.readUInt32BE(1) : -1;
+    const pending = this.#pending.get(id);
+    if (pending === undefined) throw new ChannelClosedError('the server sent a reply to no request');
+    this.#pending.delete(id);
+    pending.settle(new PacketReader(packet));
+  }
+
+  #onEnd(error: Error | undefined): void {
+    const closed = new ChannelClosedError(`the SFTP channel was closed${error?.message ? `: ${error.message}` : ''}`);
+    this.close(closed);
+    this.#handshake.reject(this.#closedBy ?? closed);
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    setImmediate(this.#flush);
+  }
+
+  // A property, so that it is bound once: it is scheduled in every turn of the event loop.
+  readonly #flush = (): void => {
+    this.#isFlushScheduled = false;
+    if (this.#closedBy !== undefined) return;
+    this.#receiveWindow.grant();
+    if (this.#writer.length === 0) return;
+    const requests = this.#writer.take();
+    this.#channel.write(requests, () => this.#writer.recycle(requests));
   };
-};
+}

@@ -4,12 +4,12 @@ import { connectSocket } from './connect-socket.ts';
 import type { BuiltInLogin, SshConnection } from './connection.ts';
 
 export interface SshOptions extends BuiltInLogin {
-  /** `ssh: system`: the ssh program logs in, with what is written here and `ssh_config` for the rest; undefined: ssh2 does. */
+  /** `ssh: system`: the ssh program connects, with these options and `ssh_config` for the rest; undefined: ssh2 connects. */
   readonly system: OpenSshLogin | undefined;
 }
 
 /**
- * Connects in the way that was asked for, and loads only what that needs.
+ * Connects by ssh2 or by the ssh program, and loads only the modules that this needs.
  * @throws TransportError `network`, or `auth` where a person must act
  */
 export const connect = async (
@@ -26,13 +26,13 @@ export const connect = async (
 
 const connectBuiltIn = async (options: BuiltInLogin, signal: AbortSignal): Promise<SshConnection> => {
   const failed = new AbortController();
-  // Begun before ssh2 is loaded, which takes as long as the server takes to get ready for us.
+  // Started before ssh2 is loaded: loading takes about as long as the server takes to accept the connection.
   const connecting = connectSocket(options.host, options.port, AbortSignal.any([signal, failed.signal]));
-  connecting.catch(() => undefined); // Told when it is its turn.
+  connecting.catch(() => undefined); // Reported where it is awaited.
   try {
-    await nextTurn(); // Only then Node asks the system to connect.
-    const { connectSsh } = await import('./ssh2-connection.ts');
-    return await connectSsh(options, connecting, signal);
+    await nextTurn(); // Node makes the connect call in the next turn; loading a module would delay it.
+    const { connectSsh2 } = await import('./connect-ssh2.ts');
+    return await connectSsh2(options, connecting, signal);
   } catch (error) {
     failed.abort();
     throw error;

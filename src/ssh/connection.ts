@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { SftpClient } from '../sftp/client.ts';
 
-/** How ssh2 logs in. */
+/** The options with which ssh2 logs in. */
 export interface BuiltInLogin {
   readonly host: string;
   readonly port: number;
@@ -16,14 +16,14 @@ export interface BuiltInLogin {
 /** One authenticated SSH connection. */
 export interface SshConnection {
   readonly closed: boolean;
-  /** A channel to the `sftp` subsystem. Rejects when the server allows no more of them. */
+  /** Opens a channel to the `sftp` subsystem. Rejects when the server allows no further channel. */
   openSftp(): Promise<SftpClient>;
-  /** Runs a command of ours in the account's shell; rejects where it has none. */
+  /** Runs a fixed command in the account's shell; rejects if the account has none. */
   readonly openExec: (command: string) => Promise<Duplex>;
-  /** Time in milliseconds since the last byte came in. */
+  /** Milliseconds since the last byte was received. */
   silentMs(): number;
-  /** Called once when the connection is gone, with the reason. */
+  /** `listener` is called once, when the connection is lost, with the reason. */
   onClose(listener: (reason: Error) => void): void;
-  /** Resolves when nothing of it is left. Harmless when repeated. */
+  /** Resolves when its sockets and processes are closed. Harmless when repeated. */
   close(): Promise<void>;
 }

@@ -5,9 +5,9 @@ import { TransportError } from '../errors.ts';
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 
 /**
- * Shakes hands with the server just far enough to see its key, and hangs up: nobody logs in.
- * @param keyTypes the kinds to ask for; empty: whatever the server likes best
- * @throws TransportError `network` where there is no SSH server, or it has no key of these kinds
+ * Performs the SSH handshake up to the host key and disconnects without a login. Takes over `socket` and destroys it.
+ * @param keyTypes the key types to request; empty: the server's preference
+ * @throws TransportError `network` if there is no SSH server, or it has no key of these types
  */
 export const fetchHostKey = async (
   socket: Socket,
@@ -47,7 +47,7 @@ export const fetchHostKey = async (
     'network',
     `Cannot read the host key of ${socket.remoteAddress ?? 'the server'}: ${reason}`,
     {
-      hint: 'see that an SSH server listens there: the host or the port may be wrong',
+      hint: 'check that an SSH server listens there: the host or the port may be wrong',
     },
   );
 };

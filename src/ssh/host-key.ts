@@ -4,7 +4,7 @@ import type { BuiltInLogin } from './connection.ts';
 import { hostKeyFingerprint, knownHostsLine, type judgeHostKey } from './known-hosts.ts';
 import { expandHome } from './login.ts';
 
-/** What to say of a host key, and what to do about it; undefined for a known one. */
+/** The error for a host key that is not trusted, with the fix; undefined for a known key. */
 export const hostKeyError = (
   verdict: ReturnType<typeof judgeHostKey>,
   key: Buffer,
@@ -29,7 +29,7 @@ export const hostKeyError = (
   return new TransportError('auth', `Cannot trust ${where}: ${state}`, { hint });
 };
 
-/** @throws TransportError where it cannot be read; a file that is not there knows nobody */
+/** The text of `known_hosts`, empty if there is no such file. @throws TransportError `auth` if it cannot be read */
 export const readKnownHosts = async (path: string): Promise<string> => {
   try {
     return await readFile(expandHome(path), 'utf8');

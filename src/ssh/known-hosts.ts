@@ -17,7 +17,7 @@ export interface HostAddress {
 
 export type HostKeyVerdict = 'known' | 'unknown' | 'changed' | 'revoked';
 
-/** Lines that hold no key are passed over, as ssh does, and so are certificate authorities: ssh2 knows no host certificates. */
+/** Lines without a valid key are skipped, as ssh does, and so are certificate authorities: ssh2 does not support host certificates. */
 export const parseKnownHosts = (text: string): KnownHost[] =>
   text.split(/\r?\n/).flatMap((line): KnownHost[] => {
     if (/^\s*(#|$)/.test(line)) return [];
@@ -31,13 +31,13 @@ export const parseKnownHosts = (text: string): KnownHost[] =>
     return [{ hosts, keyType, key: blob, isRevoked: marker === '@revoked' }];
   });
 
-/** RFC 4253 §6.6: a key begins with its type. What does not (SSH 1, a torn line) would make a host look changed. */
+/** RFC 4253 §6.6: a key begins with its type. Any other entry (SSH 1, a truncated line) would make the host's key seem changed. */
 const isKeyOf = (keyType: string, blob: Buffer): boolean =>
   blob.length > 4 + keyType.length &&
   blob.readUInt32BE(0) === keyType.length &&
   blob.toString('latin1', 4, 4 + keyType.length) === keyType;
 
-/** Is this the host's key? A revoked key is revoked whatever other lines say; `changed`: the host is known by other keys only. */
+/** A revoked key is revoked whatever other lines say; `changed`: the file has the host, with other keys only. */
 export const judgeHostKey = (known: readonly KnownHost[], address: HostAddress, key: Buffer): HostKeyVerdict => {
   const ofHost = known.filter((entry) => isOfHost(entry, address));
   const isSame = (entry: KnownHost): boolean => entry.key.equals(key);
@@ -55,7 +55,7 @@ const SIGNATURES: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = 
   'ssh-rsa': ['rsa-sha2-512', 'rsa-sha2-256'],
 };
 
-/** The kinds of signature to ask the host for, in the file's order; empty for an unknown host. */
+/** The signature algorithms to request from the host, in the file's order; empty for an unknown host. */
 export const knownKeyTypes = (known: readonly KnownHost[], address: HostAddress): ServerHostKeyAlgorithm[] => {
   const ofHost = known.filter((entry) => !entry.isRevoked && isOfHost(entry, address));
   return [...new Set(ofHost.flatMap(({ keyType }) => SIGNATURES[keyType] ?? []))];
@@ -65,7 +65,7 @@ export const knownKeyTypes = (known: readonly KnownHost[], address: HostAddress)
 export const hostKeyFingerprint = (key: Buffer): string =>
   `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 
-/** The line that makes a key known, without its end. */
+/** The `known_hosts` line for a key, without its newline. */
 export const knownHostsLine = (address: HostAddress, key: Buffer): string =>
   `${nameInFile(address)} ${key.toString('latin1', 4, 4 + key.readUInt32BE(0))} ${key.toString('base64')}`;
 
@@ -92,6 +92,6 @@ const isHashOf = (hashed: string, name: string): boolean => {
 
 const toRegExp = (pattern: string): RegExp => {
   const escaped = pattern.toLowerCase().replace(/[.+^${}()|[\]\\]/g, '\\$&');
-  // A run of stars says no more than one, but takes a regular expression ages.
+  // Consecutive stars match the same as one, but make the regular expression backtrack exponentially.
   return new RegExp(`^${escaped.replace(/\*+/g, '.*').replaceAll('?', '.')}$`, 's');
 };

@@ -6,7 +6,7 @@ import type { BuiltInLogin } from './connection.ts';
 
 export const expandHome = (path: string): string => (path.startsWith('~/') ? homedir() + path.slice(1) : path);
 
-/** @throws TransportError where the key or the agent cannot be used */
+/** The credentials for ssh2, read from files and the environment. @throws TransportError `auth` if the key or the agent cannot be used */
 export const readLogin = async (
   options: BuiltInLogin,
 ): Promise<Pick<ConnectConfig, 'agent' | 'privateKey' | 'passphrase'>> => {

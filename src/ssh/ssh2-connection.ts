@@ -1,137 +1,86 @@
 import type { Socket } from 'node:net';
-import { userInfo } from 'node:os';
-import ssh2 from 'ssh2';
-import { prepareCipherKeys } from './internals/cipher-keys.ts';
-import { TransportError } from '../errors.ts';
-import { gatherWrites } from './internals/gather-writes.ts';
-import { openSftpClient } from '../sftp/client.ts';
-import { SHORT_REPLIES_BYTES } from '../sftp/receive-window.ts';
-import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
-import type { BuiltInLogin, SshConnection } from './connection.ts';
-import { hostKeyError, readKnownHosts } from './host-key.ts';
-import { readLogin } from './login.ts';
+import type { Client, ClientCallback, ClientChannel } from 'ssh2';
+import { openSftpClient, type SftpClient } from '../sftp/client.ts';
+import { INITIAL_WINDOW_BYTES } from '../sftp/receive-window.ts';
+import type { SshConnection } from './connection.ts';
 import { withSmallWindow } from './internals/channel-window.ts';
 
-const HANDSHAKE_TIMEOUT_MS = 20_000;
+/** A connection by ssh2. It is created before the login and may be used after it. */
+export class Ssh2Connection implements SshConnection {
+  readonly #client: Client;
+  readonly #socket: Socket;
+  readonly #where: string;
+  readonly #closeListeners: ((reason: Error) => void)[] = [];
+  #lastInboundMs = performance.now();
+  #isClosed = false;
 
-/**
- * Holds the host's key against `known_hosts` and logs in, over a socket that may still be connecting; where it fails the socket is
- * the caller's to destroy.
- * @throws TransportError `network`, or `auth` where a person must act
- */
-export const connectSsh = async (
-  options: BuiltInLogin,
-  connecting: Promise<Socket>,
-  signal: AbortSignal,
-): Promise<SshConnection> => {
-  const { host, port } = options;
-  const where = `${options.user ?? userInfo().username}@${host}:${port}`;
-  const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
-  const login = await readLogin(options);
-  const socket = await connecting;
-  gatherWrites(socket);
-  const client = new ssh2.Client();
-  prepareCipherKeys(client);
-  let lastInbound = performance.now();
-  let closed = false;
-  let hostKeyProblem: TransportError | undefined;
-  const listeners: ((reason: Error) => void)[] = [];
-
-  socket.on('data', () => {
-    lastInbound = performance.now();
-  });
-
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const abort = (): void => reject(new TransportError('network', `Stopped connecting to ${where}`));
-      signal.addEventListener('abort', abort, { once: true });
-      client.once('ready', () => {
-        signal.removeEventListener('abort', abort);
-        resolve();
-      });
-      // ssh2 tells of one failure in several errors, and emits some after it closed: the first one counts, all are listened to.
-      client.on('error', (error: Error & { level?: string }) => {
-        reject(hostKeyProblem ?? connectError(error, where));
-      });
-      client.once('close', () => {
-        signal.removeEventListener('abort', abort);
-        closed = true;
-        reject(
-          hostKeyProblem ??
-            new TransportError('network', `Cannot connect to ${where}: the server closed the connection`),
-        );
-        for (const listener of listeners.splice(0)) listener(new Error(`the connection to ${where} was lost`));
-      });
-      const keyTypes = knownKeyTypes(knownHosts, { host, port });
-      client.connect({
-        sock: socket,
-        username: options.user ?? userInfo().username,
-        readyTimeout: HANDSHAKE_TIMEOUT_MS,
-        keepaliveInterval: 0, // It kills a healthy connection that is busy sending; our own watch looks at inbound bytes.
-        ...login,
-        // Not "none" first, which the server refuses after a pause.
-        authHandler: [login.agent === undefined ? 'publickey' : 'agent'],
-        // Ask for the kinds of key that known_hosts has: another kind would look like a changed key.
-        ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: keyTypes } } : {}),
-        hostVerifier: (key: Buffer) => {
-          hostKeyProblem = hostKeyError(judgeHostKey(knownHosts, { host, port }, key), key, options, where);
-          return hostKeyProblem === undefined;
-        },
-      });
+  /** @param where user@host:port, for messages */
+  constructor(client: Client, socket: Socket, where: string) {
+    this.#client = client;
+    this.#socket = socket;
+    this.#where = where;
+    socket.on('data', () => {
+      this.#lastInboundMs = performance.now();
     });
-  } catch (error) {
-    client.destroy();
-    throw error;
-  }
-  const openChannel = (ask: (done: ssh2.ClientCallback) => void): Promise<ssh2.ClientChannel> =>
-    new Promise((resolve, reject) => {
-      if (closed) {
-        reject(new Error('the connection is closed'));
-        return;
-      }
-      const onClose = (): void => reject(new Error(`the connection to ${where} was lost`));
-      client.once('close', onClose);
-      ask((error, channel) => {
-        client.off('close', onClose);
-        if (error) {
-          reject(error);
-          return;
-        }
-        channel.stderr.resume();
-        resolve(channel);
-      });
-    });
-  return {
-    get closed() {
-      return closed;
-    },
-    openSftp: async () => {
-      let windowOf: ReturnType<typeof withSmallWindow>;
-      const channel = await openChannel((done) => {
-        windowOf = withSmallWindow(client, SHORT_REPLIES_BYTES, () => client.subsys('sftp', done));
-      });
-      return openSftpClient(channel, windowOf?.(channel));
-    },
-    openExec: (command) => openChannel((done) => client.exec(command, done)),
-    silentMs: () => performance.now() - lastInbound,
-    onClose: (listener) => {
-      listeners.push(listener);
-    },
-    close: () => {
-      client.end();
-      client.destroy();
-      socket.destroy();
-      return Promise.resolve();
-    },
-  };
-};
-
-const connectError = (error: Error & { level?: string }, where: string): TransportError => {
-  if (error.level === 'client-authentication') {
-    return new TransportError('auth', `Cannot log in to ${where}: the server refused the key`, {
-      hint: 'put the public key into the account’s authorized_keys, or correct destination.user or destination.identityFile',
-      cause: error,
+    client.once('close', () => {
+      this.#isClosed = true;
+      for (const listener of this.#closeListeners.splice(0)) listener(this.#lost());
     });
   }
-  return new TransportError('network', `Cannot connect to ${where}: ${error.message}`, { cause: error });
-};
+
+  get closed(): boolean {
+    return this.#isClosed;
+  }
+
+  async openSftp(): Promise<SftpClient> {
+    const request = (done: ClientCallback): unknown => this.#client.subsys('sftp', done);
+    let windowOf: ReturnType<typeof withSmallWindow>;
+    const channel = await this.#openChannel((done) => {
+      windowOf = withSmallWindow(this.#client, INITIAL_WINDOW_BYTES, () => request(done));
+    });
+    if (windowOf === undefined) return openSftpClient(channel);
+    const window = windowOf(channel);
+    if (window !== undefined) return openSftpClient(channel, window);
+    // This channel has a small window that cannot grow: the server would wait for ever.
+    channel.destroy();
+    return openSftpClient(await this.#openChannel(request));
+  }
+
+  readonly openExec = (command: string): Promise<ClientChannel> =>
+    this.#openChannel((done) => this.#client.exec(command, done));
+
+  silentMs(): number {
+    return performance.now() - this.#lastInboundMs;
+  }
+
+  onClose(listener: (reason: Error) => void): void {
+    this.#closeListeners.push(listener);
+  }
+
+  close(): Promise<void> {
+    this.#client.end();
+    this.#client.destroy();
+    this.#socket.destroy();
+    return Promise.resolve();
+  }
+
+  /** ssh2 never calls back for a channel that was requested on a connection that closes: its close is awaited as well. */
+  async #openChannel(request: (done: ClientCallback) => unknown): Promise<ClientChannel> {
+    if (this.#isClosed) throw new Error('the connection is closed');
+    const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
+    const onClose = (): void => reject(this.#lost());
+    this.#client.once('close', onClose);
+    try {
+      request((error, channel) => (error ? reject(error) : resolve(channel)));
+      const channel = await promise;
+      channel.stderr.resume();
+      return channel;
+    } finally {
+      this.#client.off('close', onClose);
+    }
+  }
+
+  #lost(): Error {
+    return new Error(`the connection to ${this.#where} was lost`);
+  }
+}

@@ -11,7 +11,7 @@ import { openSftpClient } from '../../src/sftp/client.ts';
 import { createPacketSplitter } from '../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { OpenFlag, Packet, SFTP_VERSION } from '../../src/sftp/protocol.ts';
-import { SHORT_REPLIES_BYTES } from '../../src/sftp/receive-window.ts';
+import { INITIAL_WINDOW_BYTES } from '../../src/sftp/receive-window.ts';
 import { listFolder } from '../../src/transports/sftp/folders.ts';
 import { withSmallWindow } from '../../src/ssh/internals/channel-window.ts';
 import { startSshd } from '../support/sshd.ts';
@@ -31,14 +31,14 @@ const connect = async (config: readonly string[] = []) => {
   const privateKey = readFileSync(server.identityFile);
   client.connect({ host: '127.0.0.1', port: server.port, username: 'root', privateKey });
   await once(client, 'ready');
-  const open = async (room = SHORT_REPLIES_BYTES) => {
+  const open = async (windowBytes = INITIAL_WINDOW_BYTES) => {
     let windowOf: ReturnType<typeof withSmallWindow>;
     const subsystem = promisify((done: ssh2.ClientCallback) => {
-      windowOf = withSmallWindow(client, room, () => client.subsys('sftp', done));
+      windowOf = withSmallWindow(client, windowBytes, () => client.subsys('sftp', done));
     });
     const raw = await subsystem();
     const window = windowOf?.(raw);
-    if (window === undefined) throw new Error('this ssh2 keeps its windows elsewhere');
+    if (window === undefined) throw new Error('this version of ssh2 lacks the fields of its windows');
     return { raw, window };
   };
   const { raw, window } = await open();
@@ -55,7 +55,7 @@ const connect = async (config: readonly string[] = []) => {
   };
 };
 
-it('a burst is done when all of its commands are', async () => {
+it('a burst resolves when all of its commands are done', async () => {
   await using connection = await connect();
   const { channel, path } = connection;
   const handle = await channel.open(path, OpenFlag.WRITE | OpenFlag.CREAT, { permissions: 0o600 });
@@ -70,7 +70,7 @@ it('a burst is done when all of its commands are', async () => {
   expect(await channel.lstat(path)).toMatchObject({ size: 6, permissions: 0o100640, mtime: 2 });
 });
 
-it('a burst fails with its first failure, and not before the last command is answered', async () => {
+it('a burst rejects with its first failure, once the last command is answered', async () => {
   await using connection = await connect();
   const { channel, path } = connection;
   await channel.close(await channel.open(path, OpenFlag.WRITE | OpenFlag.CREAT, {}));
@@ -90,7 +90,7 @@ it('a burst fails with its first failure, and not before the last command is ans
   await expect(channel.burst((commands) => commands.close(handle))).rejects.toThrow('closed');
 });
 
-it('the keys of both directions are prepared after every key exchange, and the content comes whole', async () => {
+it('the keys of both directions are replaced after every key exchange, and the content is intact', async () => {
   await using connection = await connect(['RekeyLimit 1M']);
   const { client, channel, path, exchanges } = connection;
   const content = randomBytes(6 * 1024 * 1024);
@@ -100,7 +100,7 @@ it('the keys of both directions are prepared after every key exchange, and the c
   await channel.close(handle);
   expect(readFileSync(path).equals(content)).toBe(true);
   expect(exchanges()).toBeGreaterThan(2);
-  // The library's own fields: where another version of it has others, this says so.
+  // Private fields of ssh2: fails if a new version of it has others.
   expect(client).toMatchObject({
     _protocol: {
       _cipher: { _encKey: expect.any(KeyObject) as unknown },
@@ -109,7 +109,7 @@ it('the keys of both directions are prepared after every key exchange, and the c
   });
 });
 
-it('the server sends what it has room for, and not a byte more until it is granted', async () => {
+it('the server sends what the window allows, and not a byte more until it is granted', async () => {
   await using connection = await connect();
   const { raw, window } = await connection.open(1000);
   let got = 0;
@@ -125,22 +125,22 @@ it('the server sends what it has room for, and not a byte more until it is grant
   packets.begin(Packet.INIT).u32(SFTP_VERSION).end();
   for (let id = 0; id < 500; id += 1) packets.begin(Packet.LSTAT).u32(id).name('/').end();
   raw.write(Buffer.from(packets.take()));
-  await vi.waitFor(() => expect(window.left).toBe(0));
+  await vi.waitFor(() => expect(window.remaining).toBe(0));
   expect(got).toBe(1000);
   window.grant(2345);
-  await vi.waitFor(() => expect(window.left).toBe(0));
+  await vi.waitFor(() => expect(window.remaining).toBe(0));
   expect(got).toBe(3345);
-  window.release();
+  window.setUnlimited();
   await vi.waitFor(() => expect(replies).toBe(501));
   raw.destroy();
 });
 
-it.each(['with little room', 'widened'])(
-  'short replies, listings and content come whole, all at once: %s',
-  async (how) => {
+it.each(['a limited window', 'an unlimited window'])(
+  'concurrent short replies, listings and content are intact: %s',
+  async (kind) => {
     await using connection = await connect();
     const { channel, folder, path } = connection;
-    if (how === 'widened') channel.widen();
+    if (kind === 'an unlimited window') channel.setWindowUnlimited();
     const content = randomBytes(3 * 1024 * 1024);
     writeFileSync(path, content);
     mkdirSync(`${folder}/many`);
@@ -159,30 +159,29 @@ it.each(['with little room', 'widened'])(
       await channel.close(handle);
       return Buffer.concat(chunks.map((chunk) => chunk ?? Buffer.alloc(0)));
     };
-    const lookAtAll = (): Promise<unknown[]> =>
-      Promise.all(names.map((name) => channel.lstat(`${folder}/many/${name}`)));
-    const [listed, read, attributes] = await Promise.all([list(), readAll(), lookAtAll()]);
+    const statAll = (): Promise<unknown[]> => Promise.all(names.map((name) => channel.lstat(`${folder}/many/${name}`)));
+    const [listed, read, attributes] = await Promise.all([list(), readAll(), statAll()]);
     expect(listed.toSorted()).toEqual(names.toSorted());
     expect(read.equals(content)).toBe(true);
     expect(attributes.filter((found) => found !== undefined)).toHaveLength(names.length);
   },
 );
 
-it('what the server says on stderr uses up none of the room', async () => {
+it('output on stderr does not use up the window', async () => {
   await using connection = await connect();
   const { client } = connection;
   let windowOf: ReturnType<typeof withSmallWindow>;
-  const talk = promisify((done: ssh2.ClientCallback) => {
+  const exec = promisify((done: ssh2.ClientCallback) => {
     windowOf = withSmallWindow(client, 1000, () => client.exec('head -c 50000 /dev/zero >&2; echo done', done));
   });
-  const channel = await talk();
+  const channel = await exec();
   const window = windowOf?.(channel);
-  const [said] = (await once(channel, 'data')) as [Buffer];
-  expect(said.toString()).toBe('done\n');
-  expect(window?.left).toBe(1000 - said.length);
+  const [output] = (await once(channel, 'data')) as [Buffer];
+  expect(output.toString()).toBe('done\n');
+  expect(window?.remaining).toBe(1000 - output.length);
 });
 
-it('where ssh2 keeps its windows elsewhere, channels are as it makes them', () => {
+it('without the fields of ssh2, a channel has the window that ssh2 gives it', () => {
   let opened = 0;
   const windowOf = withSmallWindow(new ssh2.Client(), 1000, () => {
     opened += 1;

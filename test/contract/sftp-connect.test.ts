@@ -4,11 +4,11 @@ import { expect, it } from 'vitest';
 import { connect } from '../../src/ssh/connect.ts';
 import { parseSftpOptions } from '../../src/transports/sftp/options.ts';
 
-// The server is called before the key is looked at: that must neither hide what is wrong with the key, nor leave the call open.
-it('says what is wrong with the key while the server is silent, and hangs up', async () => {
+// The socket connects before the key is read: that must not hide a problem of the key, nor leave the socket open.
+it('reports a problem of the key while the server is silent, and closes the socket', async () => {
   await using server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const called = once(server, 'connection');
+  const accepted = once(server, 'connection');
   const options = parseSftpOptions({
     transport: 'sftp',
     host: '127.0.0.1',
@@ -19,7 +19,7 @@ it('says what is wrong with the key while the server is silent, and hangs up', a
   });
   const connecting = connect(options, { stateFolder: '/nowhere' }, new AbortController().signal);
   await expect(connecting).rejects.toThrow('Cannot read destination.identityFile "/nowhere/key"');
-  const [socket] = (await called) as [Socket];
+  const [socket] = (await accepted) as [Socket];
   socket.on('error', () => undefined).resume();
   if (!socket.closed) await once(socket, 'close');
 });

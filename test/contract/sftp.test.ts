@@ -7,12 +7,12 @@ import { startOwnReceiver } from '../support/own-receiver.ts';
 import { startSshd } from '../support/sshd.ts';
 import { makeSuiteTarget } from '../support/suite-target.ts';
 
-// What holds for every transport is in transports.test.ts; here is what the names of sftp's temporary files make possible.
+// The rules for every transport are in transports.test.ts; this one depends on the names of sftp's temporary files.
 describe.each([
   ['openssh', startSshd],
   ['receiver', startOwnReceiver],
 ] as const)('sftp to %s', (_kind, start) => {
-  it('tidies its own temporary files and no others', async () => {
+  it('removes its own temporary files and no others', async () => {
     await using stack = new AsyncDisposableStack();
     const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-contract-')), (path) =>
       rmSync(path, { recursive: true }),

@@ -129,7 +129,7 @@ describe.concurrent('the daemon goes on by itself', () => {
     const unknown = /getaddrinfo E\w+ drms\.invalid/;
     expect(await daemon.event(isLine('lost'))).toMatchObject({
       message: expect.stringMatching(unknown) as unknown,
-      hint: 'correct destination.host, or mend the name service',
+      hint: 'correct destination.host, or fix the name service',
     });
     writeFileSync(hosts, '127.0.0.1 drms.invalid\n');
     await daemon.event(sent('DC1/before'));

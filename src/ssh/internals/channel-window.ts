@@ -1,28 +1,36 @@
 import type { Client, ClientChannel } from 'ssh2';
-import type { ReceiveWindow } from '../../sftp/receive-window.ts';
+import type { ChannelWindow } from '../../sftp/receive-window.ts';
 
-/** Where ssh2 1.17 says how far the server may run ahead. */
+/** The methods by which ssh2 1.17 tells the server how much it may send. */
 interface Protocol {
   session?: (id: number, window: number, packetSize: number) => void;
   channelWindowAdjust?: (id: number, bytes: number) => void;
 }
 
-/** What ssh2 1.17 knows of a channel, in each direction. */
+/** What ssh2 1.17 keeps of a channel, for each direction. */
 interface ChannelEnds {
-  readonly incoming: { window: number };
-  readonly outgoing: { readonly id: number; readonly state: string };
+  readonly incoming?: { window?: number };
+  readonly outgoing?: { readonly id?: number; readonly state?: string };
 }
 
+/** Both ends of a channel, if this version of ssh2 has them. */
+const endsOf = (channel: ClientChannel) => {
+  const { incoming, outgoing } = channel as ChannelEnds;
+  if (incoming?.window === undefined || outgoing?.id === undefined) return undefined;
+  return { incoming: incoming as { window: number }, outgoing, recipient: outgoing.id };
+};
+
 /**
- * Runs `open`, which asks for a session channel, and has it begin with a window of `bytes`: smaller than ssh2 thinks it is, so that ssh2
- * grants nothing by itself. Returns what gives the window of that channel when it is open; undefined where ssh2 is built otherwise,
- * and the channel is as ssh2 makes it.
+ * Runs `open`, which requests a session channel, so that the channel begins with a window of `bytes`: smaller than ssh2 assumes, so
+ * that ssh2 grants nothing by itself.
+ * @returns undefined if ssh2 lacks the methods, and the channel has the window that ssh2 gives it. Else a function that takes the
+ * open channel and returns its window; undefined if ssh2 lacks its fields, and the small window cannot grow.
  */
 export const withSmallWindow = (
   client: Client,
   bytes: number,
   open: () => void,
-): ((channel: ClientChannel) => ReceiveWindow) | undefined => {
+): ((channel: ClientChannel) => ChannelWindow | undefined) | undefined => {
   const protocol = (client as { readonly _protocol?: Protocol })._protocol;
   const { session, channelWindowAdjust } = protocol ?? {};
   let withheld = 0;
@@ -37,26 +45,28 @@ export const withSmallWindow = (
   try {
     open();
   } finally {
-    delete protocol.session; // What its class has is in force again.
+    delete protocol.session; // The method of its class is in effect again.
   }
   if (withheld <= 0) return undefined;
   return (channel) => {
-    const { incoming, outgoing } = channel as unknown as ChannelEnds;
+    const ends = endsOf(channel);
+    if (ends === undefined) return undefined;
+    const { incoming, outgoing, recipient } = ends;
     const adjust = (more: number): void => {
-      if (outgoing.state !== 'closed') channelWindowAdjust.call(protocol, outgoing.id, more);
+      if (outgoing.state !== 'closed') channelWindowAdjust.call(protocol, recipient, more);
     };
     const grant = (more: number): void => {
       incoming.window += more;
       adjust(more);
     };
-    // What the server says on stderr takes of the same window, and is never asked for.
-    channel.stderr.on('data', (said: Buffer) => grant(said.length));
+    // Output on stderr uses the same window, and is not counted as a reply.
+    channel.stderr.on('data', (chunk: Buffer) => grant(chunk.length));
     return {
-      get left() {
+      get remaining() {
         return incoming.window - withheld;
       },
       grant,
-      release: () => adjust(withheld),
+      setUnlimited: () => adjust(withheld),
     };
   };
 };

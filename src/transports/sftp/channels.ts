@@ -5,42 +5,43 @@ import { connect } from '../../ssh/connect.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
 import type { SftpOptions } from './options.ts';
 
-/** The channels of one connection. More may join while the first ones work. */
+/** The SFTP channels of one connection. More may be added while the first ones are in use. */
 export interface Channels {
   readonly closed: boolean;
-  /** What a request takes that costs the server nothing, in milliseconds, as measured when the connection was made. */
+  /** Milliseconds for a request that costs the server nothing, measured when the connection was made. */
   readonly roundTripMs: number;
-  /** All that are open; never empty. */
+  /** The open channels; never empty. */
   readonly all: readonly SftpClient[];
-  /** Runs a command of ours in the account's shell; rejects where it has none. */
+  /** Runs a fixed command in the account's shell; rejects if the account has none. */
   readonly openExec: (command: string) => Promise<Duplex>;
-  /** The one with the least to do. */
-  least(): SftpClient;
-  /** Resolves when nothing of the connection is left. Harmless when repeated. */
+  /** The channel with the fewest pending requests. */
+  leastBusy(): SftpClient;
+  /** Closes the channels and the connection. Harmless when repeated. */
   close(): Promise<void>;
 }
 
 export interface ChannelsOptions {
-  /** fsync runs one at a time on a channel: durable work wants several. */
+  /** A channel runs one fsync at a time: durable transfers use several channels. */
   readonly durable: boolean;
   readonly stateFolder: string;
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
-/** Up to here a server that waits for room for its replies loses less time than both ends save by replies in bulk. */
-const NEAR_LINE_MS = 1;
-/** From here on the round trip decides, and not the processor. */
-const LONG_LINE_MS = 5;
-const CHANNELS = { short: 1, durable: 4, long: 8 } as const;
+/** Up to this round trip a limited receive window costs less than batched replies save at both ends. */
+const LOW_LATENCY_MS = 1;
+/** Beyond this round trip latency limits the throughput, and not the CPU. */
+const HIGH_LATENCY_MS = 5;
+const CHANNELS = { lowLatency: 1, durable: 4, highLatency: 8 } as const;
 
 const WATCH_EVERY_MS = 5_000;
-/** Requests wait and nothing came in for this long: the line is dead, whatever TCP thinks. */
+/** Requests are pending and nothing was received for this long: the connection is lost, even if TCP has not noticed. */
 const SILENCE_MS = 30_000;
 const IDLE_PROBE_MS = 20_000;
 
 /**
- * Connects and opens the channels that pay: one at hand, more where fsync or a long line would keep it waiting. The work begins
- * on the first; a server that allows fewer (MaxSessions) gets along with what it allows.
+ * Connects and opens one channel, or several where fsync or latency would leave a single one idle. Resolves when the first is open;
+ * the others are added as they open. A server that allows fewer (MaxSessions) is used with what it allows.
+ * @throws TransportError `network`, or `auth` where a person must act
  */
 export const openChannels = async (
   options: SftpOptions,
@@ -52,11 +53,12 @@ export const openChannels = async (
     const first = await connection.openSftp();
     const all = [first];
     const roundTripMs = await measureRoundTrip(first);
-    const isNear = roundTripMs <= NEAR_LINE_MS;
-    if (!isNear) first.widen();
-    const wanted = roundTripMs > LONG_LINE_MS ? CHANNELS.long : durable ? CHANNELS.durable : CHANNELS.short;
-    void openMore(connection, { wanted, isNear }, all, log);
-    return watchOver(connection, all, roundTripMs);
+    const isLowLatency = roundTripMs <= LOW_LATENCY_MS;
+    if (!isLowLatency) first.setWindowUnlimited();
+    const wanted =
+      roundTripMs > HIGH_LATENCY_MS ? CHANNELS.highLatency : durable ? CHANNELS.durable : CHANNELS.lowLatency;
+    void openMore(connection, { wanted, isLowLatency }, all, log);
+    return watchConnection(connection, all, roundTripMs);
   } catch (error) {
     await connection.close();
     if (error instanceof TransportError) throw error;
@@ -64,17 +66,17 @@ export const openChannels = async (
       'network',
       `Cannot open an SFTP channel to ${options.host}: ${error instanceof Error ? error.message : String(error)}`,
       {
-        hint: 'see that the server offers the sftp subsystem to this account',
+        hint: 'check that the server offers the sftp subsystem to this account',
         cause: error,
       },
     );
   }
 };
 
-/** A slow answer is asked for again, since a busy machine may be slow once; on a line that is not near hardly anything is lost by it. */
+/** The shortest of a few attempts: a busy machine may be slow once. Stops at the first low one, after two high ones, or after four. */
 const measureRoundTrip = async (channel: SftpClient): Promise<number> => {
   let shortest = Infinity;
-  for (let attempt = 1; attempt <= (shortest > LONG_LINE_MS ? 2 : 4) && shortest > NEAR_LINE_MS; attempt += 1) {
+  for (let attempt = 1; attempt <= (shortest > HIGH_LATENCY_MS ? 2 : 4) && shortest > LOW_LATENCY_MS; attempt += 1) {
     const started = performance.now();
     await channel.realpath('.');
     shortest = Math.min(shortest, performance.now() - started);
@@ -82,17 +84,17 @@ const measureRoundTrip = async (channel: SftpClient): Promise<number> => {
   return shortest;
 };
 
-/** Never rejects: what cannot be opened is done without, and a connection that is lost tells its users itself. */
+/** Never rejects: a channel that cannot be opened is done without, and a lost connection is reported by its own requests. */
 const openMore = async (
   connection: SshConnection,
-  { wanted, isNear }: { readonly wanted: number; readonly isNear: boolean },
+  { wanted, isLowLatency }: { readonly wanted: number; readonly isLowLatency: boolean },
   all: SftpClient[],
   log: ChannelsOptions['log'],
 ): Promise<void> => {
   await Promise.allSettled(
     Array.from({ length: wanted - all.length }, async () => {
       const channel = await connection.openSftp();
-      if (!isNear) channel.widen();
+      if (!isLowLatency) channel.setWindowUnlimited();
       all.push(channel);
     }),
   );
@@ -100,16 +102,16 @@ const openMore = async (
     log('info', `the server allows ${all.length} channels a connection (MaxSessions), not ${wanted}`);
 };
 
-const watchOver = (connection: SshConnection, all: readonly SftpClient[], roundTripMs: number): Channels => {
+const watchConnection = (connection: SshConnection, all: readonly SftpClient[], roundTripMs: number): Channels => {
   const isBusy = (): boolean => all.some((channel) => channel.pending > 0);
-  const close = (why?: string): Promise<void> => {
+  const close = (reason?: string): Promise<void> => {
     clearInterval(watch);
-    for (const channel of all) channel.destroy(why);
+    for (const channel of all) channel.destroy(reason);
     return connection.close();
   };
   const watch = setInterval(() => {
     if (isBusy() && connection.silentMs() > SILENCE_MS)
-      void close(`nothing came from the server for ${SILENCE_MS / 1000} s`);
+      void close(`nothing was received from the server for ${SILENCE_MS / 1000} s`);
     else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS) all[0]?.realpath('.').catch(() => close());
   }, WATCH_EVERY_MS);
   watch.unref();
@@ -121,7 +123,7 @@ const watchOver = (connection: SshConnection, all: readonly SftpClient[], roundT
     roundTripMs,
     all,
     openExec: connection.openExec,
-    least: () => all.reduce((least, channel) => (channel.pending < least.pending ? channel : least)),
+    leastBusy: () => all.reduce((best, channel) => (channel.pending < best.pending ? channel : best)),
     close: () => close(),
   };
 };

@@ -1,11 +1,14 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
 
-// What every server gives in one READ, and enough of them to fill a long line.
+// Every server returns this much in one READ; this many in flight keep a high-latency connection busy.
 const PIECE_BYTES = 32_000;
 const PIECES_AT_ONCE = 64;
 
-/** Reads the file back from `start` to `end` and compares. Where the first piece that differs begins; `end` where none does. */
+/**
+ * Reads the remote file back from `start` to `end` and compares it with the source.
+ * @returns the offset of the first block that differs; `end` if none does
+ */
 export const firstDifference = async (
   channel: SftpClient,
   handle: Buffer,
@@ -26,7 +29,7 @@ export const firstDifference = async (
   return end;
 };
 
-// A short answer counts as different.
+// A short read counts as different.
 const isEqual = async (
   channel: SftpClient,
   handle: Buffer,
@@ -34,10 +37,10 @@ const isEqual = async (
   offset: number,
   length: number,
 ): Promise<boolean> => {
-  const ours = Buffer.allocUnsafe(length);
-  const [theirs, { bytesRead }] = await Promise.all([
+  const local = Buffer.allocUnsafe(length);
+  const [remote, { bytesRead }] = await Promise.all([
     channel.read(handle, offset, length),
-    source.read(ours, 0, length, offset),
+    source.read(local, 0, length, offset),
   ]);
-  return theirs !== undefined && bytesRead === length && ours.equals(theirs);
+  return remote !== undefined && bytesRead === length && local.equals(remote);
 };

@@ -7,20 +7,20 @@ import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
-/** A folder that is being made. */
-export interface ComingFolder {
-  readonly made: Promise<void>;
-  /** Its MKDIR is on its way: what is asked next on the same channel finds the folder there. */
-  readonly isAsked: boolean;
+/** A folder that is being created. */
+export interface PendingMkdir {
+  readonly done: Promise<void>;
+  /** Its MKDIR was sent: a later request on the same channel finds the folder. */
+  readonly isRequested: boolean;
 }
 
-/** The folders at the destination: made when needed, and their entries made durable. */
+/** The folders at the destination: created when needed, and synced to stable storage. */
 export interface Folders {
-  /** Makes the folder with its parents, once for all who ask. undefined: it is there. */
-  ensure(folder: Name): ComingFolder | undefined;
-  /** The folder turned out not to be there: the next `ensure` looks again. */
+  /** Creates the folder with its parents, once for all concurrent callers. undefined: it exists. */
+  ensure(folder: Name): PendingMkdir | undefined;
+  /** The folder turned out to be missing: the next `ensure` checks again. */
   forget(folder: Name): void;
-  /** Puts the names in the folder on stable storage: one fsync serves all who asked before it began. */
+  /** Syncs the folder's entries to stable storage: one fsync serves all callers that came before it started. */
   sync(folder: Name): Promise<void>;
 }
 
@@ -29,17 +29,17 @@ export const parentOf = (path: Name): Name => {
   return slash > 0 ? path.slice(0, slash) : slash === 0 ? '/' : '.';
 };
 
-/** `channel` gives the channel to use now; with `durable` a new folder is there for good before `ensure` resolves. */
+/** `channel` returns the channel to use; with `durable` a new folder is on stable storage before `ensure` resolves. */
 export const createFolders = (channel: () => SftpClient, { durable }: { readonly durable: boolean }): Folders => {
-  const there = new Set<Name>();
-  const coming = new Map<Name, ComingFolder>();
+  const existing = new Set<Name>();
+  const pending = new Map<Name, PendingMkdir>();
   const nextSync = new Map<Name, Promise<void>>();
   const runningSync = new Map<Name, Promise<void>>();
 
-  const isThere = async (folder: Name): Promise<boolean> => {
-    const seen = await channel().stat(folder);
-    if (seen === undefined) return false;
-    if (((seen.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return true;
+  const exists = async (folder: Name): Promise<boolean> => {
+    const attributes = await channel().stat(folder);
+    if (attributes === undefined) return false;
+    if (((attributes.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return true;
     throw new TransportError(
       'file',
       `Cannot use folder "${showName(folder)}" at the destination: it is not a directory`,
@@ -49,40 +49,40 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     );
   };
 
-  const make = async (folder: Name): Promise<void> => {
+  const create = async (folder: Name): Promise<void> => {
     const parent = parentOf(folder);
-    if (!there.has(parent)) {
-      if (await isThere(folder)) return;
-      if (parent !== folder) await ensure(parent)?.made;
+    if (!existing.has(parent)) {
+      if (await exists(folder)) return;
+      if (parent !== folder) await ensure(parent)?.done;
     }
     try {
       await channel().mkdir(folder, {});
     } catch (error) {
-      // It was there, or another one made it.
-      if (!(error instanceof SftpStatusError) || !(await isThere(folder))) throw makeError(error, folder);
+      // It exists already, or another process created it meanwhile.
+      if (!(error instanceof SftpStatusError) || !(await exists(folder))) throw mkdirError(error, folder);
     }
     if (durable) await sync(parent);
   };
 
-  const ensure = (folder: Name): ComingFolder | undefined => {
-    if (there.has(folder)) return undefined;
-    const known = coming.get(folder);
-    if (known !== undefined) return known;
-    const isAsked = there.has(parentOf(folder));
-    const made = make(folder)
+  const ensure = (folder: Name): PendingMkdir | undefined => {
+    if (existing.has(folder)) return undefined;
+    const running = pending.get(folder);
+    if (running !== undefined) return running;
+    const isRequested = existing.has(parentOf(folder));
+    const done = create(folder)
       .then(() => {
-        there.add(folder);
+        existing.add(folder);
       })
-      .finally(() => coming.delete(folder));
-    made.catch(() => undefined); // Whoever waits for it is told.
-    coming.set(folder, { made, isAsked });
-    return coming.get(folder);
+      .finally(() => pending.delete(folder));
+    done.catch(() => undefined); // Reported to the callers, who await it.
+    pending.set(folder, { done, isRequested });
+    return pending.get(folder);
   };
 
   const syncNow = async (folder: Name): Promise<void> => {
     if (!channel().has(Extension.FSYNC)) return;
     const use = channel();
-    // fsync on a handle of OPENDIR fails; OpenSSH opens a folder for reading like a file.
+    // fsync on a handle from OPENDIR fails; OpenSSH opens a folder for reading like a file.
     const handle = await use.open(folder, OpenFlag.READ, {});
     await Promise.all([use.fsync(handle), use.close(handle)]);
   };
@@ -91,7 +91,7 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     const queued = nextSync.get(folder);
     if (queued !== undefined) return queued;
     const before = runningSync.get(folder) ?? Promise.resolve();
-    // Names that were renamed while a sync runs may have come too late for it: they wait for the next one.
+    // A file renamed while a sync runs may be too late for it: it waits for the next one.
     const next = before
       .catch(() => undefined)
       .then(() => {
@@ -104,10 +104,10 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     return next;
   };
 
-  return { ensure, forget: (folder) => there.delete(folder), sync };
+  return { ensure, forget: (folder) => existing.delete(folder), sync };
 };
 
-const makeError = (error: unknown, folder: Name): unknown => {
+const mkdirError = (error: unknown, folder: Name): unknown => {
   if (!(error instanceof SftpStatusError)) return error;
   const denied = error.status === Status.PERMISSION_DENIED;
   return new TransportError(
@@ -120,10 +120,10 @@ const makeError = (error: unknown, folder: Name): unknown => {
   );
 };
 
-// A long line must not cost a round trip for every hundred names; what is asked for beyond the end costs next to nothing.
-const MOST_REPLIES_AHEAD = 32;
+// READDIR requests in flight: with one at a time latency would cost a round trip for every hundred names. Requests beyond the end cost little.
+const MAX_REQUESTS_AHEAD = 32;
 
-/** The entries of a folder, in pieces as the server tells of them; none where it is not there. */
+/** The entries of a folder, in batches as the server sends them; none if the folder does not exist. */
 export async function* listFolder(channel: SftpClient, folder: Name): AsyncGenerator<DirectoryEntry[]> {
   let handle: Buffer;
   try {
@@ -133,18 +133,18 @@ export async function* listFolder(channel: SftpClient, folder: Name): AsyncGener
     return;
   }
   const ahead: Promise<DirectoryEntry[] | undefined>[] = [];
-  const ask = (): void => {
+  const request = (): void => {
     const reply = channel.readdir(handle);
-    reply.catch(() => undefined); // Told when its turn comes; nobody asks after the end.
+    reply.catch(() => undefined); // Reported where it is awaited; replies beyond the end are not.
     ahead.push(reply);
   };
   try {
-    let isOver = false;
-    for (let most = 2; !isOver || ahead.length > 0; most = Math.min(most * 2, MOST_REPLIES_AHEAD)) {
-      while (!isOver && ahead.length < most) ask();
+    let isAtEnd = false;
+    for (let limit = 2; !isAtEnd || ahead.length > 0; limit = Math.min(limit * 2, MAX_REQUESTS_AHEAD)) {
+      while (!isAtEnd && ahead.length < limit) request();
       const entries = await ahead.shift();
-      // A server that works on several requests at once may tell the end before the last names.
-      if (entries === undefined) isOver = true;
+      // A server that handles several requests at once may report the end before the last names.
+      if (entries === undefined) isAtEnd = true;
       else yield entries;
     }
   } finally {
@@ -152,7 +152,7 @@ export async function* listFolder(channel: SftpClient, folder: Name): AsyncGener
   }
 }
 
-/** @throws what says more than that something is not there */
+/** @throws the error, unless it is "no such file" */
 export const ignoreMissing = (error: unknown): void => {
   if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
 };

@@ -10,7 +10,7 @@ export interface SftpOptions extends SshOptions {
   readonly allowDeleteFirst: boolean;
 }
 
-// What ssh would take for an option, and what is no name of a host or user.
+// A leading dash would make it an ssh option; spaces and control characters occur in no name of a host or user.
 const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
 
 const PORT = 'a whole number from 1 to 65535';
@@ -56,11 +56,11 @@ const systemLogin = z.object(openSshKeys);
 export const parseSftpOptions = (input: Readonly<Record<string, unknown>>): SftpOptions => {
   const parsed = sftpOptionsSchema.safeParse(input);
   if (!parsed.success) throw new ConfigError('destination', problemsOf(parsed.error, input, sftpOptionsSchema));
-  // What has a default here must not overrule `ssh_config`: the ssh program is told what was written, and no more.
+  // Defaults of isocket must not override `ssh_config`: the ssh program gets only what the configuration has.
   const system = parsed.data.ssh === 'system' ? systemLogin.safeParse(input) : undefined;
   if (system?.success === false) throw new ConfigError('destination', problemsOf(system.error, input, systemLogin));
   const { host, port, user, path, identityFile, agent, passphraseFile, knownHosts, allowDeleteFirst } = parsed.data;
-  // "/" becomes "": what is below it begins with a slash all the same.
+  // "/" becomes "": paths below it are joined with a slash.
   return {
     host,
     port,

@@ -1,26 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { SftpStatusError } from '../../sftp/replies.ts';
-import { Status } from '../../sftp/protocol.ts';
-import {
-  definePlugin,
-  encodeName,
-  showName,
-  TransportError,
-  type Name,
-  type OutgoingFile,
-  type Transport,
-  type TransportContext,
-} from '../../transport.ts';
 import { showLogin } from '../../ssh/program/options.ts';
-import { parentOf } from './folders.ts';
+import { definePlugin, showName, type Transport, type TransportContext } from '../../transport.ts';
 import { parseSftpOptions, type SftpOptions } from './options.ts';
-import { openCheckpoint } from './resume.ts';
-import { toTransportError } from './server-errors.ts';
-import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
-import { SMALL_FILE_BYTES } from './source.ts';
-import { uploadSmall } from './upload-small.ts';
-import { uploadBig } from './upload-big.ts';
+import { ReconnectingSession } from './reconnecting-session.ts';
+import { sendFile } from './send-file.ts';
+import { createTemporaryNames } from './temporary-names.ts';
 import { removeTemporaries } from './tidy.ts';
 import { listFiles, verifyFiles } from './verify.ts';
 
@@ -32,72 +16,34 @@ export const sftp = definePlugin<SftpOptions>({
 });
 
 const createSftpTransport = (options: SftpOptions, context: TransportContext): Transport => {
-  const label = `sftp://${options.system === undefined ? `${options.user ?? userInfo().username}@${options.host}:${options.port}` : showLogin(options.system)}${options.path.startsWith('/') ? '' : '/'}${options.path}`;
-  const disposed = new AbortController();
-  let session: Session | undefined;
-  let connecting: Promise<Session> | undefined;
-
-  const connect = async (): Promise<Session> => {
-    try {
-      // ssh2 takes its time to load: a run that has nothing to send does without.
-      const { openChannels } = await import('./channels.ts');
-      session = createSession(await openChannels(options, context, disposed.signal), options, context, label);
-      disposed.signal.throwIfAborted();
-      return session;
-    } finally {
-      connecting = undefined;
-    }
-  };
-  const connected = (): Session | Promise<Session> => {
-    if (disposed.signal.aborted) throw new TransportError('network', `Cannot use ${label}: it was closed`);
-    if (session !== undefined && !session.channels.closed) return session;
-    return (connecting ??= connect());
-  };
-  /** Runs `use` on a live connection; every other failure than ours becomes one. `action` is for its message. */
-  const withSession = async <T>(
-    action: () => string,
-    signal: AbortSignal,
-    use: (session: Session) => Promise<T>,
-  ): Promise<T> => {
-    signal.throwIfAborted();
-    const now = connected();
-    const live = now instanceof Promise ? await now : now;
-    try {
-      return await use(live);
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      const failed = { action: action(), destination: label, folder: options.path };
-      throw await toTransportError(error, live.channels.least(), failed, live.isFull);
-    }
-  };
-
-  const temporaryNames = createTemporaryNames(context);
-
+  const label = labelOf(options);
+  const session = new ReconnectingSession(options, context, label);
+  const temporaryNames = createTemporaryNames(context.owner);
   return {
     label,
     get inFlight() {
-      return session?.sendsAtOnce ?? SENDS_PER_CHANNEL;
+      return session.sendsAtOnce;
     },
     send: (file, signal) =>
-      withSession(
+      session.run(
         () => `send "${showName(file.targetPath)}"`,
         signal,
-        (live) => deliver(live, file, temporaryNames, signal),
+        (live) => sendFile(live, file, temporaryNames, signal),
       ),
     verify: (files, how, signal) =>
-      withSession(
+      session.run(
         () => 'verify files',
         signal,
         (live) => verifyFiles(live, files, how, signal),
       ),
     list: (folder, visit, signal) =>
-      withSession(
+      session.run(
         () => `list "${showName(folder)}"`,
         signal,
         (live) => listFiles(live, folder, visit, signal),
       ),
     tidy: (folders, signal) =>
-      withSession(
+      session.run(
         () => 'tidy folders',
         signal,
         (live) => removeTemporaries(live, folders),
@@ -106,77 +52,12 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       const { probeSftp } = await import('./probe.ts');
       yield* probeSftp(options, context, label, signal);
     },
-    [Symbol.asyncDispose]: async () => {
-      disposed.abort();
-      await session?.channels.close();
-      await connecting?.catch(() => undefined);
-      await session?.channels.close();
-    },
+    [Symbol.asyncDispose]: () => session[Symbol.asyncDispose](),
   };
 };
 
-type TemporaryNames = ReturnType<typeof createTemporaryNames>;
-
-const deliver = async (
-  session: Session,
-  file: OutgoingFile,
-  temporaryNames: TemporaryNames,
-  signal: AbortSignal,
-): Promise<void> => {
-  const { context, folders, channels, places } = session;
-  const final = `${session.options.path}/${file.targetPath}`;
-  const folder = parentOf(final);
-  // Only what there is to wait for is awaited: this is a hot path. On one channel OPEN follows MKDIR without waiting for it: behind all
-  // that is under way its reply takes its time, and meanwhile the line would run empty.
-  const coming = folders.ensure(folder);
-  if (coming !== undefined && !(coming.isAsked && channels.all.length === 1)) await coming.made;
-  // For callers that do not look at `inFlight`.
-  const place = places.acquire(1);
-  if (place !== undefined) await place;
-  try {
-    signal.throwIfAborted();
-    await upload(session, file, final, temporaryNames, signal);
-    if (coming !== undefined) await coming.made;
-  } catch (error) {
-    // It was not made, or somebody removed it since we looked: make it again, once.
-    if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
-    folders.forget(folder);
-    await folders.ensure(folder)?.made;
-    await upload(session, file, final, temporaryNames, signal);
-  } finally {
-    places.release(1);
-  }
-  if (context.durable) await folders.sync(folder);
-};
-
-const upload = (
-  session: Session,
-  file: OutgoingFile,
-  final: Name,
-  temporaryNames: TemporaryNames,
-  signal: AbortSignal,
-): Promise<void> => {
-  const folder = parentOf(final);
-  if (file.identity.size <= SMALL_FILE_BYTES)
-    return uploadSmall(session, session.channels.least(), file, `${folder}/${temporaryNames.next()}`, final);
-  const key = temporaryNames.keyOf(file);
-  const checkpoint = openCheckpoint(session.context.stateFolder, key);
-  return uploadBig(session, file, `${folder}/${temporaryNames.of(key)}`, final, checkpoint, signal);
-};
-
-const createTemporaryNames = ({ owner }: TransportContext) => {
-  const run = randomBytes(6).toString('hex');
-  let count = 0;
-  return {
-    /** A name that nothing has: for a file that is sent in one burst. */
-    next: (): string => `.isocket-${owner}-${run}${(count += 1).toString(36)}.part`,
-    /** The name that a later attempt at the same content finds again. */
-    of: (key: string): string => `.isocket-${owner}-${key}.part`,
-    keyOf: ({ targetPath, identity: { dev, ino, size, mtimeNs } }: OutgoingFile): string =>
-      createHash('sha256')
-        .update(encodeName(targetPath))
-        .update(`\0${dev}:${ino}:${size}:${mtimeNs}`)
-        .digest('hex')
-        .slice(0, 24),
-  };
+/** The destination in messages: `sftp://user@host:port/path`, without the parts that ssh_config decides. */
+const labelOf = ({ system, user, host, port, path }: SftpOptions): string => {
+  const login = system === undefined ? `${user ?? userInfo().username}@${host}:${port}` : showLogin(system);
+  return `sftp://${login}${path.startsWith('/') ? '' : '/'}${path}`;
 };

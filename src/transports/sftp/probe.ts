@@ -15,37 +15,37 @@ import type { SshConnection } from '../../ssh/connection.ts';
 const WATCH_EVERY_MS = 1_000;
 const SILENCE_MS = 30_000;
 
-/** One step of the probe: its line, and what the next step needs; without `value` the probe ends here. */
+/** One step of the probe: its result, and what the next step needs; without `value` the probe ends here. */
 interface Step<T> {
-  readonly line: ProbeResult;
+  readonly result: ProbeResult;
   readonly value?: T;
 }
 
-/** `Transport.probe` of the sftp transport: name, line, key, login, subsystem, then the files. */
+/** `Transport.probe` of the sftp transport: name, connection, host key, key, login, subsystem, then the files. */
 export async function* probeSftp(
   options: SftpOptions,
   context: Pick<TransportContext, 'owner' | 'durable' | 'stateFolder'>,
   label: string,
   signal: AbortSignal,
 ): AsyncGenerator<ProbeResult> {
-  // Names, keys and the host's key are the ssh program's own business where it connects.
-  for (const step of options.system === undefined ? [resolveName, seeHostKey, readKey] : []) {
-    for await (const { line } of step(options, signal)) {
-      yield line;
-      if (line.state === 'failure') return;
+  // The ssh program resolves names and reads keys itself where it connects.
+  for (const step of options.system === undefined ? [resolveName, checkHostKey, readKey] : []) {
+    for await (const { result } of step(options, signal)) {
+      yield result;
+      if (result.state === 'failure') return;
     }
   }
   const login = await attempt('login', signal, async () => {
     const connection = await connect(options, context, signal);
     return { value: connection, message: `logged in to ${label}` };
   });
-  yield login.line;
+  yield login.result;
   const connection = login.value;
   if (connection === undefined) return;
   const watch = endWhenSilent(connection, signal);
   try {
     const subsystem = await attempt('sftp', signal, () => openSubsystem(connection));
-    yield subsystem.line;
+    yield subsystem.result;
     if (subsystem.value !== undefined) yield* probeFiles(subsystem.value, options, { ...context, label }, signal);
   } finally {
     await watch[Symbol.asyncDispose]();
@@ -59,10 +59,10 @@ const attempt = async <T>(
 ): Promise<Step<T>> => {
   try {
     const { value, message } = await act();
-    return { line: { what, state: 'ok', message }, value };
+    return { result: { what, state: 'ok', message }, value };
   } catch (error) {
     signal.throwIfAborted();
-    return { line: failure(what, error) };
+    return { result: failure(what, error) };
   }
 };
 
@@ -72,7 +72,7 @@ const failure = (what: string, error: unknown): ProbeResult => ({
   message: errorMessage(error),
   hint:
     (error instanceof TransportError ? error.hint : undefined) ??
-    'look into the server’s log for the reason, and try "ssh" or "sftp" by hand with the same user and key',
+    'see the server’s log for the reason, and try "ssh" or "sftp" by hand with the same user and key',
 });
 
 async function* resolveName({ host }: SftpOptions, signal: AbortSignal): AsyncGenerator<Step<void>> {
@@ -83,22 +83,22 @@ async function* resolveName({ host }: SftpOptions, signal: AbortSignal): AsyncGe
       return { value: undefined, message: list === host ? `${host} is an address` : `${host} is ${list}` };
     } catch (error) {
       throw new TransportError('network', `Cannot find host "${host}": ${errorMessage(error)}`, {
-        hint: 'correct destination.host, mend the name service, or write the address instead',
+        hint: 'correct destination.host, fix the name service, or write the address instead',
         cause: error,
       });
     }
   });
 }
 
-async function* seeHostKey(options: SftpOptions, signal: AbortSignal): AsyncGenerator<Step<unknown>> {
+async function* checkHostKey(options: SftpOptions, signal: AbortSignal): AsyncGenerator<Step<unknown>> {
   const { host, port } = options;
   const started = performance.now();
-  const line = await attempt('connect', signal, async () => {
+  const connected = await attempt('connect', signal, async () => {
     const value = await connectSocket(host, port, signal);
     return { value, message: `${host}:${port} answers within ${Math.ceil(performance.now() - started)} ms` };
   });
-  yield line;
-  const socket = line.value;
+  yield connected;
+  const socket = connected.value;
   if (socket === undefined) return;
   yield await attempt('host key', signal, async () => {
     const known = parseKnownHosts(
@@ -126,13 +126,13 @@ const openSubsystem = async (connection: SshConnection): Promise<{ value: SftpCl
     return { value: await connection.openSftp(), message: 'the account may use SFTP' };
   } catch (error) {
     throw new TransportError('auth', `Cannot open an SFTP channel: ${errorMessage(error)}`, {
-      hint: 'see that the server offers the sftp subsystem to this account: "Subsystem sftp internal-sftp" in its sshd_config',
+      hint: 'check that the server offers the sftp subsystem to this account: "Subsystem sftp internal-sftp" in its sshd_config',
       cause: error,
     });
   }
 };
 
-/** A server that falls silent, and an abort, end the connection: so every request that waits ends. */
+/** Closes the connection when the server is silent or `signal` aborts, so that every pending request settles. */
 const endWhenSilent = (connection: SshConnection, signal: AbortSignal): AsyncDisposable => {
   const close = (): void => void connection.close();
   const watch = setInterval(() => {

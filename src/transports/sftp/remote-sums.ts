@@ -3,25 +3,25 @@ import type { Duplex } from 'node:stream';
 import { encodeName, type Name } from '../../name.ts';
 import type { Channels } from './channels.ts';
 
-/** SHA-256 of files where they are, without carrying them over the line. */
+/** SHA-256 of files at the destination, computed there. */
 export interface RemoteSums {
-  /** Hex digests by path. What could not be read is left out. */
+  /** Hex digests by `sumKey` of the path. Files that could not be read are left out. */
   read(paths: readonly Name[], signal: AbortSignal): Promise<Map<string, string>>;
 }
 
-// The command lines are ours alone: names travel on stdin, each ended by NUL, and never through a shell.
+// The commands are constant: names are sent on stdin, each ended by NUL, and never through a shell.
 const PROBE = 'LC_ALL=C sha256sum --zero';
 const SUMS = 'LC_ALL=C xargs -0 -r sha256sum --zero --';
-const OF_NOTHING = `${createHash('sha256').digest('hex')}  -\0`;
+const SUM_OF_EMPTY_INPUT = `${createHash('sha256').digest('hex')}  -\0`;
 
-/** What such a path is called in the answer; bytes that are no UTF-8 stay apart. */
+/** The key of a path in the result; bytes that are not UTF-8 stay distinct. */
 export const sumKey = (path: Name): string => encodeName(path).toString('latin1');
 
-/** undefined where the account has no shell (an SFTP-only server, ours among them) or the host no such program. */
+/** undefined if the account has no shell (an SFTP-only server, like `isocket receive`) or the host no such program. */
 export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal): Promise<RemoteSums | undefined> => {
   try {
     const answer = await run(openExec, PROBE, Buffer.alloc(0), signal);
-    if (answer.toString('latin1') !== OF_NOTHING) return undefined;
+    if (answer.toString('latin1') !== SUM_OF_EMPTY_INPUT) return undefined;
   } catch {
     signal.throwIfAborted();
     return undefined;
@@ -40,8 +40,8 @@ export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal
   };
 };
 
-// Enough for a probe that meets something else than a shell, and for any number of sums.
-const MOST_BYTES = 64 * 1024 * 1024;
+// Bounds the memory if the command is not what it should be; far more than any number of sums needs.
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 const run = async (
   openExec: Channels['openExec'],
@@ -59,7 +59,7 @@ const run = async (
       channel.on('data', (piece: Buffer) => {
         pieces.push(piece);
         length += piece.length;
-        if (length > MOST_BYTES) channel.destroy(new Error('the server says more than was asked'));
+        if (length > MAX_OUTPUT_BYTES) channel.destroy(new Error('the output of the command is too long'));
       });
       channel.once('error', reject);
       channel.once('close', () => resolve(Buffer.concat(pieces)));

@@ -7,22 +7,22 @@ import type { Name } from '../../name.ts';
 import { firstDifference } from './compare.ts';
 import { ignoreMissing } from './folders.ts';
 
-/** Up to where the temporary file of one big source file is on the server's stable storage; survives a restart. */
+/** How much of a big file's temporary file is on the server's stable storage; kept in a file, so that it survives a restart. */
 export interface Checkpoint {
-  /** Bytes; 0 where nothing is known. */
+  /** 0 if nothing is known. */
   readonly bytes: number;
   save(bytes: number): void;
   clear(): void;
 }
 
-/** `key` names the source file in its present state, so that another content never takes up its checkpoint. */
+/** `key` identifies the source file and its content, so that other content never uses its checkpoint. */
 export const openCheckpoint = (folder: string, key: string): Checkpoint => {
   const path = `${folder}/${key}`;
   return {
     bytes: readCheckpoint(path),
-    save: (whole) => {
+    save: (bytes) => {
       mkdirSync(folder, { recursive: true, mode: 0o700 });
-      writeFileSync(`${path}.new`, String(whole), { mode: 0o600 });
+      writeFileSync(`${path}.new`, String(bytes), { mode: 0o600 });
       renameSync(`${path}.new`, path);
     },
     clear: () => rmSync(path, { force: true }),
@@ -33,23 +33,23 @@ const readCheckpoint = (path: string): number => {
   try {
     return Number(readFileSync(path, 'utf8')) || 0;
   } catch {
-    return 0; // None: the usual case.
+    return 0; // There is none: the usual case.
   }
 };
 
 /** The temporary file of an earlier attempt. */
 export interface EarlierAttempt {
-  readonly isThere: boolean;
-  /** Bytes from its beginning that are those of the source. */
-  readonly whole: number;
+  readonly exists: boolean;
+  /** Length of the prefix that equals the source. */
+  readonly matchingBytes: number;
 }
 
 /**
- * How much of the file the temporary one already holds. The size of a temporary file proves nothing (holes of a striped
- * transfer, data lost with the server's power): what lies beyond the checkpoint is read back and compared, and where the account may
- * not read, it counts for nothing.
+ * How much of the file the temporary one already has. The size of a temporary file proves nothing (holes of a striped
+ * transfer, data lost in a power failure of the server): everything beyond the checkpoint is read back and compared, or sent again
+ * where the account may not read.
  */
-export const findWholePrefix = async (
+export const findEarlierAttempt = async (
   channel: SftpClient,
   source: FileHandle,
   temporary: Name,
@@ -57,14 +57,14 @@ export const findWholePrefix = async (
   checkpoint: Checkpoint,
 ): Promise<EarlierAttempt> => {
   const attributes = await channel.lstat(temporary);
-  const there = Math.min(attributes?.size ?? 0, size);
-  const isThere = attributes !== undefined;
-  if (there === 0 || there < checkpoint.bytes) return { isThere, whole: 0 };
+  const received = Math.min(attributes?.size ?? 0, size);
+  const exists = attributes !== undefined;
+  if (received === 0 || received < checkpoint.bytes) return { exists, matchingBytes: 0 };
   try {
-    return { isThere, whole: await readBack(channel, source, temporary, checkpoint.bytes, there) };
+    return { exists, matchingBytes: await readBack(channel, source, temporary, checkpoint.bytes, received) };
   } catch (error) {
     if (!isDenied(error)) throw error;
-    return { isThere, whole: checkpoint.bytes };
+    return { exists, matchingBytes: checkpoint.bytes };
   }
 };
 
@@ -87,22 +87,22 @@ const isDenied = (error: unknown): boolean =>
   error instanceof SftpStatusError && error.status === Status.PERMISSION_DENIED;
 
 /**
- * Opens the temporary file to go on with it, or anew. Anew never with O_TRUNC: a server that hung does what it was asked to when its
- * line is long gone, and would cut off what another connection has written meanwhile. Done late, O_EXCL fails, and a removal is
- * noticed when the file shall have its name. Only where the account may remove nothing, the old file is emptied.
+ * Opens the temporary file to continue it, or creates it. Not with O_TRUNC: a server that hung may execute the request long after its
+ * connection is lost, and would truncate what another connection has written meanwhile. Executed late, O_EXCL fails, and a removal
+ * is noticed by the final rename. Only where the account may not remove files, the old file is truncated.
  */
 export const openTemporary = async (
   channel: SftpClient,
   temporary: Name,
-  { isThere, whole }: EarlierAttempt,
+  { exists, matchingBytes }: EarlierAttempt,
 ): Promise<Buffer> => {
-  if (whole > 0) return channel.open(temporary, OpenFlag.WRITE, {});
-  const isFree = !isThere || (await remove(channel, temporary));
+  if (matchingBytes > 0) return channel.open(temporary, OpenFlag.WRITE, {});
+  const isFree = !exists || (await remove(channel, temporary));
   const fresh = isFree ? OpenFlag.EXCL : OpenFlag.TRUNC;
   return channel.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | fresh, { permissions: 0o600 });
 };
 
-/** False where the account may not. */
+/** False if the account may not. */
 const remove = async (channel: SftpClient, path: Name): Promise<boolean> => {
   try {
     await channel.remove(path);

@@ -9,30 +9,30 @@ import type { Session } from './session.ts';
 const FILES_AT_ONCE = 16;
 const PIECE_BYTES = 1024 * 1024;
 
-// Looked for once a connection.
+// Searched for once in each connection.
 const sumsOf = new WeakMap<Session, Promise<RemoteSums | undefined>>();
 
 /**
- * Which of these files hold another content at the destination. By SHA-256 of both ends where the account allows a shell; what
- * is not equal by that, and everything where there is none, is read back and compared byte for byte.
+ * The files whose content differs at the destination. Compares SHA-256 of both ends where the account has a shell; files that
+ * differ by that, and all files where there is none, are read back and compared byte by byte.
  */
 export const differentContent = async (
   session: Session,
   files: readonly ExpectedFile[],
   signal: AbortSignal,
 ): Promise<ExpectedFile[]> => {
-  const known = sumsOf.get(session) ?? findRemoteSums(session.channels, signal);
-  sumsOf.set(session, known);
-  known.catch(() => sumsOf.delete(session));
-  const sums = await known;
+  const finding = sumsOf.get(session) ?? findRemoteSums(session.channels, signal);
+  sumsOf.set(session, finding);
+  finding.catch(() => sumsOf.delete(session));
+  const sums = await finding;
   const doubtful = sums === undefined ? files : await differentSums(session, sums, files, signal);
-  return filter(doubtful, FILES_AT_ONCE, async (file) => {
+  return filterConcurrently(doubtful, FILES_AT_ONCE, async (file) => {
     signal.throwIfAborted();
     return !(await hasSameBytes(session, file));
   });
 };
 
-/** Both ends read at the same time. */
+/** Both ends compute their sums at the same time. */
 const differentSums = async (
   { options }: Session,
   sums: RemoteSums,
@@ -40,11 +40,11 @@ const differentSums = async (
   signal: AbortSignal,
 ): Promise<ExpectedFile[]> => {
   const remotePath = ({ targetPath }: ExpectedFile): string => `${options.path}/${targetPath}`;
-  const [theirs, ours] = await Promise.all([
+  const [remote, local] = await Promise.all([
     sums.read(files.map(remotePath), signal),
-    inTurns(files, 4, (file) => localSum(file, signal)),
+    mapConcurrently(files, 4, (file) => localSum(file, signal)),
   ]);
-  return files.filter((file, index) => theirs.get(sumKey(remotePath(file))) !== ours[index]);
+  return files.filter((file, index) => remote.get(sumKey(remotePath(file))) !== local[index]);
 };
 
 const openSource = (file: ExpectedFile): Promise<FileHandle> =>
@@ -64,19 +64,23 @@ const localSum = async (file: ExpectedFile, signal: AbortSignal): Promise<string
 
 const hasSameBytes = async ({ channels, options }: Session, file: ExpectedFile): Promise<boolean> => {
   await using source = await openSource(file);
-  const channel = channels.least();
+  const channel = channels.leastBusy();
   const handle = await channel.open(`${options.path}/${file.targetPath}`, OpenFlag.READ, {});
   try {
     const size = Number(file.size);
-    const { size: there } = await channel.fstat(handle);
-    return there === size && (await firstDifference(channel, handle, source, 0, size)) === size;
+    const { size: remoteSize } = await channel.fstat(handle);
+    return remoteSize === size && (await firstDifference(channel, handle, source, 0, size)) === size;
   } finally {
     await channel.close(handle);
   }
 };
 
-/** `use` on each, so many at once; results in the order of the items. */
-const inTurns = async <T, R>(items: readonly T[], atOnce: number, use: (item: T) => Promise<R>): Promise<R[]> => {
+/** Calls `use` on each item, `atOnce` at a time; results in the order of the items. */
+const mapConcurrently = async <T, R>(
+  items: readonly T[],
+  atOnce: number,
+  use: (item: T) => Promise<R>,
+): Promise<R[]> => {
   const results: R[] = [];
   let next = 0;
   const work = async (): Promise<void> => {
@@ -86,7 +90,11 @@ const inTurns = async <T, R>(items: readonly T[], atOnce: number, use: (item: T)
   return results;
 };
 
-const filter = async <T>(items: readonly T[], atOnce: number, keep: (item: T) => Promise<boolean>): Promise<T[]> => {
-  const kept = await inTurns(items, atOnce, keep);
+const filterConcurrently = async <T>(
+  items: readonly T[],
+  atOnce: number,
+  keep: (item: T) => Promise<boolean>,
+): Promise<T[]> => {
+  const kept = await mapConcurrently(items, atOnce, keep);
   return items.filter((_, index) => kept[index]);
 };

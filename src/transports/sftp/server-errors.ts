@@ -3,15 +3,15 @@ import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 
-/** What failed, for the message: `Cannot write "DC1/a.dat" to sftp://…`. */
+/** The action that failed, for the message: `Cannot write "DC1/a.dat" to sftp://…`. */
 export interface FailedAction {
   readonly action: string;
   readonly destination: string;
-  /** Where to ask for free space. */
+  /** The folder whose free space is queried. */
   readonly folder: string;
 }
 
-/** Any failure of a request → the error class that says whose trouble it is. */
+/** Maps any failure of a request to the error class that decides about retries. */
 export const toTransportError = async (
   error: unknown,
   channel: SftpClient,
@@ -29,12 +29,12 @@ export const toTransportError = async (
     hint:
       error.status === Status.PERMISSION_DENIED
         ? 'give the account the right to write there, or correct destination.path'
-        : 'look into the server’s log for the reason',
+        : 'see the server’s log for the reason',
     cause: error,
   });
 };
 
-/** The one failure that is looked into while what was written still takes the room: it goes with the temporary file. */
+/** Must be called before the temporary file is removed: the removal frees the space whose lack is to be detected. */
 export const orDestinationFull = async (
   error: unknown,
   channel: SftpClient,
@@ -51,13 +51,13 @@ const destinationFull = ({ action, destination }: FailedAction, cause: Error): T
     cause,
   });
 
-// Less than a block for the superuser's reserve and rounding counts as nothing.
-const NOTHING_LEFT_BYTES = 64 * 1024;
+// Less than this counts as none: rounding, and blocks reserved for the superuser.
+const NO_SPACE_BYTES = 64 * 1024;
 
-/** Files that fail together give their room back one after the other: what was full a moment ago was full for all of them. */
+/** Files that fail together free their space one after the other: if the disk was full for one of them, it was full for all. */
 const SAME_MOMENT_MS = 1000;
 
-/** Version 3 has one word, "Failure", for a full disk and for much else: asks how much room there is. */
+/** Queries the free space: version 3 has one status, "Failure", for a full disk and for many other causes. */
 export type IsFull = (channel: SftpClient, folder: string) => Promise<boolean>;
 
 export const createIsFull = (): IsFull => {
@@ -66,9 +66,9 @@ export const createIsFull = (): IsFull => {
     if (!channel.has(Extension.STATVFS)) return false;
     try {
       const { free, freeInodes, inodes } = await channel.space(folder);
-      if (free < NOTHING_LEFT_BYTES || (inodes > 0 && freeInodes === 0)) wasFullMs = performance.now();
+      if (free < NO_SPACE_BYTES || (inodes > 0 && freeInodes === 0)) wasFullMs = performance.now();
     } catch {
-      // Then nobody knows.
+      // Unknown then: the failure is reported as it is.
     }
     return performance.now() - wasFullMs < SAME_MOMENT_MS;
   };

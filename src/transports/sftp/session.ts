@@ -9,29 +9,30 @@ import { createFolders, type Folders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
 import { createIsFull, type IsFull } from './server-errors.ts';
 
-/** All that one upload needs of the connection it runs on. */
+/** All that an upload needs of the connection that it uses. */
 export interface Session {
   readonly channels: Channels;
   readonly folders: Folders;
-  /** Sends that may run at once: enough to keep both ends busy, few enough for the server's table of handles. */
+  /** Concurrent sends: enough to keep both ends busy, few enough for the server's table of handles. */
   readonly sendsAtOnce: number;
-  readonly places: Semaphore;
-  /** Bytes of file content that are under way at once. */
+  /** One unit for each concurrent send. */
+  readonly slots: Semaphore;
+  /** Bytes of file content in flight. */
   readonly content: Semaphore;
-  readonly pace: ReturnType<typeof createRateLimiter>;
+  readonly rateLimit: ReturnType<typeof createRateLimiter>;
   readonly options: SftpOptions;
   readonly context: TransportContext;
   readonly label: string;
   readonly isFull: IsFull;
 }
 
-/** On a channel: enough for the server to have something to do, and what the line holds meanwhile at 100 MB/s. */
+/** For each channel: enough to keep the server busy, and what the connection holds in one round trip at 100 MB/s. */
 const CONTENT_AT_SERVER_BYTES = 400 * 1024;
-const CONTENT_ON_LINE_BYTES_PER_MS = 100_000;
-const MOST_CONTENT_BYTES = 32 * 1024 * 1024;
-/** What a small file counts beyond its content: the requests around it keep the server busy as well. */
-export const REQUESTS_BYTES = 2 * 1024;
-/** More requests in one write, and never a server that waits for us: 64 took a fifth longer on a short line, and far longer on a long one. */
+const CONTENT_IN_FLIGHT_BYTES_PER_MS = 100_000;
+const MAX_CONTENT_BYTES = 32 * 1024 * 1024;
+/** Added to the content of a small file: its requests keep the server busy as well. */
+export const REQUEST_OVERHEAD_BYTES = 2 * 1024;
+/** Many requests share one write, and the server is never idle: 64 took a fifth longer at low latency, and far longer at high latency. */
 export const SENDS_PER_CHANNEL = 256;
 
 export const createSession = (
@@ -47,13 +48,13 @@ export const createSession = (
     );
   return {
     channels,
-    folders: createFolders(() => channels.least(), context),
+    folders: createFolders(() => channels.leastBusy(), context),
     get sendsAtOnce() {
       return sendsAtOnce();
     },
-    places: createSemaphore(sendsAtOnce),
-    content: createSemaphore(() => contentUnderWay(channels)),
-    pace: createRateLimiter(context.bandwidth),
+    slots: createSemaphore(sendsAtOnce),
+    content: createSemaphore(() => contentInFlight(channels)),
+    rateLimit: createRateLimiter(context.bandwidth),
     options,
     context,
     label,
@@ -62,29 +63,29 @@ export const createSession = (
 };
 
 /**
- * More than the server works at lies in its buffers, which sshd and sftp-server grow by 32 KiB at a time, copying all that is in
- * them each time: with 32 MiB of 120 KB files under way it took twice as long.
+ * More than the server can process waits in its buffers, which sshd and sftp-server grow by 32 KiB at a time, copying their whole
+ * content each time: with 32 MiB of 120 KB files in flight a transfer took twice as long.
  */
-const contentUnderWay = ({ all, roundTripMs }: Channels): number =>
-  Math.min(MOST_CONTENT_BYTES, all.length * (CONTENT_AT_SERVER_BYTES + roundTripMs * CONTENT_ON_LINE_BYTES_PER_MS));
+const contentInFlight = ({ all, roundTripMs }: Channels): number =>
+  Math.min(MAX_CONTENT_BYTES, all.length * (CONTENT_AT_SERVER_BYTES + roundTripMs * CONTENT_IN_FLIGHT_BYTES_PER_MS));
 
-/** fsync where it was asked for and the server has it. */
+/** fsync is used if it is configured and the server supports it. */
 export const syncsContent = ({ context }: Session, channel: SftpClient): boolean =>
   context.durable && channel.has(Extension.FSYNC);
 
-/** Permission bits and times as they are at the source; version 3 knows whole seconds. */
+/** Permission bits and times of the source; version 3 has whole seconds. */
 export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
   const mtime = Number(identity.mtimeNs / 1_000_000_000n);
   return { permissions: mode, atime: mtime, mtime };
 };
 
-/** Gives the whole temporary file its final name, in place of what was there. */
+/** Renames the complete temporary file to its final name, replacing any existing file. */
 export const publish = (session: Session, channel: SftpClient, temporary: Name, final: Name): Promise<void> =>
   channel.has(Extension.POSIX_RENAME)
     ? channel.posixRename(temporary, final)
     : publishWithoutReplacing(session, channel, temporary, final);
 
-/** For a server whose only rename refuses to replace a file. */
+/** For a server whose only rename fails if the target exists. */
 const publishWithoutReplacing = async (
   { options, label }: Session,
   channel: SftpClient,

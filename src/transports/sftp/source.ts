@@ -3,28 +3,27 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { errorMessage, systemErrorCode } from '../../errors.ts';
 import { fsPath, showName, TransportError, isSameFile, type FileIdentity, type OutgoingFile } from '../../transport.ts';
 
-/** Up to here a file is read in one go and sent in one burst. */
+/** A file up to this size is read into one buffer and sent in one burst. */
 export const SMALL_FILE_BYTES = 128 * 1024;
 
-// NONBLOCK: a fifo that was put in the file's place must not make us wait for its writer.
+// NONBLOCK: opening a fifo that has replaced the file must not wait for its writer.
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-// Else each first read would have the disk write the inode once more. Only the owner and root may ask for it.
-const QUIET_READ_FLAGS = READ_FLAGS | constants.O_NOATIME;
+// Without NOATIME the first read of each new file would write its inode again. Only the owner and root may use it.
+const NO_ATIME_READ_FLAGS = READ_FLAGS | constants.O_NOATIME;
 
-// One for all: what is read is encoded before the next file is.
+// Shared by all reads: the content is encoded before the next file is read.
 const scratch = Buffer.allocUnsafeSlow(SMALL_FILE_BYTES);
 
 /**
- * Reads a whole small file in one go. Synchronous: a promise a call costs four times the processor time of the read itself.
- * The content is the caller's until the next call. One look at the descriptor after the read is enough: whatever touched the
- * file before moved its ctime.
- * @throws TransportError `source-changed` where it is not what was decided to be sent, `file` where it cannot be read
+ * Reads a whole small file. Synchronous: a promise for each call costs four times the CPU time of the read itself.
+ * The returned buffer is valid until the next call. One fstat after the read is enough: any earlier change moved the ctime.
+ * @throws TransportError `source-changed` if it is not the file that was to be sent, `file` if it cannot be read
  */
 export const readSmallFile = (file: OutgoingFile): Buffer => {
   let descriptor: number | undefined;
   try {
-    descriptor = openQuietly(fsPath(file.sourcePath));
+    descriptor = openWithoutAtime(fsPath(file.sourcePath));
     const size = Number(file.identity.size);
     let length = 0;
     while (length < size) {
@@ -35,7 +34,7 @@ export const readSmallFile = (file: OutgoingFile): Buffer => {
     checkUnchanged(file, fstatSync(descriptor, { bigint: true }));
     return scratch.subarray(0, size);
   } catch (error) {
-    // Another thing in the file's place (a folder, a fifo) cannot be read either: that is a change, not trouble with the disk.
+    // A folder or fifo that has replaced the file fails to read, too: that is a change, not a failure of the disk.
     if (descriptor !== undefined && systemErrorCode(error) !== undefined)
       checkUnchanged(file, fstatSync(descriptor, { bigint: true }));
     throw toSourceError(error, file);
@@ -44,20 +43,20 @@ export const readSmallFile = (file: OutgoingFile): Buffer => {
   }
 };
 
-const openQuietly = (path: string | Buffer): number => {
+const openWithoutAtime = (path: string | Buffer): number => {
   try {
-    return openSync(path, QUIET_READ_FLAGS);
+    return openSync(path, NO_ATIME_READ_FLAGS);
   } catch (error) {
     if (systemErrorCode(error) !== 'EPERM') throw error;
     return openSync(path, READ_FLAGS);
   }
 };
 
-/** Opens a file to read it in pieces; `checkUnchanged` again after the last one. */
+/** Opens a file to read it in chunks; call `checkUnchanged` again after the last one. */
 export const openSource = async (file: OutgoingFile): Promise<FileHandle> => {
   try {
     const path = fsPath(file.sourcePath);
-    const handle = await open(path, QUIET_READ_FLAGS).catch((error: unknown) => {
+    const handle = await open(path, NO_ATIME_READ_FLAGS).catch((error: unknown) => {
       if (systemErrorCode(error) !== 'EPERM') throw error;
       return open(path, READ_FLAGS);
     });
@@ -85,7 +84,7 @@ export const toSourceError = (error: unknown, file: OutgoingFile): unknown => {
   if (code === undefined || error instanceof TransportError) return error;
   if (code === 'ENOENT' || code === 'ELOOP') return sourceChanged(file);
   return new TransportError('file', `Cannot read "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
-    hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'see that the disk is well',
+    hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'check the disk for errors',
     cause: error,
   });
 };

@@ -2,7 +2,7 @@ import type { Name } from '../../name.ts';
 import { ignoreMissing, listFolder } from './folders.ts';
 import type { Session } from './session.ts';
 
-/** Removes this owner's temporary files from the folders. Those of other owners, and all other files, stay. */
+/** Removes this owner's temporary files from the folders. Those of other owners, and all other files, are kept. */
 export const removeTemporaries = async (
   { channels, options, context }: Session,
   folders: readonly Name[],
@@ -10,7 +10,7 @@ export const removeTemporaries = async (
   const prefix = `.isocket-${context.owner}-`;
   for (const folder of folders) {
     const path = `${options.path}/${folder}`;
-    const channel = channels.least();
+    const channel = channels.leastBusy();
     for await (const entries of listFolder(channel, path)) {
       for (const { name } of entries) {
         if (name.startsWith(prefix) && name.endsWith('.part'))

@@ -2,23 +2,23 @@ import type { FileHandle } from 'node:fs/promises';
 import { OpenFlag, Extension } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { TransportError, type Name, type OutgoingFile } from '../../transport.ts';
-import { findWholePrefix, openTemporary, type Checkpoint } from './resume.ts';
+import { findEarlierAttempt, openTemporary, type Checkpoint } from './resume.ts';
 import { finalAttributes, publish, syncsContent, type Session } from './session.ts';
 import { checkUnchanged, openSource, sourceChanged } from './source.ts';
 
-// Beyond this size one channel's window (2 MiB a round trip) is what a file waits for: it is spread over all of them.
+// From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
 const STRIPED_FROM_BYTES = 8 * 1024 * 1024;
 const CHUNK_BYTES = 128 * 1024;
 const IN_FLIGHT_BYTES = 2 * 1024 * 1024;
-/** So much work is sent again at most after the server's power failed; what was sent since is read back and compared. */
+/** At most this much work is repeated after a power failure of the server; what was sent since is read back and compared. */
 const CHECKPOINT_EVERY_MS = 10_000;
 
-interface Lane {
+interface Stripe {
   readonly channel: SftpClient;
   readonly handle: Buffer;
 }
 
-/** Sends a file in chunks, over several channels where it is big, going on where an earlier attempt was cut off. */
+/** Sends a file in chunks, striped over several channels if it is large, and continues an interrupted attempt. */
 export const uploadBig = async (
   session: Session,
   file: OutgoingFile,
@@ -31,23 +31,25 @@ export const uploadBig = async (
   const source = await openSource(file);
   try {
     const striped = size >= STRIPED_FROM_BYTES;
-    const [first = session.channels.least(), ...others] = striped ? session.channels.all : [session.channels.least()];
-    const earlier = await findWholePrefix(first, source, temporary, size, checkpoint);
+    const [first = session.channels.leastBusy(), ...others] = striped
+      ? session.channels.all
+      : [session.channels.leastBusy()];
+    const earlier = await findEarlierAttempt(first, source, temporary, size, checkpoint);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
-    const lanes = [
-      opened,
-      ...(await Promise.all(
-        others.map(async (channel) => ({ channel, handle: await channel.open(temporary, OpenFlag.WRITE, {}) })),
-      )),
-    ];
+    const stripes = await openStripes(opened, others, temporary);
     try {
-      await writeAll(session, lanes, source, file, earlier.whole, checkpoint, signal);
+      await writeAll(session, stripes, source, file, earlier.matchingBytes, checkpoint, signal);
       checkUnchanged(file, await source.stat({ bigint: true }));
     } catch (error) {
-      await Promise.allSettled(lanes.map(({ channel, handle }) => channel.close(handle)));
+      await closeStripes(stripes);
       throw error;
     }
-    await Promise.all(lanes.slice(1).map(({ channel, handle }) => channel.close(handle)));
+    try {
+      await Promise.all(stripes.slice(1).map(({ channel, handle }) => channel.close(handle)));
+    } catch (error) {
+      await closeStripes([opened]);
+      throw error;
+    }
     await seal(session, opened, file);
     await publish(session, first, temporary, final);
     checkpoint.clear();
@@ -55,7 +57,7 @@ export const uploadBig = async (
     if (error instanceof TransportError && error.class === 'source-changed') {
       checkpoint.clear();
       await session.channels
-        .least()
+        .leastBusy()
         .remove(temporary)
         .catch(() => undefined);
     }
@@ -65,9 +67,27 @@ export const uploadBig = async (
   }
 };
 
+/** Opens the file on the other channels as well. If one of them cannot, all handles are closed, the first one's included. */
+const openStripes = async (first: Stripe, others: readonly SftpClient[], temporary: Name): Promise<Stripe[]> => {
+  const opening = others.map(async (channel) => ({
+    channel,
+    handle: await channel.open(temporary, OpenFlag.WRITE, {}),
+  }));
+  const results = await Promise.allSettled(opening);
+  const stripes = [first, ...results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))];
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed === undefined) return stripes;
+  await closeStripes(stripes);
+  throw failed.reason;
+};
+
+const closeStripes = async (stripes: readonly Stripe[]): Promise<void> => {
+  await Promise.allSettled(stripes.map(({ channel, handle }) => channel.close(handle)));
+};
+
 const writeAll = async (
   session: Session,
-  lanes: readonly Lane[],
+  stripes: readonly Stripe[],
   source: FileHandle,
   file: OutgoingFile,
   start: number,
@@ -77,49 +97,49 @@ const writeAll = async (
   const size = Number(file.identity.size);
   let next = start;
   const failures: unknown[] = [];
-  /** Chunks that are under way, by offset: everything before the lowest one is at the server. */
-  const underWay = new Set<number>();
+  /** Offsets of the chunks in flight: everything before the lowest one is at the server. */
+  const inFlight = new Set<number>();
   let lastCheckpoint = performance.now();
 
-  const saveCheckpoint = async ({ channel, handle }: Lane): Promise<void> => {
+  const saveCheckpoint = async ({ channel, handle }: Stripe): Promise<void> => {
     if (performance.now() - lastCheckpoint < CHECKPOINT_EVERY_MS || !channel.has(Extension.FSYNC)) return;
     lastCheckpoint = performance.now();
-    const whole = Math.min(next, ...underWay);
+    const whole = Math.min(next, ...inFlight);
     await channel.fsync(handle);
     checkpoint.save(whole);
   };
 
-  const sendChunk = async ({ channel, handle }: Lane): Promise<void> => {
+  const sendChunk = async ({ channel, handle }: Stripe): Promise<void> => {
     const offset = next;
     const length = Math.min(CHUNK_BYTES, channel.limits.write, size - offset);
     next += length;
-    underWay.add(offset);
+    inFlight.add(offset);
     await session.content.acquire(length);
     try {
-      await session.pace(length);
+      await session.rateLimit(length);
       const chunk = await readChunk(source, file, offset, length);
       await channel.write(handle, offset, chunk);
-      underWay.delete(offset);
+      inFlight.delete(offset);
     } finally {
       session.content.release(length);
     }
   };
 
-  const isOver = (): boolean => next >= size || failures.length > 0;
-  const worker = async (lane: Lane): Promise<void> => {
+  const isDone = (): boolean => next >= size || failures.length > 0;
+  const worker = async (stripe: Stripe): Promise<void> => {
     try {
-      while (!isOver()) {
+      while (!isDone()) {
         signal.throwIfAborted();
-        await sendChunk(lane);
-        await saveCheckpoint(lane);
+        await sendChunk(stripe);
+        await saveCheckpoint(stripe);
       }
     } catch (error) {
       failures.push(error);
     }
   };
-  const workers = lanes.flatMap((lane) => {
-    const chunk = Math.min(CHUNK_BYTES, lane.channel.limits.write);
-    return Array.from({ length: Math.ceil(IN_FLIGHT_BYTES / chunk) }, () => worker(lane));
+  const workers = stripes.flatMap((stripe) => {
+    const chunk = Math.min(CHUNK_BYTES, stripe.channel.limits.write);
+    return Array.from({ length: Math.ceil(IN_FLIGHT_BYTES / chunk) }, () => worker(stripe));
   });
   await Promise.all(workers);
   if (failures.length > 0) throw failures[0];
@@ -130,14 +150,14 @@ const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number,
   let filled = 0;
   while (filled < length) {
     const { bytesRead } = await source.read(chunk, filled, length - filled, offset + filled);
-    if (bytesRead === 0) throw sourceChanged(file); // It shrank.
+    if (bytesRead === 0) throw sourceChanged(file); // It was truncated.
     filled += bytesRead;
   }
   return chunk;
 };
 
-/** Times and bits, stable storage, and a last look at the size before the file may have its name. */
-const seal = async (session: Session, { channel, handle }: Lane, file: OutgoingFile): Promise<void> => {
+/** Sets times and permissions, syncs, closes, and checks the size: the last step before the rename. */
+const seal = async (session: Session, { channel, handle }: Stripe, file: OutgoingFile): Promise<void> => {
   const [, attributes] = await Promise.all([
     channel.fsetstat(handle, finalAttributes(file)),
     channel.fstat(handle),

@@ -2,12 +2,13 @@ import { OpenFlag } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { orDestinationFull } from './server-errors.ts';
-import { finalAttributes, publish, REQUESTS_BYTES, syncsContent, type Session } from './session.ts';
+import { finalAttributes, publish, REQUEST_OVERHEAD_BYTES, syncsContent, type Session } from './session.ts';
 import { readSmallFile } from './source.ts';
 
 /**
  * Three round trips: OPEN · everything up to CLOSE in one burst · rename. The rename waits until all before it is confirmed:
- * sent blindly behind a WRITE that failed on a full disk it publishes an empty file.
+ * sent without waiting, it would publish an empty file after a WRITE that failed on a full disk. Hot path: awaits and allocates
+ * nothing that it does not need.
  */
 export const uploadSmall = async (
   session: Session,
@@ -19,18 +20,18 @@ export const uploadSmall = async (
   const size = Number(file.identity.size);
   let isOpen = false;
   try {
-    const pause = session.pace(size);
-    if (pause !== undefined) await pause;
+    const delay = session.rateLimit(size);
+    if (delay !== undefined) await delay;
     const handle = await channel.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | OpenFlag.EXCL, {
       permissions: 0o600,
     });
     isOpen = true;
-    const room = session.content.acquire(size + REQUESTS_BYTES);
-    if (room !== undefined) await room;
+    const acquired = session.content.acquire(size + REQUEST_OVERHEAD_BYTES);
+    if (acquired !== undefined) await acquired;
     try {
       await fill(session, channel, handle, file);
     } finally {
-      session.content.release(size + REQUESTS_BYTES);
+      session.content.release(size + REQUEST_OVERHEAD_BYTES);
     }
     await publish(session, channel, temporary, final);
   } catch (error) {
@@ -45,7 +46,7 @@ export const uploadSmall = async (
   }
 };
 
-/** Everything from the content to CLOSE. */
+/** Sends everything from the content to CLOSE. */
 const fill = (session: Session, channel: SftpClient, handle: Buffer, file: OutgoingFile): Promise<void> => {
   let content: Buffer;
   try {

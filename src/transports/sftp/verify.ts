@@ -7,11 +7,11 @@ import type { Session } from './session.ts';
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 
-// A listing names a hundred files in one reply. Of a folder that holds so many more than were asked for, it is given up.
-const FEW_FILES = 32;
-const LISTED_FOR_ONE = 16;
+// A listing has a hundred files in one reply, but is abandoned in a folder with many more files than are to be verified.
+const MIN_FILES_TO_LIST = 32;
+const MAX_LISTED_PER_FILE = 16;
 
-/** Looks at each file under its final name: size and whole-second mtime, and every byte where `checksum` is asked. */
+/** Compares each file under its final name: size and whole-second mtime, and with `checksum` the content. */
 export const verifyFiles = async (
   session: Session,
   files: readonly ExpectedFile[],
@@ -19,24 +19,26 @@ export const verifyFiles = async (
   signal: AbortSignal,
 ): Promise<Discrepancy[]> => {
   const byFolder = Map.groupBy(files, ({ targetPath }) => parentOf(targetPath));
-  const seen = await Promise.all([...byFolder].map(([folder, inFolder]) => checkFolder(session, folder, inFolder)));
-  const found = seen.flat();
+  const discrepancies = await Promise.all(
+    [...byFolder].map(([folder, inFolder]) => checkFolder(session, folder, inFolder)),
+  );
+  const found = discrepancies.flat();
   if (!checksum) return found;
   const wrong = new Set(found.map(({ file }) => file));
-  const there = files.filter((file) => !wrong.has(file));
-  for (const file of await differentContent(session, there, signal))
+  const rest = files.filter((file) => !wrong.has(file));
+  for (const file of await differentContent(session, rest, signal))
     found.push({ file, kind: 'different', detail: 'the content differs' });
   return found;
 };
 
-/** Tells every regular file of a folder. */
+/** Calls `visit` with every regular file of a folder. */
 export const listFiles = async (
   { channels, options }: Session,
   folder: Name,
   visit: (file: ListedFile) => void,
   signal: AbortSignal,
 ): Promise<void> => {
-  for await (const entries of listFolder(channels.least(), `${options.path}/${folder}`)) {
+  for await (const entries of listFolder(channels.leastBusy(), `${options.path}/${folder}`)) {
     signal.throwIfAborted();
     for (const { name, attributes } of entries) {
       const { size = 0, permissions = 0, mtime = 0 } = attributes;
@@ -53,9 +55,9 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
     const discrepancy = compareAttributes(file, attributes);
     if (discrepancy !== undefined) found.push(discrepancy);
   };
-  if (files.length > FEW_FILES) {
-    let entries = files.length * LISTED_FOR_ONE;
-    for await (const piece of listFolder(channels.least(), `${options.path}/${folder}`)) {
+  if (files.length > MIN_FILES_TO_LIST) {
+    let entries = files.length * MAX_LISTED_PER_FILE;
+    for await (const piece of listFolder(channels.leastBusy(), `${options.path}/${folder}`)) {
       for (const { name, attributes } of piece) {
         const file = left.get(name);
         if (file !== undefined && left.delete(name)) check(file, attributes);
@@ -64,10 +66,10 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
       if (left.size === 0 || entries <= 0) break;
     }
   }
-  // What the listing did not come to; what it did not show may have come there since.
+  // Files beyond the abandoned listing, and files missing from it: they may have appeared since.
   await Promise.all(
     [...left.values()].map(async (file) =>
-      check(file, await channels.least().lstat(`${options.path}/${file.targetPath}`)),
+      check(file, await channels.leastBusy().lstat(`${options.path}/${file.targetPath}`)),
     ),
   );
   return found;
@@ -76,7 +78,7 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
 const baseName = (path: Name): Name => path.slice(path.lastIndexOf('/') + 1);
 
 const compareAttributes = (file: ExpectedFile, attributes: Attributes | undefined): Discrepancy | undefined => {
-  if (attributes === undefined) return { file, kind: 'missing', detail: 'it is not there' };
+  if (attributes === undefined) return { file, kind: 'missing', detail: 'it does not exist' };
   const { size = 0, permissions = S_IFREG, mtime } = attributes;
   const different = (detail: string): Discrepancy => ({ file, kind: 'different', detail });
   if ((permissions & S_IFMT) !== S_IFREG) return different('it is not a regular file');

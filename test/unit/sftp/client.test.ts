@@ -7,12 +7,12 @@ import { Packet, SFTP_VERSION, Status } from '../../../src/sftp/protocol.ts';
 
 type Packets = Pick<PacketWriter, 'begin' | 'take'>;
 
-/** A channel to a server that shakes hands, and then answers each request as the test has it. */
-const channelTo = (answer: (id: number, replies: Packets) => void): Duplex => {
+/** A channel to a server that performs the handshake, then answers each request by `answer`. */
+const channelTo = (answer: (id: number, replies: Packets) => void, version: number = SFTP_VERSION): Duplex => {
   const split = createPacketSplitter((packet) => {
     const request = new PacketReader(packet);
     const replies = new PacketWriter();
-    if (request.u8() === Packet.INIT) replies.begin(Packet.VERSION).u32(SFTP_VERSION).end();
+    if (request.u8() === Packet.INIT) replies.begin(Packet.VERSION).u32(version).end();
     else answer(request.u32(), replies);
     channel.push(Buffer.from(replies.take()));
   });
@@ -28,7 +28,7 @@ const channelTo = (answer: (id: number, replies: Packets) => void): Duplex => {
 
 it.each<[string, (id: number, replies: Packets) => void]>([
   [
-    'answers what was not asked',
+    'answers a request that was not sent',
     (id, replies) =>
       replies
         .begin(Packet.STATUS)
@@ -38,14 +38,20 @@ it.each<[string, (id: number, replies: Packets) => void]>([
   ],
   ['sends a packet without an id', (_, replies) => replies.begin(Packet.STATUS).end()],
   [
-    'says how long a packet is, and lies',
+    'sends a wrong length inside a packet',
     (_, replies) => replies.begin(Packet.STATUS).u32(1).bytes(Buffer.alloc(1)).end(),
   ],
-])('a server that %s: the channel ends, and every request with it', async (_title, answer) => {
+])('a server that %s: the channel is closed and every request rejected', async (_title, answer) => {
   const client = await openSftpClient(channelTo(answer));
   const requests = [client.mkdir('DC1', {}), client.lstat('DC1'), client.realpath('.')];
-  const fates = await Promise.allSettled(requests);
-  expect(fates.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+  const outcomes = await Promise.allSettled(requests);
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
   expect(client).toMatchObject({ closed: true, pending: 0 });
   await expect(client.mkdir('DC2', {})).rejects.toThrow();
+});
+
+it('a server of an older version: opening rejects with the reason, and the channel is closed', async () => {
+  const channel = channelTo(() => undefined, SFTP_VERSION - 1);
+  await expect(openSftpClient(channel)).rejects.toThrow('the server speaks SFTP version 2 only');
+  expect(channel.destroyed).toBe(true);
 });

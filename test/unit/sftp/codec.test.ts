@@ -34,7 +34,7 @@ describe('what a PacketWriter writes', () => {
     );
   });
 
-  it('comes out of the splitter packet by packet, however the bytes are cut', () => {
+  it('is split into the same packets, whatever the chunk sizes', () => {
     const cuts = fc.array(fc.integer({ min: 1, max: 200_000 }), { minLength: 1, maxLength: 40 });
     const payloads = fc.array(
       fc.oneof(
@@ -66,7 +66,7 @@ describe('what a PacketWriter writes', () => {
     );
   });
 
-  it('comes out of the splitter byte by byte', () => {
+  it('is split into the same packets byte by byte', () => {
     fc.assert(
       fc.property(fc.array(bytes, { maxLength: 5 }), (sent) => {
         const writer = new PacketWriter();
@@ -80,12 +80,12 @@ describe('what a PacketWriter writes', () => {
   });
 });
 
-describe('what is no packet', () => {
+describe('a malformed packet', () => {
   it.each([
     ['of no bytes', 0],
     ['larger than allowed', MAX_PACKET_BYTES + 1],
     ['of 4 GiB', 0xffffffff],
-  ])('%s is refused by the splitter before it is gathered', (_, length) => {
+  ])('%s is refused by the splitter before it is buffered', (_, length) => {
     const head = Buffer.alloc(4);
     head.writeUInt32BE(length);
     expect(() => createPacketSplitter(() => undefined)(head)).toThrow(MalformedPacketError);

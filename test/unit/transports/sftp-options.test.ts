@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ConfigError, type ConfigProblem } from '../../../src/core/config-problems.ts';
 import { parseSftpOptions } from '../../../src/transports/sftp/options.ts';
 
-const least = { transport: 'sftp', host: 'drms.example.org', path: '/backup/ED1' };
+const minimal = { transport: 'sftp', host: 'drms.example.org', path: '/backup/ED1' };
 
 const problems = (section: Readonly<Record<string, unknown>>): readonly ConfigProblem[] => {
   try {
@@ -17,7 +17,7 @@ const problems = (section: Readonly<Record<string, unknown>>): readonly ConfigPr
 
 describe('sftp options', () => {
   it('fills in the defaults of the contract', () => {
-    expect(parseSftpOptions(least)).toEqual({
+    expect(parseSftpOptions(minimal)).toEqual({
       host: 'drms.example.org',
       path: '/backup/ED1',
       port: 22,
@@ -31,8 +31,8 @@ describe('sftp options', () => {
     });
   });
 
-  it('tells the ssh program what was written, and no default of ours', () => {
-    const { system } = parseSftpOptions({ ...least, ssh: 'system', user: 'u' });
+  it('gives the ssh program what the configuration has, without our defaults', () => {
+    const { system } = parseSftpOptions({ ...minimal, ssh: 'system', user: 'u' });
     expect(system).toEqual({
       host: 'drms.example.org',
       port: undefined,
@@ -41,10 +41,10 @@ describe('sftp options', () => {
       passphraseFile: undefined,
       knownHosts: undefined,
     });
-    expect(parseSftpOptions({ ...least, ssh: 'system', identityFile: 'k', agent: true }).system?.identityFile).toBe(
+    expect(parseSftpOptions({ ...minimal, ssh: 'system', identityFile: 'k', agent: true }).system?.identityFile).toBe(
       undefined,
     );
-    expect(problems({ ...least, ssh: 'system', identityFile: '/a"b' })).toMatchObject([{ path: 'identityFile' }]);
+    expect(problems({ ...minimal, ssh: 'system', identityFile: '/a"b' })).toMatchObject([{ path: 'identityFile' }]);
   });
 
   it.each([
@@ -52,11 +52,11 @@ describe('sftp options', () => {
     ['/', ''],
     ['backup', 'backup'],
   ])('path %s', (path, expected) => {
-    expect(parseSftpOptions({ ...least, path }).path).toBe(expected);
+    expect(parseSftpOptions({ ...minimal, path }).path).toBe(expected);
   });
 
-  it.each([['::1'], ['10.0.0.1'], ['host'], ['xn--caf-dma.example']])('takes host %s', (host) => {
-    expect(parseSftpOptions({ ...least, host }).host).toBe(host);
+  it.each([['::1'], ['10.0.0.1'], ['host'], ['xn--caf-dma.example']])('accepts host %s', (host) => {
+    expect(parseSftpOptions({ ...minimal, host }).host).toBe(host);
   });
 
   it.each<[string, unknown, string]>([
@@ -81,11 +81,11 @@ describe('sftp options', () => {
     ['timeout', 30, 'a known key'],
     ['allowDeleteFrist', true, 'perhaps "allowDeleteFirst"'],
   ])('%s: %j', (key, value, words) => {
-    const found = problems({ ...least, [key]: value });
+    const found = problems({ ...minimal, [key]: value });
     expect(found).toEqual([{ path: key, found: value, expected: expect.stringContaining(words) as string }]);
   });
 
-  it('tells all at once', () => {
+  it('reports all problems at once', () => {
     const found = problems({ transport: 'sftp', port: 0, usr: 'x' });
     expect(found.map(({ path }) => path).sort()).toEqual(['host', 'path', 'port', 'usr']);
   });
@@ -94,15 +94,15 @@ describe('sftp options', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (section) => {
         expect(problems(section).length).toBeGreaterThan(0);
-        expect(() => problems({ ...least, ...section })).not.toThrow();
+        expect(() => problems({ ...minimal, ...section })).not.toThrow();
       }),
     );
   });
 
-  it('lets no host through that ssh would take for an option or that breaks a line', () => {
+  it('accepts no host that ssh would parse as an option or that has a line break', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (host) => {
-        if (problems({ ...least, host }).length === 0) expect(host).not.toMatch(/^-|[\s\p{Cc}]|^$/u);
+        if (problems({ ...minimal, host }).length === 0) expect(host).not.toMatch(/^-|[\s\p{Cc}]|^$/u);
       }),
     );
   });

@@ -8,7 +8,7 @@ import { parseSftpOptions } from '../../../src/transports/sftp/options.ts';
 import { createSession } from '../../../src/transports/sftp/session.ts';
 import { uploadSmall } from '../../../src/transports/sftp/upload-small.ts';
 
-/** A server that takes its time: each burst waits until it is answered. */
+/** A slow server: each burst waits until the test answers it. */
 const slowChannel = () => {
   const unanswered: (() => void)[] = [];
   const channel = {
@@ -22,12 +22,12 @@ const slowChannel = () => {
 };
 
 it.each([
-  { line: 'near', channels: 1, roundTripMs: 0.5, kib: 4, underWay: 74 },
-  { line: 'near', channels: 1, roundTripMs: 0.5, kib: 128, underWay: 3 },
-  { line: 'of 4 ms', channels: 1, roundTripMs: 4, kib: 128, underWay: 6 },
-  { line: 'near, durable', channels: 4, roundTripMs: 0.5, kib: 128, underWay: 13 },
-  { line: 'long', channels: 8, roundTripMs: 200, kib: 128, underWay: 100 },
-])('of 100 files of $kib KiB, $underWay are under way at once on a line that is $line', async (given) => {
+  { connection: 'of low latency', channels: 1, roundTripMs: 0.5, kib: 4, inFlight: 74 },
+  { connection: 'of low latency', channels: 1, roundTripMs: 0.5, kib: 128, inFlight: 3 },
+  { connection: 'of 4 ms', channels: 1, roundTripMs: 4, kib: 128, inFlight: 6 },
+  { connection: 'of low latency, durable', channels: 4, roundTripMs: 0.5, kib: 128, inFlight: 13 },
+  { connection: 'of high latency', channels: 8, roundTripMs: 200, kib: 128, inFlight: 100 },
+])('of 100 files of $kib KiB, $inFlight are in flight on a connection $connection', async (given) => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-session-'));
   try {
     const path = join(folder, 'file');
@@ -48,7 +48,7 @@ it.each([
     const sends = Array.from({ length: 100 }, () => uploadSmall(session, channel, file, '.part', 'f'));
     let answered = 0;
     while (answered < 100) {
-      await vi.waitFor(() => expect(unanswered.length).toBe(Math.min(given.underWay, 100 - answered)), { interval: 1 });
+      await vi.waitFor(() => expect(unanswered.length).toBe(Math.min(given.inFlight, 100 - answered)), { interval: 1 });
       for (const answer of unanswered.splice(0)) {
         answer();
         answered += 1;

@@ -26,15 +26,15 @@ const outgoing = () => ({
   identity: statSync(path, { bigint: true }),
 });
 
-// An atime older than the mtime is what the first read of a new file would have written to the disk.
-it('reads a file without a trace on its inode', async () => {
+// With an atime older than the mtime, a read without NOATIME would update the inode.
+it('reads a file without updating its atime', async () => {
   expect(readSmallFile(outgoing()).toString()).toBe('content');
   await using source = await openSource(outgoing());
   expect(await source.readFile('utf8')).toBe('content');
   expect(statSync(path).atimeMs).toBe(LONG_AGO_S * 1000);
 });
 
-it('reads what belongs to another user, who alone may ask for that', () => {
+it('reads a file of another user, for which NOATIME is not permitted', () => {
   const read = `
     import { statSync } from 'node:fs';
     import { openSource, readSmallFile } from '${SOURCE}';

@@ -1,0 +1,103 @@
+import type { Socket } from 'node:net';
+import { userInfo } from 'node:os';
+import ssh2, { type ConnectConfig } from 'ssh2';
+import { TransportError } from '../errors.ts';
+import type { BuiltInLogin, SshConnection } from './connection.ts';
+import { hostKeyError, readKnownHosts } from './host-key.ts';
+import { batchWrites } from './internals/batch-writes.ts';
+import { prepareCipherKeys } from './internals/cipher-keys.ts';
+import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
+import { readLogin } from './login.ts';
+import { Ssh2Connection } from './ssh2-connection.ts';
+
+const HANDSHAKE_TIMEOUT_MS = 20_000;
+
+/**
+ * Checks the host's key against `known_hosts` and logs in, over a socket that may still be connecting. If it fails, the caller destroys
+ * the socket.
+ * @throws TransportError `network`, or `auth` where a person must act
+ */
+export const connectSsh2 = async (
+  options: BuiltInLogin,
+  connecting: Promise<Socket>,
+  signal: AbortSignal,
+): Promise<SshConnection> => {
+  const { host, port, user: username = userInfo().username } = options;
+  const where = `${username}@${host}:${port}`;
+  const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
+  const login = await readLogin(options);
+  const socket = await connecting;
+  batchWrites(socket);
+  const client = new ssh2.Client();
+  prepareCipherKeys(client);
+  const connection = new Ssh2Connection(client, socket, where);
+  const keyTypes = knownKeyTypes(knownHosts, { host, port });
+  const config: ConnectConfig = {
+    sock: socket,
+    username,
+    readyTimeout: HANDSHAKE_TIMEOUT_MS,
+    keepaliveInterval: 0, // It kills a healthy connection that is busy sending; the transport checks for inbound bytes instead.
+    ...login,
+    // Without "none" first, which the server refuses after a delay.
+    authHandler: [login.agent === undefined ? 'publickey' : 'agent'],
+    // Only the key types that known_hosts has: a key of another type would seem to be a changed key.
+    ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: keyTypes } } : {}),
+  };
+  const verify = (key: Buffer): TransportError | undefined =>
+    hostKeyError(judgeHostKey(knownHosts, { host, port }, key), key, options, where);
+  try {
+    await logIn(client, config, { where, verify }, signal);
+  } catch (error) {
+    client.destroy();
+    throw error;
+  }
+  return connection;
+};
+
+interface Host {
+  /** user@host:port, for messages. */
+  readonly where: string;
+  /** The reason not to trust this host key, if there is one. */
+  readonly verify: (key: Buffer) => TransportError | undefined;
+}
+
+/** Resolves when the client is logged in. If it fails, the caller destroys the client. */
+const logIn = async (
+  client: ssh2.Client,
+  config: ConnectConfig,
+  { where, verify }: Host,
+  signal: AbortSignal,
+): Promise<void> => {
+  const done = new AbortController();
+  let hostKeyProblem: TransportError | undefined;
+  const hostVerifier = (key: Buffer): boolean => {
+    hostKeyProblem = verify(key);
+    return hostKeyProblem === undefined;
+  };
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const abort = (): void => reject(new TransportError('network', `Stopped connecting to ${where}`));
+      signal.addEventListener('abort', abort, { signal: done.signal });
+      client.once('ready', resolve);
+      // ssh2 emits several errors for one failure, some after its close: the first one counts, and each needs a listener.
+      client.on('error', (error: Error & { level?: string }) => reject(hostKeyProblem ?? connectError(error, where)));
+      client.once('close', () => {
+        const closed = new TransportError('network', `Cannot connect to ${where}: the server closed the connection`);
+        reject(hostKeyProblem ?? closed);
+      });
+      client.connect({ ...config, hostVerifier });
+    });
+  } finally {
+    done.abort();
+  }
+};
+
+const connectError = (error: Error & { level?: string }, where: string): TransportError => {
+  if (error.level === 'client-authentication') {
+    return new TransportError('auth', `Cannot log in to ${where}: the server refused the key`, {
+      hint: 'put the public key into the account’s authorized_keys, or correct destination.user or destination.identityFile',
+      cause: error,
+    });
+  }
+  return new TransportError('network', `Cannot connect to ${where}: ${error.message}`, { cause: error });
+};
