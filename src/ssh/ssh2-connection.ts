@@ -29,6 +29,8 @@ export const connectSsh = async (
   const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
   const login = await readLogin(options);
   const socket = await connecting;
+  // A server may hang up while the key is read; ssh2 would wait for its handshake timeout on a socket that is closed already.
+  if (socket.destroyed) throw closedByServer(where);
   gatherWrites(socket);
   const client = new ssh2.Client();
   prepareCipherKeys(client);
@@ -56,10 +58,7 @@ export const connectSsh = async (
       client.once('close', () => {
         signal.removeEventListener('abort', abort);
         closed = true;
-        reject(
-          hostKeyProblem ??
-            new TransportError('network', `Cannot connect to ${where}: the server closed the connection`),
-        );
+        reject(hostKeyProblem ?? closedByServer(where));
         for (const listener of listeners.splice(0)) listener(new Error(`the connection to ${where} was lost`));
       });
       const keyTypes = knownKeyTypes(knownHosts, { host, port });
@@ -125,6 +124,9 @@ export const connectSsh = async (
     },
   };
 };
+
+const closedByServer = (where: string): TransportError =>
+  new TransportError('network', `Cannot connect to ${where}: the server closed the connection`);
 
 const connectError = (error: Error & { level?: string }, where: string): TransportError => {
   if (error.level === 'client-authentication') {
