@@ -1,40 +1,18 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
-// The suite never skips: where a part is missing it stops here, with the line that installs it.
-const PARTS: readonly (readonly [string, string])[] = [
-  ['/usr/sbin/sshd', 'openssh-server'],
-  ['/usr/lib/openssh/sftp-server', 'openssh-sftp-server'],
-  ['/usr/bin/ssh', 'openssh-client'],
-  ['/usr/bin/setpriv', 'util-linux'],
-  ['/usr/bin/unshare', 'util-linux'],
-  ['/usr/bin/chattr', 'e2fsprogs'],
-  ['/usr/bin/rsync', 'rsync'],
-  ['/usr/bin/rrsync', 'rsync'],
-  ['/usr/bin/inotifywait', 'inotify-tools'],
-  ['/usr/bin/systemd-notify', 'systemd'],
-  ['/usr/bin/systemd-analyze', 'systemd'],
-  ['/usr/bin/python3', 'python3'],
-  ['/usr/bin/setfacl', 'acl'],
-  ['/usr/sbin/cron', 'cron'],
-  ['/usr/bin/shellcheck', 'shellcheck'],
-  ['/usr/bin/dash', 'dash'],
-  ['/usr/bin/script', 'bsdutils'],
-  ['/usr/bin/faketime', 'faketime'],
-  ['/usr/bin/strace', 'strace'],
-  ['/usr/bin/prlimit', 'util-linux'],
-  ['/usr/bin/ps', 'procps'],
-  ['/usr/bin/mount', 'mount'],
-];
+// The suite never skips a test: where a program is missing it stops here, with the command that installs it.
+const parts = readFileSync(new URL('system-parts', import.meta.url), 'utf8')
+  .split('\n')
+  .filter((line) => line.startsWith('/'))
+  .map((line) => line.split(' '));
+const missing = parts.filter(([path = '']) => !existsSync(path)).map(([, name]) => name);
 
-const missing = [...new Set(PARTS.filter(([path]) => !existsSync(path)).map(([, name]) => name))];
 if (missing.length > 0) {
   console.error(
-    `npm test: cannot run: system parts are missing. Install them:\n  sudo apt-get install -y ${missing.join(' ')}`,
+    `Cannot run the tests: programs are missing. Install them:\n  sudo apt-get install -y ${[...new Set(missing)].join(' ')}`,
   );
   process.exitCode = 1;
 } else if (process.geteuid?.() !== 0) {
-  console.error(
-    'npm test: cannot run: the scenarios start sshd and become other users. Run it as root: sudo ./test/all',
-  );
+  console.error('Cannot run the tests as this user: they start sshd and become other users. Run: sudo ./test/all');
   process.exitCode = 1;
 }

@@ -27,6 +27,8 @@ export const connectSsh2 = async (
   const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
   const login = await readLogin(options);
   const socket = await connecting;
+  // A server may hang up while the key is read: ssh2 would wait for its handshake timeout on a socket that is closed already.
+  if (socket.destroyed) throw closedByServer(where);
   batchWrites(socket);
   const client = new ssh2.Client();
   prepareCipherKeys(client);
@@ -82,7 +84,7 @@ const logIn = async (
       // ssh2 emits several errors for one failure, some after its close: the first one counts, and each needs a listener.
       client.on('error', (error: Error & { level?: string }) => reject(hostKeyProblem ?? connectError(error, where)));
       client.once('close', () => {
-        const closed = new TransportError('network', `Cannot connect to ${where}: the server closed the connection`);
+        const closed = closedByServer(where);
         reject(hostKeyProblem ?? closed);
       });
       client.connect({ ...config, hostVerifier });
@@ -101,3 +103,6 @@ const connectError = (error: Error & { level?: string }, where: string): Transpo
   }
   return new TransportError('network', `Cannot connect to ${where}: ${error.message}`, { cause: error });
 };
+
+const closedByServer = (where: string): TransportError =>
+  new TransportError('network', `Cannot connect to ${where}: the server closed the connection`);

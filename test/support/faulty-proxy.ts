@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from './ports.ts';
 import type { Random } from './producers.ts';
 
 /** A TCP proxy whose line is sick in every way that a line can be. */
@@ -45,12 +46,12 @@ export const startFaultyProxy = async (targetPort: number): Promise<FaultyProxy>
     passOn(client, upstream, true);
     passOn(upstream, client, false);
   });
-  const listen = async (port: number): Promise<number> => {
+  const port = await freePort();
+  const listen = async (): Promise<void> => {
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
-    return (server.address() as AddressInfo).port;
   };
-  const port = await listen(0);
+  await listen();
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
@@ -73,7 +74,7 @@ export const startFaultyProxy = async (targetPort: number): Promise<FaultyProxy>
       cut();
       await once(server, 'close');
       await delay(ms);
-      await listen(port);
+      await listen();
     },
     [Symbol.asyncDispose]: async () => {
       server.close();

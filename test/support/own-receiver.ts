@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { startReceiver, type ReceiverOptions } from '../../src/receiver/receiver.ts';
 import { makeKey } from './keys.ts';
+import { freePort } from './ports.ts';
 import type { TestServer } from './server.ts';
 
 /** Starts our own receiver, in this process. */
@@ -15,7 +16,7 @@ export const startOwnReceiver = async (
   const receiver = await startReceiver({
     root: `${folder}/destination`,
     host: '127.0.0.1',
-    port: 0,
+    port: await freePort(),
     authorizedKeys: await makeKey(`${files}/user_key`),
     hostKey: readFileSync(`${files}/host_key`),
     log: () => undefined,

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { freePort } from './ports.ts';
 
 /** A TCP proxy in front of a server, to fail the line on purpose. */
 export interface Proxy extends AsyncDisposable {
@@ -106,12 +107,16 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
       upstream.pause();
       client.once('drain', () => resume(upstream));
     });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  });
+  const port = await freePort();
+  const listen = async (): Promise<void> => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  };
+  await listen();
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
-  const { port } = server.address() as AddressInfo;
   return {
     port,
     get connections() {
@@ -144,10 +149,7 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
       server.close();
       await once(server, 'close');
     },
-    accept: async () => {
-      server.listen(port, '127.0.0.1');
-      await once(server, 'listening');
-    },
+    accept: listen,
     get total() {
       return total;
     },

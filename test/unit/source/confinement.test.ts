@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
-  chownSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -217,13 +216,10 @@ describe('deleting a directory', () => {
 });
 
 describe('the state folder', () => {
-  it('is refused where others can write it, or where it is another user’s', () => {
+  it('is refused where others can write it', () => {
     mkdirSync(`${folder}/state`);
     chmodSync(`${folder}/state`, 0o777);
     expect(() => openState(`${folder}/state`, root)).toThrow('others than its owner can write it');
-    chmodSync(`${folder}/state`, 0o700);
-    chownSync(`${folder}/state`, 65_534, 65_534);
-    expect(() => openState(`${folder}/state`, root)).toThrow('it belongs to user 65534');
   });
 
   it('is nobody else’s to read', () => {
