@@ -7,7 +7,7 @@ import { checkMark } from './mark.ts';
 import { checkRoot } from './root.ts';
 import { checkState } from './state.ts';
 
-/** A line of `isocket check`, and at which end it stands: that decides the exit code. */
+/** A line of `isocket check`, and the end that it is about: that decides the exit code. */
 export interface CheckResult extends ProbeResult {
   readonly end: 'here' | 'destination';
 }
@@ -19,7 +19,7 @@ export interface CheckOptions {
   readonly signal: AbortSignal;
 }
 
-/** Everything that can be found out before a file is sent, this end first. Nothing of the site is changed. */
+/** All checks that can be made before a file is sent, this end first. The site is not changed. */
 export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckResult> {
   for await (const result of checkThisEnd(options)) yield { ...result, end: 'here' };
   for (const [index, transport] of options.destinations.entries()) {

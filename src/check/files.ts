@@ -11,12 +11,12 @@ import { walk } from '../source/scanner.ts';
 import { openState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 
-/** So many files of a directory tell how the parser writes. */
-const SAMPLE = 2_000;
-/** Directories looked into: those at which isocket will work first. */
-const DIRECTORIES = 5;
+/** Files examined in a directory: enough to show how the parser writes. */
+const MAX_SAMPLED_FILES = 2_000;
+/** Directories examined: the ones that isocket works on first. */
+const MAX_SAMPLED_DIRECTORIES = 5;
 
-/** What the parser's files are like: whose, who may write beside them, and are they born with the mark? */
+/** Examines a sample of the parser's files: owner, write access to their directory, marks that isocket did not set. */
 export function* checkFiles(
   source: Config['source'],
   directories: readonly DirectorySnapshot[],
@@ -26,7 +26,7 @@ export function* checkFiles(
   const unfinished = plan(directories, source.newest)
     .filter(({ phase }) => phase !== 'finished')
     .map(({ directory }) => directory)
-    .slice(-DIRECTORIES);
+    .slice(-MAX_SAMPLED_DIRECTORIES);
   const samples: Sample[] = [];
   for (const directory of unfinished) {
     signal.throwIfAborted();
@@ -38,25 +38,25 @@ export function* checkFiles(
     }
   }
   yield ownerLine(source.root, samples);
-  yield* markedLines(samples);
+  yield* markLines(samples);
 }
 
 interface Sample {
   readonly name: string;
   readonly files: number;
   /** Owners whose files this process may not mark. */
-  readonly strangers: ReadonlySet<bigint>;
+  readonly foreignOwners: ReadonlySet<bigint>;
   readonly mayWrite: boolean;
-  /** Marked, and not by us: born so. */
-  readonly bornMarked: number;
-  /** Marked, and taken for sent though no record says so. */
+  /** Marked, but not by isocket: created with g+w. */
+  readonly createdMarked: number;
+  /** Marked, and counted as sent without a record. */
   readonly trusted: number;
 }
 
 const takeSample = ({ root, exclude }: Config['source'], directory: DirectorySnapshot, statePath: string): Sample => {
   const isExcluded = createIsExcluded(exclude);
   const path = `${root}/${directory.name}`;
-  // A first run begins with the marks that it finds; afterwards only a directory of before it may.
+  // A first run claims the marks that it finds; later runs only those of directories older than the state.
   const state = existsSync(statePath) ? openState(statePath) : undefined;
   let trusted = 0;
   const record =
@@ -70,23 +70,23 @@ const takeSample = ({ root, exclude }: Config['source'], directory: DirectorySna
       },
       dry: true,
     });
-  const strangers = new Set<bigint>();
+  const foreignOwners = new Set<bigint>();
   let files = 0;
-  let bornMarked = 0;
+  let createdMarked = 0;
   for (const entry of walk(path, isExcluded)) {
     if (entry.kind !== 'file') continue;
     files += 1;
-    if (!mayMark(entry.stats)) strangers.add(entry.stats.uid);
+    if (!mayMark(entry.stats)) foreignOwners.add(entry.stats.uid);
     if (isMarked(entry.stats)) {
       const isSent =
         record === undefined ? entry.stats.ctimeNs !== entry.stats.mtimeNs : record.has(entry.stats, entry.path);
-      if (!isSent) bornMarked += 1;
+      if (!isSent) createdMarked += 1;
       else if (record === undefined) trusted += 1;
     }
-    if (files >= SAMPLE) break;
+    if (files >= MAX_SAMPLED_FILES) break;
   }
   record?.[Symbol.dispose]();
-  return { name: showName(directory.name), files, strangers, mayWrite: mayWrite(path), bornMarked, trusted };
+  return { name: showName(directory.name), files, foreignOwners, mayWrite: mayWrite(path), createdMarked, trusted };
 };
 
 const mayWrite = (path: string): boolean => {
@@ -101,10 +101,10 @@ const mayWrite = (path: string): boolean => {
 const ownerLine = (root: string, samples: readonly Sample[]): ProbeResult => {
   const what = 'owner';
   const user = process.geteuid?.() ?? -1;
-  const strangers = new Set(samples.flatMap(({ strangers }) => [...strangers]));
+  const foreignOwners = new Set(samples.flatMap(({ foreignOwners }) => [...foreignOwners]));
   const closed = samples.filter((sample) => !sample.mayWrite).map(({ name }) => name);
-  if (strangers.size > 0) {
-    const owners = [...strangers].join(', ');
+  if (foreignOwners.size > 0) {
+    const owners = [...foreignOwners].join(', ');
     return {
       what,
       state: 'failure',
@@ -124,29 +124,28 @@ const ownerLine = (root: string, samples: readonly Sample[]): ProbeResult => {
   return {
     what,
     state: 'ok',
-    message:
-      files === 0 ? 'no unsent directory to look into' : `the files looked at (${files}) may be marked by user ${user}`,
+    message: files === 0 ? 'no unsent directory to examine' : `user ${user} may mark the files examined (${files})`,
   };
 };
 
-function* markedLines(samples: readonly Sample[]): Generator<ProbeResult> {
+function* markLines(samples: readonly Sample[]): Generator<ProbeResult> {
   const what = 'umask';
-  const born = samples.filter(({ bornMarked }) => bornMarked > 0);
+  const born = samples.filter(({ createdMarked }) => createdMarked > 0);
   if (born.length > 0) {
     yield {
       what,
       state: 'warning',
-      message: `files bear g+w that isocket did not set: ${born.map(({ name, bornMarked }) => `${bornMarked} in ${name}`).join(', ')}`,
-      hint: 'isocket sends them all the same, but "find -perm -g+w" lies until then: give the parser umask 022, and the directories no default ACL',
+      message: `files have g+w that isocket did not set: ${born.map(({ name, createdMarked }) => `${createdMarked} in ${name}`).join(', ')}`,
+      hint: 'isocket sends them anyway, but until then "find -perm -g+w" lists them as sent: set umask 022 for the parser, and remove default ACLs from the directories',
     };
-  } else yield { what, state: 'ok', message: 'no file looked at was born with the mark' };
+  } else yield { what, state: 'ok', message: 'no file examined was created with the mark' };
   const trusted = samples.filter((sample) => sample.trusted > 0);
   if (trusted.length > 0) {
     yield {
       what: 'old marks',
       state: 'warning',
-      message: `marked files without a record of ours count as sent: ${trusted.map(({ name, trusted: count }) => `${count} in ${name}`).join(', ')}`,
-      hint: 'right where the old tool sent them; else take the marks off before the first scan: chmod g-w',
+      message: `marked files without a record count as sent: ${trusted.map(({ name, trusted: count }) => `${count} in ${name}`).join(', ')}`,
+      hint: 'correct if the old tool sent them; otherwise remove the marks before the first scan: chmod g-w',
     };
   }
 }

@@ -3,20 +3,20 @@ import { dirname } from 'node:path';
 import { systemErrorCode, errorMessage } from '../errors.ts';
 import type { ProbeResult } from '../transport.ts';
 
-/** The state folder, or the nearest folder above it in which it would be made. Makes nothing. */
+/** Checks the state folder, or the nearest existing folder above it. Creates nothing. */
 export const checkState = (path: string): ProbeResult => {
   const what = 'state';
   const isThere = existsSync(path);
   try {
     accessSync(isThere ? path : nearest(path), constants.W_OK | constants.X_OK);
-    return { what, state: 'ok', message: isThere ? path : `${path} is made by the first scan` };
+    return { what, state: 'ok', message: isThere ? path : `${path} is created by the first scan` };
   } catch (error) {
     const why = systemErrorCode(error) === 'EACCES' ? 'permission denied' : errorMessage(error);
     return {
       what,
       state: 'failure',
       message: `Cannot use the state folder "${path}": ${why}`,
-      hint: 'let the user that runs isocket write it, or name another one with state in the configuration',
+      hint: 'let the user that runs isocket write it, or set another folder with state in the configuration',
     };
   }
 };

@@ -69,7 +69,7 @@ export const createDirectoryJob = (first: DirectoryPlan, context: JobContext): D
       if (signal.aborted) return;
       const end = await shipment.finish(job.plan);
       // What the events did not tell of.
-      for (const folder of end.folders) tree?.see(folder);
+      for (const folder of end.folders) tree?.ensureWatched(folder);
       if (end.finished) finished(job);
       else if (end.dueMs !== undefined) requestIn(end.dueMs);
     } finally {

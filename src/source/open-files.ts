@@ -3,9 +3,9 @@ import type { FileIdentity } from '../identity.ts';
 
 type Inode = Pick<FileIdentity, 'dev' | 'ino'>;
 
-/** Who has which file open for writing. */
+/** Which process has which file open for writing. */
 export class OpenFiles {
-  /** By inode number alone: it is asked for every file of a listing, and making a text of both numbers took longer than the answer. */
+  /** Keyed by inode number alone: looked up for every file of a listing, and a text key of both numbers cost more than the lookup. */
   readonly #seen = new Map<bigint, { readonly dev: bigint; readonly pid: number }[]>();
 
   add({ dev, ino }: Inode, pid: number): void {
@@ -14,7 +14,7 @@ export class OpenFiles {
     else if (this.writerOf({ dev, ino }) === undefined) known.push({ dev, pid });
   }
 
-  /** The id of a process that writes the file; undefined: nobody does. */
+  /** The id of a process that has the file open for writing, if any. */
   writerOf({ dev, ino }: Inode): number | undefined {
     return this.#seen.get(ino)?.find((one) => one.dev === dev)?.pid;
   }
@@ -23,7 +23,7 @@ export class OpenFiles {
 /** On the link of a descriptor: it is open for writing (as lsof reads it). */
 const WRITABLE = 0o200;
 // Never the files of a parser, and the bulk of all descriptors.
-const NOT_A_DATA_FILE = /^(?:[a-z_]+:|\/dev\/|\/proc\/|\/sys\/|\/memfd:)/;
+const NOT_A_REGULAR_FILE = /^(?:[a-z_]+:|\/dev\/|\/proc\/|\/sys\/|\/memfd:)/;
 
 /**
  * One pass over `/proc` serves all candidates: every file on the host that some process has open for writing. Files are
@@ -59,7 +59,7 @@ export const createOpenFilesView = (): OpenFilesView => {
 
 const writtenFile = (link: string): Inode | undefined => {
   try {
-    if (NOT_A_DATA_FILE.test(readlinkSync(link)) || (lstatSync(link).mode & WRITABLE) === 0) return undefined;
+    if (NOT_A_REGULAR_FILE.test(readlinkSync(link)) || (lstatSync(link).mode & WRITABLE) === 0) return undefined;
     return statSync(link, { bigint: true });
   } catch {
     return undefined; // Closed, or the process ended, since it was listed.

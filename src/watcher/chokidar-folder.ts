@@ -1,23 +1,23 @@
 import { lstatSync } from 'node:fs';
 import { errorMessage } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
-import type { FolderWatch, OnFileEvent, TellTrouble } from './file-events.ts';
+import type { FolderWatch, OnFileEvent, ReportFailure } from './file-events.ts';
 import { reachedLimit, type ReachedLimit } from './inotify-limits.ts';
 
 export interface ChokidarOptions {
-  readonly tellTrouble: TellTrouble;
-  readonly tellLimit: (limit: ReachedLimit) => void;
-  /** Calls back when the event loop was so late that an overflow may have gone unseen. Returns how to stop. */
+  readonly reportFailure: ReportFailure;
+  readonly reportLimit: (limit: ReachedLimit) => void;
+  /** Calls back after an event loop delay that may hide an overflow. Returns a function that unsubscribes. */
   readonly onLag: (callback: () => void) => () => void;
 }
 
 /**
- * Hints only: the kernel is not asked for the close of a file, and an overflow is dropped in silence (libuv). Not
- * `awaitWriteFinish`: it takes a pause for the end.
+ * Hints only: libuv does not subscribe to close events and drops a queue overflow silently. Not `awaitWriteFinish`: it takes
+ * a pause in writing for the end of the file.
  */
 export const watchWithChokidar = (
   folder: Name,
-  { tellTrouble, tellLimit, onLag }: ChokidarOptions,
+  { reportFailure, reportLimit, onLag }: ChokidarOptions,
   onEvent: OnFileEvent,
 ): FolderWatch => {
   const ready = Promise.withResolvers<undefined>();
@@ -35,11 +35,11 @@ export const watchWithChokidar = (
     if (state !== 'starting') return onEvent({ kind: 'rescan', path: '', why: 'error' });
     const limit = reachedLimit(errorMessage(error));
     if (limit === undefined) {
-      tellTrouble(
+      reportFailure(
         `Cannot watch "${showName(folder)}": ${showName(errorMessage(error))}`,
         'files in it are found by the rescan alone',
       );
-    } else tellLimit(limit);
+    } else reportLimit(limit);
     die({ kind: 'rescan', path: '', why: 'error' });
   };
   const isThere = (): boolean => lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
@@ -49,7 +49,7 @@ export const watchWithChokidar = (
       fail(new Error('its name is not valid UTF-8'));
       return;
     }
-    // Loaded when it is needed: most hosts have inotifywait.
+    // Loaded on demand: most hosts have inotifywait.
     const { watch } = await import('chokidar');
     if (stopped()) return;
     if (!isThere()) {
@@ -81,7 +81,7 @@ export const watchWithChokidar = (
       if (event === 'addDir') onEvent({ kind: 'folder', path: name });
       else if (event === 'add' || event === 'change') onEvent({ kind: 'hint', path: name });
     });
-    // What is not UTF-8 arrives with its stray bytes replaced, and is looked for in vain.
+    // A name that is not UTF-8 arrives with U+FFFD in place of its bytes: the file cannot be found by it.
     watcher.on('raw', (_event, path) => {
       if (state === 'up' && path?.includes('\ufffd') === true) onEvent({ kind: 'hint', path: undefined });
     });

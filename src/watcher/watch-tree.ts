@@ -6,20 +6,20 @@ import { subFolders } from './sub-folders.ts';
 
 /** A directory with its sub-folders. */
 export interface TreeWatch extends FolderWatch {
-  /** A listing met this sub-folder: it is watched from now on, if it was not. For what the events did not tell. */
-  see(path: Name): void;
+  /** Watches a sub-folder that a listing found, unless it is watched: its creation event may have been lost. */
+  ensureWatched(path: Name): void;
 }
 
 export interface TreeOptions {
   readonly isExcluded: IsExcluded;
-  /** Starts one watch; undefined where there are enough of them. */
+  /** Starts one watch; undefined at the limit of watches. */
   readonly watchSubFolder: (folder: Name, onEvent: OnFileEvent) => FolderWatch | undefined;
   readonly watchTop: (folder: Name, onEvent: OnFileEvent) => FolderWatch;
 }
 
 /**
- * Each folder has a watch of its own, established before the folder is listed: a recursive source loses what is written
- * right after a `mkdir`. So whoever acts on `rescan` (its path is the folder to list) misses nothing.
+ * Each folder has its own watch, established before the folder is listed: a recursive source loses files written right after
+ * a `mkdir`. A caller that lists the folder of each `rescan` event misses nothing.
  */
 export const watchTree = (
   directory: Name,
@@ -30,25 +30,25 @@ export const watchTree = (
   const closing = new Set<Promise<void>>();
   let isOver = false;
 
-  /** False where there are enough watches: then nobody will ask for a listing of it. */
-  const see = (path: Name): boolean => {
+  /** False at the limit of watches: then no `ready` event will request a listing of it. */
+  const ensureWatched = (path: Name): boolean => {
     if (isOver || watched.has(path) || isExcluded(path)) return true;
     const ino = inodeOf(`${directory}/${path}`);
     const watch = watchSubFolder(`${directory}/${path}`, (event) => {
-      // What it still says after it was given up is not of the folder that has its name now.
-      if (!isOver && watched.get(path)?.watch === watch) hear(path, event);
+      // A late event of a replaced watch is not about the folder that has this name now.
+      if (!isOver && watched.get(path)?.watch === watch) onFolderEvent(path, event);
     });
     if (watch !== undefined) watched.set(path, { watch, ino });
     return watch !== undefined;
   };
-  const meet = (path: Name): void => {
+  const rewatch = (path: Name): void => {
     const known = watched.get(path);
-    // Another one moved to its place, before we heard that the first one went (chokidar never tells).
+    // Another folder took its name before the first one was reported gone (chokidar never reports it).
     if (known !== undefined && known.ino !== inodeOf(`${directory}/${path}`)) forget(path);
-    if (!see(path)) onRescan(path, 'ready');
+    if (!ensureWatched(path)) onRescan(path, 'ready');
   };
 
-  const hear = (folder: Name, event: FileEvent): void => {
+  const onFolderEvent = (folder: Name, event: FileEvent): void => {
     const pathOf = (path: Name): Name => (folder === '' ? path : path === '' ? folder : `${folder}/${path}`);
     if (event.kind === 'gone') {
       if (folder === '') onEvent(event);
@@ -56,20 +56,20 @@ export const watchTree = (
     } else if (event.kind === 'rescan') onRescan(pathOf(event.path), event.why);
     else if (event.kind === 'folder') {
       onEvent({ kind: 'folder', path: pathOf(event.path) });
-      meet(pathOf(event.path));
+      rewatch(pathOf(event.path));
     } else if (event.path === undefined) onEvent(event);
     else onEvent({ kind: event.kind, path: pathOf(event.path) });
   };
 
   const onRescan = (folder: Name, why: Extract<FileEvent, { kind: 'rescan' }>['why']): void => {
-    // First the watches, then the listing; the making of a sub-folder may be what was lost.
-    for (const name of subFolders(`${directory}/${folder}`)) meet(folder === '' ? name : `${folder}/${name}`);
+    // Watches before the listing: the lost event may be the creation of a sub-folder.
+    for (const name of subFolders(`${directory}/${folder}`)) rewatch(folder === '' ? name : `${folder}/${name}`);
     onEvent({ kind: 'rescan', path: folder, why });
   };
 
   const onGone = (folder: Name): void => {
     forget(folder);
-    if (inodeOf(`${directory}/${folder}`) !== undefined) meet(folder);
+    if (inodeOf(`${directory}/${folder}`) !== undefined) rewatch(folder);
   };
 
   const forget = (folder: Name): void => {
@@ -85,15 +85,15 @@ export const watchTree = (
   };
 
   const top = watchTop(directory, (event) => {
-    if (!isOver) hear('', event);
+    if (!isOver) onFolderEvent('', event);
   });
   return {
     ready: top.ready,
     get isUp() {
       return top.isUp;
     },
-    see: (path) => {
-      see(path);
+    ensureWatched: (path) => {
+      ensureWatched(path);
     },
     [Symbol.asyncDispose]: async () => {
       isOver = true;

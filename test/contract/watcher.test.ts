@@ -50,11 +50,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const open = (choice: SourceChoice, mostFolders?: number): Watcher =>
+const open = (choice: SourceChoice, maxFolders?: number): Watcher =>
   openWatcher(choice, {
-    tellTrouble: (message, hint) => troubles.push(`${message}; ${hint}`),
+    reportFailure: (message, hint) => troubles.push(`${message}; ${hint}`),
     restartMs,
-    ...(mostFolders === undefined ? {} : { mostFolders }),
+    ...(maxFolders === undefined ? {} : { maxFolders }),
   });
 
 /** Processes of ours that watch this folder. */
@@ -338,14 +338,14 @@ describe('inotifywait as a process', () => {
     }
     writeFileSync(join(folder, 'f'), 'x');
     await heard.until(() => heard.closed().includes('f'));
-    expect(troubles[0]).toMatch(/Cannot watch .* for a moment: inotifywait: it ended/);
+    expect(troubles[0]).toMatch(/Cannot watch .*: inotifywait: it ended/);
   });
 
   it('ends with us, however we end', async () => {
     const script = `
       const { findWatcherFacts, openWatcher } = await import('${new URL('../../src/watcher/watcher.ts', import.meta.url).href}');
       const facts = await findWatcherFacts();
-      const watcher = openWatcher({ source: 'inotifywait', exact: true, program: facts.inotifywait }, { tellTrouble: console.error });
+      const watcher = openWatcher({ source: 'inotifywait', exact: true, program: facts.inotifywait }, { reportFailure: console.error });
       await watcher.watchFolder(process.argv[1], () => undefined).ready;
       console.log('up');
       setInterval(() => undefined, 1000);`;
@@ -382,7 +382,7 @@ describe('inotifywait as a process', () => {
     expect(watcher.folders).toBe(3);
     expect(troubles).toHaveLength(1);
     const before = heard.events.length;
-    tree.see('s5');
+    tree.ensureWatched('s5');
     expect(heard.events).toHaveLength(before);
     expect(lstatSync(folder).isDirectory()).toBe(true);
   });
@@ -417,7 +417,7 @@ describe('inotifywait of other distributions', () => {
     const old = `#!/bin/sh\nif [ "$1" = --help ]; then echo "inotifywait 3.14"; exit 1; fi\nexec /usr/bin/inotifywait "$@"\n`;
     return inPath(old, async () => {
       const found = await findInotifywait();
-      expect(found).toEqual({ version: '3.14', recordEnd: '\n', diesWithUs: true });
+      expect(found).toEqual({ version: '3.14', recordTerminator: '\n', diesWithParent: true });
       await using watcher = open(chooseSource('auto', { inotifywait: found }));
       const heard = listen();
       await watcher.watchFolder(folder, heard.onEvent).ready;
@@ -439,7 +439,7 @@ describe('limits at their floor', () => {
       const facts = await findWatcherFacts();
       const troubles = [], events = [];
       const choice = ${JSON.stringify(choice)} === 'chokidar' ? { source: 'chokidar', exact: false } : { source: 'inotifywait', exact: true, program: facts.inotifywait };
-      const watcher = openWatcher(choice, { tellTrouble: (...words) => troubles.push(words.join('; ')) });
+      const watcher = openWatcher(choice, { reportFailure: (...words) => troubles.push(words.join('; ')) });
       for (const folder of [process.argv[1], process.argv[1] + '/a']) await watcher.watchFolder(folder, (event) => events.push(event)).ready;
       await new Promise((resolve) => setTimeout(resolve, 500));
       await watcher[Symbol.asyncDispose]();
