@@ -21,7 +21,9 @@ describe('the source of events', () => {
   });
 
   it('is a configuration error if the required source is not installed', () => {
-    expect(() => chooseSource('inotifywait', { inotifywait: undefined })).toThrow(/"inotifywait" (source.watcher): it is not installed/);
+    expect(() => chooseSource('inotifywait', { inotifywait: undefined })).toThrow(
+      'Cannot use "inotifywait" (source.watcher): it is not installed',
+    );
   });
 
   it('is described in one line, with versions and limits', () => {
