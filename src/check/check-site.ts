@@ -3,7 +3,9 @@ import type { ProbeResult, Transport } from '../transport.ts';
 import { checkFiles } from './files.ts';
 import { checkInotify } from './inotify.ts';
 import { checkLock } from './lock.ts';
+import { birthTimeLine } from './birth-time.ts';
 import { checkMark } from './mark.ts';
+import { overlapLine } from './overlap.ts';
 import { checkRoot } from './root.ts';
 import { checkState } from './state.ts';
 
@@ -24,8 +26,14 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   for await (const result of checkThisEnd(options)) yield { ...result, end: 'here' };
   for (const [index, transport] of options.destinations.entries()) {
     const prefix = options.destinations.length > 1 ? `destination ${index + 1}: ` : '';
-    for await (const result of transport.probe(options.signal))
+    const begunMs = Date.now();
+    for await (const result of transport.probe(options.signal)) {
+      // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
+      const isWritten = result.what === 'write' && result.state === 'ok';
+      const overlap = isWritten ? overlapLine(options.config.source.root, begunMs) : undefined;
       yield { ...result, what: prefix + result.what, end: 'destination' };
+      if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
+    }
   }
 }
 
@@ -35,8 +43,9 @@ async function* checkThisEnd({ config, statePath, signal }: CheckOptions): Async
   if (root.directories !== undefined) {
     yield await checkLock(config.source.root);
     yield* checkMark(config.source.root);
+    yield birthTimeLine(root.directories, config.source.newest);
     yield* checkFiles(config.source, root.directories, statePath, signal);
   }
-  yield checkState(statePath);
+  yield checkState(statePath, config.source.root);
   yield* checkInotify(config.source.watcher);
 }

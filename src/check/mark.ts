@@ -4,6 +4,7 @@ import { errorMessage, systemErrorCode } from '../errors.ts';
 import { isMarked } from '../marks/mark.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
+import { sampleTimes, timeResolution, timeResolutionLine, type TimeSamples } from './time-resolution.ts';
 
 const MIN_REPORTED_SKEW_MS = 1_000;
 const HARMLESS_UMASK = 0o022;
@@ -37,6 +38,7 @@ export function* checkMark(root: Name): Generator<ProbeResult> {
         hint: `isocket sends them anyway, but until then "find -perm -g+w" lists them as sent: setfacl -k "${showName(root)}", and the same for each directory below`,
       }
     : { what: 'born marked', state: 'ok', message: 'files created in the root have no g+w' };
+  yield timeResolutionLine(timeResolution(trial.times));
   if (Math.abs(trial.aheadMs) <= MIN_REPORTED_SKEW_MS) return;
   yield {
     what: 'file clock',
@@ -50,6 +52,7 @@ interface Trial {
   readonly sticks: boolean;
   readonly isBornMarked: boolean;
   readonly aheadMs: number;
+  readonly times: TimeSamples;
 }
 
 const tryMark = (path: Name): Trial => {
@@ -64,6 +67,7 @@ const tryMark = (path: Name): Trial => {
   const stat = (): BigIntStats => fstatSync(descriptor, { bigint: true });
   try {
     const born = stat();
+    const aheadMs = Number(born.mtimeNs / 1_000_000n) - Date.now();
     fchmodSync(descriptor, 0o600);
     const bare = stat();
     fchmodSync(descriptor, 0o620);
@@ -71,7 +75,8 @@ const tryMark = (path: Name): Trial => {
     return {
       sticks: !isMarked(bare) && isMarked(marked) && Number(marked.mode & 0o777n) === 0o620,
       isBornMarked: isMarked(born),
-      aheadMs: Number(born.mtimeNs / 1_000_000n) - Date.now(),
+      aheadMs,
+      times: sampleTimes(descriptor),
     };
   } finally {
     closeSync(descriptor);
