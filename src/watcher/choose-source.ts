@@ -51,7 +51,7 @@ export const describeSource = (choice: SourceChoice, facts: WatcherFacts, site: 
   const rule = `a file counts as finished after ${short(site.settleMs)} without change and no writer in /proc`;
   return facts.inotifywait === undefined
     ? `${where}: inotifywait not found: using chokidar, ${rule}; apt install inotify-tools for exact events; ${rest}`
-    : `${where}: chokidar, as source.watcher says, ${rule}; ${rest}`;
+    : `${where}: chokidar (source.watcher), ${rule}; ${rest}`;
 };
 
 /** "30 s" instead of "30.0 s". */

@@ -38,7 +38,7 @@ const check = async (server: TestServer, destination: Readonly<Record<string, un
 };
 
 const ours = (server: TestServer): string[] => readdirSync(server.folder).filter((name) => name.startsWith('.isocket'));
-/** The other end says no. */
+/** The destination refuses. */
 const denied = (what: string, words: string, hint: string) => ({
   exitCode: 3,
   failures: [
@@ -66,7 +66,7 @@ it('finds nothing wrong with a key that may do nothing but rrsync -wo', async ()
   expect(ours(server)).toEqual([]);
 });
 
-it('says that there is no rsync at the destination', async () => {
+it('reports a missing rsync at the destination', async () => {
   await using server = await startSshd(folder, {
     config: [`ForceCommand PATH=/nowhere; eval "$SSH_ORIGINAL_COMMAND"`],
   });
@@ -75,21 +75,21 @@ it('says that there is no rsync at the destination', async () => {
   );
 });
 
-it('says that an account that has SFTP only answers something else than rsync', async () => {
+it('reports an SFTP-only account, which does not answer as rsync', async () => {
   await using server = await startSshd(folder, { command: () => 'internal-sftp' });
   expect(await check(server)).toMatchObject(
     denied('rsync there', 'something else than rsync answers', 'transport: sftp'),
   );
 });
 
-it('says what rrsync denies this key', async () => {
+it('reports what rrsync denies this key', async () => {
   await using server = await startSshd(folder, { command: (path) => `/usr/bin/rrsync -ro ${path}` });
   expect(await check({ ...server, path: '.' })).toMatchObject(
     denied('rsync there', 'sending to read-only server is not allowed', 'see what rrsync allows this key'),
   );
 });
 
-it('says that nothing can be written there', async () => {
+it('reports that nothing can be written there', async () => {
   await using server = await startSshd(folder);
   await using stack = new AsyncDisposableStack();
   stack.use(await makeReadOnly(server.folder));
@@ -98,7 +98,7 @@ it('says that nothing can be written there', async () => {
   );
 });
 
-it('says that the path is no folder', async () => {
+it('reports that the path is no folder', async () => {
   await using server = await startSshd(folder);
   writeFileSync(`${server.folder}/file`, '');
   expect(await check(server, { path: `${server.path}/file` })).toMatchObject(
@@ -106,7 +106,7 @@ it('says that the path is no folder', async () => {
   );
 });
 
-it('says that the key is refused', async () => {
+it('reports that the key is refused', async () => {
   await using server = await startSshd(folder);
   await makeKey(`${folder}/stranger`);
   expect(await check(server, { identityFile: `${folder}/stranger` })).toMatchObject(
