@@ -21,6 +21,7 @@ export const sampleTimes = (descriptor: number): TimeSamples => {
   futimesSync(descriptor, SET_TIME_S, SET_TIME_S);
   const stored = fstatSync(descriptor, { bigint: true }).mtimeNs;
   const changes: bigint[] = [];
+  if (storedUnit(stored) > FINE_NS) return { stored, changes };
   const started = performance.now();
   while (performance.now() - started < LONGEST_MS) {
     fchmodSync(descriptor, 0o600);
@@ -33,9 +34,11 @@ export const sampleTimes = (descriptor: number): TimeSamples => {
   return { stored, changes };
 };
 
+const storedUnit = (stored: bigint): bigint => STORED_UNITS_NS.find((unit) => stored % unit === 0n) ?? 1n;
+
 /** How far two changes must be apart to have different times, in nanoseconds; undefined: further than was tried. Pure. */
 export const timeResolution = ({ stored, changes }: TimeSamples): bigint | undefined => {
-  const unit = STORED_UNITS_NS.find((candidate) => stored % candidate === 0n) ?? 1n;
+  const unit = storedUnit(stored);
   // A file system with a unit this coarse need not change its ctime while it is sampled.
   if (unit > FINE_NS) return unit;
   let least: bigint | undefined;
