@@ -29,7 +29,7 @@ export const sampleTimes = (descriptor: number): TimeSamples => {
     const last = changes.at(-1);
     if (changed === last) continue;
     changes.push(changed);
-    if (last !== undefined && changed - last <= FINE_NS) break;
+    if (last !== undefined && changed > last && changed - last <= FINE_NS) break;
   }
   return { stored, changes };
 };
