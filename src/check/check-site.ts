@@ -3,11 +3,13 @@ import type { ProbeResult, Transport } from '../transport.ts';
 import { checkFiles } from './files.ts';
 import { checkInotify } from './inotify.ts';
 import { checkLock } from './lock.ts';
+import { birthTimeLine } from './birth-time.ts';
 import { checkMark } from './mark.ts';
+import { overlapLine } from './overlap.ts';
 import { checkRoot } from './root.ts';
 import { checkState } from './state.ts';
 
-/** A line of `isocket check`, and at which end it stands: that decides the exit code. */
+/** A line of `isocket check`, and the end that it is about: that decides the exit code. */
 export interface CheckResult extends ProbeResult {
   readonly end: 'here' | 'destination';
 }
@@ -19,13 +21,19 @@ export interface CheckOptions {
   readonly signal: AbortSignal;
 }
 
-/** Everything that can be found out before a file is sent, this end first. Nothing of the site is changed. */
+/** All checks that can be made before a file is sent, this end first. The site is not changed. */
 export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckResult> {
   for await (const result of checkThisEnd(options)) yield { ...result, end: 'here' };
   for (const [index, transport] of options.destinations.entries()) {
     const prefix = options.destinations.length > 1 ? `destination ${index + 1}: ` : '';
-    for await (const result of transport.probe(options.signal))
+    const begunMs = Date.now();
+    for await (const result of transport.probe(options.signal)) {
+      // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
+      const isWritten = result.what === 'write' && result.state === 'ok';
+      const overlap = isWritten ? overlapLine(options.config.source.root, begunMs) : undefined;
       yield { ...result, what: prefix + result.what, end: 'destination' };
+      if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
+    }
   }
 }
 
@@ -35,8 +43,9 @@ async function* checkThisEnd({ config, statePath, signal }: CheckOptions): Async
   if (root.directories !== undefined) {
     yield await checkLock(config.source.root);
     yield* checkMark(config.source.root);
+    yield birthTimeLine(root.directories, config.source.newest);
     yield* checkFiles(config, root.directories, statePath, signal);
   }
-  yield checkState(statePath);
+  yield checkState(statePath, config.source.root);
   yield* checkInotify(config.source.watcher);
 }

@@ -12,12 +12,12 @@ import { walk } from '../source/scanner.ts';
 import { viewState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 
-/** So many files of a directory tell how the parser writes. */
-const SAMPLE = 2_000;
-/** Directories looked into: those at which isocket will work first. */
-const DIRECTORIES = 5;
+/** Files examined in a directory: enough to show how the parser writes. */
+const MAX_SAMPLED_FILES = 2_000;
+/** Directories examined: the ones that isocket works on first. */
+const MAX_SAMPLED_DIRECTORIES = 5;
 
-/** What the parser's files are like: whose, who may write beside them, and are they born with the mark? */
+/** Examines a sample of the parser's files: owner, write access to their directory, marks that isocket did not set. */
 export function* checkFiles(
   config: Config,
   directories: readonly DirectorySnapshot[],
@@ -27,7 +27,7 @@ export function* checkFiles(
   const unfinished = plan(directories, config.source.newest)
     .filter(({ phase }) => phase !== 'finished')
     .map(({ directory }) => directory)
-    .slice(-DIRECTORIES);
+    .slice(-MAX_SAMPLED_DIRECTORIES);
   const samples: Sample[] = [];
   for (const directory of unfinished) {
     signal.throwIfAborted();
@@ -39,17 +39,17 @@ export function* checkFiles(
     }
   }
   yield ownerLine(config.source.root, samples);
-  yield* markedLines(samples, config.source.trustMarks);
+  yield* markLines(samples, config.source.trustMarks);
 }
 
 interface Sample {
   readonly name: string;
   readonly files: number;
   /** Owners whose files this process may not mark. */
-  readonly strangers: ReadonlySet<bigint>;
+  readonly foreignOwners: ReadonlySet<bigint>;
   readonly mayWrite: boolean;
-  /** Marked, and touched since a chmod: born so. */
-  readonly bornMarked: number;
+  /** Marked, and touched since a chmod: created with g+w. */
+  readonly createdMarked: number;
   /** Marked, and no record says why: the destination is asked for them, or they are trusted. */
   readonly claims: number;
 }
@@ -59,22 +59,22 @@ const takeSample = ({ source, destinations }: Config, directory: DirectorySnapsh
   const path = `${root}/${directory.name}`;
   const state = viewState(statePath, root);
   const record = readRecord(state.recordPath(directory.name), destinationKeys(destinations));
-  const strangers = new Set<bigint>();
-  let [files, bornMarked, claims] = [0, 0, 0];
+  const foreignOwners = new Set<bigint>();
+  let [files, createdMarked, claims] = [0, 0, 0];
   for (const entry of walk(path, createIsExcluded(exclude))) {
     if (entry.kind !== 'file') continue;
     const { stats } = entry;
     files += 1;
-    if (!mayMark(stats)) strangers.add(stats.uid);
+    if (!mayMark(stats)) foreignOwners.add(stats.uid);
     if (isMarked(stats)) {
       const knowledge = record?.lookUp(entry.path, stats) ?? 'unknown';
-      // A chmod after the last write leaves a ctime behind the mtime; a file that was born so has them equal.
-      if (stats.ctimeNs === stats.mtimeNs) bornMarked += 1;
+      // A chmod after the last write leaves a ctime behind the mtime; a file that was created so has them equal.
+      if (stats.ctimeNs === stats.mtimeNs) createdMarked += 1;
       else if (knowledge === 'unknown') claims += 1;
     }
-    if (files >= SAMPLE) break;
+    if (files >= MAX_SAMPLED_FILES) break;
   }
-  return { name: showName(directory.name), files, strangers, mayWrite: mayWrite(path), bornMarked, claims };
+  return { name: showName(directory.name), files, foreignOwners, mayWrite: mayWrite(path), createdMarked, claims };
 };
 
 const mayWrite = (path: string): boolean => {
@@ -89,10 +89,10 @@ const mayWrite = (path: string): boolean => {
 const ownerLine = (root: string, samples: readonly Sample[]): ProbeResult => {
   const what = 'owner';
   const user = process.geteuid?.() ?? -1;
-  const strangers = new Set(samples.flatMap(({ strangers }) => [...strangers]));
+  const foreignOwners = new Set(samples.flatMap(({ foreignOwners }) => [...foreignOwners]));
   const closed = samples.filter((sample) => !sample.mayWrite).map(({ name }) => name);
-  if (strangers.size > 0) {
-    const owners = [...strangers].join(', ');
+  if (foreignOwners.size > 0) {
+    const owners = [...foreignOwners].join(', ');
     return {
       what,
       state: 'failure',
@@ -112,20 +112,19 @@ const ownerLine = (root: string, samples: readonly Sample[]): ProbeResult => {
   return {
     what,
     state: 'ok',
-    message:
-      files === 0 ? 'no unsent directory to look into' : `the files looked at (${files}) may be marked by user ${user}`,
+    message: files === 0 ? 'no unsent directory to examine' : `user ${user} may mark the files examined (${files})`,
   };
 };
 
-function* markedLines(samples: readonly Sample[], trustMarks: boolean): Generator<ProbeResult> {
+function* markLines(samples: readonly Sample[], trustMarks: boolean): Generator<ProbeResult> {
   const what = 'umask';
-  const born = samples.filter(({ bornMarked }) => bornMarked > 0);
+  const born = samples.filter(({ createdMarked }) => createdMarked > 0);
   if (born.length > 0) {
     yield {
       what,
       state: 'warning',
-      message: `files bear g+w that isocket did not set: ${born.map(({ name, bornMarked }) => `${bornMarked} in ${name}`).join(', ')}`,
-      hint: 'isocket sends them all the same, but "find -perm -g+w" lies until then: give the parser umask 022, and the directories no default ACL',
+      message: `files have g+w that isocket did not set: ${born.map(({ name, createdMarked }) => `${createdMarked} in ${name}`).join(', ')}`,
+      hint: 'isocket sends them anyway, but until then "find -perm -g+w" lists them as sent: set umask 022 for the parser, and remove default ACLs from the directories',
     };
   } else yield { what, state: 'ok', message: 'no file looked at was born with the mark' };
   const claimed = samples.filter(({ claims }) => claims > 0);

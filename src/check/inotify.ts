@@ -5,29 +5,29 @@ import type { ProbeResult } from '../transport.ts';
 
 interface Limit {
   readonly name: string;
-  readonly least: number;
+  readonly minimum: number;
   readonly raised: number;
-  readonly means: string;
+  readonly effect: string;
 }
 
-// One inotifywait a open directory and one watch on the root: far below the defaults, unless others use them up.
+// One inotifywait for each open directory and one watch on the root: far below the defaults, unless other programs use them up.
 const LIMITS: readonly Limit[] = [
   {
     name: 'max_queued_events',
-    least: 16_384,
+    minimum: 16_384,
     raised: 65_536,
-    means: 'a burst of more files is found by the next look, not at once',
+    effect: 'a larger burst of files is found by the next rescan, not at once',
   },
-  { name: 'max_user_instances', least: 128, raised: 512, means: 'every watched directory takes one of them' },
+  { name: 'max_user_instances', minimum: 128, raised: 512, effect: 'each watched directory takes one' },
   {
     name: 'max_user_watches',
-    least: 8_192,
+    minimum: 8_192,
     raised: 524_288,
-    means: 'without inotifywait every file takes one of them',
+    effect: 'without inotifywait each file takes one',
   },
 ];
 
-/** The kernel's limits and the watcher that the daemon would use. `scan` needs none of it. */
+/** The kernel's limits and the watcher that the daemon would use. `scan` needs neither. */
 export async function* checkInotify(
   watcher: 'auto' | 'inotifywait' | 'chokidar',
   folder = '/proc/sys/fs/inotify',
@@ -41,16 +41,16 @@ const limitsLine = (folder: string): ProbeResult => {
   try {
     const found = LIMITS.map((limit) => ({ ...limit, value: Number(readFileSync(`${folder}/${limit.name}`, 'utf8')) }));
     const message = found.map(({ name, value }) => `${name} ${value}`).join(', ');
-    const low = found.filter(({ value, least }) => value < least);
+    const low = found.filter(({ value, minimum }) => value < minimum);
     if (low.length === 0) return { what, state: 'ok', message };
-    const cure = low.map(({ name, raised, means }) => `sysctl -w fs.inotify.${name}=${raised} (${means})`).join('; ');
-    return { what, state: 'warning', message, hint: `${cure}; and the same in /etc/sysctl.d to keep it` };
+    const fix = low.map(({ name, raised, effect }) => `sysctl -w fs.inotify.${name}=${raised} (${effect})`).join('; ');
+    return { what, state: 'warning', message, hint: `${fix}; and the same in /etc/sysctl.d to keep it` };
   } catch (error) {
     return {
       what,
       state: 'warning',
-      message: `Cannot read the limits of inotify: ${errorMessage(error)}`,
-      hint: 'the daemon finds files by source.rescan alone where the kernel has no inotify; scan needs none',
+      message: `Cannot read the inotify limits: ${errorMessage(error)}`,
+      hint: 'without inotify in the kernel the daemon finds files by source.rescan alone; scan needs no inotify',
     };
   }
 };
@@ -69,17 +69,16 @@ const inotifywaitLine = async (required: boolean): Promise<ProbeResult> => {
       what,
       state: required ? 'failure' : 'warning',
       message:
-        'not installed: the daemon takes a file as complete when it was quiet for source.settle; scan needs no watcher',
-      hint: 'for the kernel’s word that a file was closed: apt-get install inotify-tools (dnf, apk, pacman and zypper call it the same)',
+        'not installed: the daemon treats a file as complete after source.settle without a change; scan needs no watcher',
+      hint: 'for exact close events: apt-get install inotify-tools (the same name for dnf, apk, pacman and zypper)',
     };
   }
-  const version = /^inotifywait (\S+)/m.exec(help)?.[1] ?? 'of unknown version';
-  if (help.includes('--no-newline'))
-    return { what, state: 'ok', message: `${version}: the kernel says when a file was closed` };
+  const version = /^inotifywait (\S+)/m.exec(help)?.[1] ?? 'unknown version';
+  if (help.includes('--no-newline')) return { what, state: 'ok', message: `${version}: reports when a file is closed` };
   return {
     what,
     state: 'warning',
-    message: `${version} ends each name with a newline: a name that holds one is found by the next look`,
-    hint: 'all is well where no name holds a newline; else install inotify-tools 3.20.11 or newer',
+    message: `${version} ends each name with a newline: a file with a newline in its name is found by the next rescan`,
+    hint: 'no effect unless names hold newlines; otherwise install inotify-tools 3.20.11 or newer',
   };
 };

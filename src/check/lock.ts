@@ -2,7 +2,7 @@ import { askActivity } from '../instance/ask.ts';
 import type { Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 
-/** Is another isocket at work on the root? That is news, no failure; and asking must not keep it from working. */
+/** Reports whether another isocket works on the root: no failure. Asks over its socket instead of acquiring the lock, which would block it. */
 export const checkLock = async (root: Name): Promise<ProbeResult> => {
   const activity = await askActivity(root);
   const who = activity?.kind === 'daemon' ? 'the daemon' : 'a scan';

@@ -7,8 +7,8 @@ import { fsPath, showName } from '../name.ts';
 import { readRoot } from '../source/scanner.ts';
 import type { ProbeResult } from '../transport.ts';
 
-/** File systems whose changes other hosts make unseen, or that keep no permission bits: statfs(2). */
-const DOUBTFUL: ReadonlyMap<number, string> = new Map([
+/** File systems that other hosts change without an event here, or that keep no permission bits: statfs(2). */
+const UNRELIABLE: ReadonlyMap<number, string> = new Map([
   [0x6969, 'nfs'],
   [0xff534d42, 'cifs'],
   [0xfe534d42, 'smb2'],
@@ -18,7 +18,7 @@ const DOUBTFUL: ReadonlyMap<number, string> = new Map([
   [0x01021997, '9p'],
 ]);
 
-/** The root, and what is in it; without `directories` nothing more can be said of it. */
+/** The root and its directories; `directories` is undefined if it cannot be read. */
 export const checkRoot = ({
   root,
   tag,
@@ -34,10 +34,10 @@ export const checkRoot = ({
   }
   const named = tag === '' ? '' : ` named ${showName(tag)}…`;
   const message = `${showName(root)}: ${directories.length} ${directories.length === 1 ? 'directory' : 'directories'}${named}`;
-  const kind = DOUBTFUL.get(statfsSync(fsPath(root)).type >>> 0);
+  const kind = UNRELIABLE.get(statfsSync(fsPath(root)).type >>> 0);
   if (kind !== undefined) {
     const hint =
-      'run isocket on the host that has the disk; else rely on source.rescan, and on the "mark" line below for the permission bits';
+      'run isocket on the host that has the disk; otherwise source.rescan finds the files, and the "mark" line below says whether permission bits are kept';
     return {
       line: {
         what,
@@ -50,6 +50,6 @@ export const checkRoot = ({
   }
   if (directories.length > 0) return { line: { what, state: 'ok', message }, directories };
   const hint =
-    'all is well where the parser has not begun; else correct source.root or source.tag, the beginning of its directories’ names';
+    'expected if the parser has not started yet; otherwise correct source.root or source.tag, the prefix of its directories’ names';
   return { line: { what, state: 'warning', message, hint }, directories };
 };

@@ -2,21 +2,30 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { systemErrorCode, errorMessage } from '../errors.ts';
 import type { ProbeResult } from '../transport.ts';
+import { isWithin, resolvePath } from './overlap.ts';
 
-/** The state folder, or the nearest folder above it in which it would be made. Makes nothing. */
-export const checkState = (path: string): ProbeResult => {
+/** Checks the state folder, or the nearest existing folder above it: outside the root and writable. Creates nothing. */
+export const checkState = (path: string, root: string): ProbeResult => {
   const what = 'state';
+  if (isWithin(resolvePath(path), resolvePath(root))) {
+    return {
+      what,
+      state: 'failure',
+      message: `Cannot use the state folder "${path}": it lies in source.root`,
+      hint: 'set state in the configuration to a folder outside source.root: what is below the root may be sent and pruned',
+    };
+  }
   const isThere = existsSync(path);
   try {
     accessSync(isThere ? path : nearest(path), constants.W_OK | constants.X_OK);
-    return { what, state: 'ok', message: isThere ? path : `${path} is made by the first scan` };
+    return { what, state: 'ok', message: isThere ? path : `${path} is created by the first scan` };
   } catch (error) {
     const why = systemErrorCode(error) === 'EACCES' ? 'permission denied' : errorMessage(error);
     return {
       what,
       state: 'failure',
       message: `Cannot use the state folder "${path}": ${why}`,
-      hint: 'let the user that runs isocket write it, or name another one with state in the configuration',
+      hint: 'let the user that runs isocket write it, or set another folder with state in the configuration',
     };
   }
 };

@@ -96,7 +96,7 @@ export class DirectoryJob implements AsyncDisposable {
         signal: this.#signal,
       });
       // What the events did not report.
-      for (const folder of cycle?.end?.folders ?? []) this.#tree?.see(folder);
+      for (const folder of cycle?.end?.folders ?? []) this.#tree?.ensureWatched(folder);
       if (cycle?.end?.finished === true) this.#context.finished(this);
       dueMs = cycle?.end?.dueMs;
     }

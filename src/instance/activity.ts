@@ -1,15 +1,15 @@
 import { z } from 'zod';
 
 /**
- * What a process that works on a root says of itself, to whoever connects to its lock. Read leniently: another version, or
- * somebody else's program, may answer.
+ * What a process that works on a root reports to a client of its lock socket. Parsed leniently: another version or another
+ * program may answer.
  */
 export const activitySchema = z.object({
   pid: z.int().positive(),
   kind: z.enum(['daemon', 'scan']).nullable().catch(null).default(null),
   /** ISO 8601. */
   since: z.string().nullable().catch(null).default(null),
-  /** Paths below the root that are on their way. */
+  /** Paths below the root that are being sent. */
   inFlight: z.array(z.string()).catch([]).default([]),
   held: z
     .array(
@@ -17,7 +17,7 @@ export const activitySchema = z.object({
         path: z.string(),
         reason: z.string(),
         attempts: z.number().catch(0),
-        /** Until it is tried again. */
+        /** Until the next attempt. */
         nextSeconds: z.number().nullable().catch(null),
       }),
     )
@@ -27,7 +27,7 @@ export const activitySchema = z.object({
     .array(z.object({ destination: z.string(), state: z.string(), message: z.string().nullable().catch(null) }))
     .catch([])
     .default([]),
-  /** What watches, in words. */
+  /** A description of the watcher. */
   watcher: z.string().nullable().catch(null).default(null),
   eventsLost: z.number().catch(0).default(0),
   foundByRescan: z.number().catch(0).default(0),
@@ -35,7 +35,7 @@ export const activitySchema = z.object({
 
 export type Activity = Readonly<z.infer<typeof activitySchema>>;
 
-/** The answer on the wire → the activity; undefined for what is none. A bare process id is the answer of version 0.1. */
+/** The answer on the wire → the activity; undefined if it is none. Version 0.1 answers with a bare process id. */
 export const parseActivity = (answer: string): Activity | undefined => {
   let input: unknown;
   try {
@@ -46,7 +46,7 @@ export const parseActivity = (answer: string): Activity | undefined => {
   return activitySchema.safeParse(typeof input === 'number' ? { pid: input } : input).data;
 };
 
-/** Of a process that works on a root and has said nothing more yet. */
+/** The activity of a process that works on a root, before it reports more. */
 export const idleActivity = (since: Date): Activity => ({
   pid: process.pid,
   kind: 'scan',

@@ -1,17 +1,17 @@
 import type { Socket } from 'node:net';
 import type { Activity } from './activity.ts';
 
-/** More are counted by the listing, and nobody reads so many. */
-const MOST_NAMED = 1000;
+/** Bounds the answer: the counts of `status` come from the disk, not from these lists. */
+const MAX_NAMES = 1000;
 
-/** Answers who connects with one line of JSON, and hangs up. Nothing that is sent to us is read. */
+/** Answers each client with one line of JSON and closes. What the client sends is discarded. */
 export const answerWith =
   (activity: () => Activity) =>
   (socket: Socket): void => {
     const now = activity();
-    const answer = { ...now, inFlight: now.inFlight.slice(0, MOST_NAMED), held: now.held.slice(0, MOST_NAMED) };
+    const answer = { ...now, inFlight: now.inFlight.slice(0, MAX_NAMES), held: now.held.slice(0, MAX_NAMES) };
     socket.on('error', () => undefined);
-    // A reader that never reads holds no process: the socket is its own.
+    // A client that never reads must not keep this process alive.
     socket.unref();
     socket.resume().end(`${JSON.stringify(answer)}\n`);
   };

@@ -4,10 +4,10 @@ import type { Name } from '../name.ts';
 import { parseActivity, type Activity } from './activity.ts';
 
 const TIMEOUT_MS = 1000;
-/** Of an answer: nobody is trusted to end his. */
-const MOST_BYTES = 16 * 1024 * 1024;
+/** Bounds the answer: the peer may be any program and need not end it. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
-/** Asks who works on this root. undefined: nobody, or nobody who answers in a second with something that can be understood. */
+/** Asks the process that works on this root. undefined: there is none, or no valid answer within `timeoutMs`. */
 export const askActivity = (root: Name, timeoutMs = TIMEOUT_MS): Promise<Activity | undefined> =>
   new Promise((resolve) => {
     const socket = createConnection(rootAddress(root));
@@ -22,7 +22,7 @@ export const askActivity = (root: Name, timeoutMs = TIMEOUT_MS): Promise<Activit
     socket.on('error', () => end(undefined));
     socket.on('data', (chunk) => {
       chunks.push(chunk);
-      if ((bytes += chunk.length) > MOST_BYTES) end(undefined);
+      if ((bytes += chunk.length) > MAX_ANSWER_BYTES) end(undefined);
     });
     socket.on('end', () => end(parseActivity(Buffer.concat(chunks).toString('utf8'))));
   });

@@ -7,10 +7,10 @@ import { systemErrorCode, UserError } from '../errors.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 
 /**
- * One isocket a root: cron and daemon, whoever runs them and wherever their state is. The lock is a socket in the kernel's
- * abstract namespace, named after the root's device and inode: taken atomically, and gone with its process however that ends,
- * so nothing stale can be left behind. (It holds for one host and one network namespace.) Who connects to it is told what we do.
- * @throws UserError with exit code 4 where another isocket has it
+ * Acquires the lock of a root: one isocket at a time, whatever its user and state folder. The lock is a socket in the kernel's
+ * abstract namespace, named after the root's device and inode: acquired atomically and released with its process however that
+ * ends, so no stale lock exists. (It holds for one host and one network namespace.) A client that connects gets the activity.
+ * @throws UserError with exit code 4 if another isocket holds it
  */
 export const lockRoot = async (root: Name, activity: () => Activity): Promise<AsyncDisposable> => {
   const server = createServer(answerWith(activity));
@@ -25,7 +25,7 @@ export const lockRoot = async (root: Name, activity: () => Activity): Promise<As
   return { [Symbol.asyncDispose]: () => closeServer(server) };
 };
 
-/** The name of a root's lock: who holds it answers there to whoever connects. */
+/** The address of a root's lock socket; its holder answers there. */
 export const rootAddress = (root: Name): string => {
   const { dev, ino } = lstatSync(fsPath(root), { bigint: true });
   return `\0isocket/root/${dev}:${ino}`;

@@ -3,7 +3,7 @@ import type { Name } from '../name.ts';
 import type { FileState } from '../marks/record-hash.ts';
 import { walk, type IsExcluded } from '../source/scanner.ts';
 
-/** Is this marked file sent? contract.md §3. */
+/** Does this marked file count as sent? contract.md §3. */
 export type CountsAsSent = (state: FileState, path: Name) => boolean;
 
 export interface DirectoryCount {
@@ -15,7 +15,7 @@ export interface DirectoryCount {
   readonly oldestUnsentSeconds: number | null;
 }
 
-/** Counts a directory by one listing, and changes nothing. */
+/** Counts a directory by one listing; read-only. */
 export const countDirectory = (
   directoryPath: Name,
   isExcluded: IsExcluded,

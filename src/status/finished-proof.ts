@@ -12,12 +12,12 @@ const proofSchema = z.object({
 
 export type FinishedProof = Readonly<z.infer<typeof proofSchema>>;
 
-/** The old tool's are empty: there nothing is known but that the directory is finished. */
+/** The old tool writes empty files: only that the directory is finished is known. */
 const UNKNOWN: FinishedProof = { files: null, bytes: null, closedBy: null };
-/** Ours have some hundred bytes. */
-const MOST_BYTES = 64 * 1024;
+/** Bytes. Our files have a few hundred. */
+const MAX_PROOF_BYTES = 64 * 1024;
 
-/** What `DIRECTORY/finished.watch` says: one small file is read, and the directory is not listed. */
+/** The content of `DIRECTORY/finished.watch`. Reads one small file; the directory is not listed. */
 export const readFinishedProof = (directoryPath: Name): FinishedProof => {
   try {
     return proofSchema.safeParse(JSON.parse(readStart(`${directoryPath}/${FINISHED_WATCH}`))).data ?? UNKNOWN;
@@ -30,7 +30,7 @@ export const readFinishedProof = (directoryPath: Name): FinishedProof => {
 const readStart = (path: Name): string => {
   const descriptor = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const bytes = Buffer.alloc(MOST_BYTES);
+    const bytes = Buffer.alloc(MAX_PROOF_BYTES);
     return bytes.toString('utf8', 0, readSync(descriptor, bytes));
   } finally {
     closeSync(descriptor);

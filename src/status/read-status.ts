@@ -13,9 +13,9 @@ import { readFinishedProof } from './finished-proof.ts';
 import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';
 
 /**
- * The truth from the disk, whether a daemon runs or not, and what he says of his work. Takes no lock, makes no folder, writes nothing.
- * @param statePath the site's state folder; it need not be there
- * @throws UserError where the root cannot be read
+ * The state on the disk and, if a daemon runs, what it reports. Acquires no lock, creates no folder, writes nothing.
+ * @param statePath the site's state folder; it need not exist
+ * @throws UserError if the root cannot be read
  */
 export const readStatus = async (config: Config, statePath: string): Promise<SiteStatus> => {
   const { root, tag, newest, exclude } = config.source;
@@ -55,7 +55,7 @@ const readDirectory = (
 
 type Count = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'held'>;
 
-/** undefined for a directory that went while it was counted. */
+/** undefined for a directory that vanished while it was counted. */
 const countQuietly = (count: () => DirectoryCount): Count | undefined => {
   try {
     return count();

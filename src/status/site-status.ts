@@ -2,7 +2,7 @@ import type { Activity } from '../instance/activity.ts';
 import type { ClosedBy } from '../core/lifecycle.ts';
 import type { Name } from '../name.ts';
 
-/** contract.md §5: what `status --json` prints. null where it is not known: the old tool's finished.watch says nothing. */
+/** contract.md §5: what `status --json` prints. null: unknown, as with the old tool's empty finished.watch. */
 export interface DirectoryStatus {
   readonly name: Name;
   readonly phase: 'open' | 'closed' | 'finished';
@@ -11,12 +11,12 @@ export interface DirectoryStatus {
   readonly bytes: number | null;
   readonly sent: number | null;
   readonly sentBytes: number | null;
-  /** As the daemon says; without one nothing is held. */
+  /** As the daemon reports; 0 without one. */
   readonly held: number;
   readonly skipped: number;
-  /** Since the last change (ctime) of the unsent file that waits longest. */
+  /** Since the last change (ctime) of the oldest unsent file. */
   readonly oldestUnsentSeconds: number | null;
-  /** Only where the directory cannot be counted: why. */
+  /** Why the directory cannot be counted, if so. */
   readonly unreadable?: string;
 }
 
@@ -35,12 +35,12 @@ export interface SiteStatus {
     readonly running: boolean;
     readonly pid: number | null;
     readonly since: string | null;
-    /** Only while somebody works on the root: what he says of his work. */
+    /** What the process that works on the root reports, if there is one. */
     readonly activity?: Activity;
   };
 }
 
-/** What the disk shows and what the daemon says, put together. Pure. */
+/** Combines the state on the disk with what the daemon reports. Pure. */
 export const siteStatus = (
   { site, root }: Pick<SiteStatus, 'site' | 'root'>,
   onDisk: readonly Omit<DirectoryStatus, 'held'>[],

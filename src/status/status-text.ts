@@ -3,13 +3,13 @@ import { formatBytes, formatDuration } from '../core/units.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
 export interface StatusTextOptions {
-  /** Finished directories one by one, and every held file. */
+  /** Lists every finished directory and every held file. */
   readonly verbose: boolean;
 }
 
-const MOST_HELD = 10;
+const MAX_HELD_SHOWN = 10;
 
-/** The status as a person reads it, one line a directory. Pure. */
+/** The status as text, one line a directory. Pure. */
 export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): string => {
   const { site, root, directories, totals } = status;
   const finished = directories.filter(({ phase }) => phase === 'finished');
@@ -76,7 +76,7 @@ const amount = (directories: readonly DirectoryStatus[]): string => {
 const describeActivity = ({ daemon: { activity } }: SiteStatus, verbose: boolean): string[] => {
   if (activity === undefined) return [];
   const { inFlight, held, connections, watcher, eventsLost, foundByRescan } = activity;
-  const shown = verbose ? held : held.slice(0, MOST_HELD);
+  const shown = verbose ? held : held.slice(0, MAX_HELD_SHOWN);
   return [
     ...connections.map(({ destination, state, message }) => {
       const why = message === null ? '' : `: ${showName(message)}`;

@@ -1,104 +1,131 @@
+import type { FSWatcher } from 'chokidar';
 import { lstatSync } from 'node:fs';
 import { errorMessage } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
-import type { FolderWatch, OnFileEvent, TellTrouble } from './file-events.ts';
+import type { FileEvent, FolderWatch, OnFileEvent, ReportFailure } from './file-events.ts';
 import { reachedLimit, type ReachedLimit } from './inotify-limits.ts';
 
 export interface ChokidarOptions {
-  readonly tellTrouble: TellTrouble;
-  readonly tellLimit: (limit: ReachedLimit) => void;
-  /** Calls back when the event loop was so late that an overflow may have gone unseen. Returns how to stop. */
+  readonly reportFailure: ReportFailure;
+  readonly reportLimit: (limit: ReachedLimit) => void;
+  /** Calls back after an event loop delay that may hide an overflow. Returns a function that unsubscribes. */
   readonly onLag: (callback: () => void) => () => void;
 }
 
 /**
- * Hints only: the kernel is not asked for the close of a file, and an overflow is dropped in silence (libuv). Not
- * `awaitWriteFinish`: it takes a pause for the end.
+ * Hints only: libuv does not subscribe to close events and drops a queue overflow silently. Not `awaitWriteFinish`: it takes
+ * a pause in writing for the end of the file.
  */
-export const watchWithChokidar = (
-  folder: Name,
-  { tellTrouble, tellLimit, onLag }: ChokidarOptions,
-  onEvent: OnFileEvent,
-): FolderWatch => {
-  const ready = Promise.withResolvers<undefined>();
-  let state: 'starting' | 'up' | 'dead' | 'stopped' = 'starting';
-  let close = (): Promise<void> => Promise.resolve();
+export const watchWithChokidar = (folder: Name, options: ChokidarOptions, onEvent: OnFileEvent): FolderWatch =>
+  new ChokidarFolder(folder, options, onEvent);
 
-  const die = (event: Parameters<OnFileEvent>[0]): void => {
-    if (state === 'dead' || state === 'stopped') return;
-    state = 'dead';
-    onEvent(event);
-    ready.resolve(undefined);
-    void close();
-  };
-  const fail = (error: unknown): void => {
-    if (state !== 'starting') return onEvent({ kind: 'rescan', path: '', why: 'error' });
-    const limit = reachedLimit(errorMessage(error));
-    if (limit === undefined) {
-      tellTrouble(
-        `Cannot watch "${showName(folder)}": ${showName(errorMessage(error))}`,
-        'files in it are found by the rescan alone',
-      );
-    } else tellLimit(limit);
-    die({ kind: 'rescan', path: '', why: 'error' });
-  };
-  const isThere = (): boolean => lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+class ChokidarFolder implements FolderWatch {
+  readonly #folder: Name;
+  readonly #options: ChokidarOptions;
+  readonly #onEvent: OnFileEvent;
+  readonly #ready = Promise.withResolvers<undefined>();
+  readonly #starting: Promise<void>;
+  #state: 'starting' | 'up' | 'dead' | 'stopped' = 'starting';
+  #close = (): Promise<void> => Promise.resolve();
 
-  const start = async (): Promise<void> => {
-    if (!folder.isWellFormed()) {
-      fail(new Error('its name is not valid UTF-8'));
+  constructor(folder: Name, options: ChokidarOptions, onEvent: OnFileEvent) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#onEvent = onEvent;
+    this.#starting = this.#start();
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get isUp(): boolean {
+    return this.#state === 'up';
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#state = 'stopped';
+    this.#ready.resolve(undefined);
+    await this.#starting;
+    await this.#close();
+  }
+
+  async #start(): Promise<void> {
+    // No event before the caller has this object: the caller compares it to identify the watch of an event.
+    await Promise.resolve();
+    if (this.#isStopped()) return;
+    if (!this.#folder.isWellFormed()) {
+      this.#fail(new Error('its name is not valid UTF-8'));
       return;
     }
-    // Loaded when it is needed: most hosts have inotifywait.
+    // Loaded on demand: most hosts have inotifywait.
     const { watch } = await import('chokidar');
-    if (stopped()) return;
-    if (!isThere()) {
-      die({ kind: 'gone' });
+    if (this.#isStopped()) return;
+    if (!isFolder(this.#folder)) {
+      this.#die({ kind: 'gone' });
       return;
     }
-    const watcher = watch(folder, { depth: 0, ignoreInitial: true, atomic: false, followSymlinks: false });
-    const stopLag = onLag(() => {
-      if (state === 'up') onEvent({ kind: 'rescan', path: '', why: 'lag' });
+    this.#listen(watch(this.#folder, { depth: 0, ignoreInitial: true, atomic: false, followSymlinks: false }));
+  }
+
+  #listen(watcher: FSWatcher): void {
+    const stopLag = this.#options.onLag(() => {
+      if (this.isUp) this.#onEvent({ kind: 'rescan', path: '', why: 'lag' });
     });
-    close = async () => {
+    this.#close = async () => {
       stopLag();
       await watcher.close();
     };
-    watcher.on('error', fail);
+    watcher.on('error', (error) => this.#fail(error));
     watcher.on('ready', () => {
-      if (state !== 'starting') return;
-      state = 'up';
-      onEvent({ kind: 'rescan', path: '', why: 'ready' });
-      ready.resolve(undefined);
+      if (this.#state !== 'starting') return;
+      this.#state = 'up';
+      this.#onEvent({ kind: 'rescan', path: '', why: 'ready' });
+      this.#ready.resolve(undefined);
     });
     watcher.on('all', (event, path) => {
-      if (state !== 'up') return;
-      if (path === folder) {
-        if (event === 'unlinkDir') die({ kind: 'gone' });
-        return;
-      }
-      const name = path.slice(folder.length + 1);
-      if (event === 'addDir') onEvent({ kind: 'folder', path: name });
-      else if (event === 'add' || event === 'change') onEvent({ kind: 'hint', path: name });
+      if (this.isUp) this.#onChange(event, path);
     });
-    // What is not UTF-8 arrives with its stray bytes replaced, and is looked for in vain.
+    // A name that is not UTF-8 arrives with U+FFFD in place of its bytes: the file cannot be found by it.
     watcher.on('raw', (_event, path) => {
-      if (state === 'up' && path?.includes('\ufffd') === true) onEvent({ kind: 'hint', path: undefined });
+      if (this.isUp && path?.includes('\ufffd') === true) this.#onEvent({ kind: 'hint', path: undefined });
     });
-  };
-  const stopped = (): boolean => state === 'stopped';
-  const starting = start();
+  }
 
-  return {
-    ready: ready.promise,
-    get isUp() {
-      return state === 'up';
-    },
-    [Symbol.asyncDispose]: async () => {
-      state = 'stopped';
-      ready.resolve(undefined);
-      await starting;
-      await close();
-    },
-  };
-};
+  #onChange(event: string, path: string): void {
+    if (path === this.#folder) {
+      if (event === 'unlinkDir') this.#die({ kind: 'gone' });
+      return;
+    }
+    const name = path.slice(this.#folder.length + 1);
+    if (event === 'addDir') this.#onEvent({ kind: 'folder', path: name });
+    else if (event === 'add' || event === 'change') this.#onEvent({ kind: 'hint', path: name });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state !== 'starting') return this.#onEvent({ kind: 'rescan', path: '', why: 'error' });
+    const limit = reachedLimit(errorMessage(error));
+    if (limit === undefined) {
+      this.#options.reportFailure(
+        `Cannot watch "${showName(this.#folder)}": ${showName(errorMessage(error))}`,
+        'files in it are found by the rescan alone',
+      );
+    } else this.#options.reportLimit(limit);
+    this.#die({ kind: 'rescan', path: '', why: 'error' });
+  }
+
+  #die(event: FileEvent): void {
+    if (this.#state === 'dead' || this.#state === 'stopped') return;
+    this.#state = 'dead';
+    this.#onEvent(event);
+    this.#ready.resolve(undefined);
+    void this.#close();
+  }
+
+  /** A method: the state may change while `#start` waits. */
+  #isStopped(): boolean {
+    return this.#state === 'stopped';
+  }
+}
+
+const isFolder = (path: Name): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** The kernel's limits on watching; undefined where they cannot be read. */
+/** The kernel's inotify limits; undefined where they cannot be read. */
 export interface InotifyLimits {
   readonly queuedEvents: number | undefined;
   readonly instances: number | undefined;
@@ -21,22 +21,22 @@ export const readInotifyLimits = (): InotifyLimits => ({
   watches: read('max_user_watches'),
 });
 
-/** Which limit a source ran into: its own words and the kernel's name another one ("no space left", "too many open files"). */
+/** The limit that was reached. The error itself names another one: "no space left" (watches), "too many open files" (instances). */
 export type ReachedLimit = 'instances' | 'watches';
 
-/** From the words of `inotifywait` or the message of a system error. */
-export const reachedLimit = (words: string): ReachedLimit | undefined => {
-  if (/upper limit on inotify watches|ENOSPC|No space left/i.test(words)) return 'watches';
-  return /Too many open files|max_user_instances|EMFILE/i.test(words) ? 'instances' : undefined;
+/** From the output of `inotifywait` or the message of a system error. */
+export const reachedLimit = (output: string): ReachedLimit | undefined => {
+  if (/upper limit on inotify watches|ENOSPC|No space left/i.test(output)) return 'watches';
+  return /Too many open files|max_user_instances|EMFILE/i.test(output) ? 'instances' : undefined;
 };
 
-/** What to tell of a limit that was reached: the message, and its cure. */
+/** A reached limit as a message and a hint with the fix. */
 export const describeLimit = (limit: ReachedLimit, limits: InotifyLimits): readonly [string, string] => {
   const key = `fs.inotify.max_user_${limit}`;
   const now = limits[limit];
   const setting = `${key}=${limit === 'instances' ? Math.max(512, (now ?? 0) * 2) : Math.max(524_288, (now ?? 0) * 2)}`;
   return [
-    `Cannot watch: the limit ${key}${now === undefined ? '' : `, ${now},`} is reached; files are found by the rescan alone`,
+    `Cannot watch: the limit ${key}${now === undefined ? '' : ` (${now})`} is reached; files are found by the rescan alone`,
     `sysctl -w ${setting}, and for the next boot: echo ${setting} > /etc/sysctl.d/60-isocket.conf`,
   ];
 };

@@ -2,20 +2,20 @@ import { decodeName } from '../name.ts';
 import type { FileEvent } from './file-events.ts';
 
 /** How `inotifywait` ends a record: NUL from 3.20.11 on, a newline before. */
-export type RecordEnd = '\0' | '\n';
+export type RecordTerminator = '\0' | '\n';
 
 export interface RecordReader {
-  /** The events of the records that this chunk completes. */
+  /** The events of the records completed by this chunk. */
   read(chunk: Buffer): FileEvent[];
 }
 
 const TAB = 0x09;
-/** Of a file's name, and the longest words of events with their tab. */
+/** Bytes: a file name (255) plus the longest event list, with a wide margin. */
 const LONGEST_RECORD = 4096;
 
-/** Reads "EVENTS<TAB>NAME<END>" records, in whatever pieces they come. Names may hold any byte. */
-export const createRecordReader = (recordEnd: RecordEnd): RecordReader => {
-  const end = recordEnd.charCodeAt(0);
+/** Parses "EVENTS<TAB>NAME<TERMINATOR>" records from arbitrary chunks. Names may hold any byte. */
+export const createRecordReader = (recordTerminator: RecordTerminator): RecordReader => {
+  const end = recordTerminator.charCodeAt(0);
   let rest: Buffer = Buffer.alloc(0);
   return {
     read: (chunk) => {
@@ -24,18 +24,18 @@ export const createRecordReader = (recordEnd: RecordEnd): RecordReader => {
       let start = 0;
       for (let at = bytes.indexOf(end); at !== -1; at = bytes.indexOf(end, start)) {
         const event = readRecord(bytes.subarray(start, at));
-        // A name with a newline came in pieces: what stood before it was no whole name either.
+        // A name with a newline was split: the record before this one held only its first part.
         if (event === 'unknown') events.splice(-1, 1, UNKNOWN);
         else if (event !== undefined) events.push(event);
         start = at + 1;
       }
-      // A copy: what is kept of a chunk must not keep all of it.
+      // A copy: a subarray would keep the whole chunk alive.
       rest = Buffer.from(bytes.subarray(start));
       if (rest.length > LONGEST_RECORD) {
         rest = Buffer.alloc(0);
         events.push(UNKNOWN);
       }
-      return withoutNeedlessHints(events);
+      return withoutRedundantHints(events);
     },
   };
 };
@@ -57,8 +57,8 @@ const readRecord = (record: Buffer): FileEvent | 'unknown' | undefined => {
   return has('CREATE') ? { kind: 'hint', path } : undefined;
 };
 
-/** A file that was created and closed within one chunk is told once. (Links are only created, never closed.) */
-const withoutNeedlessHints = (events: readonly FileEvent[]): FileEvent[] => {
+/** A file created and closed within one chunk is reported once. (Links are only created, never closed.) */
+const withoutRedundantHints = (events: readonly FileEvent[]): FileEvent[] => {
   const closed = new Set(events.map((event) => (event.kind === 'closed' ? event.path : undefined)));
   return events.filter((event) => event.kind !== 'hint' || event.path === undefined || !closed.has(event.path));
 };

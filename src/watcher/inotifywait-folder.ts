@@ -2,37 +2,37 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode } from '../errors.ts';
 import { fsPath, showName, type Name } from '../name.ts';
-import type { FolderWatch, OnFileEvent, TellTrouble } from './file-events.ts';
+import type { FolderWatch, OnFileEvent, ReportFailure } from './file-events.ts';
 import { createRecordReader } from './inotify-records.ts';
 import { reachedLimit, type ReachedLimit } from './inotify-limits.ts';
 import { spawnInotifywait, type InotifywaitProgram } from './inotifywait-program.ts';
 
 export interface InotifywaitOptions {
   readonly program: InotifywaitProgram;
-  readonly tellTrouble: TellTrouble;
-  readonly tellLimit: (limit: ReachedLimit) => void;
-  /** Before it is started again: the first wait, doubled each time, and the longest. */
+  readonly reportFailure: ReportFailure;
+  readonly reportLimit: (limit: ReachedLimit) => void;
+  /** Restart delay in milliseconds: the first one, doubled each time up to `most`. */
   readonly restartMs?: { readonly first: number; readonly most: number };
 }
 
-/** How one run of the program ended. */
+/** How one run of the program ended. `upMs`: how long its watch was established. */
 interface Ending {
   readonly why: 'gone' | 'limit' | 'died' | 'stopped';
-  readonly words: string;
+  readonly output: string;
   readonly wasUp: boolean;
   readonly upMs: number;
 }
 
 const RESTART_MS = { first: 100, most: 30_000 };
-/** A limit is the host's, not ours: it is tried again, slowly. */
+/** A reached limit is the host's state: retry slowly. */
 const LIMIT_RETRY_MS = 60_000;
-/** Who lived so long did not die of its start. */
-const HEALTHY_MS = 10_000;
+/** A run of this length did not fail at its start: the delay starts over. */
+const HEALTHY_UPTIME_MS = 10_000;
 
-/** One `inotifywait` for one folder, started again when it dies. */
+/** One `inotifywait` for one folder, restarted when it dies. */
 export const watchWithInotifywait = (
   folder: Name,
-  { program, tellTrouble, tellLimit, restartMs = RESTART_MS }: InotifywaitOptions,
+  { program, reportFailure, reportLimit, restartMs = RESTART_MS }: InotifywaitOptions,
   onEvent: OnFileEvent,
 ): FolderWatch => {
   const stop = new AbortController();
@@ -58,18 +58,18 @@ export const watchWithInotifywait = (
         onEvent({ kind: 'gone' });
         return;
       }
-      if (ending.upMs > HEALTHY_MS) waitMs = restartMs.first;
+      if (ending.upMs > HEALTHY_UPTIME_MS) waitMs = restartMs.first;
       if (ending.why === 'limit') {
-        tellLimit(reachedLimit(ending.words) ?? 'instances');
+        reportLimit(reachedLimit(ending.output) ?? 'instances');
         waitMs = LIMIT_RETRY_MS;
       } else {
-        const state = ending.wasUp ? 'it ended' : ending.words || 'it did not start';
-        tellTrouble(
-          `Cannot watch "${showName(folder)}" for a moment: inotifywait: ${showName(state)}`,
-          'it is started again, and the folder is listed then',
+        const state = ending.wasUp ? 'it ended' : ending.output || 'it did not start';
+        reportFailure(
+          `Cannot watch "${showName(folder)}": inotifywait: ${showName(state)}`,
+          'it is restarted, and the folder is listed again',
         );
       }
-      // Listed now by who did not hear of it yet: the next listing may be long in coming.
+      // Never up yet: without this event the first listing would wait for the next rescan.
       if (!wasEverUp) onEvent({ kind: 'rescan', path: '', why: 'error' });
       ready.resolve(undefined);
       await delay(waitMs, undefined, { signal: stop.signal, ref: false }).catch(() => undefined);
@@ -100,22 +100,22 @@ const runOnce = async (
 ): Promise<Ending> => {
   let upAt: number | undefined;
   let isGone = false as boolean;
-  let words = '';
+  let output = '';
   const ended = (why: Ending['why']): Ending => ({
     why,
-    words: words.trim(),
+    output: output.trim(),
     wasUp: upAt !== undefined,
     upMs: upAt === undefined ? 0 : performance.now() - upAt,
   });
 
-  const named = openArgument(folder);
-  if (named === undefined) return ended('gone');
-  const child = spawnInotifywait(named.argument, program);
+  const target = openArgument(folder);
+  if (target === undefined) return ended('gone');
+  const child = spawnInotifywait(target.argument, program);
   const kill = (): void => {
-    child.kill('SIGKILL'); // It holds nothing that it could leave behind.
+    child.kill('SIGKILL'); // It owns nothing that needs cleanup.
   };
   signal.addEventListener('abort', kill, { once: true });
-  const reader = createRecordReader(program.recordEnd);
+  const reader = createRecordReader(program.recordTerminator);
   child.stdout.on('data', (chunk: Buffer) => {
     for (const event of reader.read(chunk)) {
       if (isGone || signal.aborted) return;
@@ -127,26 +127,26 @@ const runOnce = async (
     }
   });
   child.stderr.on('data', (chunk: Buffer) => {
-    words += chunk.toString('utf8');
-    if (upAt !== undefined || signal.aborted || !words.includes('Watches established.')) return;
+    output += chunk.toString('utf8');
+    if (upAt !== undefined || signal.aborted || !output.includes('Watches established.')) return;
     upAt = performance.now();
-    words = '';
-    named.close();
+    output = '';
+    target.close();
     onUp();
   });
   try {
     const { originalMessage } = await child;
-    if (upAt === undefined) words = words.replace(/^Setting up watches\.\s*/, '') || (originalMessage ?? '');
+    if (upAt === undefined) output = output.replace(/^Setting up watches\.\s*/, '') || (originalMessage ?? '');
   } finally {
     signal.removeEventListener('abort', kill);
-    named.close();
+    target.close();
   }
   if (signal.aborted) return ended('stopped');
-  if (isGone || (upAt === undefined && /No such file or directory|Not a directory/.test(words))) return ended('gone');
-  return ended(upAt === undefined && reachedLimit(words) !== undefined ? 'limit' : 'died');
+  if (isGone || (upAt === undefined && /No such file or directory|Not a directory/.test(output))) return ended('gone');
+  return ended(upAt === undefined && reachedLimit(output) !== undefined ? 'limit' : 'died');
 };
 
-/** The folder as an argument, which can only be text: where its name holds stray bytes it is named by a descriptor of ours. */
+/** The folder as an argument. Arguments are UTF-8 only: any other name goes through one of our descriptors in /proc. */
 const openArgument = (folder: Name): { readonly argument: string; readonly close: () => void } | undefined => {
   if (folder.isWellFormed()) return { argument: folder, close: () => undefined };
   let descriptor: number | undefined;
@@ -158,7 +158,7 @@ const openArgument = (folder: Name): { readonly argument: string; readonly close
   }
   const argument = `/proc/${process.pid}/fd/${descriptor}`;
   const close = (): void => {
-    // Not kept: a folder that somebody has open is not told as removed.
+    // Closed once watched: the kernel reports no DELETE_SELF for a folder that is still open.
     if (descriptor !== undefined) closeSync(descriptor);
     descriptor = undefined;
   };

@@ -1,7 +1,7 @@
 const TICK_MS = 100;
 const LATE_MS = 250;
 
-/** Tells when the event loop was late. It ticks only while somebody listens, and holds no process. */
+/** Reports a late event loop. The timer runs only while there are subscribers, and does not keep the process alive. */
 export const createLagDetector = (): ((callback: () => void) => () => void) => {
   const callbacks = new Set<() => void>();
   let timer: NodeJS.Timeout | undefined;
@@ -10,7 +10,7 @@ export const createLagDetector = (): ((callback: () => void) => () => void) => {
     const lateMs = performance.now() - dueAt;
     dueAt = performance.now() + TICK_MS;
     if (lateMs < LATE_MS) return;
-    // After what has arrived meanwhile: who lists then lists what those events were about, too.
+    // After the I/O callbacks that are due: a listing from then on covers those events, too.
     setImmediate(() => callbacks.forEach((callback) => callback()));
   };
   return (callback) => {

@@ -2,7 +2,7 @@ import { systemErrorCode } from '../errors.ts';
 import { decodeName, type Name } from '../name.ts';
 import { isFolder, readFolder } from '../source/scanner.ts';
 
-/** The names of the folders in a folder; none where it went meanwhile or may not be read. */
+/** The names of the folders in a folder; empty if it vanished or cannot be read. */
 export const subFolders = (folder: Name): Name[] => {
   const found: Name[] = [];
   try {
@@ -11,7 +11,7 @@ export const subFolders = (folder: Name): Name[] => {
       if (isFolder(entry, `${folder}/${name}`)) found.push(name);
     }
   } catch (error) {
-    // The listing that follows this one meets the same, and tells it.
+    // The listing that follows meets the same error and reports it.
     if (systemErrorCode(error) === undefined) throw error;
   }
   return found;

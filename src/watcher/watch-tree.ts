@@ -1,113 +1,130 @@
 import { lstatSync } from 'node:fs';
 import { fsPath, type Name } from '../name.ts';
 import type { IsExcluded } from '../source/scanner.ts';
-import type { FileEvent, FolderWatch, OnFileEvent } from './file-events.ts';
+import type { FileEvent, FolderWatch, OnFileEvent, RescanReason } from './file-events.ts';
 import { subFolders } from './sub-folders.ts';
 
 /** A directory with its sub-folders. */
 export interface TreeWatch extends FolderWatch {
-  /** A listing met this sub-folder: it is watched from now on, if it was not. For what the events did not tell. */
-  see(path: Name): void;
+  /** Watches a sub-folder that a listing found, unless it is watched: its creation event may have been lost. */
+  ensureWatched(path: Name): void;
 }
 
 export interface TreeOptions {
   readonly isExcluded: IsExcluded;
-  /** Starts one watch; undefined where there are enough of them. */
+  /** Starts one watch; undefined at the limit of watches. */
   readonly watchSubFolder: (folder: Name, onEvent: OnFileEvent) => FolderWatch | undefined;
   readonly watchTop: (folder: Name, onEvent: OnFileEvent) => FolderWatch;
 }
 
 /**
- * Each folder has a watch of its own, established before the folder is listed: a recursive source loses what is written
- * right after a `mkdir`. So whoever acts on `rescan` (its path is the folder to list) misses nothing.
+ * Each folder has its own watch, established before the folder is listed: a recursive source loses files written right after
+ * a `mkdir`. A caller that lists the folder of each `rescan` event misses nothing.
  */
-export const watchTree = (
-  directory: Name,
-  { isExcluded, watchSubFolder, watchTop }: TreeOptions,
-  onEvent: OnFileEvent,
-): TreeWatch => {
-  const watched = new Map<Name, { readonly watch: FolderWatch; readonly ino: bigint | undefined }>();
-  const closing = new Set<Promise<void>>();
-  let isOver = false;
+export const watchTree = (directory: Name, options: TreeOptions, onEvent: OnFileEvent): TreeWatch =>
+  new FolderTree(directory, options, onEvent);
 
-  /** False where there are enough watches: then nobody will ask for a listing of it. */
-  const see = (path: Name): boolean => {
-    if (isOver || watched.has(path) || isExcluded(path)) return true;
-    const ino = inodeOf(`${directory}/${path}`);
-    const watch = watchSubFolder(`${directory}/${path}`, (event) => {
-      // What it still says after it was given up is not of the folder that has its name now.
-      if (!isOver && watched.get(path)?.watch === watch) hear(path, event);
+class FolderTree implements TreeWatch {
+  readonly #directory: Name;
+  readonly #options: TreeOptions;
+  readonly #onEvent: OnFileEvent;
+  readonly #top: FolderWatch;
+  readonly #watched = new Map<Name, { readonly watch: FolderWatch; readonly ino: bigint | undefined }>();
+  readonly #closing = new Set<Promise<void>>();
+  #isOver = false;
+
+  constructor(directory: Name, options: TreeOptions, onEvent: OnFileEvent) {
+    this.#directory = directory;
+    this.#options = options;
+    this.#onEvent = onEvent;
+    this.#top = options.watchTop(directory, (event) => {
+      if (!this.#isOver) this.#onFolderEvent('', event);
     });
-    if (watch !== undefined) watched.set(path, { watch, ino });
+  }
+
+  get ready(): Promise<void> {
+    return this.#top.ready;
+  }
+
+  get isUp(): boolean {
+    return this.#top.isUp;
+  }
+
+  ensureWatched(path: Name): void {
+    this.#watch(path);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    for (const path of this.#watched.keys()) this.#unwatch(path);
+    await Promise.all([this.#top[Symbol.asyncDispose](), ...this.#closing]);
+  }
+
+  /** Returns false at the limit of watches: then no `ready` event will request a listing of it. */
+  #watch(path: Name): boolean {
+    if (this.#isOver || this.#watched.has(path) || this.#options.isExcluded(path)) return true;
+    const ino = this.#inodeOf(path);
+    const watch = this.#options.watchSubFolder(`${this.#directory}/${path}`, (event) => {
+      // A late event of a replaced watch is not about the folder that has this name now.
+      if (!this.#isOver && this.#watched.get(path)?.watch === watch) this.#onFolderEvent(path, event);
+    });
+    if (watch !== undefined) this.#watched.set(path, { watch, ino });
     return watch !== undefined;
-  };
-  const meet = (path: Name): void => {
-    const known = watched.get(path);
-    // Another one moved to its place, before we heard that the first one went (chokidar never tells).
-    if (known !== undefined && known.ino !== inodeOf(`${directory}/${path}`)) forget(path);
-    if (!see(path)) onRescan(path, 'ready');
-  };
+  }
 
-  const hear = (folder: Name, event: FileEvent): void => {
-    const pathOf = (path: Name): Name => (folder === '' ? path : path === '' ? folder : `${folder}/${path}`);
+  #rewatch(path: Name): void {
+    const known = this.#watched.get(path);
+    // Another folder took its name before the first one was reported gone (chokidar never reports it).
+    if (known !== undefined && known.ino !== this.#inodeOf(path)) this.#forget(path);
+    if (!this.#watch(path)) this.#onRescan(path, 'ready');
+  }
+
+  #onFolderEvent(folder: Name, event: FileEvent): void {
     if (event.kind === 'gone') {
-      if (folder === '') onEvent(event);
-      else onGone(folder);
-    } else if (event.kind === 'rescan') onRescan(pathOf(event.path), event.why);
+      if (folder === '') this.#onEvent(event);
+      else this.#onGone(folder);
+    } else if (event.kind === 'rescan') this.#onRescan(joinPath(folder, event.path), event.why);
     else if (event.kind === 'folder') {
-      onEvent({ kind: 'folder', path: pathOf(event.path) });
-      meet(pathOf(event.path));
-    } else if (event.path === undefined) onEvent(event);
-    else onEvent({ kind: event.kind, path: pathOf(event.path) });
-  };
+      const path = joinPath(folder, event.path);
+      this.#onEvent({ kind: 'folder', path });
+      this.#rewatch(path);
+    } else if (event.path === undefined) this.#onEvent(event);
+    else this.#onEvent({ kind: event.kind, path: joinPath(folder, event.path) });
+  }
 
-  const onRescan = (folder: Name, why: Extract<FileEvent, { kind: 'rescan' }>['why']): void => {
-    // First the watches, then the listing; the making of a sub-folder may be what was lost.
-    for (const name of subFolders(`${directory}/${folder}`)) meet(folder === '' ? name : `${folder}/${name}`);
-    onEvent({ kind: 'rescan', path: folder, why });
-  };
+  #onRescan(folder: Name, why: RescanReason): void {
+    // Watches before the listing: the lost event may be the creation of a sub-folder.
+    for (const name of subFolders(`${this.#directory}/${folder}`)) this.#rewatch(joinPath(folder, name));
+    this.#onEvent({ kind: 'rescan', path: folder, why });
+  }
 
-  const onGone = (folder: Name): void => {
-    forget(folder);
-    if (inodeOf(`${directory}/${folder}`) !== undefined) meet(folder);
-  };
+  #onGone(folder: Name): void {
+    this.#forget(folder);
+    if (this.#inodeOf(folder) !== undefined) this.#rewatch(folder);
+  }
 
-  const forget = (folder: Name): void => {
-    for (const path of watched.keys()) if (path === folder || path.startsWith(`${folder}/`)) unwatch(path);
-  };
+  #forget(folder: Name): void {
+    for (const path of this.#watched.keys()) if (path === folder || path.startsWith(`${folder}/`)) this.#unwatch(path);
+  }
 
-  const unwatch = (path: Name): void => {
-    const watch = watched.get(path)?.watch;
-    watched.delete(path);
+  #unwatch(path: Name): void {
+    const watch = this.#watched.get(path)?.watch;
+    this.#watched.delete(path);
     if (watch === undefined) return;
-    const closed = close(watch).finally(() => closing.delete(closed));
-    closing.add(closed);
-  };
+    const closed = close(watch).finally(() => this.#closing.delete(closed));
+    this.#closing.add(closed);
+  }
 
-  const top = watchTop(directory, (event) => {
-    if (!isOver) hear('', event);
-  });
-  return {
-    ready: top.ready,
-    get isUp() {
-      return top.isUp;
-    },
-    see: (path) => {
-      see(path);
-    },
-    [Symbol.asyncDispose]: async () => {
-      isOver = true;
-      for (const path of watched.keys()) unwatch(path);
-      await Promise.all([top[Symbol.asyncDispose](), ...closing]);
-    },
-  };
-};
+  #inodeOf(path: Name): bigint | undefined {
+    const stats = lstatSync(fsPath(`${this.#directory}/${path}`), { bigint: true, throwIfNoEntry: false });
+    return stats?.isDirectory() === true ? stats.ino : undefined;
+  }
+}
+
+/** '' is the watched folder itself. */
+const joinPath = (folder: Name, path: Name): Name =>
+  folder === '' ? path : path === '' ? folder : `${folder}/${path}`;
 
 const close = async (watch: FolderWatch): Promise<void> => {
   await watch[Symbol.asyncDispose]();
-};
-
-const inodeOf = (path: Name): bigint | undefined => {
-  const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
-  return stats?.isDirectory() === true ? stats.ino : undefined;
 };

@@ -2,35 +2,35 @@ import type { Name } from '../name.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import { watchWithChokidar } from './chokidar-folder.ts';
 import type { SourceChoice, WatcherFacts } from './choose-source.ts';
-import type { FolderWatch, OnFileEvent, TellTrouble } from './file-events.ts';
+import type { FolderWatch, OnFileEvent, ReportFailure } from './file-events.ts';
 import { describeLimit, readInotifyLimits, type ReachedLimit } from './inotify-limits.ts';
 import { watchWithInotifywait } from './inotifywait-folder.ts';
 import { findInotifywait } from './inotifywait-program.ts';
 import { createLagDetector } from './lag.ts';
 import { watchTree, type TreeWatch } from './watch-tree.ts';
 
-/** The watches of one site, over the source that was chosen. Disposing of it ends them all. */
+/** The watches of one site, over the chosen source. Disposing ends them all. */
 export interface Watcher extends AsyncDisposable {
   readonly source: SourceChoice['source'];
   readonly exact: boolean;
-  /** Folders that are watched right now. */
+  /** Number of folders watched now. */
   readonly folders: number;
-  /** One folder, without what is below its sub-folders. */
+  /** One folder, not its sub-folders. */
   watchFolder(folder: Name, onEvent: OnFileEvent): FolderWatch;
-  /** A directory and all its sub-folders; paths are below the directory. */
+  /** A directory and all its sub-folders; event paths are relative to the directory. */
   watchTree(directory: Name, isExcluded: IsExcluded, onEvent: OnFileEvent): TreeWatch;
 }
 
 export interface WatcherOptions {
-  readonly tellTrouble: TellTrouble;
-  /** Sub-folders beyond this are left to the rescan: a user may have 128 inotify instances, and we need one a folder. */
-  readonly mostFolders?: number;
+  readonly reportFailure: ReportFailure;
+  /** Sub-folders beyond this are left to the rescan: the default limit is 128 inotify instances a user, and each folder takes one. */
+  readonly maxFolders?: number;
   readonly restartMs?: { readonly first: number; readonly most: number };
 }
 
-const MOST_FOLDERS = 64;
+const MAX_FOLDERS = 64;
 
-/** One look at the host, at the start. */
+/** Examined once, at the start. */
 export const findWatcherFacts = async (): Promise<WatcherFacts> => ({
   inotifywait: await findInotifywait(),
   limits: readInotifyLimits(),
@@ -38,26 +38,26 @@ export const findWatcherFacts = async (): Promise<WatcherFacts> => ({
 
 export const openWatcher = (
   choice: SourceChoice,
-  { tellTrouble, mostFolders = MOST_FOLDERS, restartMs }: WatcherOptions,
+  { reportFailure, maxFolders = MAX_FOLDERS, restartMs }: WatcherOptions,
 ): Watcher => {
   const watches = new Set<FolderWatch>();
-  const told = new Set<string>();
+  const reported = new Set<string>();
   const onLag = createLagDetector();
-  const tellOnce = (what: string, message: string, hint: string): void => {
-    if (told.has(what)) return;
-    told.add(what);
-    tellTrouble(message, hint);
+  const reportOnce = (what: string, message: string, hint: string): void => {
+    if (reported.has(what)) return;
+    reported.add(what);
+    reportFailure(message, hint);
   };
-  const tellLimit = (limit: ReachedLimit): void => tellOnce(limit, ...describeLimit(limit, readInotifyLimits()));
+  const reportLimit = (limit: ReachedLimit): void => reportOnce(limit, ...describeLimit(limit, readInotifyLimits()));
 
   const start = (folder: Name, onEvent: OnFileEvent): FolderWatch =>
     choice.source === 'inotifywait'
       ? watchWithInotifywait(
           folder,
-          { program: choice.program, tellTrouble, tellLimit, ...(restartMs && { restartMs }) },
+          { program: choice.program, reportFailure, reportLimit, ...(restartMs && { restartMs }) },
           onEvent,
         )
-      : watchWithChokidar(folder, { tellTrouble, tellLimit, onLag }, onEvent);
+      : watchWithChokidar(folder, { reportFailure, reportLimit, onLag }, onEvent);
 
   const watchFolder = (folder: Name, onEvent: OnFileEvent): FolderWatch => {
     const inner = start(folder, onEvent);
@@ -76,11 +76,11 @@ export const openWatcher = (
   };
 
   const watchSubFolder = (folder: Name, onEvent: OnFileEvent): FolderWatch | undefined => {
-    if (choice.source === 'chokidar' || watches.size < mostFolders) return watchFolder(folder, onEvent);
-    tellOnce(
+    if (choice.source === 'chokidar' || watches.size < maxFolders) return watchFolder(folder, onEvent);
+    reportOnce(
       'folders',
-      `Watching ${mostFolders} folders, and no more: files in further sub-folders are found by the rescan alone`,
-      'shorten source.rescan where that is too slow',
+      `Cannot watch more than ${maxFolders} folders: files in further sub-folders are found by the rescan alone`,
+      'shorten source.rescan if that is too slow',
     );
     return undefined;
   };

@@ -43,21 +43,21 @@ const exact = sources[0] as SourceChoice;
 const restartMs = { first: 10, most: 50 };
 
 let folder: string;
-let troubles: string[];
+let failures: string[];
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'isocket-watch-'));
-  troubles = [];
+  failures = [];
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const open = (choice: SourceChoice, mostFolders?: number): Watcher =>
+const open = (choice: SourceChoice, maxFolders?: number): Watcher =>
   openWatcher(choice, {
-    tellTrouble: (message, hint) => troubles.push(`${message}; ${hint}`),
+    reportFailure: (message, hint) => failures.push(`${message}; ${hint}`),
     restartMs,
-    ...(mostFolders === undefined ? {} : { mostFolders }),
+    ...(maxFolders === undefined ? {} : { maxFolders }),
   });
 
-/** Processes of ours that watch this folder. */
+/** Our processes that watch this folder. */
 const watching = (path = folder): number[] =>
   readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
@@ -84,7 +84,7 @@ const settle = async (heard: Heard): Promise<void> => {
   await heard.until(() => heard.events.some((event) => 'path' in event && event.path === name));
 };
 
-const told = (heard: Heard, path: string): string[] =>
+const eventKinds = (heard: Heard, path: string): string[] =>
   heard.events.filter((event) => 'path' in event && event.path === path).map(({ kind }) => kind);
 
 describe('inotifywait, one producer action each', () => {
@@ -126,7 +126,7 @@ describe('inotifywait, one producer action each', () => {
     await act();
     await settle(heard);
     // A hint of the creation may or may not come before the close; the kernel makes one event of two equal ones in a row.
-    const kinds = told(heard, 'f');
+    const kinds = eventKinds(heard, 'f');
     expect(expected[0] === 'closed' ? [...new Set(kinds)].filter((kind) => kind !== 'hint') : kinds).toEqual(expected);
   });
 
@@ -134,9 +134,9 @@ describe('inotifywait, one producer action each', () => {
     ['our mark', (path) => chmodSync(path, 0o664)],
     ['a change of its owner', (path) => chownSync(path, 1, 1)],
     ['a change of its times', (path) => utimesSync(path, 1, 1)],
-    ['a look at it', (path) => void readFileSync(path)],
+    ['a read', (path) => void readFileSync(path)],
     ['truncate by path', (path) => truncateSync(path, 0)],
-  ])('says nothing of %s', async (_name, act) => {
+  ])('reports nothing for %s', async (_name, act) => {
     const path = join(folder, 'f');
     writeFileSync(path, 'x');
     await using watcher = open(exact);
@@ -145,10 +145,10 @@ describe('inotifywait, one producer action each', () => {
     act(path);
     await settle(heard);
     // Node truncates through a descriptor that it opens and closes: that is a close.
-    expect(told(heard, 'f')).toEqual(_name === 'truncate by path' ? ['closed'] : []);
+    expect(eventKinds(heard, 'f')).toEqual(_name === 'truncate by path' ? ['closed'] : []);
   });
 
-  it('tells an append only when it is closed', async () => {
+  it('reports an append only when the file is closed', async () => {
     await using watcher = open(exact);
     const heard = listen();
     await watcher.watchFolder(folder, heard.onEvent).ready;
@@ -162,7 +162,7 @@ describe('inotifywait, one producer action each', () => {
     await heard.until(() => heard.closed().filter((path) => path === 'f').length === 2);
   });
 
-  it('tells what rsync leaves by its last name', async () => {
+  it('reports a file from rsync by its final name', async () => {
     writeFileSync(`${folder}.source`, 'x');
     await using watcher = open(exact);
     const heard = listen();
@@ -172,18 +172,18 @@ describe('inotifywait, one producer action each', () => {
     await heard.until(() => heard.closed().includes('f'));
   });
 
-  it('tells a file without a name when it gets one', async () => {
+  it('reports an unnamed file when it gets a name', async () => {
     await using watcher = open(exact);
     const heard = listen();
     await watcher.watchFolder(folder, heard.onEvent).ready;
     const script = `import os; fd = os.open(${JSON.stringify(folder)}, os.O_TMPFILE | os.O_WRONLY); os.write(fd, b"x"); os.link(f"/proc/self/fd/{fd}", ${JSON.stringify(join(folder, 'f'))}, src_dir_fd=os.open("/", 0), follow_symlinks=True)`;
     await execa('python3', ['-c', script]);
-    await heard.until(() => told(heard, 'f').includes('hint'));
+    await heard.until(() => eventKinds(heard, 'f').includes('hint'));
   });
 });
 
 describe.each(sources.map((choice) => [choice.source, choice] as const))('%s', (source, choice) => {
-  /** A listing after each `rescan`, and every name that was told. */
+  /** A listing after each `rescan`, and every name that was reported. */
   const finder = (path = folder) => {
     const found = new Set<string>();
     const heard = listen((event: FileEvent) => {
@@ -224,7 +224,7 @@ describe.each(sources.map((choice) => [choice.source, choice] as const))('%s', (
     await heard.until(() => found.size >= 20_000);
   });
 
-  it('tells of files whose names hold any byte, or that it could not tell', async () => {
+  it('reports names of any bytes, or that it could not decode one', async () => {
     await using watcher = open(choice);
     const heard = listen();
     await watcher.watchFolder(folder, heard.onEvent).ready;
@@ -240,7 +240,7 @@ describe.each(sources.map((choice) => [choice.source, choice] as const))('%s', (
   it.each([
     ['deleted', (path: string) => rmSync(path, { recursive: true })],
     ['renamed away', (path: string) => renameSync(path, `${path}.away`)],
-  ])('says that a folder is gone when it is %s, and watches it again when it is made again', async (_how, act) => {
+  ])('reports a folder as gone when it is %s, and watches it when it is recreated', async (_how, act) => {
     const path = join(folder, 'DC1');
     mkdirSync(path);
     writeFileSync(join(path, 'f'), 'x');
@@ -253,14 +253,14 @@ describe.each(sources.map((choice) => [choice.source, choice] as const))('%s', (
     await first.until(() => first.events.at(-1)?.kind === 'gone');
     await watch[Symbol.asyncDispose]();
     mkdirSync(path);
-    await root.until(() => told(root, 'DC1').includes('folder'));
+    await root.until(() => eventKinds(root, 'DC1').includes('folder'));
     await watcher.watchFolder(path, second.onEvent).ready;
     writeFileSync(join(path, 'f'), 'x');
-    await second.until(() => told(second, 'f').length > 0);
+    await second.until(() => eventKinds(second, 'f').length > 0);
     expect(first.events.at(-1)?.kind).toBe('gone');
   });
 
-  it('says that a folder which is not there is gone', async () => {
+  it('reports a missing folder as gone', async () => {
     await using watcher = open(choice);
     const heard = listen();
     await watcher.watchFolder(join(folder, 'none'), heard.onEvent).ready;
@@ -282,7 +282,7 @@ describe.each(sources.map((choice) => [choice.source, choice] as const))('%s', (
       await heard.until(() => expected.every((path) => found.has(path)));
       for (const name of folders) rmSync(join(folder, name), { recursive: true });
     }
-    expect(troubles).toEqual([]);
+    expect(failures).toEqual([]);
   });
 
   it('follows a tree: deep folders, renamed ones, others made in their place', async () => {
@@ -338,14 +338,14 @@ describe('inotifywait as a process', () => {
     }
     writeFileSync(join(folder, 'f'), 'x');
     await heard.until(() => heard.closed().includes('f'));
-    expect(troubles[0]).toMatch(/Cannot watch .* for a moment: inotifywait: it ended/);
+    expect(failures[0]).toMatch(/Cannot watch .*: inotifywait: it ended/);
   });
 
   it('ends with us, however we end', async () => {
     const script = `
       const { findWatcherFacts, openWatcher } = await import('${new URL('../../src/watcher/watcher.ts', import.meta.url).href}');
       const facts = await findWatcherFacts();
-      const watcher = openWatcher({ source: 'inotifywait', exact: true, program: facts.inotifywait }, { tellTrouble: console.error });
+      const watcher = openWatcher({ source: 'inotifywait', exact: true, program: facts.inotifywait }, { reportFailure: console.error });
       await watcher.watchFolder(process.argv[1], () => undefined).ready;
       console.log('up');
       setInterval(() => undefined, 1000);`;
@@ -372,7 +372,7 @@ describe('inotifywait as a process', () => {
     await heard.until(() => heard.events.at(-1)?.kind === 'gone');
   });
 
-  it('watches so many sub-folders and no more, and says so once; the others are listed', async () => {
+  it('watches sub-folders up to the limit, and reports that once; the others are listed', async () => {
     for (let index = 0; index < 6; index += 1) mkdirSync(join(folder, `s${index}/deep`), { recursive: true });
     await using watcher = open(exact, 3);
     const heard = listen();
@@ -380,9 +380,9 @@ describe('inotifywait as a process', () => {
     await tree.ready;
     await heard.until(() => [0, 1, 2, 3, 4, 5].every((index) => heard.rescans('ready', `s${index}`) === 1));
     expect(watcher.folders).toBe(3);
-    expect(troubles).toHaveLength(1);
+    expect(failures).toHaveLength(1);
     const before = heard.events.length;
-    tree.see('s5');
+    tree.ensureWatched('s5');
     expect(heard.events).toHaveLength(before);
     expect(lstatSync(folder).isDirectory()).toBe(true);
   });
@@ -410,14 +410,14 @@ describe('inotifywait of other distributions', () => {
       const heard = listen();
       await watcher.watchFolder(folder, heard.onEvent).ready;
       writeFileSync(join(folder, 'f'), 'x');
-      await heard.until(() => told(heard, 'f').includes('hint'));
+      await heard.until(() => eventKinds(heard, 'f').includes('hint'));
     }));
 
   it('works by lines where it knows no NUL, as 3.14 does', () => {
     const old = `#!/bin/sh\nif [ "$1" = --help ]; then echo "inotifywait 3.14"; exit 1; fi\nexec /usr/bin/inotifywait "$@"\n`;
     return inPath(old, async () => {
       const found = await findInotifywait();
-      expect(found).toEqual({ version: '3.14', recordEnd: '\n', diesWithUs: true });
+      expect(found).toEqual({ version: '3.14', recordTerminator: '\n', diesWithParent: true });
       await using watcher = open(chooseSource('auto', { inotifywait: found }));
       const heard = listen();
       await watcher.watchFolder(folder, heard.onEvent).ready;
@@ -433,17 +433,17 @@ describe('limits at their floor', () => {
   const run = async (
     limit: string,
     choice: 'inotifywait' | 'chokidar',
-  ): Promise<{ troubles: string[]; events: FileEvent[]; starts: number }> => {
+  ): Promise<{ failures: string[]; events: FileEvent[]; starts: number }> => {
     const script = `
       const { findWatcherFacts, openWatcher } = await import('${new URL('../../src/watcher/watcher.ts', import.meta.url).href}');
       const facts = await findWatcherFacts();
-      const troubles = [], events = [];
+      const failures = [], events = [];
       const choice = ${JSON.stringify(choice)} === 'chokidar' ? { source: 'chokidar', exact: false } : { source: 'inotifywait', exact: true, program: facts.inotifywait };
-      const watcher = openWatcher(choice, { tellTrouble: (...words) => troubles.push(words.join('; ')) });
+      const watcher = openWatcher(choice, { reportFailure: (...words) => failures.push(words.join('; ')) });
       for (const folder of [process.argv[1], process.argv[1] + '/a']) await watcher.watchFolder(folder, (event) => events.push(event)).ready;
       await new Promise((resolve) => setTimeout(resolve, 500));
       await watcher[Symbol.asyncDispose]();
-      console.log(JSON.stringify({ troubles, events }));`;
+      console.log(JSON.stringify({ failures, events }));`;
     mkdirSync(join(folder, 'a'));
     const { stdout } = await execa('unshare', [
       '-Ur',
@@ -457,7 +457,7 @@ describe('limits at their floor', () => {
       script,
       folder,
     ]);
-    return JSON.parse(stdout) as { troubles: string[]; events: FileEvent[]; starts: number };
+    return JSON.parse(stdout) as { failures: string[]; events: FileEvent[]; starts: number };
   };
 
   it.each([
@@ -465,11 +465,11 @@ describe('limits at their floor', () => {
     ['max_inotify_watches', 'inotifywait', 'fs.inotify.max_user_watches'],
     ['max_inotify_watches', 'chokidar', 'fs.inotify.max_user_watches'],
     ['max_inotify_instances', 'chokidar', 'fs.inotify.max_user_instances'],
-  ] as const)('%s, %s: told once with its cure, and each folder is listed', async (limit, choice, sysctl) => {
+  ] as const)('%s, %s: reported once with the fix, and each folder is listed', async (limit, choice, sysctl) => {
     const outcome = await run(limit, choice);
-    expect(outcome.troubles).toHaveLength(1);
-    expect(outcome.troubles[0]).toContain(sysctl);
-    expect(outcome.troubles[0]).toContain('sysctl -w');
+    expect(outcome.failures).toHaveLength(1);
+    expect(outcome.failures[0]).toContain(sysctl);
+    expect(outcome.failures[0]).toContain('sysctl -w');
     expect(outcome.events).toEqual([
       { kind: 'rescan', path: '', why: 'error' },
       { kind: 'rescan', path: '', why: 'error' },

@@ -1,10 +1,19 @@
 import { execa } from 'execa';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeKey } from '../support/keys.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
@@ -50,7 +59,7 @@ const check = async (site: TestSite, user?: number) => {
   const summary = lines.pop();
   expect(stderr).toBe('');
   expect(summary).toMatchObject({ type: 'summary', failures: lines.filter(({ state }) => state === 'failure').length });
-  // Every trouble comes with its cure.
+  // Every failure and warning comes with its fix.
   for (const { state, hint, message } of lines) if (state !== 'ok') expect(hint, message).toMatch(/\w/);
   const line = (what: string): Line => {
     const found = lines.find((one) => one.what === what);
@@ -81,7 +90,7 @@ it.each([
   expect(readdirSync((other ?? server).folder).filter((name) => name.startsWith('.isocket'))).toEqual([]);
 });
 
-it('prints a line each for people, and the cure below it', async () => {
+it('prints one line for each check, and the fix below it', async () => {
   const site = newSite({ destination: { port: await freePort() } });
   const { exitCode, stdout } = await site.run(['check']);
   expect(exitCode).toBe(3);
@@ -92,7 +101,7 @@ it('prints a line each for people, and the cure below it', async () => {
   expect(stdout).toMatch(/\n\d+ ok, \d+ warnings?, 1 failure$/);
 });
 
-it('says that there is no configuration', async () => {
+it('reports a missing configuration', async () => {
   const site = newSite();
   rmSync(site.config);
   const { exitCode, failures, line } = await check(site);
@@ -100,7 +109,7 @@ it('says that there is no configuration', async () => {
   expect(line('config').hint).toContain('--config');
 });
 
-it('says that the root is not there, and looks at the rest all the same', async () => {
+it('reports a missing root, and checks the rest', async () => {
   const site = newSite();
   rmSync(site.root, { recursive: true });
   const { exitCode, failures, line } = await check(site);
@@ -108,7 +117,7 @@ it('says that the root is not there, and looks at the rest all the same', async 
   expect(line('free space').state).toBe('ok');
 });
 
-it('says whose files they are that this user may not mark', async () => {
+it('names the owner of files that this user may not mark', async () => {
   const site = newSite();
   chmodSync(`${site.root}/DC1`, 0o777);
   chownSync(site.config, NOBODY, NOBODY);
@@ -120,7 +129,7 @@ it('says whose files they are that this user may not mark', async () => {
   expect(line('state')).toMatchObject({ state: 'failure' });
 });
 
-it('says that finished.watch could not be written', async () => {
+it('reports that finished.watch could not be written', async () => {
   const site = newSite();
   for (const name of readdirSync(`${site.root}/DC1`)) chownSync(`${site.root}/DC1/${name}`, NOBODY, NOBODY);
   const { failures, line } = await check(site, NOBODY);
@@ -128,7 +137,7 @@ it('says that finished.watch could not be written', async () => {
   expect(line('owner').message).toContain('Cannot write finished.watch into DC1');
 });
 
-it('tells of files that are born marked, and of a default ACL that does it', async () => {
+it('reports files created with g+w, and the default ACL that causes it', async () => {
   const site = newSite();
   await site.scan();
   chmodSync(`${site.root}/DC1/file-1`, 0o644);
@@ -144,7 +153,7 @@ it('tells of files that are born marked, and of a default ACL that does it', asy
   });
 });
 
-it('tells of marks that count as sent though no record says so', async () => {
+it('reports marks that count as sent without a record', async () => {
   const site = newSite();
   parser(site.root).markAll('DC1', 2);
   const { exitCode, line } = await check(site);
@@ -152,7 +161,7 @@ it('tells of marks that count as sent though no record says so', async () => {
   expect(line('old marks')).toMatchObject({ state: 'warning', message: expect.stringContaining('2 in DC1') as string });
 });
 
-it('refuses an unknown and a changed host key, and says what to write', async () => {
+it('refuses an unknown and a changed host key, and prints the line to add', async () => {
   const unknown = newSite({ destination: { knownHosts: `${folder}/nobody-known` } });
   const first = await check(unknown);
   expect([first.exitCode, first.failures]).toEqual([3, ['host key']]);
@@ -164,7 +173,7 @@ it('refuses an unknown and a changed host key, and says what to write', async ()
   expect(changed.line('host key').message).toContain('CHANGED');
 });
 
-it('tells a key that is not there from one that the server refuses', async () => {
+it('distinguishes a missing key from one that the server refuses', async () => {
   const missing = await check(newSite({ destination: { identityFile: `${folder}/no-key` } }));
   expect([missing.exitCode, missing.failures]).toEqual([3, ['key']]);
   await makeKey(`${folder}/stranger`);
@@ -173,14 +182,14 @@ it('tells a key that is not there from one that the server refuses', async () =>
   expect(refused.line('login').hint).toContain('authorized_keys');
 });
 
-it('says what listens there when it is no SSH server', async () => {
+it('reports a server that is no SSH server', async () => {
   await using other = await startOther();
   const { exitCode, failures, line } = await check(newSite({ destination: { port: other.port } }));
   expect([exitCode, failures]).toEqual([3, ['host key']]);
   expect(line('host key').hint).toContain('the host or the port may be wrong');
 });
 
-it('tells which part of SFTP an account is denied', async () => {
+it('reports which part of SFTP an account is denied', async () => {
   const sub = (name: string): string => `${folder}/${name}`;
   mkdirSync(sub('denied'));
   await using adding = await startSshd(sub('denied'), {
@@ -230,3 +239,55 @@ const startOther = async () => {
     },
   };
 };
+
+describe('the source file system', () => {
+  it('has fine times and birth times here', async () => {
+    const { line } = await check(newSite());
+    expect(line('time resolution').state).toBe('ok');
+    expect(line('birth time').state).toBe('ok');
+    expect(line('overlap').state).toBe('ok');
+  });
+
+  it('is ext4 with 128-byte inodes: times of a second, and no birth times', async () => {
+    const site = newSite();
+    rmSync(site.root, { recursive: true });
+    mkdirSync(site.root);
+    const image = `${folder}/ext4.img`;
+    writeFileSync(image, '');
+    truncateSync(image, 16 * 1024 * 1024);
+    await execa('mkfs.ext4', ['-q', '-I', '128', image]);
+    await execa('mount', ['-o', 'loop', image, site.root]);
+    try {
+      parser(site.root).writeFiles('DC1', 3);
+      const { exitCode, line } = await check(site);
+      expect(exitCode).toBe(0);
+      expect(line('time resolution')).toMatchObject({ state: 'warning' });
+      expect(line('time resolution').message).toContain('file times: 1 s');
+      expect(line('birth time')).toMatchObject({ state: 'warning' });
+      expect(line('birth time').message).toContain('"DC1"');
+    } finally {
+      await execa('umount', [site.root]);
+    }
+  });
+});
+
+describe.each(['sftp', 'rsync'])('with %s', (transport) => {
+  it.each(['', '/DC1', '/backup'])('refuses the destination "ROOT%s"', async (below) => {
+    const site = newSite({ destination: { transport } });
+    mkdirSync(site.root + below, { recursive: true });
+    const again = newSite({ source: { root: site.root }, destination: { transport, path: site.root + below } });
+    const { exitCode, failures, line } = await check(again);
+    expect([exitCode, failures]).toEqual([2, ['overlap']]);
+    expect(line('overlap').message).toContain(`"${site.root}${below}"`);
+    expect(readdirSync(site.root + below).filter((name) => name.startsWith('.isocket'))).toEqual([]);
+  });
+});
+
+it('refuses a state folder in the root', async () => {
+  const site = newSite();
+  const { exitCode, failures, line } = await check(
+    newSite({ source: { root: site.root }, more: { state: `${site.root}/state` } }),
+  );
+  expect([exitCode, failures]).toEqual([2, ['state']]);
+  expect(line('state').hint).toContain('outside source.root');
+});

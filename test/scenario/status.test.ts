@@ -140,7 +140,7 @@ describe('status', () => {
     expect(existsSync(site.state)).toBe(false);
   });
 
-  it('agrees with what a scan sent, and does not take a file that is born g+w for sent', async () => {
+  it('agrees with what a scan sent, and does not count a file created with g+w as sent', async () => {
     await using server = await startOwnReceiver(folder);
     const shipped = makeSite(folder, server, { name: 'shipped' });
     const { writeFiles, writeFile } = parser(shipped.root);
@@ -152,7 +152,7 @@ describe('status', () => {
     expect((await statusOf(shipped)).directories[0]).toMatchObject({ files: 4, sent: 2, sentBytes: 2000 });
   });
 
-  it('shows what the daemon says: what is held and why, in flight, the line, the watcher', async () => {
+  it('shows what the daemon reports: held files and why, files in flight, the connection, the watcher', async () => {
     parser(site.root).writeFiles('DC1', 2);
     await answering(answerWith(() => activity));
     const found = await statusOf();
@@ -167,13 +167,13 @@ describe('status', () => {
     expect(stdout).toMatch(/DC1 +open +2 files +1\.95 KB +0 sent +2 unsent, oldest .*, 1 HELD/);
   });
 
-  it('runs beside whoever holds the lock, and tells that it is no daemon', async () => {
+  it('runs beside the holder of the lock, and reports that it is no daemon', async () => {
     resources.use(await lockRoot(site.root, () => idleActivity(new Date())));
     expect((await statusOf()).daemon).toMatchObject({ running: false, pid: null, activity: { pid: process.pid } });
     expect((await site.run(['status'])).stdout).toContain(`a scan is at work (process ${process.pid})`);
   });
 
-  it('looks again and again with --watch, until a signal', async () => {
+  it('repeats with --watch, until a signal', async () => {
     const { writeFile } = parser(site.root);
     writeFile('DC1/file-1');
     await using watch = site.start(['status', '--watch']);
@@ -185,7 +185,7 @@ describe('status', () => {
     expect(watch.stderr()).toBe('');
   });
 
-  it('draws over itself on a terminal with --watch, no more than fits, until Ctrl-C', async () => {
+  it('redraws on a terminal with --watch, within its height, until Ctrl-C', async () => {
     for (let count = 1; count <= 9; count += 1) parser(site.root).writeFile(`DC${count}/file`);
     const isocket = [process.execPath, CLI, '--config', site.config, 'status', '--watch'];
     const { exitCode, screen } = await onTerminal(['sh', '-c', 'stty rows 6; exec "$@"', 'sh', ...isocket], {
@@ -205,7 +205,7 @@ describe('status', () => {
     expect(again).toContain('DC1 ');
   });
 
-  it('says in the usual words that the root is not there', async () => {
+  it('reports a missing root', async () => {
     rmSync(site.root, { recursive: true });
     const { exitCode, stderr } = await site.run(['status']);
     expect(exitCode).toBe(2);
@@ -214,18 +214,18 @@ describe('status', () => {
 });
 
 describe('the control socket', () => {
-  it('answers with one document, names of any bytes among it', async () => {
+  it('answers with one document, including names of any bytes', async () => {
     const full = { ...activity, inFlight: ['DC1/\udcff\n'] };
     await answering(answerWith(() => full));
     expect(await askActivity(site.root)).toEqual(full);
   });
 
-  it('is nobody where nobody listens', async () => {
+  it('is undefined if nobody listens', async () => {
     expect(await askActivity(site.root)).toBeUndefined();
   });
 
   it.each([
-    ['says nothing and does not hang up', () => undefined],
+    ['sends nothing and does not close', () => undefined],
     [
       'talks without end',
       (socket: Socket) => {
@@ -237,8 +237,8 @@ describe('the control socket', () => {
         talk();
       },
     ],
-    ['says what is no answer', (socket: Socket) => void socket.end('hello\n')],
-    ['says JSON that is no answer', (socket: Socket) => void socket.end('{"pid":"x"}\n')],
+    ['sends no JSON', (socket: Socket) => void socket.end('hello\n')],
+    ['sends JSON that is no answer', (socket: Socket) => void socket.end('{"pid":"x"}\n')],
   ])('is not waited for when who listens %s', async (_how, answer) => {
     await answering(answer);
     const started = performance.now();

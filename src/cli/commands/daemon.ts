@@ -28,7 +28,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   const choice = chooseSource(site.config.source.watcher, facts);
   const watching = describeSource(choice, facts, site.config.source);
   report({ type: 'watching', message: watching });
-  await using watcher = openWatcher(choice, { tellTrouble });
+  await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
   const running = new Daemon({ ...site, watcher, report, signal: shutdown.signal });
   Object.assign(told, { watcher: watching, daemon: running });
   using stack = new DisposableStack();

@@ -97,7 +97,7 @@ const shipUntilFinished = async (
   const tellTrouble = (message: string, hint: string): void => say(`isocket  ${message}; ${hint}`);
   await using site = await openSite({ config }, count);
   const choice = chooseSource(site.config.source.watcher, await findWatcherFacts());
-  await using watcher = openWatcher(choice, { tellTrouble });
+  await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
   say(`watching by ${choice.source}`);
   const daemon = new Daemon({ ...site, watcher, report: count, signal: ends });
   // A parser that fails ends the demo: its last directory would never be finished.

@@ -20,7 +20,9 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
   const directory = findDirectory(dir, config.source.root);
   const tellTrouble = (message: string, hint: string): void =>
     report({ type: 'note', level: 'warning', message: `${message}; ${hint}` });
-  await using watcher = openWatcher(chooseSource(config.source.watcher, await findWatcherFacts()), { tellTrouble });
+  await using watcher = openWatcher(chooseSource(config.source.watcher, await findWatcherFacts()), {
+    reportFailure: tellTrouble,
+  });
   const unread = new AbortController();
   // Whoever read the names is gone.
   process.stdout.once('error', () => unread.abort());

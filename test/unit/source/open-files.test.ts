@@ -1,28 +1,31 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { findOpenFiles, OpenFiles } from '../../../src/source/open-files.ts';
+import { holdFile } from '../../support/file-holder.ts';
 
-it('finds who has a file open for writing, and not who only reads it', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'isocket-writers-'));
-  for (const name of ['read', 'written', 'appended', 'both', 'closed']) writeFileSync(join(folder, name), '');
-  const holds = '3<read 4>written 5>>appended 6<>both';
-  const holder = spawn('sh', ['-c', `exec ${holds}; echo ready; read -r end`], { cwd: folder, stdio: 'pipe' });
-  const ended = once(holder, 'exit');
-  try {
-    await once(holder.stdout, 'data');
-    const writers = findOpenFiles();
-    const writerOf = (name: string) => writers.writerOf(lstatSync(join(folder, name), { bigint: true }));
-    expect([writerOf('written'), writerOf('appended'), writerOf('both')]).toEqual(Array(3).fill(holder.pid));
-    expect([writerOf('read'), writerOf('closed')]).toEqual([undefined, undefined]);
-  } finally {
-    holder.stdin.end();
-    await ended;
-    rmSync(folder, { recursive: true });
-  }
+describe.each([tmpdir(), '/dev/shm'])('a file below %s', (base) => {
+  it.each([
+    ['open for writing', true],
+    ['shared mapping', true],
+    ['open for reading', false],
+    ['private mapping', false],
+  ] as const)('%s: has a writer: %s', async (hold, isWriter) => {
+    const folder = mkdtempSync(join(base, 'isocket-open-'));
+    const path = join(folder, 'new\nline');
+    writeFileSync(path, 'content');
+    const writerOf = () => findOpenFiles().writerOf(lstatSync(path, { bigint: true }));
+    try {
+      {
+        await using holder = await holdFile(path, hold);
+        expect(writerOf()).toBe(isWriter ? holder.pid : undefined);
+      }
+      expect(writerOf()).toBeUndefined();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
 
 it('tells files of one inode number on two devices apart', () => {

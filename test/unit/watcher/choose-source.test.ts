@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { chooseSource, describeSource } from '../../../src/watcher/choose-source.ts';
 import { describeLimit, reachedLimit } from '../../../src/watcher/inotify-limits.ts';
 
-const inotifywait = { version: '3.22.6.0', recordEnd: '\0', diesWithUs: true } as const;
+const inotifywait = { version: '3.22.6.0', recordTerminator: '\0', diesWithParent: true } as const;
 const facts = {
   inotifywait,
   limits: { queuedEvents: 16384, instances: 128, watches: 192536 },
@@ -20,11 +20,13 @@ describe('the source of events', () => {
     expect(chooseSource(setting, { inotifywait: found }).source).toBe(expected);
   });
 
-  it('is a mistake of the configuration where it insists on what is not there', () => {
-    expect(() => chooseSource('inotifywait', { inotifywait: undefined })).toThrow(/inotifywait is not installed/);
+  it('is a configuration error if the required source is not installed', () => {
+    expect(() => chooseSource('inotifywait', { inotifywait: undefined })).toThrow(
+      'Cannot use "inotifywait" (source.watcher): it is not installed',
+    );
   });
 
-  it('is told in one line, with versions and limits', () => {
+  it('is described in one line, with versions and limits', () => {
     expect(describeSource(chooseSource('auto', facts), facts, site)).toBe(
       'watching /datas: inotifywait 3.22.6.0 (exact close_write, NUL names), order birth, rescan 30 s; inotify queue 16384, instances 128, watches 192536',
     );
@@ -42,11 +44,11 @@ describe('a limit that was reached', () => {
     ["Couldn't initialize inotify: Too many open files", 'instances'],
     ['EMFILE: too many open files, watch', 'instances'],
     ['Permission denied', undefined],
-  ])('%s', (words, limit) => expect(reachedLimit(words)).toBe(limit));
+  ])('%s', (output, limit) => expect(reachedLimit(output)).toBe(limit));
 
-  it('names the sysctl, its value and the cure', () => {
+  it('names the sysctl, its value and the fix', () => {
     const [message, hint] = describeLimit('instances', facts.limits);
-    expect(message).toContain('fs.inotify.max_user_instances, 128,');
+    expect(message).toContain('fs.inotify.max_user_instances (128)');
     expect(hint).toContain('sysctl -w fs.inotify.max_user_instances=512');
     expect(hint).toContain('/etc/sysctl.d/');
   });

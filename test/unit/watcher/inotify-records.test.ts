@@ -10,7 +10,7 @@ const record = (events: string, name: Uint8Array | string, end = '\0'): Buffer =
   Buffer.concat([Buffer.from(`${events}\t`), Buffer.from(name), Buffer.from(end)]);
 
 describe('records of inotifywait', () => {
-  it('reads names of any bytes, in whatever pieces they come', () => {
+  it('reads names of any bytes, in arbitrary chunks', () => {
     fc.assert(
       fc.property(
         fc.array(fileName, { maxLength: 20 }),
@@ -46,7 +46,7 @@ describe('records of inotifywait', () => {
     expect(createRecordReader('\0').read(record(events, name))).toEqual(expected);
   });
 
-  it('tells a file that was made and closed at once a single time', () => {
+  it('reports a file that was created and closed at once a single time', () => {
     const reader = createRecordReader('\0');
     const chunk = Buffer.concat([record('CREATE', 'a'), record('CREATE', 'link'), record('CLOSE_WRITE,CLOSE', 'a')]);
     expect(reader.read(chunk)).toEqual([
@@ -55,7 +55,7 @@ describe('records of inotifywait', () => {
     ]);
   });
 
-  it('takes a name that newlines cut in pieces for unknown, and what stood before it too', () => {
+  it('reports a name that newlines split as unknown, and the part before it too', () => {
     const reader = createRecordReader('\n');
     const chunk = Buffer.concat([
       record('CLOSE_WRITE,CLOSE', 'good', '\n'),

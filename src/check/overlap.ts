@@ -1,0 +1,72 @@
+import { lstatSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { systemErrorCode } from '../errors.ts';
+import { decodeName, fsPath, showName, type Name } from '../name.ts';
+import { isFolder, readFolder } from '../source/scanner.ts';
+import type { ProbeResult } from '../transport.ts';
+
+/** Entries listed in search of the probe's file: bounds the time on a root with millions of files. */
+const MAX_ENTRIES = 200_000;
+/** Clocks of a file server and of this host. */
+const CLOCK_TOLERANCE_MS = 10_000;
+
+/** Is the path the folder itself or below it? Both absolute and without links. Pure. */
+export const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder === '/' ? folder : `${folder}/`);
+
+/** The temporary files by which the sftp and rsync transports try to write. Pure. */
+export const isProbeFile = (name: string): boolean =>
+  /^\.isocket-[0-9a-f]{8}-(?:probe|probe-new|check)\.part$/.test(name);
+
+/** The path without links; where it does not exist yet, by the nearest folder above it. */
+export const resolvePath = (path: string): string => {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path === dirname(path) ? path : join(resolvePath(dirname(path)), basename(path));
+  }
+};
+
+/**
+ * Is the destination the root or a folder in it? Called while the file that a probe wrote at the destination exists: then it
+ * appears below the root, whatever host name or chroot leads there.
+ * @param sinceMs when the probe began; an older file is a leftover
+ * @returns undefined if the root has too many entries to know
+ */
+export const overlapLine = (root: Name, sinceMs: number): ProbeResult | undefined => {
+  const what = 'overlap';
+  const found = findProbeFile(root, sinceMs);
+  if (found === 'unknown') return undefined;
+  if (found === 'nowhere') return { what, state: 'ok', message: 'the destination is not below source.root' };
+  return {
+    what,
+    state: 'failure',
+    message: `Cannot use this destination: a file written there appears in "${showName(found.folder)}", below source.root`,
+    hint: 'set destination.path to a folder outside source.root, or destination.host to another host: isocket would send what it has received',
+  };
+};
+
+const findProbeFile = (root: Name, sinceMs: number): { readonly folder: Name } | 'nowhere' | 'unknown' => {
+  const folders = [root];
+  let entries = 0;
+  for (const folder of folders) {
+    try {
+      for (const entry of readFolder(folder)) {
+        if ((entries += 1) > MAX_ENTRIES) return 'unknown';
+        const name = decodeName(entry.name);
+        const path = `${folder}/${name}`;
+        if (isProbeFile(name) && wasChangedSince(path, sinceMs)) return { folder };
+        if (isFolder(entry, path)) folders.push(path);
+      }
+    } catch (error) {
+      // Removed meanwhile, or not readable: the checks of the directories report that.
+      if (systemErrorCode(error) === undefined) throw error;
+    }
+  }
+  return 'nowhere';
+};
+
+const wasChangedSince = (path: Name, sinceMs: number): boolean => {
+  const stats = lstatSync(fsPath(path), { throwIfNoEntry: false });
+  return stats !== undefined && stats.ctimeMs >= sinceMs - CLOCK_TOLERANCE_MS;
+};
