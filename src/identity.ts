@@ -1,4 +1,4 @@
-/** What a source file was when it was decided to send it. Equal identities: nothing has touched the file in between. */
+/** What a source file was when it was queued to be sent. Equal identities: nothing has touched the file in between. */
 export interface FileIdentity {
   readonly dev: bigint;
   readonly ino: bigint;

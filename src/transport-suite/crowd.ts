@@ -12,17 +12,19 @@ export const registerCrowd = (test: RegisterTest): void => {
     assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: false }, scope.signal), []);
   });
 
-  test('confirms 199 of 200 where one is bad, each with its own fate', async (scope) => {
-    // A directory of that name that holds something cannot be replaced by a file.
+  test('confirms 199 of 200 where one is bad, each on its own', async (scope) => {
+    // A non-empty directory cannot be replaced by a file.
     mkdirSync(scope.arrived('file-77'), { recursive: true });
     writeFileSync(scope.arrived('file-77/something'), '');
-    const fates = await Promise.allSettled(
+    const outcomes = await Promise.allSettled(
       Array.from({ length: 200 }, (_, index) =>
         scope.transport.send(scope.outgoing(`file-${index}`, 1000), scope.signal),
       ),
     );
     assert.deepEqual(
-      fates.flatMap((fate, index) => (fate.status === 'rejected' ? [[index, errorClassOf(fate.reason)]] : [])),
+      outcomes.flatMap((outcome, index) =>
+        outcome.status === 'rejected' ? [[index, errorClassOf(outcome.reason)]] : [],
+      ),
       [[77, 'file']],
     );
     for (let index = 0; index < 200; index += 1) if (index !== 77) scope.expectArrived(`file-${index}`);
@@ -30,7 +32,7 @@ export const registerCrowd = (test: RegisterTest): void => {
   });
 
   test('verifies while it sends', async (scope) => {
-    // Slow enough to be met on its way.
+    // Slow enough that verify runs while it is sent.
     const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 3_000_000 })));
     const first = scope.outgoing('first', 1000);
     await transport.send(first, scope.signal);

@@ -15,9 +15,9 @@ export const registerDispose = (test: RegisterTest): void => {
     const sends = Array.from({ length: 20 }, (_, index) =>
       transport.send(scope.outgoing(`file-${index}`, 1_000_000), scope.signal),
     );
-    const fates = Promise.allSettled(sends);
+    const outcomes = Promise.allSettled(sends);
     await new Promise(setImmediate);
     await transport[Symbol.asyncDispose]();
-    for (const fate of await fates) if (fate.status === 'rejected') expectClass(fate.reason, 'network');
+    for (const outcome of await outcomes) if (outcome.status === 'rejected') expectClass(outcome.reason, 'network');
   });
 };

@@ -41,7 +41,7 @@ const LOGIN_FAULTS: readonly (readonly [fault: LoginFault, errorClass: 'network'
 ];
 
 export const registerFailures = (test: RegisterTest, has: readonly string[]): void => {
-  test(`source-changed: a source that was ${CHANGES.map(([what]) => what).join(', ')} since it was looked at`, async (scope) => {
+  test(`source-changed: a source that was ${CHANGES.map(([what]) => what).join(', ')} since it was listed`, async (scope) => {
     const sends = [1000, 300_000, 3_000_000].flatMap((bytes) =>
       CHANGES.map(([what, change]) => {
         const file = scope.outgoing(`${what}-${bytes}`, bytes);
@@ -53,34 +53,35 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
     assert.deepEqual(scope.everything(), ['DC1/good']);
   });
 
-  test('source-changed: a source that grows while it is sent, or all that it was arrived', async (scope) => {
-    // Slow enough to be met on its way, where the transport keeps to the limit.
+  test('source-changed: a source that grows while it is sent, or the old content arrived whole', async (scope) => {
+    // Slow enough to be changed under way, where the transport keeps to the limit.
     const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 3_000_000 })));
     const file = scope.outgoing('big', 6_000_000);
     const before = readFileSync(file.sourcePath);
     const sending = transport.send(file, scope.signal);
-    const fate = sending.then(
+    const outcome = sending.then(
       () => 'arrived',
       (error: unknown) => error,
     );
-    await Promise.race([fate, until('it is on its way', () => scope.everything().length > 0)]);
+    await Promise.race([outcome, until('it is under way', () => scope.everything().length > 0)]);
     appendFileSync(file.sourcePath, 'x');
-    if ((await fate) === 'arrived') assert.ok(readFileSync(scope.arrived('big')).equals(before), 'all that it was');
+    if ((await outcome) === 'arrived')
+      assert.ok(readFileSync(scope.arrived('big')).equals(before), 'the old content, whole');
     else await expectRejected(sending, 'source-changed');
   });
 
-  test('source-changed: a source that is written over while it is sent, its size and mtime kept, or all that it was arrived', async (scope) => {
+  test('source-changed: a source that is written over while it is sent, its size and mtime kept, or the old content arrived whole', async (scope) => {
     const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 3_000_000 })));
     const file = scope.outgoing('big', Buffer.alloc(6_000_000, 'o'));
     const before = readFileSync(file.sourcePath);
-    const fate = transport.send(file, scope.signal).then(
+    const outcome = transport.send(file, scope.signal).then(
       () => 'arrived',
       (error: unknown) => error,
     );
-    await Promise.race([fate, until('it is on its way', () => scope.everything().length > 0)]);
+    await Promise.race([outcome, until('it is under way', () => scope.everything().length > 0)]);
     writeOver(scope.sourcePath('big'), Buffer.alloc(6_000_000, 'n'));
-    const end = await fate;
-    if (end === 'arrived') assert.ok(readFileSync(scope.arrived('big')).equals(before), 'all that it was');
+    const end = await outcome;
+    if (end === 'arrived') assert.ok(readFileSync(scope.arrived('big')).equals(before), 'the old content, whole');
     else expectClass(end, 'source-changed');
   });
 
@@ -103,7 +104,7 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
   }
 
   if (has.includes('full')) {
-    test('destination-full: what does not fit, and it goes on when there is room', async (scope) => {
+    test('destination-full: what does not fit, and sending works again when there is space', async (scope) => {
       await using stack = new AsyncDisposableStack();
       stack.use(await scope.target.makeSmall?.(scope.target.folder));
       await scope.transport.send(scope.outgoing('ballast', 600_000), scope.signal);
@@ -116,7 +117,7 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
   }
 
   if (has.includes('read-only')) {
-    test('a read-only destination: file or auth, never a final name, and what was there before is not taken for what is sent', async (scope) => {
+    test('a read-only destination: file or auth, never a final name, and a file that was there before does not count as sent', async (scope) => {
       const file = scope.outgoing('before', 1000);
       await scope.transport.send(file, scope.signal);
       writeFileSync(scope.arrived('before'), Buffer.alloc(1000));
@@ -132,27 +133,27 @@ export const registerFailures = (test: RegisterTest, has: readonly string[]): vo
   }
 
   if (has.includes('connection')) {
-    test('network: every send ends when the line is cut, and the next one works again', async (scope) => {
+    test('network: every send ends when the connection is cut, and the next one works again', async (scope) => {
       await scope.transport.send(scope.outgoing('first', 10), scope.signal);
       const files = Array.from({ length: 100 }, (_, index) => scope.outgoing(`file-${index}`, 200_000));
       scope.target.cutAfter?.(3_000_000);
-      const fates = await Promise.allSettled(files.map((file) => scope.transport.send(file, scope.signal)));
-      const failed = fates.filter((fate) => fate.status === 'rejected');
+      const outcomes = await Promise.allSettled(files.map((file) => scope.transport.send(file, scope.signal)));
+      const failed = outcomes.filter((outcome) => outcome.status === 'rejected');
       assert.ok(failed.length > 0, 'some were cut');
       for (const { reason } of failed) expectClass(reason, 'network');
-      fates.forEach(({ status }, index) => {
+      outcomes.forEach(({ status }, index) => {
         if (status === 'fulfilled') scope.expectArrived(`file-${index}`);
       });
       await scope.transport.send(scope.outgoing('after', 10), scope.signal);
       scope.expectArrived('after');
-      await until('what was cut is gone or in a part', () =>
+      await until('what was cut is removed or kept as a temporary file', () =>
         scope.everything().every((path) => !/\/\.file-\d+\./.test(path)),
       );
     });
   }
 };
 
-/** As a program does that wants nobody to notice. */
+/** Writes over a file in place and sets its times back. */
 const writeOver = (path: string | Buffer, content: Buffer): void => {
   const descriptor = openSync(path, 'r+');
   const { atimeMs, mtimeMs } = fstatSync(descriptor);
@@ -161,7 +162,7 @@ const writeOver = (path: string | Buffer, content: Buffer): void => {
   utimesSync(path, atimeMs / 1000, mtimeMs / 1000);
 };
 
-/** A file that the superuser cannot read either: a socket is opened by nobody. */
+/** A file that even the superuser cannot read: nobody can open a socket. */
 const makeUnreadable = async (scope: Scope): Promise<AsyncDisposable & { readonly name: string }> => {
   const name = 'unreadable';
   if (process.geteuid?.() !== 0) {

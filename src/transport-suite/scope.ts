@@ -16,12 +16,12 @@ import {
 } from '../transport.ts';
 import type { SuiteTarget } from './target.ts';
 
-/** The site's mark on temporary files, in every test. */
+/** The owner of temporary files, in every test. */
 export const OWNER = '01234567';
 
 const WAIT_MS = 20_000;
 
-/** What one test works with: a source folder, an empty destination and a transport to it, all gone at its end. */
+/** What one test works with: a source folder, an empty destination and a transport to it, all removed when disposed. */
 export const createScope = (target: SuiteTarget) => {
   const home = mkdtempSync(join(tmpdir(), 'isocket-suite-'));
   const source = join(home, 'source');
@@ -63,12 +63,12 @@ export const createScope = (target: SuiteTarget) => {
     signal,
     context,
     keep,
-    /** The transport that most tests need one of. */
+    /** One transport, connected on first use: most tests need no other. */
     get transport(): Transport {
       return (first ??= keep(target.connect(context())));
     },
     describe,
-    /** Writes a source file: of so many random bytes, or with that content. */
+    /** Writes a source file: of that many random bytes, or with that content. */
     outgoing: (name: Name, content: Buffer | number): OutgoingFile => {
       mkdirSync(dirname(`${source}/${name}`), { recursive: true });
       writeFileSync(sourcePath(name), typeof content === 'number' ? randomBytes(content) : content, { mode: 0o640 });
@@ -85,7 +85,7 @@ export const createScope = (target: SuiteTarget) => {
         .filter((entry) => !entry.isDirectory())
         .map((entry) => join(entry.parentPath, entry.name).slice(target.folder.length))
         .filter((path) => /\/\.isocket-[^/]*\.part(\/|$)/.test(path)),
-    /** All that lies below the destination, but for folders. */
+    /** The path of everything below the destination except folders. */
     everything: (): string[] =>
       readdirSync(target.folder, { recursive: true, withFileTypes: true })
         .filter((entry) => !entry.isDirectory())
@@ -129,7 +129,7 @@ export const expectRejected = async (
   assert.equal(fulfilled, false, 'it is rejected');
 };
 
-/** @throws what is no `TransportError` of one of the classes */
+/** @throws where it is not a `TransportError` of one of the classes */
 export const expectClass = (error: unknown, ...classes: readonly TransportErrorClass[]): void => {
   if (!(error instanceof TransportError)) throw error;
   assert.ok(
@@ -138,10 +138,10 @@ export const expectClass = (error: unknown, ...classes: readonly TransportErrorC
   );
 };
 
-/** Waits until it is so. */
-export const until = async (what: string, isSo: () => boolean): Promise<void> => {
+/** Waits until the condition holds. @throws AssertionError after 20 s */
+export const until = async (what: string, holds: () => boolean): Promise<void> => {
   const started = performance.now();
-  while (!isSo()) {
+  while (!holds()) {
     if (performance.now() - started > WAIT_MS)
       throw new assert.AssertionError({ message: `${what}: not within ${WAIT_MS / 1000} s` });
     await delay(5);

@@ -3,7 +3,7 @@ import { chmodSync, closeSync, lstatSync, openSync, truncateSync, utimesSync, wr
 import { expected } from './scope.ts';
 import type { RegisterTest } from './register.ts';
 
-// Around what transports take for a chunk, a packet, a small file.
+// Around the sizes of chunks, packets and small files in transports.
 const SIZES = [
   0,
   1,

@@ -1,8 +1,8 @@
 /**
  * What every transport must do, as tests: `isocket/transport-suite`.
  *
- * Needs a real destination, as large as life, whose files this machine can see. Nothing is mocked and nothing is skipped: a test whose
- * means the target does not offer (a line to cut, a disk to fill) is not there.
+ * Needs a real destination whose files this machine can see. Nothing is mocked and nothing is skipped: a test that needs what the target
+ * does not offer (a connection to cut, a disk to fill) is not registered.
  */
 import { registerAbort } from './abort.ts';
 import { registerCrowd } from './crowd.ts';
@@ -22,11 +22,11 @@ export type { LoginFault, SuiteTarget } from './target.ts';
 export interface TransportSuiteOptions {
   /** Registers one test: `test` of vitest, `test` of node:test. They must run one after the other. */
   readonly test: (name: string, run: () => Promise<void>) => void;
-  /** Asked in each test; give the same one each time. */
+  /** Called in each test; returns the same target each time. */
   readonly target: () => SuiteTarget;
-  /** What the target can do to the line and the destination: tests that need it are registered only where it is there. */
+  /** What the target can do to the connection and the destination: tests that need it are registered only where it is listed. */
   readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only')[];
-  /** Also a file of more than 4 GiB. */
+  /** Also sends a file of more than 4 GiB. */
   readonly slow?: boolean;
 }
 

@@ -60,7 +60,7 @@ describe('the example of a transport', () => {
     ['./broken.mjs', 'this one is broken'],
     ['no-such-package', 'the name of an installed package'],
     ['fs', 'the name of an installed package'],
-  ])('a configuration that names %s is told what is wrong', async (transport, words) => {
+  ])('a configuration that names %s gets an error that says what is wrong', async (transport, words) => {
     writeFileSync(`${folder}/empty.mjs`, 'export default {};\n');
     writeFileSync(`${folder}/broken.mjs`, 'throw new Error("this one is broken");\n');
     const { exitCode, stderr } = await scan(transport);
@@ -68,7 +68,7 @@ describe('the example of a transport', () => {
     expect(exitCode).toBe(2);
   });
 
-  test('a package beside the configuration is taken by its name', async () => {
+  test('a package beside the configuration is found by its name', async () => {
     const home = `${folder}/node_modules/@me/folder`;
     mkdirSync(home, { recursive: true });
     writeFileSync(`${home}/package.json`, JSON.stringify({ name: '@me/folder', type: 'module', exports: './it.js' }));

@@ -11,9 +11,9 @@ import { bundledTransport } from '../../transports/index.ts';
 export type LoadedTransports = (name: string) => TransportPlugin | undefined;
 
 /**
- * Loads what a configuration names as transport and we do not bundle: a path, from the configuration's folder, or a package,
- * installed there or beside isocket. A name that is neither stays unknown: `parseConfig` tells of it with all else that is wrong.
- * @throws UserError where a module is missing, broken, or no transport
+ * Loads the transports that a configuration names and isocket does not bundle: a path, relative to the configuration's folder, or a
+ * package, installed there or beside isocket. A name that is neither stays unknown: `parseConfig` reports it with all other problems.
+ * @throws UserError where a module is missing, broken, or not a transport
  */
 export const loadTransports = async (input: unknown, configPath: string): Promise<LoadedTransports> => {
   const loaded = new Map<string, TransportPlugin>();
@@ -36,7 +36,7 @@ const namesIn = (input: unknown): string[] => {
 const isPath = (name: string): boolean => /^\.{1,2}\//.test(name) || isAbsolute(name);
 
 const packageUrl = (name: string, configPath: string): string | undefined => {
-  // What node itself would answer to ("fs", "node:fs", "#inner", a URL) is no package.
+  // "node:fs", "#inner" and URLs resolve in node too, but are not packages.
   if (!/^(?:@[\w.~-]+\/)?[\w~-][\w.~-]*(?:\/[\w.~/-]+)?$/.test(name)) return undefined;
   for (const from of [configPath, import.meta.url]) {
     try {
