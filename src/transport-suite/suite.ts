@@ -14,6 +14,7 @@ import { registerReplace } from './replace.ts';
 import { registerResume } from './resume.ts';
 import { createScope } from './scope.ts';
 import { registerSizes } from './sizes.ts';
+import { registerSourceChanged } from './source-changed.ts';
 import type { SuiteTarget } from './target.ts';
 import { registerVerify } from './verify.ts';
 
@@ -44,6 +45,7 @@ export const transportSuite = ({ test, target, has, slow = false }: TransportSui
   registerAbort(withScope);
   registerVerify(withScope);
   registerDispose(withScope);
+  registerSourceChanged(withScope);
   registerFailures(withScope, has);
   if (has.includes('resume')) registerResume(withScope);
 };
