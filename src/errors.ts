@@ -1,5 +1,12 @@
 import { getSystemErrorMessage } from 'node:util';
 
+// A plug-in may bring its own copy of isocket: a registered symbol is the same in every copy, a class is not.
+const USER_ERROR = Symbol.for('isocket.UserError');
+const TRANSPORT_ERROR = Symbol.for('isocket.TransportError');
+
+const hasBrand = (value: unknown, brand: symbol): boolean =>
+  value instanceof Error && Reflect.get(value, brand) === true;
+
 /** What a user can fix: wrong usage or configuration, a root that is not there. Shown without a stack. */
 export class UserError extends Error {
   override readonly name: string = 'UserError';
@@ -7,6 +14,15 @@ export class UserError extends Error {
   readonly hint: string | undefined;
   /** contract.md §5: 2 usage or configuration, 3 something left unsent, 4 another isocket works on this root. */
   readonly exitCode: 2 | 3 | 4;
+
+  /** True for a `UserError` of any copy of isocket; a subclass recognises only its own. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return this === UserError ? hasBrand(value, USER_ERROR) : super[Symbol.hasInstance](value);
+  }
+
+  get [USER_ERROR](): true {
+    return true;
+  }
 
   constructor(message: string, options: { hint?: string; exitCode?: 2 | 3 | 4; cause?: unknown } = {}) {
     super(message, { cause: options.cause });
@@ -28,9 +44,13 @@ export class TransportError extends Error {
   /** What to do about it, in one sentence. */
   readonly hint: string | undefined;
 
-  /** A plug-in may bring its own copy of isocket: the name decides, not the class object. */
+  /** True for a `TransportError` of any copy of isocket. */
   static override [Symbol.hasInstance](value: unknown): value is TransportError {
-    return value instanceof Error && value.name === 'TransportError' && 'class' in value;
+    return hasBrand(value, TRANSPORT_ERROR);
+  }
+
+  get [TRANSPORT_ERROR](): true {
+    return true;
   }
 
   constructor(errorClass: TransportErrorClass, message: string, options: { hint?: string; cause?: unknown } = {}) {
