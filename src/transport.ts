@@ -4,12 +4,18 @@
  * A transport module exports a `TransportPlugin` by default. isocket calls `parseOptions` once while it reads the
  * configuration and `connect` once a run; from then on it calls the `Transport`. Retry, back-off, concurrency,
  * dry-run, marking and logging are isocket's: a transport sends what it is given and reports truthfully what happened.
+ *
+ * Times at the source are nanoseconds (bigint) and serve to see whether a file is still the same. Times at a destination are whole seconds
+ * (`wholeSeconds` of the source's mtime): set them so, and compare them so.
+ *
+ * A module that lacks a member is refused with exit code 2. What it throws beside the errors that are named here becomes an error of this
+ * transport, never a defect of isocket: of `send` a failed file.
  */
 import type { FileIdentity } from './identity.ts';
 import type { Name } from './name.ts';
 
-export { TransportError, UserError, type TransportErrorClass } from './errors.ts';
-export { isSameFile, type FileIdentity } from './identity.ts';
+export { plainMessage, systemErrorCode, TransportError, UserError, type TransportErrorClass } from './errors.ts';
+export { isSameFile, wholeSeconds, type FileIdentity } from './identity.ts';
 export { decodeName, encodeName, fsPath, showName, type Name } from './name.ts';
 
 /** One file to deliver. */
@@ -29,15 +35,16 @@ export interface ExpectedFile {
   readonly sourcePath: Name;
   readonly targetPath: Name;
   readonly size: bigint;
-  readonly mtimeNs: bigint;
+  /** Since 1970. */
+  readonly mtimeSeconds: number;
 }
 
 /** One regular file in a listing of a folder at the destination. */
 export interface ListedFile {
   readonly name: Name;
   readonly size: number;
-  /** Whole seconds since 1970. */
-  readonly mtime: number;
+  /** Since 1970. */
+  readonly mtimeSeconds: number;
 }
 
 /** One file that `verify` found missing or different. */
@@ -75,10 +82,20 @@ export interface TransportContext {
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
+/**
+ * A destination, for one run.
+ *
+ * What runs at once: up to `inFlight` sends, and beside them any number of `verify`, `list` and `tidy`, of the same folders too, but `tidy`
+ * only of folders to which nothing is being sent. More sends than `inFlight` may come, and two to one name: all of them end.
+ *
+ * Disposing ends what still runs: each send under way resolves if its file is whole at the destination, or else rejects with class
+ * `network`. When it resolves, no connection, child process or listener is left. Every later call rejects with class `network`; disposing
+ * again does nothing.
+ */
 export interface Transport extends AsyncDisposable {
   /** For people: "sftp://user@host:22/path". */
   readonly label: string;
-  /** How many sends it wants at once. */
+  /** How many sends it wants at once, 1 or more. Read before each send: it may change. */
   readonly inFlight: number;
   /**
    * Resolves only when the destination has confirmed the whole file under its final name. Rejects with a
@@ -87,7 +104,7 @@ export interface Transport extends AsyncDisposable {
    * later send resumes.
    */
   send(file: OutgoingFile, signal: AbortSignal): Promise<void>;
-  /** Which of these are missing or different: compares size and whole-second mtime, with `checksum` the content too. */
+  /** Which of these are missing or different: compares size and mtime in whole seconds, with `checksum` the content too. */
   verify(
     files: readonly ExpectedFile[],
     options: { readonly checksum: boolean },
@@ -95,7 +112,8 @@ export interface Transport extends AsyncDisposable {
   ): Promise<Discrepancy[]>;
   /**
    * Calls `visit` once for every regular file of one folder below the destination's path ("DC1", "DC1/sub"), in any order. Implement it
-   * where one listing is much cheaper than `verify` of each file. A folder that is not there has no files.
+   * where one listing is much cheaper than `verify` of each file. Temporary files are listed as they are, everything that is not a regular
+   * file is left out, links too. A folder that is not there has no files.
    */
   readonly list?: (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) => Promise<void>;
   /**
@@ -106,16 +124,19 @@ export interface Transport extends AsyncDisposable {
   /**
    * Checks whether all of the above would work: reaching the destination, logging in, writing, replacing, free space. Yields each result as
    * soon as it is known, and ends early where the rest depends on what failed. What went wrong is a result, never an exception; only an
-   * abort throws. Uses a connection of its own, and leaves nothing behind but the destination's `path`.
+   * abort throws, the signal's reason. May be the only call; leaves nothing behind but the destination's `path`.
    */
   probe(signal: AbortSignal): AsyncIterable<ProbeResult>;
 }
 
 export interface TransportPlugin<Options = unknown> {
   readonly name: string;
-  /** Pure. The `destination` section as written → options; throws a `UserError` that names key, value and what is expected. */
+  /**
+   * Pure, not async. The `destination` section as written → options; throws a `UserError` that names key, value and what is expected. It is
+   * reported with all other problems of the configuration.
+   */
   parseOptions(input: Readonly<Record<string, unknown>>): Options;
-  /** Opens nothing yet: the first `send`, `verify` or `tidy` connects, `probe` on its own. */
+  /** Not async; opens nothing yet: the first `send`, `verify`, `list`, `tidy` or `probe` connects. */
   connect(options: Options, context: TransportContext): Transport;
 }
 

@@ -43,6 +43,17 @@ export const registerCrowd = (test: RegisterTest): void => {
     assert.deepEqual(await transport.verify([first, big].map(expected), { checksum: true }, scope.signal), []);
   });
 
+  test('keeps to the bandwidth, all files together', async (scope) => {
+    const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 2_000_000 })));
+    await transport.send(scope.outgoing('first', 10), scope.signal);
+    const startedMs = performance.now();
+    await Promise.all(
+      Array.from({ length: 4 }, (_, index) => transport.send(scope.outgoing(`file-${index}`, 1_000_000), scope.signal)),
+    );
+    const ms = performance.now() - startedMs;
+    assert.ok(ms > 1_200, `4 MB at 2 MB/s took ${Math.round(ms)} ms`);
+  });
+
   test('takes two sends to one name at once', async (scope) => {
     const file = scope.outgoing('file', 1000);
     await Promise.all([scope.transport.send(file, scope.signal), scope.transport.send(file, scope.signal)]);

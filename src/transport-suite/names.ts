@@ -5,7 +5,7 @@ import { expected } from './scope.ts';
 import type { RegisterTest } from './register.ts';
 
 /** Names that break code which treats them as shell words, options, lines, patterns or text. */
-const NAMES: readonly Name[] = [
+export const NAMES: readonly Name[] = [
   ...[
     ' ',
     'a b',

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   fsPath,
   TransportError,
+  wholeSeconds,
   type ExpectedFile,
   type Name,
   type OutgoingFile,
@@ -111,7 +112,7 @@ export const expected = ({ sourcePath, targetPath, identity: { size, mtimeNs } }
   sourcePath,
   targetPath,
   size,
-  mtimeNs,
+  mtimeSeconds: wholeSeconds(mtimeNs),
 });
 
 /** @throws AssertionError where it is fulfilled, or rejects with anything but a `TransportError` of one of the classes */

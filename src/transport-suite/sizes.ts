@@ -50,6 +50,18 @@ export const registerSizes = (test: RegisterTest, { slow }: { readonly slow: boo
     }
   });
 
+  test('keeps an mtime before 1970 as far as the destination can, and verifies it', async (scope) => {
+    const names = ['half-a-second', 'years'];
+    for (const [index, name] of names.entries()) {
+      scope.outgoing(name, 10);
+      const time = new Date(index === 0 ? -500 : -1_000_000_000_500);
+      utimesSync(scope.sourcePath(name), time, time);
+    }
+    const files = names.map((name) => scope.describe(name));
+    await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+    assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: false }, scope.signal), []);
+  });
+
   if (!slow) return;
   test('sizes: more than 4 GiB', async (scope) => {
     scope.outgoing('huge', 0);

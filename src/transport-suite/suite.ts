@@ -8,7 +8,9 @@ import { registerAbort } from './abort.ts';
 import { registerCrowd } from './crowd.ts';
 import { registerDispose } from './dispose.ts';
 import { registerFailures } from './failures.ts';
+import { registerList } from './list.ts';
 import { registerNames } from './names.ts';
+import { registerProbe } from './probe.ts';
 import type { RegisterTest } from './register.ts';
 import { registerReplace } from './replace.ts';
 import { registerResume } from './resume.ts';
@@ -25,8 +27,11 @@ export interface TransportSuiteOptions {
   readonly test: (name: string, run: () => Promise<void>) => void;
   /** Called in each test; returns the same target each time. */
   readonly target: () => SuiteTarget;
-  /** What the target can do to the connection and the destination: tests that need it are registered only where it is listed. */
-  readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only')[];
+  /**
+   * What the target can do to the connection and the destination, and `list` where the transport has it: tests that need it are registered
+   * only where it is named.
+   */
+  readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only' | 'list')[];
   /** Also sends a file of more than 4 GiB. */
   readonly slow?: boolean;
 }
@@ -44,6 +49,8 @@ export const transportSuite = ({ test, target, has, slow = false }: TransportSui
   registerCrowd(withScope);
   registerAbort(withScope);
   registerVerify(withScope);
+  registerProbe(withScope, has);
+  registerList(withScope, has);
   registerDispose(withScope);
   registerSourceChanged(withScope);
   registerFailures(withScope, has);

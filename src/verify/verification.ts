@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { createSemaphore } from '../core/semaphore.ts';
 import type { Config } from '../config/config.ts';
 import { readFolderListing, type FolderListing } from './folder-listing.ts';
+import { wholeSeconds } from '../identity.ts';
 import type { Name } from '../name.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Discrepancy, ExpectedFile, Transport } from '../transport.ts';
@@ -62,7 +63,7 @@ export const createVerification = ({
 
   const expected = ({ path, size, mtimeNs }: LocalFile): ExpectedFile => {
     const targetPath = `${directory}/${path}`;
-    return { sourcePath: `${root}/${targetPath}`, targetPath, size, mtimeNs };
+    return { sourcePath: `${root}/${targetPath}`, targetPath, size, mtimeSeconds: wholeSeconds(mtimeNs) };
   };
   const verifyAt = async (transport: Transport, files: readonly LocalFile[]): Promise<void> => {
     const wrong = await transport.verify(files.map(expected), { checksum }, signal);
@@ -89,7 +90,7 @@ export const createVerification = ({
     let waiting: LocalFile[] = [];
     const views: { readonly transport: Transport; readonly view: FolderListing }[] = [];
     const shows = (view: FolderListing, { path: filePath, size, mtimeNs }: LocalFile): boolean =>
-      view.has(baseName(filePath), Number(size), Number(mtimeNs / 1_000_000_000n));
+      view.has(baseName(filePath), Number(size), wholeSeconds(mtimeNs));
     const check = async (files: readonly LocalFile[]): Promise<void> => {
       for (const { transport, view } of views) {
         // What the listing did not show as it should be is looked at one by one, for the words and for what came since.

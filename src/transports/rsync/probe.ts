@@ -41,7 +41,7 @@ const placeOf = ({ master, options, capabilities }: Session, farm: string): RunP
 
 const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeResult> => {
   using farm = createFarm(session.farms);
-  farm.likeness(`.isocket-${session.context.owner}-check.part`, 0n, 0n);
+  farm.likeness(`.isocket-${session.context.owner}-check.part`, 0n, 0);
   const run = compareArguments(placeOf(session, farm.path), 'listed');
   const verdict = judgeRun(await runRsync(run, { list: farm.list }, signal));
   return verdict.kind === 'line'
@@ -54,7 +54,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   const { durable } = session.context;
   const send = async (): Promise<RunEnd> => {
     using farm = createFarm(session.farms);
-    farm.likeness(name, 1n, 0n);
+    farm.likeness(name, 1n, 0);
     const how = { ...placeOf(session, farm.path), durable, bandwidth: null, inStep: false, partialFolder: undefined };
     return await runRsync(sendArguments(how), { list: farm.list }, signal);
   };

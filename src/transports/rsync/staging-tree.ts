@@ -21,7 +21,7 @@ export interface Farm extends Disposable {
   /** False where the name cannot stand beside those that are there already. */
   link(target: Name, source: Name): boolean;
   /** An empty file of that size and time: to compare with, without reading anything. */
-  likeness(target: Name, size: bigint, mtimeNs: bigint): void;
+  likeness(target: Name, size: bigint, mtimeSeconds: number): void;
   folder(target: Name): void;
   /** Makes those of these links again that rsync has removed. */
   mend(links: Iterable<readonly [target: Name, source: Name]>): void;
@@ -69,11 +69,11 @@ export const createFarm = (farms: string): Farm => {
       add(target);
       return true;
     },
-    likeness: (target, size, mtimeNs) => {
+    likeness: (target, size, mtimeSeconds) => {
       place(target);
       const descriptor = openSync(inFarm(target), 'w', 0o600);
       ftruncateSync(descriptor, Number(size));
-      const time = new Date(wholeSeconds(mtimeNs) * 1000); // As a number, Node takes no time before 1970.
+      const time = new Date(mtimeSeconds * 1000); // As a number, Node takes no time before 1970.
       futimesSync(descriptor, time, time);
       closeSync(descriptor);
       add(target);
@@ -88,9 +88,5 @@ export const createFarm = (farms: string): Farm => {
     [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
   };
 };
-
-const SECOND_NS = 1_000_000_000n;
-/** Also before 1970 the second that has begun: all that rsync compares. */
-const wholeSeconds = (ns: bigint): number => Number((ns - (((ns % SECOND_NS) + SECOND_NS) % SECOND_NS)) / SECOND_NS);
 
 const NUL = Buffer.from([0]);

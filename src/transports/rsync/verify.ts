@@ -36,10 +36,10 @@ const compare = async (
 ): Promise<Map<ExpectedFile, Difference>> => {
   if (files.length === 0) return new Map();
   using farm = createFarm(session.farms);
-  for (const { sourcePath, targetPath, size, mtimeNs } of files) {
+  for (const { sourcePath, targetPath, size, mtimeSeconds } of files) {
     // Content is the source's; size and time are what was expected, even where the source has moved on since.
     if (how === 'content') farm.link(targetPath, sourcePath);
-    else farm.likeness(targetPath, size, mtimeNs);
+    else farm.likeness(targetPath, size, mtimeSeconds);
   }
   const { master, options, capabilities } = session;
   const found = new Map<Name, Comparison['verdict']>();
