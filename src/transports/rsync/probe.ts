@@ -18,6 +18,7 @@ export async function* probeDestination(
     yield { what: 'login', state: 'failure', message: error.message, hint: error.hint ?? 'try again later' };
     return;
   }
+  signal.throwIfAborted();
   const { label, version } = session;
   yield { what: 'rsync here', state: 'ok', message: version.join('.') };
   yield { what: 'login', state: 'ok', message: `${label} answers, with the host key that is known` };
@@ -44,6 +45,7 @@ const startThere = async (session: Session, signal: AbortSignal): Promise<ProbeR
   farm.likeness(`.isocket-${session.context.owner}-check.part`, 0n, 0);
   const run = compareArguments(placeOf(session, farm.path), 'listed');
   const verdict = judgeRun(await runRsync(run, { list: farm.list }, signal));
+  signal.throwIfAborted();
   return verdict.kind === 'line'
     ? { what: 'rsync there', state: 'failure', message: verdict.state, hint: verdict.hint }
     : { what: 'rsync there', state: 'ok', message: 'it starts, and finds the destination’s path' };
