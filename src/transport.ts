@@ -89,8 +89,8 @@ export interface TransportContext {
  * only of folders to which nothing is being sent. More sends than `inFlight` may come, and two to one name: all of them end.
  *
  * Disposing ends what still runs: each send under way resolves if its file is whole at the destination, or else rejects with class
- * `network`. When it resolves, no connection, child process or listener is left. Every later call rejects with class `network`; disposing
- * again does nothing.
+ * `network`. When it resolves, no connection, child process or listener is left. A later `send`, `verify`, `list` or `tidy` rejects
+ * with class `network`; disposing again does nothing. After an abort every call rejects with the signal's reason.
  */
 export interface Transport extends AsyncDisposable {
   /** For people: "sftp://user@host:22/path". */

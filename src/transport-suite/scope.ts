@@ -80,7 +80,7 @@ export const createScope = (target: SuiteTarget) => {
     expectArrived: (name: Name): void =>
       assert.ok(readFileSync(arrived(name)).equals(readFileSync(sourcePath(name))), `${name} arrived as it is`),
     isThere: (name: Name): boolean => lstatSync(arrived(name), { throwIfNoEntry: false }) !== undefined,
-    /** Files at the destination under a temporary name of ours, or in a folder that has one. */
+    /** Files at the destination under one of our temporary names, or in a folder that has one. */
     temporaries: (): string[] =>
       readdirSync(target.folder, { recursive: true, withFileTypes: true })
         .filter((entry) => !entry.isDirectory())
