@@ -1,12 +1,28 @@
 import { getSystemErrorMessage } from 'node:util';
 
-/** What a user can mend: wrong usage or configuration, a root that is not there. Shown without a stack. */
+// A plug-in may bring its own copy of isocket: a registered symbol is the same in every copy, a class is not.
+const USER_ERROR = Symbol.for('isocket.UserError');
+const TRANSPORT_ERROR = Symbol.for('isocket.TransportError');
+
+const hasBrand = (value: unknown, brand: symbol): boolean =>
+  value instanceof Error && Reflect.get(value, brand) === true;
+
+/** What a user can fix: wrong usage or configuration, a root that is not there. Shown without a stack. */
 export class UserError extends Error {
   override readonly name: string = 'UserError';
   /** What to do about it, in one sentence. */
   readonly hint: string | undefined;
   /** contract.md §5: 2 usage or configuration, 3 something left unsent, 4 another isocket works on this root. */
   readonly exitCode: 2 | 3 | 4;
+
+  /** True for a `UserError` of any copy of isocket; a subclass recognises only its own. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return this === UserError ? hasBrand(value, USER_ERROR) : super[Symbol.hasInstance](value);
+  }
+
+  get [USER_ERROR](): true {
+    return true;
+  }
 
   constructor(message: string, options: { hint?: string; exitCode?: 2 | 3 | 4; cause?: unknown } = {}) {
     super(message, { cause: options.cause });
@@ -16,9 +32,8 @@ export class UserError extends Error {
 }
 
 /**
- * Why a send failed, and so whose trouble it is:
- * `network` the line (try again later) · `destination-full` wait for room · `auth` a person must act ·
- * `file` this file only · `source-changed` the file moved on while it was read (look again).
+ * Why a send failed, which decides what happens next: `network` the connection failed, `destination-full` there is no space: both are tried
+ * again later · `auth` a person must act · `file` this file only · `source-changed` the file changed while it was read: list it again.
  */
 export type TransportErrorClass = 'network' | 'destination-full' | 'auth' | 'file' | 'source-changed';
 
@@ -29,9 +44,13 @@ export class TransportError extends Error {
   /** What to do about it, in one sentence. */
   readonly hint: string | undefined;
 
-  /** A plug-in may have a copy of isocket of its own: what counts is what the error says. */
+  /** True for a `TransportError` of any copy of isocket. */
   static override [Symbol.hasInstance](value: unknown): value is TransportError {
-    return value instanceof Error && value.name === 'TransportError' && 'class' in value;
+    return hasBrand(value, TRANSPORT_ERROR);
+  }
+
+  get [TRANSPORT_ERROR](): true {
+    return true;
   }
 
   constructor(errorClass: TransportErrorClass, message: string, options: { hint?: string; cause?: unknown } = {}) {
@@ -45,11 +64,11 @@ export class TransportError extends Error {
 export const systemErrorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
-/** The words of an error for a person: of a system error "permission denied", without the call and the path that it met. */
+/** The message of an error for a person: for a system error "permission denied", without the system call and the path. */
 export const plainMessage = (error: unknown): string =>
   error instanceof Error && 'errno' in error && typeof error.errno === 'number'
     ? getSystemErrorMessage(error.errno)
     : errorMessage(error);
 
-/** The words of an error, whatever was thrown. */
+/** The message of whatever was thrown. */
 export const errorMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error));

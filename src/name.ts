@@ -3,8 +3,8 @@ import { isUtf8 } from 'node:buffer';
 /**
  * A file name, or a path of names joined by "/", that may hold any byte but NUL.
  *
- * Bytes that are not valid UTF-8 stand as lone surrogates U+DC80–U+DCFF, as in Python's "surrogateescape" (PEP 383):
- * an ordinary name is an ordinary string, and every name on the disk comes back byte for byte.
+ * Bytes that are not valid UTF-8 become lone surrogates U+DC80–U+DCFF, as in Python's "surrogateescape" (PEP 383):
+ * an ordinary name is an ordinary string, and every name on the disk round-trips byte for byte.
  */
 export type Name = string;
 
@@ -40,10 +40,10 @@ export const encodeName = (name: Name): Buffer => {
   return Buffer.concat(parts);
 };
 
-/** Name → what `node:fs` takes: the string itself, or the bytes where a string would lose some. */
+/** Name → an argument for `node:fs`: the string itself, or the bytes where a string would lose some. */
 export const fsPath = (name: Name): string | Buffer => (name.isWellFormed() ? name : encodeName(name));
 
-/** Name → something safe on a terminal and in a log: control characters, invisible ones and stray bytes are written `\xNN` or `\u{N}`. */
+/** Name → text that is safe on a terminal and in a log: control characters, invisible ones and stray bytes are written `\xNN` or `\u{N}`. */
 export const showName = (name: Name): string =>
   name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\\]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0;

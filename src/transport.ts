@@ -2,23 +2,29 @@
  * The whole contract between isocket and a transport: how files get to one destination.
  *
  * A transport module exports a `TransportPlugin` by default. isocket calls `parseOptions` once while it reads the
- * configuration and `connect` once a run; from then on it talks to the `Transport`. Retry, back-off, concurrency,
- * dry-run, marking and logging are isocket's: a transport sends what it is told to send and says truthfully what happened.
+ * configuration and `connect` once a run; from then on it calls the `Transport`. Retry, back-off, concurrency,
+ * dry-run, marking and logging are isocket's: a transport sends what it is given and reports truthfully what happened.
+ *
+ * Times at the source are nanoseconds (bigint) and serve to see whether a file is still the same. Times at a destination are whole seconds
+ * (`wholeSeconds` of the source's mtime): set them so, and compare them so.
+ *
+ * A module that lacks a member is refused with exit code 2. What it throws beside the errors that are named here becomes an error of this
+ * transport, never a defect of isocket: of `send` a failed file.
  */
 import type { FileIdentity } from './identity.ts';
 import type { Name } from './name.ts';
 
-export { TransportError, UserError, type TransportErrorClass } from './errors.ts';
-export { isSameFile, type FileIdentity } from './identity.ts';
+export { plainMessage, systemErrorCode, TransportError, UserError, type TransportErrorClass } from './errors.ts';
+export { isSameFile, wholeSeconds, type FileIdentity } from './identity.ts';
 export { decodeName, encodeName, fsPath, showName, type Name } from './name.ts';
 
 /** One file to deliver. */
 export interface OutgoingFile {
-  /** Where to read it. Open with O_NOFOLLOW, and hold what was opened against `identity`, before and after reading. */
+  /** Where to read it. Open with O_NOFOLLOW, and compare what was opened with `identity`, before and after reading. */
   readonly sourcePath: Name;
   /** Where it goes, below the destination's `path`: "DC1/sub/file". Never absolute, never holds "." or "..". */
   readonly targetPath: Name;
-  /** Permission bits for the destination, the mark already taken off (07777 at most). */
+  /** Permission bits for the destination, without the mark (07777 at most). */
   readonly mode: number;
   readonly identity: FileIdentity;
 }
@@ -29,94 +35,110 @@ export interface ExpectedFile {
   readonly sourcePath: Name;
   readonly targetPath: Name;
   readonly size: bigint;
-  readonly mtimeNs: bigint;
+  /** Since 1970. */
+  readonly mtimeSeconds: number;
 }
 
 /** One regular file in a listing of a folder at the destination. */
 export interface ListedFile {
   readonly name: Name;
   readonly size: number;
-  /** Whole seconds since 1970. */
-  readonly mtime: number;
+  /** Since 1970. */
+  readonly mtimeSeconds: number;
 }
 
-/** What `verify` found wrong. */
+/** One file that `verify` found missing or different. */
 export interface Discrepancy {
   readonly file: ExpectedFile;
   readonly kind: 'missing' | 'different';
-  /** In words: "is 12 bytes, not 4096". */
+  /** What was found, in words: "it has 12 bytes, not 4096". */
   readonly detail: string;
 }
 
-/** One thing that a transport looked at before anything is sent: a line of `isocket check`. */
+/** One thing that a transport checked before anything is sent: a line of `isocket check`. */
 export interface ProbeResult {
   /** In a word or two: "host key", "login", "atomic rename", "free space". */
   readonly what: string;
   readonly state: 'ok' | 'warning' | 'failure';
   /** What was found, in words. */
   readonly message: string;
-  /** What to do about it, in one sentence; there for every warning and failure. */
+  /** What to do about it, in one sentence; every warning and failure has one. */
   readonly hint?: string;
 }
 
-/** What isocket lends a transport for one run. */
+/** What isocket gives a transport for one run. */
 export interface TransportContext {
   /** The site's name. */
   readonly site: string;
-  /** Marks our temporary files at the destination: `.isocket-OWNER-….part`. Eight hex digits, the same for a site in every run. */
+  /** Is part of the name of our temporary files at the destination: `.isocket-OWNER-….part`. Eight hex digits, the same for a site in every run. */
   readonly owner: string;
-  /** A folder of this transport's own that survives a restart, made on first use (mode 0700). */
+  /** A folder for this transport alone that survives a restart. It does not exist yet: make it on first use, with mode 0700. */
   readonly stateFolder: string;
   /** Confirm a file only when it is on stable storage, content and name. */
   readonly durable: boolean;
   /** Bytes a second; null: no limit. */
   readonly bandwidth: number | null;
-  /** One line for the log: a capability that is missing, a channel that was refused. */
+  /** Writes one line to the log: a capability that is missing, a channel that was refused. */
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
+/**
+ * A destination, for one run.
+ *
+ * What runs at once: up to `inFlight` sends, and beside them any number of `verify`, `list` and `tidy`, of the same folders too, but `tidy`
+ * only of folders to which nothing is being sent. More sends than `inFlight` may come, and two to one name: all of them end.
+ *
+ * Disposing ends what still runs: each send under way resolves if its file is whole at the destination, or else rejects with class
+ * `network`. When it resolves, no connection, child process or listener is left. A later `send`, `verify`, `list` or `tidy` rejects
+ * with class `network`; disposing again does nothing. After an abort every call rejects with the signal's reason.
+ */
 export interface Transport extends AsyncDisposable {
   /** For people: "sftp://user@host:22/path". */
   readonly label: string;
-  /** How many sends it wants at once. */
+  /** How many sends it wants at once, 1 or more. Read before each send: it may change. */
   readonly inFlight: number;
   /**
    * Resolves only when the destination has confirmed the whole file under its final name. Rejects with a
-   * `TransportError`; each file's fate is its own. Connects when first needed and again after the line was lost.
-   * After an abort nothing of this send goes on, and nothing is left but a temporary file that a later send resumes.
+   * `TransportError`; each file succeeds or fails alone. Connects when first needed and again after the connection was lost.
+   * After an abort it rejects with the signal's reason, nothing of this send continues, and nothing is left but a temporary file that a
+   * later send resumes.
    */
   send(file: OutgoingFile, signal: AbortSignal): Promise<void>;
-  /** Which of these are missing or different: size and whole-second mtime, or content where `checksum` is asked. */
+  /** Which of these are missing or different: compares size and mtime in whole seconds, with `checksum` the content too. */
   verify(
     files: readonly ExpectedFile[],
     options: { readonly checksum: boolean },
     signal: AbortSignal,
   ): Promise<Discrepancy[]>;
   /**
-   * Tells every regular file of one folder below the destination's path ("DC1", "DC1/sub"), once, in any order. For transports
-   * that can do so much cheaper than `verify` asks for each file; a folder that is not there has no files.
+   * Calls `visit` once for every regular file of one folder below the destination's path ("DC1", "DC1/sub"), in any order. Implement it
+   * where one listing is much cheaper than `verify` of each file. Temporary files are listed as they are, everything that is not a regular
+   * file is left out, links too. A folder that is not there has no files.
    */
   readonly list?: (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) => Promise<void>;
   /**
    * Removes the temporary files of this owner that nothing will resume, in these folders below the destination's path
-   * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is no error.
+   * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is not an error.
    */
   tidy(folders: readonly Name[], signal: AbortSignal): Promise<void>;
   /**
-   * Finds out whether all of the above would work: reaching the destination, logging in, writing, replacing, free space. Tells each as
-   * soon as it is known, and ends early where the rest needs what failed. What went wrong is a result, never an exception; only an
-   * abort throws. Uses a connection of its own, and leaves nothing behind but the destination's `path`.
+   * Checks whether all of the above would work: reaching the destination, logging in, writing, replacing, free space. Yields each result as
+   * soon as it is known, and ends early where the rest depends on what failed. What went wrong is a result, never an exception; only an
+   * abort throws, the signal's reason. May be the only call; leaves nothing behind but the destination's `path`.
    */
   probe(signal: AbortSignal): AsyncIterable<ProbeResult>;
 }
 
 export interface TransportPlugin<Options = unknown> {
   readonly name: string;
-  /** Pure. The `destination` section as written → options; throws a `UserError` that names key, value and what is expected. */
+  /**
+   * Pure, not async. The `destination` section as written → options; throws a `UserError` that names key, value and what is expected. It is
+   * reported with all other problems of the configuration.
+   */
   parseOptions(input: Readonly<Record<string, unknown>>): Options;
-  /** Opens nothing yet: the first `send`, `verify` or `tidy` connects, `probe` on its own. */
+  /** Not async; opens nothing yet: the first `send`, `verify`, `list`, `tidy` or `probe` connects. */
   connect(options: Options, context: TransportContext): Transport;
 }
 
-/** Gives a plug-in its types; returns it as it is. */
+/** Returns the plug-in as it is: gives it its types. */
 export const definePlugin = <Options>(plugin: TransportPlugin<Options>): TransportPlugin<Options> => plugin;

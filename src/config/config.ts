@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError, problemsOf, valueAt, type ConfigProblem } from '../core/config-problems.ts';
 import type { NewestBy } from '../core/lifecycle.ts';
+import { UserError } from '../errors.ts';
 import { showName } from '../name.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import type { TransportPlugin } from '../transport.ts';
@@ -221,10 +222,10 @@ const findKnot = (input: unknown): ConfigProblem | undefined => {
 };
 
 /** As it may go to a terminal: a key may hold anything, and JSON knows neither NaN nor infinity. */
-const readable = ({ path, found, expected }: ConfigProblem): ConfigProblem => ({
+const readable = ({ path, found, ...rest }: ConfigProblem): ConfigProblem => ({
+  ...rest,
   path: showName(path),
   found: typeof found === 'number' && !Number.isFinite(found) ? String(found) : found,
-  expected,
 });
 
 const SECTION = 'a section with "transport", or a list of them';
@@ -261,7 +262,17 @@ const parseDestination = (
   try {
     return [{ plugin, options: plugin.parseOptions({ ...section }), identity: identityOf(section) }];
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
+    if (!(error instanceof UserError)) throw error;
+    if (!(error instanceof ConfigError)) {
+      const hint = error.hint === undefined ? '' : `\n${error.hint}`;
+      problems.push({
+        path,
+        found: section,
+        expected: 'what its transport expects',
+        message: `${error.message}${hint}`,
+      });
+      return [];
+    }
     problems.push(...error.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` })));
     return [];
   }

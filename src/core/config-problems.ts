@@ -9,6 +9,8 @@ export interface ConfigProblem {
   readonly found: unknown;
   /** "a duration such as 2s" */
   readonly expected: string;
+  /** A plug-in's own message, shown in place of `found` and `expected`. */
+  readonly message?: string;
 }
 
 /** All that is wrong with a configuration, told at once. Exit code 2. */
@@ -25,7 +27,8 @@ export class ConfigError extends UserError {
   }
 }
 
-const showProblem = ({ path, found, expected }: ConfigProblem): string => {
+const showProblem = ({ path, found, expected, message }: ConfigProblem): string => {
+  if (message !== undefined) return `  ${path}: ${message.replaceAll('\n', '\n  ')}`;
   const value = found === undefined ? 'is missing' : `is ${JSON.stringify(found)}`;
   return `  ${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
 };

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { resolve } from 'node:path';
 import { TransportError } from '../errors.ts';
+import { wholeSeconds } from '../identity.ts';
 import { isMarked } from '../marks/mark.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
@@ -93,8 +94,14 @@ export class NamedFiles implements Disposable {
     if (knowledge !== 'unknown') return knowledge === 'confirmed';
     const { sender, config, signal } = this.#site;
     if (config.source.trustMarks) return true;
-    const { size, mtimeNs } = stats;
-    const files = [{ sourcePath: `${config.source.root}/${targetPath}`, targetPath, size, mtimeNs }];
+    const files = [
+      {
+        sourcePath: `${config.source.root}/${targetPath}`,
+        targetPath,
+        size: stats.size,
+        mtimeSeconds: wholeSeconds(stats.mtimeNs),
+      },
+    ];
     const asked = sender.destinations.map((transport) => transport.verify(files, { checksum: false }, signal));
     if ((await Promise.all(asked)).flat().length > 0) return false;
     record.addClaimed(path, stats);

@@ -4,7 +4,7 @@ import { isCoarse, tickLeftMs } from '../core/clock-tick.ts';
 import type { Report } from '../core/events.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import { TransportError } from '../errors.ts';
-import { isSameFile } from '../identity.ts';
+import { isSameFile, wholeSeconds } from '../identity.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
@@ -169,7 +169,7 @@ export class Sender {
   async #confirmAfterTick(sourcePath: Name, targetPath: Name, marked: BigIntStats): Promise<void> {
     const { signal, root } = this.#options;
     await delay(tickLeftMs(marked.ctimeNs, Date.now()), undefined, { signal });
-    const file = { sourcePath, targetPath, size: marked.size, mtimeNs: marked.mtimeNs };
+    const file = { sourcePath, targetPath, size: marked.size, mtimeSeconds: wholeSeconds(marked.mtimeNs) };
     const checks = this.destinations.map((transport) => transport.verify([file], { checksum: true }, signal));
     const wrong = (await Promise.all(checks)).flat();
     const now = this.stat(targetPath);

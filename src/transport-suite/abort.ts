@@ -23,10 +23,10 @@ export const registerAbort = (test: RegisterTest): void => {
     scope.expectArrived('other');
     assert.equal(scope.isThere('big'), false);
     assert.equal(getEventListeners(controller.signal, 'abort').length, 0);
-    // What is left is a part that a later send takes up.
+    // What is left is a temporary file that a later send resumes.
     await scope.transport.send(scope.describe('big'), scope.signal);
     scope.expectArrived('big');
-    await until('no part is left', () => scope.temporaries().length === 0);
+    await until('no temporary file is left', () => scope.temporaries().length === 0);
   });
 
   test('abort after: changes nothing, and no listener and no child process is left', async (scope) => {

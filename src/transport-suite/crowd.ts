@@ -12,17 +12,19 @@ export const registerCrowd = (test: RegisterTest): void => {
     assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: false }, scope.signal), []);
   });
 
-  test('confirms 199 of 200 where one is bad, each with its own fate', async (scope) => {
-    // A directory of that name that holds something cannot be replaced by a file.
+  test('confirms 199 of 200 where one is bad, each on its own', async (scope) => {
+    // A non-empty directory cannot be replaced by a file.
     mkdirSync(scope.arrived('file-77'), { recursive: true });
     writeFileSync(scope.arrived('file-77/something'), '');
-    const fates = await Promise.allSettled(
+    const outcomes = await Promise.allSettled(
       Array.from({ length: 200 }, (_, index) =>
         scope.transport.send(scope.outgoing(`file-${index}`, 1000), scope.signal),
       ),
     );
     assert.deepEqual(
-      fates.flatMap((fate, index) => (fate.status === 'rejected' ? [[index, errorClassOf(fate.reason)]] : [])),
+      outcomes.flatMap((outcome, index) =>
+        outcome.status === 'rejected' ? [[index, errorClassOf(outcome.reason)]] : [],
+      ),
       [[77, 'file']],
     );
     for (let index = 0; index < 200; index += 1) if (index !== 77) scope.expectArrived(`file-${index}`);
@@ -30,7 +32,7 @@ export const registerCrowd = (test: RegisterTest): void => {
   });
 
   test('verifies while it sends', async (scope) => {
-    // Slow enough to be met on its way.
+    // Slow enough that verify runs while it is sent.
     const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 3_000_000 })));
     const first = scope.outgoing('first', 1000);
     await transport.send(first, scope.signal);
@@ -39,6 +41,17 @@ export const registerCrowd = (test: RegisterTest): void => {
     assert.deepEqual(await transport.verify([expected(first)], { checksum: false }, scope.signal), []);
     await sending;
     assert.deepEqual(await transport.verify([first, big].map(expected), { checksum: true }, scope.signal), []);
+  });
+
+  test('keeps to the bandwidth, all files together', async (scope) => {
+    const transport = scope.keep(scope.target.connect(scope.context({ bandwidth: 2_000_000 })));
+    await transport.send(scope.outgoing('first', 10), scope.signal);
+    const startedMs = performance.now();
+    await Promise.all(
+      Array.from({ length: 4 }, (_, index) => transport.send(scope.outgoing(`file-${index}`, 1_000_000), scope.signal)),
+    );
+    const ms = performance.now() - startedMs;
+    assert.ok(ms > 1_200, `4 MB at 2 MB/s took ${Math.round(ms)} ms`);
   });
 
   test('takes two sends to one name at once', async (scope) => {

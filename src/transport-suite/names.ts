@@ -4,8 +4,8 @@ import { decodeName, showName, type Name } from '../transport.ts';
 import { expected } from './scope.ts';
 import type { RegisterTest } from './register.ts';
 
-/** Names that break what takes them for words of a shell, options, lines, patterns or text. */
-const NAMES: readonly Name[] = [
+/** Names that break code which treats them as shell words, options, lines, patterns or text. */
+export const NAMES: readonly Name[] = [
   ...[
     ' ',
     'a b',
@@ -49,11 +49,11 @@ const NAMES: readonly Name[] = [
 ];
 
 export const registerNames = (test: RegisterTest): void => {
-  test(`names: ${NAMES.length} that break what does not take them for bytes`, async (scope) => {
+  test(`names: ${NAMES.length} that break code which does not treat them as bytes`, async (scope) => {
     const files = NAMES.map((name) => scope.outgoing(name, Buffer.from(`content of ${showName(name)}`)));
     await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
     for (const name of NAMES) scope.expectArrived(name);
-    // Nothing else came to be there.
+    // Nothing else was made.
     const there = readdirSync(`${scope.target.folder}/DC1`, { encoding: 'buffer' }).map(decodeName);
     assert.deepEqual(there.toSorted(), [...NAMES].toSorted());
     assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: false }, scope.signal), []);

@@ -1,4 +1,4 @@
 import type { Scope } from './scope.ts';
 
-/** Registers a test that is given a scope of its own. */
+/** Registers a test that runs with its own scope. */
 export type RegisterTest = (name: string, run: (scope: Scope) => Promise<void>) => void;

@@ -24,14 +24,14 @@ export const registerReplace = (test: RegisterTest): void => {
     scope.expectArrived('file');
   });
 
-  test('makes a folder again that was removed meanwhile', async (scope) => {
+  test('makes a folder again that was removed in between', async (scope) => {
     await scope.transport.send(scope.outgoing('one', 10), scope.signal);
     rmSync(`${scope.target.folder}/DC1`, { recursive: true });
     await scope.transport.send(scope.outgoing('two', 10), scope.signal);
     scope.expectArrived('two');
   });
 
-  test('a reader of the final name never sees a part, and other names only such as .isocket-….part or a hidden one', async (scope) => {
+  test('a reader of the final name never sees an incomplete file, and every other name is hidden, such as .isocket-….part', async (scope) => {
     const old = Buffer.alloc(100_000, 'o');
     await scope.transport.send(scope.outgoing('file', old), scope.signal);
     const fresh = Buffer.alloc(12 * 1024 * 1024, 'n');
@@ -43,7 +43,7 @@ export const registerReplace = (test: RegisterTest): void => {
   });
 };
 
-/** Reads the final name again and again. @throws when disposed, where it saw something that it must not */
+/** Reads the final name again and again. @throws AssertionError when disposed, where it saw an incomplete file or a stray name */
 const startReader = (scope: Scope, whole: readonly Buffer[]) => {
   let reads = 0;
   const over = new AbortController();
@@ -52,7 +52,7 @@ const startReader = (scope: Scope, whole: readonly Buffer[]) => {
       const seen = readFileSync(scope.arrived('file'));
       assert.ok(
         whole.some((content) => content.equals(seen)),
-        `a part of ${seen.length} bytes was seen`,
+        `an incomplete file of ${seen.length} bytes was seen`,
       );
       const stray = scope
         .everything()
@@ -62,7 +62,7 @@ const startReader = (scope: Scope, whole: readonly Buffer[]) => {
       await turn();
     }
   })();
-  watching.catch(() => undefined); // Told of at the end.
+  watching.catch(() => undefined); // Reported when disposed.
   return {
     sawAgain: async (): Promise<void> => {
       const before = reads;

@@ -6,14 +6,14 @@ import type { RegisterTest } from './register.ts';
 const MIB = 1024 * 1024;
 
 export const registerResume = (test: RegisterTest): void => {
-  test('resumes a big file that was cut off, and never shows a part of it', async (scope) => {
+  test('resumes a big file that was cut off, and never shows it incomplete', async (scope) => {
     const bytes = 16 * MIB;
     const file = scope.outgoing('big', bytes);
     scope.target.cutAfter?.(bytes * 0.6);
     await expectRejected(scope.transport.send(file, scope.signal), 'network');
     assert.equal(scope.isThere('big'), false);
-    await until('a part is kept', () => scope.temporaries().length === 1);
-    // What is left must pass below this: a start from the beginning would be cut again.
+    await until('a temporary file is kept', () => scope.temporaries().length === 1);
+    // Below this limit the rest fits, but not the whole file: a restart from the beginning would be cut again.
     scope.target.cutAfter?.(bytes * 0.8);
     await scope.transport.send(file, scope.signal);
     scope.target.cutAfter?.(Infinity);
@@ -26,20 +26,20 @@ export const registerResume = (test: RegisterTest): void => {
     const file = scope.outgoing('big', bytes);
     scope.target.cutAfter?.(bytes / 2);
     await expectRejected(scope.transport.send(file, scope.signal), 'network');
-    await until('a part is kept', () => scope.temporaries().length === 1);
-    const part = `${scope.target.folder}${scope.temporaries()[0] ?? ''}`;
-    const content = readFileSync(part);
+    await until('a temporary file is kept', () => scope.temporaries().length === 1);
+    const temporary = `${scope.target.folder}${scope.temporaries()[0] ?? ''}`;
+    const content = readFileSync(temporary);
     content.fill(0, content.length / 4, content.length / 2);
-    writeFileSync(part, content);
+    writeFileSync(temporary, content);
     await scope.transport.send(file, scope.signal);
     scope.expectArrived('big');
   });
 
-  test('tidies the part of a file that will never be sent again', async (scope) => {
+  test('tidies the temporary file of a file that will never be sent again', async (scope) => {
     const file = scope.outgoing('big', 9 * MIB);
     scope.target.cutAfter?.(5 * MIB);
     await expectRejected(scope.transport.send(file, scope.signal), 'network');
-    await until('a part is kept', () => scope.temporaries().length === 1);
+    await until('a temporary file is kept', () => scope.temporaries().length === 1);
     await scope.transport.tidy(['DC1'], scope.signal);
     assert.deepEqual(scope.everything(), []);
   });

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   fsPath,
   TransportError,
+  wholeSeconds,
   type ExpectedFile,
   type Name,
   type OutgoingFile,
@@ -16,12 +17,12 @@ import {
 } from '../transport.ts';
 import type { SuiteTarget } from './target.ts';
 
-/** The site's mark on temporary files, in every test. */
+/** The owner of temporary files, in every test. */
 export const OWNER = '01234567';
 
 const WAIT_MS = 20_000;
 
-/** What one test works with: a source folder, an empty destination and a transport to it, all gone at its end. */
+/** What one test works with: a source folder, an empty destination and a transport to it, all removed when disposed. */
 export const createScope = (target: SuiteTarget) => {
   const home = mkdtempSync(join(tmpdir(), 'isocket-suite-'));
   const source = join(home, 'source');
@@ -63,12 +64,12 @@ export const createScope = (target: SuiteTarget) => {
     signal,
     context,
     keep,
-    /** The transport that most tests need one of. */
+    /** One transport, connected on first use: most tests need no other. */
     get transport(): Transport {
       return (first ??= keep(target.connect(context())));
     },
     describe,
-    /** Writes a source file: of so many random bytes, or with that content. */
+    /** Writes a source file: of that many random bytes, or with that content. */
     outgoing: (name: Name, content: Buffer | number): OutgoingFile => {
       mkdirSync(dirname(`${source}/${name}`), { recursive: true });
       writeFileSync(sourcePath(name), typeof content === 'number' ? randomBytes(content) : content, { mode: 0o640 });
@@ -79,13 +80,13 @@ export const createScope = (target: SuiteTarget) => {
     expectArrived: (name: Name): void =>
       assert.ok(readFileSync(arrived(name)).equals(readFileSync(sourcePath(name))), `${name} arrived as it is`),
     isThere: (name: Name): boolean => lstatSync(arrived(name), { throwIfNoEntry: false }) !== undefined,
-    /** Files at the destination under a temporary name of ours, or in a folder that has one. */
+    /** Files at the destination under one of our temporary names, or in a folder that has one. */
     temporaries: (): string[] =>
       readdirSync(target.folder, { recursive: true, withFileTypes: true })
         .filter((entry) => !entry.isDirectory())
         .map((entry) => join(entry.parentPath, entry.name).slice(target.folder.length))
         .filter((path) => /\/\.isocket-[^/]*\.part(\/|$)/.test(path)),
-    /** All that lies below the destination, but for folders. */
+    /** The path of everything below the destination except folders. */
     everything: (): string[] =>
       readdirSync(target.folder, { recursive: true, withFileTypes: true })
         .filter((entry) => !entry.isDirectory())
@@ -111,7 +112,7 @@ export const expected = ({ sourcePath, targetPath, identity: { size, mtimeNs } }
   sourcePath,
   targetPath,
   size,
-  mtimeNs,
+  mtimeSeconds: wholeSeconds(mtimeNs),
 });
 
 /** @throws AssertionError where it is fulfilled, or rejects with anything but a `TransportError` of one of the classes */
@@ -129,7 +130,7 @@ export const expectRejected = async (
   assert.equal(fulfilled, false, 'it is rejected');
 };
 
-/** @throws what is no `TransportError` of one of the classes */
+/** @throws where it is not a `TransportError` of one of the classes */
 export const expectClass = (error: unknown, ...classes: readonly TransportErrorClass[]): void => {
   if (!(error instanceof TransportError)) throw error;
   assert.ok(
@@ -138,10 +139,10 @@ export const expectClass = (error: unknown, ...classes: readonly TransportErrorC
   );
 };
 
-/** Waits until it is so. */
-export const until = async (what: string, isSo: () => boolean): Promise<void> => {
+/** Waits until the condition holds. @throws AssertionError after 20 s */
+export const until = async (what: string, holds: () => boolean): Promise<void> => {
   const started = performance.now();
-  while (!isSo()) {
+  while (!holds()) {
     if (performance.now() - started > WAIT_MS)
       throw new assert.AssertionError({ message: `${what}: not within ${WAIT_MS / 1000} s` });
     await delay(5);

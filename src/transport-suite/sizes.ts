@@ -3,7 +3,7 @@ import { chmodSync, closeSync, lstatSync, openSync, truncateSync, utimesSync, wr
 import { expected } from './scope.ts';
 import type { RegisterTest } from './register.ts';
 
-// Around what transports take for a chunk, a packet, a small file.
+// Around the sizes of chunks, packets and small files in transports.
 const SIZES = [
   0,
   1,
@@ -48,6 +48,18 @@ export const registerSizes = (test: RegisterTest, { slow }: { readonly slow: boo
       assert.equal((there.mode & 0o7777).toString(8), (mode & ~0o020).toString(8), name);
       assert.equal(Math.floor(there.mtimeMs / 1000), 1_000_000_000, name);
     }
+  });
+
+  test('keeps an mtime before 1970 as far as the destination can, and verifies it', async (scope) => {
+    const names = ['half-a-second', 'years'];
+    for (const [index, name] of names.entries()) {
+      scope.outgoing(name, 10);
+      const time = new Date(index === 0 ? -500 : -1_000_000_000_500);
+      utimesSync(scope.sourcePath(name), time, time);
+    }
+    const files = names.map((name) => scope.describe(name));
+    await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+    assert.deepEqual(await scope.transport.verify(files.map(expected), { checksum: false }, scope.signal), []);
   });
 
   if (!slow) return;

@@ -1,19 +1,22 @@
 /**
  * What every transport must do, as tests: `isocket/transport-suite`.
  *
- * Needs a real destination, as large as life, whose files this machine can see. Nothing is mocked and nothing is skipped: a test whose
- * means the target does not offer (a line to cut, a disk to fill) is not there.
+ * Needs a real destination whose files this machine can see. Nothing is mocked and nothing is skipped: a test that needs what the target
+ * does not offer (a connection to cut, a disk to fill) is not registered.
  */
 import { registerAbort } from './abort.ts';
 import { registerCrowd } from './crowd.ts';
 import { registerDispose } from './dispose.ts';
 import { registerFailures } from './failures.ts';
+import { registerList } from './list.ts';
 import { registerNames } from './names.ts';
+import { registerProbe } from './probe.ts';
 import type { RegisterTest } from './register.ts';
 import { registerReplace } from './replace.ts';
 import { registerResume } from './resume.ts';
 import { createScope } from './scope.ts';
 import { registerSizes } from './sizes.ts';
+import { registerSourceChanged } from './source-changed.ts';
 import type { SuiteTarget } from './target.ts';
 import { registerVerify } from './verify.ts';
 
@@ -22,11 +25,14 @@ export type { LoginFault, SuiteTarget } from './target.ts';
 export interface TransportSuiteOptions {
   /** Registers one test: `test` of vitest, `test` of node:test. They must run one after the other. */
   readonly test: (name: string, run: () => Promise<void>) => void;
-  /** Asked in each test; give the same one each time. */
+  /** Called in each test; returns the same target each time. */
   readonly target: () => SuiteTarget;
-  /** What the target can do to the line and the destination: tests that need it are registered only where it is there. */
-  readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only')[];
-  /** Also a file of more than 4 GiB. */
+  /**
+   * What the target can do to the connection and the destination, and `list` where the transport has it: tests that need it are registered
+   * only where it is named.
+   */
+  readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only' | 'list')[];
+  /** Also sends a file of more than 4 GiB. */
   readonly slow?: boolean;
 }
 
@@ -43,7 +49,10 @@ export const transportSuite = ({ test, target, has, slow = false }: TransportSui
   registerCrowd(withScope);
   registerAbort(withScope);
   registerVerify(withScope);
+  registerProbe(withScope, has);
+  registerList(withScope, has);
   registerDispose(withScope);
+  registerSourceChanged(withScope);
   registerFailures(withScope, has);
   if (has.includes('resume')) registerResume(withScope);
 };

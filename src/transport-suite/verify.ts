@@ -30,7 +30,7 @@ export const registerVerify = (test: RegisterTest): void => {
     symlinkSync('whole', scope.arrived('link'));
     const found = async (checksum: boolean): Promise<string[]> =>
       (await scope.transport.verify(files.map(expected), { checksum }, scope.signal))
-        // What stands in a file's place may be told as either.
+        // Anything else in a file's place may be reported as either.
         .map(({ file, kind }) => `${file.targetPath} ${/folder|link/.test(file.targetPath) ? 'wrong' : kind}`)
         .toSorted();
     const usual = [

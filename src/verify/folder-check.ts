@@ -1,3 +1,4 @@
+import { wholeSeconds } from '../identity.ts';
 import type { Name } from '../name.ts';
 import type { Transport } from '../transport.ts';
 import { readFolderListing, type FolderListing } from './folder-listing.ts';
@@ -61,6 +62,6 @@ export class FolderCheck<File extends LocalFile> {
 
   #isShown({ path, size, mtimeNs }: LocalFile): boolean {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    return this.#views.every((view) => view.has(name, Number(size), Number(mtimeNs / 1_000_000_000n)));
+    return this.#views.every((view) => view.has(name, Number(size), wholeSeconds(mtimeNs)));
   }
 }

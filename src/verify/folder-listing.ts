@@ -15,7 +15,7 @@ export const readFolderListing = async (
   signal: AbortSignal,
 ): Promise<FolderListing> => {
   const files = createFileSet();
-  await transport.list?.(folder, ({ name, size, mtime }) => files.add(name, size, mtime), signal);
+  await transport.list?.(folder, ({ name, size, mtimeSeconds }) => files.add(name, size, mtimeSeconds), signal);
   return files;
 };
 

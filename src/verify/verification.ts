@@ -1,4 +1,5 @@
 import { createSemaphore } from '../core/semaphore.ts';
+import { wholeSeconds } from '../identity.ts';
 import type { Name } from '../name.ts';
 import type { Discrepancy, ExpectedFile, Transport } from '../transport.ts';
 import { FILES_A_BATCH, FolderCheck, type LocalFile } from './folder-check.ts';
@@ -136,7 +137,7 @@ export class Verification<File extends LocalFile = LocalFile> {
 
 const expect = (root: Name, directory: Name, { path, size, mtimeNs }: LocalFile): ExpectedFile => {
   const targetPath = `${directory}/${path}`;
-  return { sourcePath: `${root}/${targetPath}`, targetPath, size, mtimeNs };
+  return { sourcePath: `${root}/${targetPath}`, targetPath, size, mtimeSeconds: wholeSeconds(mtimeNs) };
 };
 
 /** Waits for all of them, and only then rejects with the first error: one destination that is down must not hide what the others say. */

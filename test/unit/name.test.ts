@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { decodeName, encodeName, showName } from '../../src/name.ts';
 
-it('gives every byte back as it was', () => {
+it('round-trips every byte', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
       expect(encodeName(decodeName(Buffer.from(bytes))).equals(Buffer.from(bytes))).toBe(true);
@@ -11,11 +11,11 @@ it('gives every byte back as it was', () => {
   );
 });
 
-it.each(['plain', '資料', 'emoji 🙂', 'e\u0301'])('leaves "%s" as it is', (name) => {
+it.each(['plain', '資料', 'emoji 🙂', 'e\u0301'])('does not change "%s"', (name) => {
   expect(decodeName(Buffer.from(name))).toBe(name);
 });
 
-it('shows nothing that a terminal would obey', () => {
+it('shows no character that a terminal would interpret', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
       expect(showName(decodeName(Buffer.from(bytes)))).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);

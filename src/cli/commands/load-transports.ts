@@ -1,23 +1,27 @@
-import { createRequire } from 'node:module';
+import { createRequire, registerHooks } from 'node:module';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { errorMessage, systemErrorCode, UserError } from '../../errors.ts';
 import { valueAt } from '../../core/config-problems.ts';
 import { showName } from '../../name.ts';
+import { packageFile } from '../../package-file.ts';
 import type { TransportPlugin } from '../../transport.ts';
 import { bundledTransport } from '../../transports/index.ts';
+import { guardPlugin } from './guard-plugin.ts';
 
 /** The transports that a configuration names, by the name it uses. */
 export type LoadedTransports = (name: string) => TransportPlugin | undefined;
 
 /**
- * Loads what a configuration names as transport and we do not bundle: a path, from the configuration's folder, or a package,
- * installed there or beside isocket. A name that is neither stays unknown: `parseConfig` tells of it with all else that is wrong.
- * @throws UserError where a module is missing, broken, or no transport
+ * Loads the transports that a configuration names and isocket does not bundle: a path, relative to the configuration's folder, or a
+ * package, installed there or beside isocket. A name that is neither stays unknown: `parseConfig` reports it with all other problems.
+ * @throws UserError where a module is missing, broken, or not a transport
  */
 export const loadTransports = async (input: unknown, configPath: string): Promise<LoadedTransports> => {
   const loaded = new Map<string, TransportPlugin>();
-  for (const name of namesIn(input)) {
+  const names = namesIn(input);
+  if (names.length > 0) offerContract();
+  for (const name of names) {
     const url = isPath(name) ? pathToFileURL(resolve(dirname(configPath), name)).href : packageUrl(name, configPath);
     if (url !== undefined) loaded.set(name, await load(name, url));
   }
@@ -36,7 +40,7 @@ const namesIn = (input: unknown): string[] => {
 const isPath = (name: string): boolean => /^\.{1,2}\//.test(name) || isAbsolute(name);
 
 const packageUrl = (name: string, configPath: string): string | undefined => {
-  // What node itself would answer to ("fs", "node:fs", "#inner", a URL) is no package.
+  // "node:fs", "#inner" and URLs resolve in node too, but are not packages.
   if (!/^(?:@[\w.~-]+\/)?[\w~-][\w.~-]*(?:\/[\w.~/-]+)?$/.test(name)) return undefined;
   for (const from of [configPath, import.meta.url]) {
     try {
@@ -49,6 +53,24 @@ const packageUrl = (name: string, configPath: string): string | undefined => {
   return undefined;
 };
 
+/**
+ * Lets a module that is not installed beside isocket import `isocket/transport` all the same: where its own folders have no isocket, it
+ * gets this one.
+ */
+const offerContract = (): void => {
+  const url = packageFile(import.meta.url.endsWith('.ts') ? 'src/transport.ts' : 'dist/transport.js').href;
+  registerHooks({
+    resolve: (specifier, context, next) => {
+      try {
+        return next(specifier, context);
+      } catch (error) {
+        if (specifier !== 'isocket/transport') throw error;
+        return { url, shortCircuit: true };
+      }
+    },
+  });
+};
+
 const load = async (name: string, url: string): Promise<TransportPlugin> => {
   let module: unknown;
   try {
@@ -58,15 +80,8 @@ const load = async (name: string, url: string): Promise<TransportPlugin> => {
       systemErrorCode(error) === 'ERR_MODULE_NOT_FOUND' && errorMessage(error).includes(`'${new URL(url).pathname}'`);
     throw unusable(name, isMissing ? 'there is no such file' : errorMessage(error), error);
   }
-  const plugin = valueAt(module, ['default']);
-  if (!isPlugin(plugin)) throw unusable(name, 'it is no transport');
-  return plugin;
+  return guardPlugin(name, valueAt(module, ['default']));
 };
-
-const isPlugin = (value: unknown): value is TransportPlugin =>
-  typeof valueAt(value, ['name']) === 'string' &&
-  typeof valueAt(value, ['parseOptions']) === 'function' &&
-  typeof valueAt(value, ['connect']) === 'function';
 
 const unusable = (name: string, state: string, cause?: unknown): UserError =>
   new UserError(`Cannot use transport "${showName(name)}": ${state}`, {

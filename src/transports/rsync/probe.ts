@@ -18,6 +18,7 @@ export async function* probeDestination(
     yield { what: 'login', state: 'failure', message: error.message, hint: error.hint ?? 'try again later' };
     return;
   }
+  signal.throwIfAborted();
   const { label, version } = session;
   yield { what: 'rsync here', state: 'ok', message: version.join('.') };
   yield { what: 'login', state: 'ok', message: `${label} answers, with its known host key` };
@@ -34,9 +35,10 @@ export async function* probeDestination(
 
 const startThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
   using tree = new StagingTree(session.stagingFolder);
-  tree.placeholder(name, 0n, 0n);
+  tree.placeholder(name, 0n, 0);
   const run = compareArguments(session.target(tree), 'listed');
   const verdict = judgeRun(await runRsync(run, { list: tree.list }, signal));
+  signal.throwIfAborted();
   return verdict.kind === 'connection'
     ? { what: 'rsync there', state: 'failure', message: verdict.state, hint: verdict.hint }
     : { what: 'rsync there', state: 'ok', message: 'it starts, and destination.path is usable' };
@@ -47,7 +49,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   const { durable } = session.context;
   const send = async (): Promise<RunEnd> => {
     using tree = new StagingTree(session.stagingFolder);
-    tree.placeholder(name, 1n, 0n);
+    tree.placeholder(name, 1n, 0);
     const how = {
       ...session.target(tree),
       durable,

@@ -53,12 +53,12 @@ export class StagingTree implements Disposable {
   }
 
   /** Makes a sparse file of that size and time: a comparison by size and time needs no source. */
-  placeholder(target: Name, size: bigint, mtimeNs: bigint): void {
+  placeholder(target: Name, size: bigint, mtimeSeconds: number): void {
     this.folder(folderOf(target));
     const descriptor = openSync(this.#pathOf(target), 'w', 0o600);
     try {
       ftruncateSync(descriptor, Number(size));
-      const time = new Date(wholeSeconds(mtimeNs) * 1000); // futimes takes a time before 1970 only as a Date.
+      const time = new Date(mtimeSeconds * 1000); // futimes takes a time before 1970 only as a Date.
       futimesSync(descriptor, time, time);
     } finally {
       closeSync(descriptor);
@@ -92,9 +92,5 @@ export class StagingTree implements Disposable {
     return fsPath(`${this.path}/${target}`);
   }
 }
-
-const SECOND_NS = 1_000_000_000n;
-/** Rounds down, also before 1970: rsync compares whole seconds. */
-const wholeSeconds = (ns: bigint): number => Number((ns - (((ns % SECOND_NS) + SECOND_NS) % SECOND_NS)) / SECOND_NS);
 
 const NUL = Buffer.from([0]);

@@ -36,10 +36,10 @@ const compare = async (
 ): Promise<Map<ExpectedFile, Difference>> => {
   if (files.length === 0) return new Map();
   using tree = new StagingTree(session.stagingFolder);
-  for (const { sourcePath, targetPath, size, mtimeNs } of files) {
+  for (const { sourcePath, targetPath, size, mtimeSeconds } of files) {
     // Content is read from the source; size and time are the expected ones, even where the source has changed since.
     if (how === 'content') tree.link(targetPath, sourcePath);
-    else tree.placeholder(targetPath, size, mtimeNs);
+    else tree.placeholder(targetPath, size, mtimeSeconds);
   }
   const found = new Map<Name, Comparison['verdict']>();
   const end = await session.runs.run(

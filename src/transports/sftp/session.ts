@@ -3,7 +3,14 @@ import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
 import { createRateLimiter } from '../../core/rate-limiter.ts';
-import { showName, TransportError, type Name, type OutgoingFile, type TransportContext } from '../../transport.ts';
+import {
+  showName,
+  TransportError,
+  wholeSeconds,
+  type Name,
+  type OutgoingFile,
+  type TransportContext,
+} from '../../transport.ts';
 import type { Channels } from './channels.ts';
 import { createFolders, type Folders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
@@ -73,9 +80,12 @@ const contentInFlight = ({ all, roundTripMs }: Channels): number =>
 export const syncsContent = ({ context }: Session, channel: SftpClient): boolean =>
   context.durable && channel.has(Extension.FSYNC);
 
+/** SFTP 3 has 32 bits: a time before 1970 or after 2106 becomes the first or the last that it has. */
+export const protocolTime = (seconds: number): number => Math.min(Math.max(seconds, 0), 0xffff_ffff);
+
 /** Permission bits and times of the source; version 3 has whole seconds. */
 export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
-  const mtime = Number(identity.mtimeNs / 1_000_000_000n);
+  const mtime = protocolTime(wholeSeconds(identity.mtimeNs));
   return { permissions: mode, atime: mtime, mtime };
 };
 

@@ -2,7 +2,7 @@ import type { Attributes } from '../../sftp/protocol.ts';
 import { type Discrepancy, type ExpectedFile, type ListedFile, type Name } from '../../transport.ts';
 import { listFolder, parentOf } from './folders.ts';
 import { differentContent } from './same-content.ts';
-import type { Session } from './session.ts';
+import { protocolTime, type Session } from './session.ts';
 
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
@@ -42,7 +42,7 @@ export const listFiles = async (
     signal.throwIfAborted();
     for (const { name, attributes } of entries) {
       const { size = 0, permissions = 0, mtime = 0 } = attributes;
-      if ((permissions & S_IFMT) === S_IFREG) visit({ name, size, mtime });
+      if ((permissions & S_IFMT) === S_IFREG) visit({ name, size, mtimeSeconds: mtime });
     }
   }
 };
@@ -83,6 +83,6 @@ const compareAttributes = (file: ExpectedFile, attributes: Attributes | undefine
   const different = (detail: string): Discrepancy => ({ file, kind: 'different', detail });
   if ((permissions & S_IFMT) !== S_IFREG) return different('it is not a regular file');
   if (BigInt(size) !== file.size) return different(`it has ${size} bytes, not ${file.size}`);
-  const wanted = Number(file.mtimeNs / 1_000_000_000n);
+  const wanted = protocolTime(file.mtimeSeconds);
   return mtime === wanted ? undefined : different(`its mtime is ${mtime}, not ${wanted}`);
 };

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { defaultLoaders } from 'cosmiconfig';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, type ConfigProblem } from '../../../src/core/config-problems.ts';
+import { UserError } from '../../../src/errors.ts';
 import { configJsonSchema, parseConfig, parseReceiveSection, type Config } from '../../../src/config/config.ts';
 import { bundledTransport, bundledTransportNames } from '../../../src/transports/index.ts';
 import { rsyncOptionsSchema } from '../../../src/transports/rsync/options.ts';
@@ -66,6 +67,26 @@ describe('config', () => {
     expect(site).toBe('host');
     expect(source).toMatchObject({ root: '/datas', settleMs: 250, supersededMs: 90_000, rescanMs: 3_600_000 });
     expect(send).toMatchObject({ bandwidth: 20 * 2 ** 20, retry: { firstMs: 2000, mostMs: 300_000, hold: 7 } });
+  });
+
+  it('reports what another transport says of its options with all other problems', () => {
+    const refuse = () => {
+      throw new UserError('Cannot use destination.path 7: expected a bucket', { hint: 'name a bucket' });
+    };
+    const plugin = { name: 'own', parseOptions: refuse, connect: refuse };
+    const input = { ...least, announce: 7, destination: [{ transport: 'own', path: 7 }, least.destination, 7] };
+    const transport = (name: string) => (name === 'own' ? plugin : bundledTransport(name));
+    expect(() => parseConfig(input, { path: 'rc', hostname: 'host', transport, transportNames: [] })).toThrow(
+      new RegExp(
+        [
+          '^Cannot use rc: 3 problems',
+          '  announce is 7: expected boolean',
+          '  destination.0: Cannot use destination.path 7: expected a bucket',
+          '  name a bucket',
+          '  destination.2 is 7: .*$',
+        ].join('\n'),
+      ),
+    );
   });
 
   it('reads what "isocket receive" takes', () => {
