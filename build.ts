@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'rolldown';
 
-// What ships is a few files where the sources and their libraries are three hundred: to find and read those took as long as to send a
-// thousand files. ssh2 stays the package that it is: what guards the line can be brought up to date by itself.
+// One bundle of a few files in place of three hundred modules: finding and reading those took as long as sending a thousand files.
+// ssh2 stays a separate package: the part that guards the connection can be updated by itself.
 rmSync('dist', { recursive: true, force: true });
 const { output } = await build({
   input: { cli: 'src/cli.ts', transport: 'src/transport.ts', 'transport-suite/suite': 'src/transport-suite/suite.ts' },
@@ -15,7 +15,7 @@ const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds
 const libraries = new Set(modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id) ?? []));
 writeFileSync('dist/licences.txt', [...libraries].toSorted().map(licenceOf).join('\n'));
 
-/** @throws Error where the library has no licence: its terms want it told */
+/** @throws Error where the library has no licence file: most licences require a copy of their text */
 function licenceOf(library: string): string {
   const { name, version } = JSON.parse(readFileSync(`${library}/package.json`, 'utf8')) as Record<string, string>;
   const file = readdirSync(library).find((entry) => /^licen[cs]e/i.test(entry));

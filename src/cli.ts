@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// The only file that reads process.argv and sets the exit code. Nothing is imported before the version is known to do:
-// an old Node would stop at the first new word of a dependency.
+// The only file that reads process.argv and sets the exit code. Nothing is imported before the version check:
+// an old Node would fail with a syntax error in a dependency.
 const OLDEST_NODE = 24;
 
 const version = process.versions.node;
@@ -11,7 +11,7 @@ if (Number(version.split('.')[0]) < OLDEST_NODE) {
   );
   process.exitCode = 2;
 } else {
-  // A reader that closed the pipe has all it wanted.
+  // EPIPE: the reader of stdout has closed the pipe and wants no more.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });

@@ -56,14 +56,14 @@ const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 
 const PATH = 'an absolute path';
 const ADDRESS = 'HOST:PORT, such as 127.0.0.1:9180';
 const COUNT = 'a whole number, 1 or more';
-/** A timer that is set for longer fires at once. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** A longer timer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const BANDWIDTH = 'a number of bytes a second, such as 20MB/s';
 
 const duration = (usual: string) =>
   z
     .string({ error: DURATION })
-    .refine((text) => (parseDurationMs(text) ?? Infinity) <= LONGEST_MS, { error: DURATION })
+    .refine((text) => (parseDurationMs(text) ?? Infinity) <= MAX_TIMER_MS, { error: DURATION })
     .default(usual)
     .describe(`A duration. Default: ${usual}`);
 
@@ -111,7 +111,7 @@ const schema = z.strictObject({
     exclude: z.array(z.string()).default(['.*']).describe('Globs of names that are not sent, at any depth'),
     watcher: z.enum(['auto', 'inotifywait', 'chokidar']).default('auto'),
   }),
-  // Looked into one by one below, so that each problem is told where it is.
+  // Parsed one by one below, so that each problem is reported with its path.
   destination: z.unknown().optional(),
   send: z
     .strictObject({
@@ -147,21 +147,21 @@ export interface ParseContext {
 }
 
 /**
- * What stands in the file → the configuration. Pure.
- * @throws ConfigError with every problem there is, those of the destinations' own options too
+ * The file's content → the configuration. Pure.
+ * @throws ConfigError with every problem, those of the destinations' own options included
  */
 export const parseConfig = (input: unknown, context: ParseContext): Config => {
-  const knot = findKnot(input);
-  if (knot !== undefined) throw new ConfigError(context.path, [knot]);
+  const circular = findCircularAlias(input);
+  if (circular !== undefined) throw new ConfigError(context.path, [circular]);
   const parsed = schema.safeParse(input ?? {});
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, schema);
   const destinations = parseDestinations(input, context, problems);
-  if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(readable));
+  if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
   const { site, source, send, verify, announce, state, status, hooks } = parsed.data;
-  const { settle, superseded, rescan, ...places } = source;
+  const { settle, superseded, rescan, ...others } = source;
   return {
     site: site ?? context.hostname,
-    source: { ...places, settleMs: ms(settle), supersededMs: ms(superseded), rescanMs: ms(rescan) },
+    source: { ...others, settleMs: ms(settle), supersededMs: ms(superseded), rescanMs: ms(rescan) },
     destinations,
     send: {
       durable: send.durable,
@@ -177,43 +177,43 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
 };
 
 /**
- * The section `receive` alone: a host that only receives has no other.
+ * The section `receive` alone: the configuration of a host that only receives has no other.
  * @throws ConfigError with every problem of the section
  */
 export const parseReceiveSection = (input: unknown, path: string): ReceiveSection | null => {
-  const knot = findKnot(input);
-  if (knot !== undefined) throw new ConfigError(path, [knot]);
+  const circular = findCircularAlias(input);
+  if (circular !== undefined) throw new ConfigError(path, [circular]);
   const only = z.object({ receive: receiveSection });
   const parsed = only.safeParse(input ?? {});
-  if (!parsed.success) throw new ConfigError(path, problemsOf(parsed.error, input, only).map(readable));
+  if (!parsed.success) throw new ConfigError(path, problemsOf(parsed.error, input, only).map(printable));
   return parsed.data.receive;
 };
 
 const ms = (text: string): number => parseDurationMs(text) ?? 0;
 
-/** What cannot be told as JSON: an alias of YAML that holds itself, and values that no file can hold. */
-const findKnot = (input: unknown): ConfigProblem | undefined => {
-  const above = new Set<object>();
+/** Values that JSON cannot show: a YAML alias that contains itself, and types that no file can hold. */
+const findCircularAlias = (input: unknown): ConfigProblem | undefined => {
+  const ancestors = new Set<object>();
   const done = new Set<object>();
-  const look = (value: unknown, path: string): ConfigProblem | undefined => {
+  const visit = (value: unknown, path: string): ConfigProblem | undefined => {
     if (typeof value === 'bigint' || typeof value === 'symbol' || typeof value === 'function')
       return { path, found: typeof value, expected: 'text, a number, true, false, null, a list or a section' };
     if (typeof value !== 'object' || value === null || done.has(value)) return undefined;
-    if (above.has(value)) return { path, found: 'an alias', expected: 'no section that holds itself' };
-    above.add(value);
+    if (ancestors.has(value)) return { path, found: 'an alias', expected: 'no section that contains itself' };
+    ancestors.add(value);
     for (const [key, inner] of Object.entries(value)) {
-      const knot = look(inner, path === '' ? key : `${path}.${key}`);
-      if (knot !== undefined) return knot;
+      const circular = visit(inner, path === '' ? key : `${path}.${key}`);
+      if (circular !== undefined) return circular;
     }
-    above.delete(value);
+    ancestors.delete(value);
     done.add(value);
     return undefined;
   };
-  return look(input, '');
+  return visit(input, '');
 };
 
-/** As it may go to a terminal: a key may hold anything, and JSON knows neither NaN nor infinity. */
-const readable = ({ path, found, expected }: ConfigProblem): ConfigProblem => ({
+/** Safe to print: a key may hold any character, and JSON has neither NaN nor infinity. */
+const printable = ({ path, found, expected }: ConfigProblem): ConfigProblem => ({
   path: showName(path),
   found: typeof found === 'number' && !Number.isFinite(found) ? String(found) : found,
   expected,
@@ -222,7 +222,7 @@ const readable = ({ path, found, expected }: ConfigProblem): ConfigProblem => ({
 const SECTION = 'a section with "transport", or a list of them';
 
 const parseDestinations = (input: unknown, context: ParseContext, problems: ConfigProblem[]): Destination[] => {
-  // A file that is no section at all has one problem, and it is told already.
+  // A file that is not a section has one problem, which is reported already.
   if (Array.isArray(input) || (typeof input !== 'object' && input !== undefined)) return [];
   const section = valueAt(input, ['destination']);
   if (!Array.isArray(section)) return parseDestination(section, 'destination', context, problems);

@@ -2,7 +2,7 @@ import { closest } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { UserError } from '../errors.ts';
 
-/** One thing that is wrong with a configuration. */
+/** One problem of a configuration. */
 export interface ConfigProblem {
   /** "source.settle" */
   readonly path: string;
@@ -11,7 +11,7 @@ export interface ConfigProblem {
   readonly expected: string;
 }
 
-/** All that is wrong with a configuration, told at once. Exit code 2. */
+/** Every problem of a configuration, reported at once. Exit code 2. */
 export class ConfigError extends UserError {
   override readonly name = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
@@ -30,18 +30,18 @@ const showProblem = ({ path, found, expected }: ConfigProblem): string => {
   return `  ${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
 };
 
-/** What to write instead of a key that is not known. */
+/** What to write in place of an unknown key. */
 const expectedKey = (key: string, known: readonly string[]): string =>
   `a known key, perhaps "${closest(key, known)}" (known: ${known.join(', ')})`;
 
-/** What stands at a path of the input. */
+/** The value at a path of the input. */
 export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>(
     (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
     input,
   );
 
-/** What zod found wrong → problems: one for each unknown key. */
+/** zod issues → problems, one for each unknown key. */
 export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType): ConfigProblem[] =>
   error.issues.flatMap((issue): ConfigProblem[] => {
     const path = issue.path.join('.');

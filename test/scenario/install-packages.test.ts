@@ -100,7 +100,7 @@ describe('--with-rsync --with-inotify', () => {
     const { exitCode, stderr } = await install([...(await installed()), '--with-rsync', '--with-inotify']);
     expect(exitCode).toBe(1);
     expect(stderr).toBe(
-      'install.sh: cannot install rsync inotify-tools: no package manager that install.sh knows\n' +
+      'install.sh: cannot install rsync inotify-tools: no known package manager\n' +
         '  install it by hand, then run this again',
     );
   });
@@ -145,6 +145,6 @@ describe('--from a package of npm pack, without what isocket needs', () => {
   it('says that npm is needed where there is none', async () => {
     const { exitCode, stderr } = await install(await bareFrom());
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('cannot install npm: no package manager that install.sh knows');
+    expect(stderr).toContain('cannot install npm: no known package manager');
   });
 });

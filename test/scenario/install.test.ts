@@ -75,7 +75,7 @@ it(
     expect(readFileSync(`${system}/systemd/system/isocket@.service`, 'utf8')).toContain(
       `ExecStart=${folder}/P/bin/isocket --config %E/isocket/%i/.isocketrc daemon`,
     );
-    expect(readFileSync(`${system}/cron.d/isocket-ED1`, 'utf8')).toMatch(/^\*\/10 \* \* \* \* isocket said=/m);
+    expect(readFileSync(`${system}/cron.d/isocket-ED1`, 'utf8')).toMatch(/^\*\/10 \* \* \* \* isocket output=/m);
     writeFileSync(`${system}/isocket/ED1/.isocketrc`, 'site: ED1\n');
 
     const before = [...snapshot(`${folder}/P`), ...snapshot(`${folder}/system`)];
@@ -182,7 +182,7 @@ it(
     const entry = readFileSync(`${folder}/system/etc/cron.d/isocket-ED2`, 'utf8')
       .replace('/etc/isocket/ED2/.isocketrc', site.config)
       .replace('*/5 * * * *', '* * * * *');
-    expect(entry).toMatch(/^\* \* \* \* \* root said=/m);
+    expect(entry).toMatch(/^\* \* \* \* \* root output=/m);
     writeFileSync(`${cron}/cron.d/isocket-ED2`, entry, { mode: 0o644 });
     writeFileSync(`${cron}/crontab`, '', { mode: 0o644 });
     const script = [

@@ -7,7 +7,7 @@ export interface Output extends Disposable {
   readonly report: Report;
 }
 
-/** `--json`: every event on stdout. Else text on stderr, with a progress bar where a person looks on. */
+/** `--json`: every event on stdout. Else text on stderr, with a progress line where stderr is a terminal. */
 export const openOutput = async (options: CommonOptions, { bar = true } = {}): Promise<Output> => {
   const { report, end } = await openReporter(options, bar);
   return { report, [Symbol.dispose]: end };

@@ -1,6 +1,6 @@
 import { configureSync, getLogger, getTextFormatter, resetSync, type LogRecord } from '@logtape/logtape';
 import { showName } from '../../name.ts';
-import { describe, type Weight } from './describe.ts';
+import { describe, type Severity } from './describe.ts';
 import type { Reporter } from './reporter.ts';
 
 export interface TextReporterOptions {
@@ -32,12 +32,12 @@ export const createTextReporter = ({ verbose, quiet, write }: TextReporterOption
   });
   const logger = getLogger('isocket');
   let failures = 0;
-  const log = (weight: Weight, text: string): void => {
+  const log = (severity: Severity, text: string): void => {
     // As a value, so that braces in a file's name are no placeholders.
     const message = { text: toOneLine(text) };
-    if (weight === 'trouble') logger.error('{text}', message);
-    else if (weight === 'warning') logger.warn('{text}', message);
-    else if (weight === 'result') logger.info('{text}', message);
+    if (severity === 'failure') logger.error('{text}', message);
+    else if (severity === 'warning') logger.warn('{text}', message);
+    else if (severity === 'result') logger.info('{text}', message);
     else logger.debug('{text}', message);
   };
   return {
@@ -46,11 +46,11 @@ export const createTextReporter = ({ verbose, quiet, write }: TextReporterOption
       if (event.type === 'sent' && !verbose) return;
       if (event.type === 'failed' && !verbose && (failures += 1) > TOLD_OF_A_KIND) return;
       const described = describe(event);
-      if (described !== undefined) log(described.weight, described.text);
+      if (described !== undefined) log(described.severity, described.text);
     },
     end: () => {
       if (!verbose && failures > TOLD_OF_A_KIND) {
-        log('trouble', `${failures - TOLD_OF_A_KIND} more files failed (--verbose names them all)`);
+        log('failure', `${failures - TOLD_OF_A_KIND} more files failed (--verbose names them all)`);
       }
       resetSync();
     },

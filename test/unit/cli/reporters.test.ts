@@ -30,7 +30,7 @@ const summary = (more: Partial<SummaryEvent> = {}): SummaryEvent => ({
   ...more,
 });
 
-const told = (events: readonly IsocketEvent[], how: { verbose?: boolean; quiet?: boolean } = {}): string[] => {
+const linesOf = (events: readonly IsocketEvent[], how: { verbose?: boolean; quiet?: boolean } = {}): string[] => {
   let text = '';
   const { report, end } = createTextReporter({ verbose: false, quiet: false, ...how, write: (line) => (text += line) });
   events.forEach(report);
@@ -63,30 +63,30 @@ group('text', () => {
     ['braces are no placeholders', [failed('{text} {0} {{')], {}, [/ error: \{text\} \{0\} \{\{$/]],
     ['a stray byte', [sent(decodeName(Buffer.from([0x61, 0xff, 0x1b])))], { verbose: true }, [/sent a\\xff\\x1b \(/]],
     [
-      'a server that paints',
+      'terminal escapes of a server',
       [failed('\u001b[2Jgone\r\ninfo: sent\u202e')],
       {},
       [/error: \\x1b\[2Jgone\\x0d\\ninfo: sent\\u\{202e\}$/],
     ],
     ['an escaped name is escaped once', [failed('Cannot send "a\\xff"')], {}, [/"a\\xff"$/]],
-  ])('%s', (_title, events, how, lines) => {
-    const said = told(events, how);
-    expect(said).toHaveLength(lines.length);
-    lines.forEach((line, index) => expect(said[index]).toMatch(line));
+  ])('%s', (_title, events, how, expected) => {
+    const lines = linesOf(events, how);
+    expect(lines).toHaveLength(expected.length);
+    expected.forEach((line, index) => expect(lines[index]).toMatch(line));
   });
 
-  it('counts the same trouble instead of telling it ten thousand times', () => {
-    const said = told(Array.from({ length: 25 }, () => failed('no room')));
-    expect(said).toHaveLength(11);
-    expect(said[10]).toContain('15 more files failed');
+  it('counts the same failure instead of printing it ten thousand times', () => {
+    const lines = linesOf(Array.from({ length: 25 }, () => failed('no room')));
+    expect(lines).toHaveLength(11);
+    expect(lines[10]).toContain('15 more files failed');
   });
 
   it('writes one line for one event, with nothing that a terminal would obey', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (message) => {
-        const said = told([failed(message)]);
-        expect(said).toHaveLength(1);
-        expect(said[0]).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+        const lines = linesOf([failed(message)]);
+        expect(lines).toHaveLength(1);
+        expect(lines[0]).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
       }),
     );
   });

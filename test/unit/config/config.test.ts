@@ -83,8 +83,8 @@ describe('config', () => {
     }
   };
   const of = (section: object): object => ({ ...least.destination, ...section });
-  const knot: unknown[] = [];
-  knot.push(knot);
+  const circular: unknown[] = [];
+  circular.push(circular);
 
   it.each<[string, unknown, Readonly<Record<string, string>>]>([
     ['nothing', undefined, { source: 'object', destination: 'a section with "transport"' }],
@@ -120,9 +120,9 @@ describe('config', () => {
         'destination.4.transport': 'one of sftp',
       },
     ],
-    ['an alias that holds itself', { ...least, hooks: knot }, { 'hooks.0': 'holds itself' }],
+    ['an alias that contains itself', { ...least, hooks: circular }, { 'hooks.0': 'contains itself' }],
     ['no number', { ...least, verify: NaN }, { verify: 'one of sent' }],
-    ['a key that paints', { ...least, '\u001b[2J': 1 }, { '\\x1b[2J': 'a known key' }],
+    ['a key with terminal escapes', { ...least, '\u001b[2J': 1 }, { '\\x1b[2J': 'a known key' }],
     ['__proto__', JSON.parse(JSON.stringify(least).replace('{', '{"__proto__":1,')), { ['__proto__']: 'a known key' }],
   ])('%s', (_title, input, wanted) => {
     const found = problems(input);
