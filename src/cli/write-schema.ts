@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { configJsonSchema } from '../config/config.ts';
+import { configJsonSchema } from '../config/schema.ts';
 import { packageFile } from '../package-file.ts';
 import { rsyncOptionsSchema } from '../transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../transports/sftp/options.ts';

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultLoaders } from 'cosmiconfig';
-import { parseConfig } from '../../config/config.ts';
+import { parseConfig } from '../../config/parse-config.ts';
 import { errorMessage, systemErrorCode, TransportError, UserError } from '../../errors.ts';
 import { CONFIG_NAMES } from '../../config/find-config.ts';
 import { serviceSite } from '../init/defaults.ts';

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
-import { parseConfig, type Config } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { parseConfig } from '../../config/parse-config.ts';
 import { idleActivity, type Activity } from '../../instance/activity.ts';
 import type { Report } from '../../core/events.ts';
 import { findConfig, type FoundConfig } from '../../config/find-config.ts';
