@@ -26,8 +26,6 @@ export interface Config {
   readonly announce: boolean;
   /** null: the default folder. */
   readonly state: string | null;
-  readonly status: { readonly listen: string | null };
-  readonly hooks: { readonly finished: string | null; readonly alert: string | null };
 }
 
 /** contract.md §8: what `isocket receive` takes as options. */

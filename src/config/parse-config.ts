@@ -25,11 +25,20 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, configSchema);
   const destinations = parseDestinations(input, context, problems);
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
-  const { site, source, send, verify, announce, state, status, hooks } = parsed.data;
-  const { settle, superseded, rescan, ...others } = source;
+  const { site, source, send, verify, announce, state } = parsed.data;
+  const { settle, superseded, rescan, root, tag, newest, exclude, watcher } = source;
   return {
     site: site ?? context.hostname,
-    source: { ...others, settleMs: ms(settle), supersededMs: ms(superseded), rescanMs: ms(rescan) },
+    source: {
+      root,
+      tag,
+      newest,
+      settleMs: ms(settle),
+      supersededMs: ms(superseded),
+      rescanMs: ms(rescan),
+      exclude,
+      watcher,
+    },
     destinations,
     send: {
       durable: send.durable,
@@ -39,8 +48,6 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     verify,
     announce,
     state,
-    status,
-    hooks,
   };
 };
 

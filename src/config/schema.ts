@@ -4,7 +4,7 @@ import { parseBandwidth, parseDurationMs } from '../core/units.ts';
 
 const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 24 days';
 const PATH = 'an absolute path';
-const ADDRESS = 'HOST:PORT, such as 127.0.0.1:9180';
+const ADDRESS = 'HOST:PORT, such as 0.0.0.0:2222';
 const COUNT = 'a whole number, 1 or more';
 /** A longer timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
@@ -16,6 +16,15 @@ const duration = (usual: string) =>
     .refine((text) => (parseDurationMs(text) ?? Infinity) <= MAX_TIMER_MS, { error: DURATION })
     .default(usual)
     .describe(`A duration. Default: ${usual}`);
+
+const UNAVAILABLE = 'or no such key: it is not available in this version';
+const RESERVED = 'Reserved: not available in this version';
+
+// Of a key that nothing reads yet only its default is accepted: a setting is never ignored silently.
+const reserved = z
+  .null({ error: `null, ${UNAVAILABLE}` })
+  .optional()
+  .describe(RESERVED);
 
 const absolutePath = z
   .string({ error: PATH })
@@ -62,6 +71,10 @@ export const configSchema = z.strictObject({
     rescan: duration('30s'),
     exclude: z.array(z.string()).default(['.*']).describe('Globs of names that are not sent, at any depth'),
     watcher: z.enum(['auto', 'inotifywait', 'chokidar']).default('auto'),
+    trustMarks: z
+      .literal(false, { error: `false, ${UNAVAILABLE}` })
+      .optional()
+      .describe(RESERVED),
   }),
   // Parsed one by one below, so that each problem is reported with its path.
   destination: z.unknown().optional(),
@@ -83,10 +96,8 @@ export const configSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe('Default: /var/lib/isocket/SITE, or ~/.local/state/isocket/SITE'),
-  status: z.strictObject({ listen: address.nullable().default(null) }).prefault({}),
-  hooks: z
-    .strictObject({ finished: z.string().nullable().default(null), alert: z.string().nullable().default(null) })
-    .prefault({}),
+  status: z.strictObject({ listen: reserved }).optional().describe(RESERVED),
+  hooks: z.strictObject({ finished: reserved, alert: reserved }).optional().describe(RESERVED),
   receive: receiveSchema,
 });
 

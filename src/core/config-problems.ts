@@ -54,7 +54,9 @@ export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType)
         expected: expectedKey(key, known),
       }));
     }
-    if (issue.code === 'invalid_value') return [{ path, found, expected: `one of ${issue.values.join(', ')}` }];
+    // A schema's own message never begins with zod's "Invalid".
+    if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid'))
+      return [{ path, found, expected: `one of ${issue.values.join(', ')}` }];
     return [{ path, found, expected: issue.message.replace(/^Invalid input: expected ([^,]+).*$/, '$1') }];
   });
 

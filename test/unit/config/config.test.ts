@@ -48,6 +48,29 @@ describe('config', () => {
     for (const pattern of patterns) expect(() => new RegExp(pattern, 'u')).not.toThrow();
   });
 
+  it('accepts the default of a key that nothing reads yet: earlier samples show it', () => {
+    const reserved = { status: { listen: null }, hooks: { finished: null, alert: null } };
+    const source = { ...least.source, trustMarks: false };
+    expect(parse({ ...least, ...reserved, source })).toEqual(parse(least));
+    expect(parse({ ...least, status: {}, hooks: {} })).toEqual(parse(least));
+  });
+
+  it('the schema says which keys are reserved, and the samples do not show them', () => {
+    const schema = JSON.parse(template('isocketrc.schema.json')) as Record<
+      'properties',
+      Record<string, { properties?: object }>
+    >;
+    const reserved = { description: expect.stringContaining('Reserved') as string };
+    const { status, hooks, source } = schema.properties;
+    expect([status?.properties, hooks?.properties]).toMatchObject([
+      { listen: reserved },
+      { finished: reserved, alert: reserved },
+    ]);
+    expect(source?.properties).toMatchObject({ trustMarks: reserved });
+    for (const name of ['isocketrc.yaml', 'isocketrc-rsync.yaml'])
+      expect(template(name)).not.toMatch(/^[# ]*(?:status|listen|hooks|finished|alert|trustMarks):/m);
+  });
+
   it('takes a list of destinations', () => {
     expect(parse({ ...least, destination: [least.destination, least.destination] }).destinations).toHaveLength(2);
   });
@@ -105,7 +128,21 @@ describe('config', () => {
     ['more than a timer can', { ...least, source: { root: '/d', rescan: '30d' } }, { 'source.rescan': '24 days' }],
     ['a bare bandwidth', { ...least, send: { bandwidth: 20 } }, { 'send.bandwidth': 'such as 20MB/s' }],
     ['a fraction', { ...least, send: { retry: { hold: 1.5 } } }, { 'send.retry.hold': 'a whole number' }],
-    ['no port', { ...least, status: { listen: 'localhost' } }, { 'status.listen': 'HOST:PORT' }],
+    [
+      'keys that nothing reads yet',
+      {
+        ...least,
+        source: { root: '/d', trustMarks: true },
+        status: { listen: '127.0.0.1:9180' },
+        hooks: { finished: 'mail', alert: '' },
+      },
+      {
+        'source.trustMarks': 'not available in this version',
+        'status.listen': 'not available in this version',
+        'hooks.finished': 'not available in this version',
+        'hooks.alert': 'not available in this version',
+      },
+    ],
     ['no destination', { ...least, destination: [] }, { destination: 'a section with "transport"' }],
     [
       'unknown keys at three depths',
