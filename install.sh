@@ -186,6 +186,13 @@ fetch_node() { # → $stage/package/runtime/node
 
 fail_with_log() { tail -n 20 "$stage/log" >&2; fail "$1" 'see above; without a network, install a package made by install.sh --pack' 1; }
 
+heap_flags() { # NODE → the flags in the first line of cli.js and a space; nothing where this Node does not know them
+  flags=$(sed -n '1s/^#!.* -S node //p' "$lib/dist/cli.js")
+  # shellcheck disable=SC2086 # One word each.
+  if [ -z "$flags" ] || ! "$1" $flags -e 0 >/dev/null 2>&1; then return 0; fi
+  printf '%s ' "$flags"
+}
+
 make_stage() { # beside the target, so that moving it into place is one rename
   mkdir -p "$1"
   stage=$(mktemp -d "$1/.isocket-install-XXXXXX")
@@ -213,7 +220,7 @@ install_program() {
   [ ! -d "$lib" ] || mv "$lib" "$stage/old"
   mv "$stage/package" "$lib"
   put "$program" 755 "#!/bin/sh
-exec '$node' '$lib/dist/cli.js' \"\$@\""
+exec '$node' $(heap_flags "$node")'$lib/dist/cli.js' \"\$@\""
   "$program" --version >/dev/null || fail "cannot run $program" 'please report this' 1
   if [ -d "$stage/old" ]; then systemd try-restart 'isocket@*.service' isocket-receive.service; fi
 }

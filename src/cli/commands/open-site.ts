@@ -6,7 +6,6 @@ import { parseConfig } from '../../config/parse-config.ts';
 import { idleActivity, type Activity } from '../../instance/activity.ts';
 import type { Report } from '../../core/events.ts';
 import { findConfig, type FoundConfig } from '../../config/find-config.ts';
-import { limitHeap } from '../heap.ts';
 import { lockRoot } from '../../instance/lock.ts';
 import { checkRoot } from '../../source/scanner.ts';
 import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
@@ -64,7 +63,6 @@ export const openSite = async (
 ): Promise<OpenSite> => {
   const config = await readConfig(options, report);
   checkRoot(config.source.root);
-  limitHeap();
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   if (!unlocked) stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));
