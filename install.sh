@@ -144,7 +144,7 @@ fetch_package() { # → $stage/package, with its dependencies
   elif [ -d "$here/src" ]; then
     need_npm
     mkdir "$stage/clone"
-    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json README.md CHANGELOG.md LICENSE install.sh; do
+    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json docs README.md ARCHITECTURE.md CHANGELOG.md LICENSE install.sh; do
       [ ! -e "$here/$name" ] || cp -R "$here/$name" "$stage/clone/"
     done
     (

@@ -1,8 +1,8 @@
 import { execa } from 'execa';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -140,3 +140,41 @@ describe('what is built', () => {
       expect(readFileSync(`${folder}/again/${file}`).equals(readFileSync(`${dist}/${file}`)), file).toBe(true);
   });
 });
+
+describe('the npm package', () => {
+  const manifest = readJson(`${ROOT}/package.json`) as {
+    readonly os: readonly string[];
+    readonly engines: { readonly node: string };
+    readonly scripts: Readonly<Record<string, string>>;
+  };
+
+  it('is for Linux and the Node that the program asks for', () => {
+    const oldest = /OLDEST_NODE = (\d+)/.exec(readFileSync(`${ROOT}/src/cli.ts`, 'utf8'))?.[1];
+    expect(manifest).toMatchObject({ os: ['linux'], engines: { node: `>=${oldest}` } });
+  });
+
+  it('holds every file that a document in it links to', async () => {
+    // The bundle is not needed for this, so it is not built.
+    const { stdout } = await execa('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: ROOT });
+    const packed = JSON.parse(stdout) as readonly { readonly files: readonly { readonly path: string }[] }[];
+    const paths = packed.flatMap(({ files }) => files.map(({ path }) => path));
+    const documents = paths.filter((path) => path.endsWith('.md'));
+    expect(documents).toContain('README.md');
+    const links = documents.flatMap((document) =>
+      linksOf(document).map((link) => ({ document, target: posix.join(posix.dirname(document), link) })),
+    );
+    expect(links.length).toBeGreaterThan(5);
+    const isPacked = (target: string): boolean =>
+      paths.some((path) => path === target || path.startsWith(`${target.replace(/\/$/, '')}/`));
+    expect(links.filter(({ target }) => !isPacked(target))).toEqual([]);
+    // What README.md names without a link.
+    for (const [, named = ''] of readFileSync(`${ROOT}/README.md`, 'utf8').matchAll(/`(templates\/[\w./-]+)`/g))
+      expect(existsSync(`${ROOT}/${named}`) && isPacked(named), named).toBe(true);
+  });
+});
+
+/** The relative links of a document, without their fragment. */
+const linksOf = (document: string): string[] =>
+  [...readFileSync(`${ROOT}/${document}`, 'utf8').matchAll(/\]\((?![a-z]+:|#)([^)\s#]+)/g)].map(
+    ([, link = '']) => link,
+  );
