@@ -1,24 +1,141 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'rolldown';
 
-// What ships is a few files where the sources and their libraries are three hundred: to find and read those took as long as to send a
-// thousand files. ssh2 stays the package that it is: what guards the line can be brought up to date by itself.
-rmSync('dist', { recursive: true, force: true });
-const { output } = await build({
-  input: { cli: 'src/cli.ts', transport: 'src/transport.ts', 'transport-suite/suite': 'src/transport-suite/suite.ts' },
-  platform: 'node',
-  external: ['ssh2'],
-  output: { dir: 'dist', format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
-});
+// Usage: node build.ts [FOLDER]. One bundle of a few files in place of three hundred modules: finding and reading those took as long as
+// sending a thousand files. ssh2 stays a separate package: the part that guards the connection can be updated by itself.
+const [FOLDER = 'dist'] = process.argv.slice(2);
+const EXTERNAL = ['ssh2'];
 
-const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
-const libraries = new Set(modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id) ?? []));
-writeFileSync('dist/licences.txt', [...libraries].toSorted().map(licenceOf).join('\n'));
-
-/** @throws Error where the library has no licence: its terms want it told */
-function licenceOf(library: string): string {
-  const { name, version } = JSON.parse(readFileSync(`${library}/package.json`, 'utf8')) as Record<string, string>;
-  const file = readdirSync(library).find((entry) => /^licen[cs]e/i.test(entry));
-  if (file === undefined) throw new Error(`${library} has no licence`);
-  return `--- ${name} ${version}\n\n${readFileSync(`${library}/${file}`, 'utf8')}`;
+/** What npm writes of a package into its package.json, and into package-lock.json. */
+interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly description?: string;
+  readonly license?: string;
+  /** The old form of `license`. */
+  readonly licenses?: readonly { readonly type: string }[];
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
 }
+
+interface Library extends Manifest {
+  /** Its folder; there is none where an optional package was not installed. */
+  readonly folder: string;
+  readonly bundled: boolean;
+  readonly optional: boolean;
+}
+
+const bundle = async (): Promise<string[]> => {
+  const { output } = await build({
+    input: {
+      cli: 'src/cli.ts',
+      transport: 'src/transport.ts',
+      'transport-suite/suite': 'src/transport-suite/suite.ts',
+    },
+    platform: 'node',
+    external: EXTERNAL,
+    output: { dir: FOLDER, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
+  });
+  return output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
+};
+
+const readJson = (path: string): unknown => JSON.parse(readFileSync(path, 'utf8'));
+const readManifest = (folder: string): Manifest => readJson(`${folder}/package.json`) as Manifest;
+
+/** The packages that the modules of a bundle come from. The helpers that rolldown adds are a part of rolldown. */
+const bundledLibraries = (moduleIds: readonly string[]): Library[] => {
+  const folders = moduleIds.flatMap((id) =>
+    id.startsWith('\0rolldown/')
+      ? [join(import.meta.dirname, 'node_modules/rolldown')]
+      : (/^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(id) ?? []),
+  );
+  return [...new Set(folders)].map((folder) => ({ ...readManifest(folder), folder, bundled: true, optional: false }));
+};
+
+/** The packages that npm installs beside isocket: those that are not bundled and what they need, as the lock file has them. */
+const installedLibraries = (): Library[] => {
+  const { packages } = readJson('package-lock.json') as { packages: Record<string, Manifest & { optional?: boolean }> };
+  const found = new Map<string, Library>();
+  const visit = (name: string): void => {
+    const folder = `node_modules/${name}`;
+    const locked = packages[folder];
+    if (locked === undefined) throw new Error(`package-lock.json has no ${folder}`);
+    if (found.has(name)) return;
+    const optional = locked.optional === true;
+    found.set(name, { ...readLicence(folder), ...locked, name, folder, bundled: false, optional });
+    for (const needed of Object.keys({ ...locked.dependencies, ...locked.optionalDependencies })) visit(needed);
+  };
+  EXTERNAL.forEach(visit);
+  return [...found.values()];
+};
+
+/** The lock file leaves out the old form. */
+const readLicence = (folder: string): Pick<Manifest, 'license'> => {
+  try {
+    const { license, licenses } = readManifest(folder);
+    const text = license ?? licenses?.map(({ type }) => type).join(' OR ');
+    return text === undefined ? {} : { license: text };
+  } catch {
+    return {};
+  }
+};
+
+/** @throws Error where the library has no licence file: most licences require a copy of their text */
+const licenceText = ({ name, version, folder }: Library): string => {
+  const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
+  if (file === undefined) throw new Error(`${folder} has no licence`);
+  return `--- ${name} ${version}\n\n${readFileSync(`${folder}/${file}`, 'utf8')}`;
+};
+
+const purl = ({ name, version }: Manifest): string => `pkg:npm/${name.replace('@', '%40')}@${version}`;
+
+const identity = (library: Manifest): object => {
+  const { name, version, license } = library;
+  const [scope, own] = name.startsWith('@') ? name.split('/') : [];
+  return {
+    'bom-ref': purl(library),
+    ...(scope === undefined ? { name } : { group: scope, name: own }),
+    version,
+    ...(license === undefined
+      ? {}
+      : { licenses: [/^[\w.+-]+$/.test(license) ? { license: { id: license } } : { expression: license }] }),
+    purl: purl(library),
+  };
+};
+
+/** CycloneDX 1.6. Without a time and a serial number: the same sources give the same bytes. */
+const softwareBill = (root: Manifest, libraries: readonly Library[]): object => {
+  const refs = new Map(libraries.map((library) => [library.name, purl(library)]));
+  const needs = (of: Manifest): object => {
+    const names = Object.keys({
+      ...of.dependencies,
+      ...of.optionalDependencies,
+      ...(of === root ? of.devDependencies : {}),
+    });
+    return { ref: purl(of), dependsOn: names.flatMap((name) => refs.get(name) ?? []).toSorted() };
+  };
+  return {
+    $schema: 'http://cyclonedx.org/schema/bom-1.6.schema.json',
+    bomFormat: 'CycloneDX',
+    specVersion: '1.6',
+    version: 1,
+    metadata: { component: { type: 'application', ...identity(root), description: root.description } },
+    components: libraries.map((library) => ({
+      type: 'library',
+      ...identity(library),
+      scope: library.optional ? 'optional' : 'required',
+      // "false": not in the bundle, installed beside it by npm.
+      properties: [{ name: 'isocket:bundled', value: String(library.bundled) }],
+    })),
+    dependencies: [root, ...libraries].map(needs),
+  };
+};
+
+rmSync(FOLDER, { recursive: true, force: true });
+const byName = (libraries: readonly Library[]): Library[] => libraries.toSorted((a, b) => (purl(a) < purl(b) ? -1 : 1));
+const bundled = byName(bundledLibraries(await bundle()));
+writeFileSync(`${FOLDER}/licences.txt`, bundled.map(licenceText).join('\n'));
+const bill = softwareBill(readManifest('.'), byName([...bundled, ...installedLibraries()]));
+writeFileSync(`${FOLDER}/sbom.cdx.json`, `${JSON.stringify(bill, null, 2)}\n`);

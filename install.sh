@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs isocket, with a Node of its own where the machine has none that is new enough. Asks for nothing; a second run changes nothing.
-# All that it does outside PREFIX is written below $DESTDIR (empty: this system), and listed for --uninstall.
+# Installs isocket, with its own Node where the machine has none that is new enough. Asks nothing; a second run changes nothing.
+# Everything outside PREFIX is written below $DESTDIR (empty: this system), and listed for --uninstall.
 set -eu
 
 NODE_MAJOR=24
@@ -13,15 +13,15 @@ usage: install.sh [--prefix DIR] [--from FILE.tgz] [--daemon [SITE] | --cron [SI
 
   --prefix DIR      where to (default: /usr/local for root, else ~/.local); isocket is DIR/bin/isocket
   --from FILE.tgz   install this package instead of the clone that install.sh lies in
-  --pack FILE.tgz   make a package that holds everything, Node too: it installs without npm and without a network
+  --pack FILE.tgz   make a package with everything, Node included: it installs without npm and without a network
   --daemon [SITE]   a systemd service for the site (default: the host's name): isocket@SITE
   --cron [SITE]     a cron entry for the site instead; --every 5m (1m … 59m, 1h … 23h) says how often
   --receiver        a systemd service that receives: isocket-receive
-  --user NAME       who runs it (default: isocket, made where it is not there; without root: you). Only the owner of a file may
+  --user NAME       who runs it (default: isocket, created where it is missing; without root: you). Only the owner of a file may
                     mark it: name the parser's user here, or run the parser as isocket
   --with-rsync, --with-inotify   add the system's packages rsync, inotify-tools
-  --dry-run         say what would be done, and do nothing
-  --uninstall       take away all of it but configuration and state
+  --dry-run         print what would be done, and do nothing
+  --uninstall       remove all of it but configuration and state
 TEXT
 }
 
@@ -93,9 +93,9 @@ schedule() { # 5m, 1h → the five fields of cron
 }
 fields=$(schedule) || fail "cannot use --every \"$every\"" 'write 1m to 59m, or 1h to 23h'
 
-# --- what the system brings -------------------------------------------------------------------------------------------------------
+# --- system packages ---------------------------------------------------------------------------------------------------------------
 
-add_packages() { # names that all five package managers share
+add_packages() { # names that are the same in all five package managers
   manager=''
   for manager in apt-get dnf apk pacman zypper ''; do [ -z "$manager" ] || ! has "$manager" || break; done
   case $manager in
@@ -104,7 +104,7 @@ add_packages() { # names that all five package managers share
     pacman) set -- pacman -S --noconfirm --needed "$@" ;;
     zypper) set -- zypper --non-interactive install "$@" ;;
     dnf) set -- dnf install -y "$@" ;;
-    *) fail "cannot install $*: no package manager that install.sh knows" 'install it by hand, then run this again' 1 ;;
+    *) fail "cannot install $*: no known package manager" 'install it by hand, then run this again' 1 ;;
   esac
   [ "$uid" -eq 0 ] || [ -n "$dry" ] || fail 'cannot install packages without root' "run as root: $*" 1
   if [ "$manager" = apt-get ]; then run apt-get update -q; fi
@@ -129,7 +129,7 @@ if [ -z "$uninstall" ] && [ -z "$from" ] && [ ! -d "$here/src" ] && [ ! -d "$her
 fi
 [ -z "$from" ] || [ -f "$from" ] || fail "cannot read --from \"$from\": it is not there" 'make one with install.sh --pack FILE.tgz'
 
-stamp() { # what would be installed, in two numbers
+stamp() { # identifies what would be installed, in two numbers
   if [ -n "$from" ]; then
     cksum <"$from"
   else
@@ -138,13 +138,13 @@ stamp() { # what would be installed, in two numbers
   fi
 }
 
-fetch_package() { # → $stage/package, with what it needs to run
+fetch_package() { # → $stage/package, with its dependencies
   if [ -n "$from" ]; then
     tar -xzf "$from" -C "$stage" || fail "cannot unpack \"$from\"" 'it must be a package made by npm pack or install.sh --pack'
   elif [ -d "$here/src" ]; then
     need_npm
     mkdir "$stage/clone"
-    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json README.md CHANGELOG.md LICENSE install.sh; do
+    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json docs README.md ARCHITECTURE.md CHANGELOG.md LICENSE install.sh; do
       [ ! -e "$here/$name" ] || cp -R "$here/$name" "$stage/clone/"
     done
     (
@@ -186,7 +186,14 @@ fetch_node() { # → $stage/package/runtime/node
 
 fail_with_log() { tail -n 20 "$stage/log" >&2; fail "$1" 'see above; without a network, install a package made by install.sh --pack' 1; }
 
-make_stage() { # beside the target, so that moving it there is one rename
+heap_flags() { # NODE → the flags in the first line of cli.js and a space; nothing where this Node does not know them
+  flags=$(sed -n '1s/^#!.* -S node //p' "$lib/dist/cli.js")
+  # shellcheck disable=SC2086 # One word each.
+  if [ -z "$flags" ] || ! "$1" $flags -e 0 >/dev/null 2>&1; then return 0; fi
+  printf '%s ' "$flags"
+}
+
+make_stage() { # beside the target, so that moving it into place is one rename
   mkdir -p "$1"
   stage=$(mktemp -d "$1/.isocket-install-XXXXXX")
   trap 'rm -rf "$stage"' EXIT
@@ -213,14 +220,14 @@ install_program() {
   [ ! -d "$lib" ] || mv "$lib" "$stage/old"
   mv "$stage/package" "$lib"
   put "$program" 755 "#!/bin/sh
-exec '$node' '$lib/dist/cli.js' \"\$@\""
+exec '$node' $(heap_flags "$node")'$lib/dist/cli.js' \"\$@\""
   "$program" --version >/dev/null || fail "cannot run $program" 'please report this' 1
   if [ -d "$stage/old" ]; then systemd try-restart 'isocket@*.service' isocket-receive.service; fi
 }
 
 # --- around it --------------------------------------------------------------------------------------------------------------------
 
-put() { # FILE MODE CONTENT; does and says so only where something changes
+put() { # FILE MODE CONTENT; writes and reports only where something changes
   if [ -f "$1" ] && [ "$(cat "$1")" = "$3" ]; then return 0; fi
   changed=yes
   if [ -n "$dry" ]; then say "would write $1"; return 0; fi
@@ -232,7 +239,7 @@ put() { # FILE MODE CONTENT; does and says so only where something changes
   say "wrote $1"
 }
 
-remember() { # FILE: --uninstall takes it away
+remember() { # FILE: --uninstall removes it
   [ -d "$lib" ] || return 0
   grep -qxF "$1" "$lib/files" 2>/dev/null || say "$1" >>"$lib/files"
 }
@@ -240,7 +247,7 @@ remember() { # FILE: --uninstall takes it away
 template() { # NAME → the template, with our path and user in it
   source=$lib/templates/$1
   [ -f "$source" ] || source=$here/templates/$1
-  [ -f "$source" ] || { [ -n "$dry" ] && return 0; } # It is still in the package.
+  [ -f "$source" ] || { [ -n "$dry" ] && return 0; } # The template is still in the package.
   sed -e "s|/usr/local/bin/isocket|$program|g" -e "s|^User=isocket\$|User=$user|" "$source" |
     if [ "$uid" -eq 0 ]; then cat; else sed '/^# --- for the system/,/^# --- for both/d'; fi
 }
@@ -257,7 +264,7 @@ make_user() {
   fi
 }
 
-site_folder() { # SITE: where its configuration goes, the user's own
+site_folder() { # SITE: the folder of its configuration, owned by the user
   folder=$etc/isocket/$1
   if [ ! -d "$folder" ]; then
     changed=yes
@@ -266,7 +273,7 @@ site_folder() { # SITE: where its configuration goes, the user's own
     if [ "$uid" -eq 0 ] && [ -z "$destdir" ]; then run chown "$user" "$folder"; fi
   fi
   config=$folder/.isocketrc
-  live=${config#"$destdir"} # Where it is once it runs.
+  live=${config#"$destdir"} # Its path on the installed system.
   if [ -f "$config" ]; then
     root=$(sed -n 's/^  root: *\([^ #]*\).*/\1/p' "$config" | head -n 1 | tr -d "\"'")
     owner=$(stat -c %U "$root" 2>/dev/null || :)
@@ -277,12 +284,12 @@ site_folder() { # SITE: where its configuration goes, the user's own
 
 as_user() { if [ "$uid" -eq 0 ]; then say "runuser -u $user -- $*"; else say "$*"; fi; }
 
-tell_next() { # what to type
+print_next() { # the next command to type
   if [ -f "$config" ]; then say "next: $(as_user "$program --config $live check")"; else
     say "next: $(as_user "$program --config $live init"), then … check; $1"; fi
 }
 
-systemd() { # systemctl's words, where a systemd runs
+systemd() { # runs systemctl, where systemd runs
   if [ -n "$destdir" ] || [ ! -d /run/systemd/system ]; then return 0; fi
   if [ "$uid" -eq 0 ]; then run systemctl "$@"; else run systemctl --user "$@"; fi
 }
@@ -301,11 +308,11 @@ install_daemon() {
   for name in isocket@.service isocket-scan@.service isocket@.timer; do put "$units/$name" 644 "$(template "$name")"; done
   if [ "$uid" -eq 0 ]; then
     enable_unit "isocket@$daemon.service" "$config"
-    tell_next "systemctl start isocket@$daemon"
+    print_next "systemctl start isocket@$daemon"
   else
     enable_unit "isocket@$daemon.service" "$config"
     say "note: your units end with your last session, unless an administrator says: loginctl enable-linger $user"
-    tell_next "systemctl --user start isocket@$daemon"
+    print_next "systemctl --user start isocket@$daemon"
   fi
 }
 
@@ -333,9 +340,9 @@ $(cron_line "$user ")"
       fi
     fi
   fi
-  # An ordinary user's PATH does not show it.
+  # The PATH of an ordinary user may lack /usr/sbin.
   has cron || has crond || [ -x /usr/sbin/cron ] || [ -x /usr/sbin/crond ] || say 'note: there is no cron on this machine: install it, or use --daemon'
-  tell_next 'cron does the rest'
+  print_next 'cron does the rest'
 }
 
 install_receiver() {
@@ -364,7 +371,7 @@ remove_all() {
     while read -r file; do run rm -f "$file"; done <"$lib/files"
   fi
   if [ "$uid" -ne 0 ] && has crontab && crontab -l 2>/dev/null | grep -q ' # isocket [^ ]*$'; then
-    if [ -n "$dry" ]; then say 'would take our lines out of the crontab'; else
+    if [ -n "$dry" ]; then say 'would remove our lines from the crontab'; else
       { crontab -l | grep -v ' # isocket [^ ]*$' || :; } | crontab -
     fi
   fi
@@ -372,7 +379,7 @@ remove_all() {
   run rm -rf "$lib"
   systemd daemon-reload
   for folder in "$prefix/bin" "$prefix/lib" "$prefix"; do [ -n "$dry" ] || rmdir "$folder" 2>/dev/null || :; done
-  say "isocket is gone from $prefix; configuration ($etc/isocket) and state are left as they are"
+  say "isocket is removed from $prefix; configuration ($etc/isocket) and state are left as they are"
 }
 
 if [ -n "$uninstall" ]; then

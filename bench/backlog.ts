@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { differences } from '../test/support/trees.ts';
-import { beginAnew, CLI, fill, median, time, type Run } from './support.ts';
+import { beginAnew, fill, median, time, type Run, isocketCommand } from './support.ts';
 
 // A backlog of small files, side by side: whole processes, one after the other in each round, medians.
 const [ROUNDS = 5, DIRECTORIES = 10, FILES = 1000, BYTES = 4096] = process.argv.slice(2).map(Number);
@@ -17,7 +17,7 @@ try {
   const ssh = ['-o', `UserKnownHostsFile=${server.knownHosts}`, '-i', server.identityFile];
   writeFileSync(`${folder}/batch`, `put -r ${site.root}/. ${server.folder}\n`);
   const commands: Readonly<Record<string, readonly string[]>> = {
-    isocket: [process.execPath, CLI, '--config', site.config, 'scan', '--quiet'],
+    isocket: [...isocketCommand(), '--config', site.config, 'scan', '--quiet'],
     'rsync -a': [
       'rsync',
       '-a',

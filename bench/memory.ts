@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
-import { CLI, fill, time } from './support.ts';
+import { fill, time, isocketCommand } from './support.ts';
 
 // One directory of many small files: the most memory that a pass over it takes.
 const [FILES = 300_000] = process.argv.slice(2).map(Number);
@@ -13,7 +13,7 @@ try {
   await using server = await startSshd(folder);
   const site = makeSite(folder, server);
   fill(site.root, 1, FILES, 100);
-  const { seconds, peakMb } = await time([process.execPath, CLI, '--config', site.config, 'scan', '--quiet'], folder);
+  const { seconds, peakMb } = await time([...isocketCommand(), '--config', site.config, 'scan', '--quiet'], folder);
   console.log(`${FILES} files in one directory: ${seconds.toFixed(1)} s, peak ${peakMb.toFixed(0)} MB`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

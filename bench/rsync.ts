@@ -6,7 +6,7 @@ import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { through } from '../test/support/through.ts';
 import { differences } from '../test/support/trees.ts';
-import { beginAnew, CLI, fill, median, time } from './support.ts';
+import { beginAnew, fill, median, time, isocketCommand } from './support.ts';
 
 // `transport: rsync` beside plain rsync: the same work over the same line, one after the other in each round, medians.
 const [ROUNDS = 5, DIRECTORIES = 10, FILES = 1000, BYTES = 4096, ROUND_TRIP_MS = 0] = process.argv.slice(2).map(Number);
@@ -24,7 +24,7 @@ try {
   const ssh = `ssh -p ${line.port} -o UserKnownHostsFile=${line.knownHosts} -i ${server.identityFile}`;
   // What is one big file is sent whole; -a alone would not read less of it, there is nothing to compare with.
   const plain = ['rsync', '-a', '-W', '-e', ssh, `${site.root}/`, `root@127.0.0.1:${server.folder}/`];
-  const ours = [process.execPath, CLI, '--config', site.config, 'scan', '--quiet'];
+  const ours = [...isocketCommand(), '--config', site.config, 'scan', '--quiet'];
   const seconds: { readonly isocket: number[]; readonly rsync: number[] } = { isocket: [], rsync: [] };
   for (let round = 1; round <= ROUNDS; round += 1) {
     for (const [name, command] of [

@@ -15,7 +15,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TestSite } from '../test/support/site.ts';
 
 /** What ships: `npm run build` makes it. */
-export const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
+const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
+
+/** Starts it as an installed one is started: with the flags of its first line. */
+export const isocketCommand = (): string[] => {
+  const [shebang = ''] = readFileSync(CLI, 'utf8').split('\n');
+  const [, flags = ''] = /^#!.* -S node (.*)$/.exec(shebang) ?? [];
+  return [process.execPath, ...flags.split(' ').filter((flag) => flag !== ''), CLI];
+};
 
 /** Fills closed directories DC1 … under a root. */
 export const fill = (root: string, directories: number, files: number, bytes: number): void => {

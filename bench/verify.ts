@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
-import { CLI, fill, median, time } from './support.ts';
+import { fill, median, time, isocketCommand } from './support.ts';
 
 // `isocket verify` of one directory at both ends, side by side with `find` on both ends; then of one big file by content,
 // side by side with `sha256sum` on both ends. Whole processes, one after the other in each round, medians.
@@ -19,7 +19,7 @@ try {
   for (let file = 1; file <= FILES; file += 1) utimesSync(`${site.root}/DC1/file-${file}`, old, old);
   await execa('cp', ['-a', `${site.root}/DC1`, server.folder]);
 
-  const isocket = [process.execPath, CLI, '--config', site.config, 'verify'];
+  const isocket = [...isocketCommand(), '--config', site.config, 'verify'];
   const findAt = (path: string): readonly string[] => ['find', path, '-printf', '%p %s %T@\\n'];
   const measure = async (rounds: Readonly<Record<string, readonly (readonly string[])[]>>): Promise<void> => {
     const seconds = new Map<string, number[]>(Object.keys(rounds).map((name) => [name, []]));

@@ -1,4 +1,4 @@
-/** Options that every command takes; none has a default of its own: flag > environment > file > built-in default. */
+/** Options of every command; none has a default of its own: flag > environment > file > built-in default. */
 export interface CommonOptions {
   readonly config?: string;
   readonly json?: boolean;

@@ -2,97 +2,97 @@ import { execa } from 'execa';
 import { errorMessage } from '../errors.ts';
 
 /**
- * Tells systemd (`Type=notify`, `NotifyAccess=all`) how the service is. Harmless where no manager asked for it. Node knows no
- * datagram sockets of the unix kind, so `systemd-notify`, a part of systemd, carries the words: some ten milliseconds of processor time each.
+ * Reports the state of the service to systemd (`Type=notify`, `NotifyAccess=all`); does nothing without `NOTIFY_SOCKET`. Node has no
+ * unix datagram sockets, so the messages go through the program `systemd-notify`: about 10 ms of processor time each.
  */
 export interface ServiceManager extends AsyncDisposable {
-  /** It is up, or up again after `reloading`. */
+  /** Started, or running again after `reloading`. */
   ready(status: string): void;
   /** One line for `systemctl status`. */
   status(text: string): void;
-  /** A SIGHUP is being worked on; `ready` ends it. */
+  /** A SIGHUP is being handled; `ready` ends it. */
   reloading(): void;
   stopping(): void;
-  /** Feeds the watchdog twice in its time, as long as it is alive: no timer that ticks on its own proves that. */
+  /** Feeds the watchdog twice per interval while `isAlive` is true: a timer alone would not prove that work goes on. */
   feedWatchdog(isAlive: () => boolean): void;
-  /** Resolves when all that was said so far has been handed over, or could not be. */
-  told(): Promise<void>;
+  /** Resolves when every message so far was delivered or has failed. */
+  flushed(): Promise<void>;
 }
 
 export interface ServiceManagerOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Told once: the service works all the same, but for its manager it never becomes ready. */
-  readonly tellTrouble: (message: string, hint: string) => void;
+  /** Called once, for the first failure: the service works, but the manager never sees it become ready. */
+  readonly reportFailure: (message: string, hint: string) => void;
 }
 
 const TIMEOUT_MS = 10_000;
 
-export const connectServiceManager = ({ env, tellTrouble }: ServiceManagerOptions): ServiceManager => {
+export const connectServiceManager = ({ env, reportFailure }: ServiceManagerOptions): ServiceManager => {
   const socket = env.NOTIFY_SOCKET;
   const watchdogMs = watchdogInterval(env);
-  const waiting: (readonly string[])[] = [];
-  let telling: Promise<void> | undefined;
-  let isTroubled = false;
+  const pending: (readonly string[])[] = [];
+  let sending: Promise<void> | undefined;
+  let hasFailed = false;
   let timer: NodeJS.Timeout | undefined;
 
-  const tellAll = async (): Promise<void> => {
-    for (let words = waiting.shift(); words !== undefined; words = waiting.shift()) {
+  const sendAll = async (): Promise<void> => {
+    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
       try {
-        await execa('systemd-notify', words, { timeout: TIMEOUT_MS, stdin: 'ignore' });
+        await execa('systemd-notify', next, { timeout: TIMEOUT_MS, stdin: 'ignore' });
       } catch (error) {
-        if (!isTroubled) {
-          tellTrouble(
-            `Cannot tell the service manager: ${firstLine(error)}`,
+        if (!hasFailed) {
+          reportFailure(
+            `Cannot notify the service manager: ${firstLine(error)}`,
             'install systemd-notify (package systemd), or use Type=exec in the unit',
           );
         }
-        isTroubled = true;
+        hasFailed = true;
       }
     }
-    telling = undefined;
+    sending = undefined;
   };
-  const tell = (...words: readonly string[]): void => {
+  const notify = (...variables: readonly string[]): void => {
     if (socket === undefined || socket === '') return;
-    // Of the same kind in a row the last word counts: a slow manager must not be told of the past.
-    if (kindOf(waiting.at(-1)) === kindOf(words)) waiting.pop();
-    waiting.push(words);
-    telling ??= tellAll();
+    // Of consecutive messages of one kind only the last is sent: a slow manager must not lag behind.
+    if (kindOf(pending.at(-1)) === kindOf(variables)) pending.pop();
+    pending.push(variables);
+    sending ??= sendAll();
   };
-  const statusWord = (text: string): string => `STATUS=${text.replace(/[\p{Cc}]+/gu, ' ')}`;
+  const statusVariable = (text: string): string => `STATUS=${text.replace(/[\p{Cc}]+/gu, ' ')}`;
 
   return {
-    ready: (status) => tell('READY=1', statusWord(status)),
-    status: (text) => tell(statusWord(text)),
-    reloading: () => tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
-    stopping: () => tell('STOPPING=1'),
+    ready: (status) => notify('READY=1', statusVariable(status)),
+    status: (text) => notify(statusVariable(text)),
+    reloading: () => notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
+    stopping: () => notify('STOPPING=1'),
     feedWatchdog: (isAlive) => {
       clearInterval(timer);
       if (watchdogMs === undefined) return;
       const feed = (): void => {
-        if (isAlive()) tell('WATCHDOG=1');
+        if (isAlive()) notify('WATCHDOG=1');
       };
       feed();
       timer = setInterval(feed, watchdogMs / 2);
       timer.unref();
     },
-    told: async () => {
-      await telling;
+    flushed: async () => {
+      await sending;
     },
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
-      await telling;
+      await sending;
     },
   };
 };
 
-/** undefined: no watchdog, or not for this process. */
+/** Milliseconds; undefined where there is no watchdog, or not for this process. */
 const watchdogInterval = (env: ServiceManagerOptions['env']): number | undefined => {
   const usec = Number(env.WATCHDOG_USEC ?? '');
   const isOurs = env.WATCHDOG_PID === undefined || Number(env.WATCHDOG_PID) === process.pid;
   return isOurs && Number.isFinite(usec) && usec > 0 ? usec / 1000 : undefined;
 };
 
-/** The first variable of a message. */
-const kindOf = (words: readonly string[] | undefined): string | undefined => words?.[0]?.split('=')[0];
+/** The name of a message’s first variable. */
+const kindOf = (variables: readonly string[] | undefined): string | undefined => variables?.[0]?.split('=')[0];
 
 const firstLine = (error: unknown): string => errorMessage(error).split('\n')[0] ?? '';

@@ -1,14 +1,14 @@
-/** Exit code of an orderly end by that signal: contract.md §5. */
+/** Exit code after an orderly end by that signal: contract.md §5. */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 export interface Shutdown extends Disposable {
-  /** Aborts at the first SIGINT or SIGTERM: nothing new starts, what is in flight ends. */
+  /** Aborts at the first SIGINT or SIGTERM: nothing new starts, what is in flight completes. */
   readonly signal: AbortSignal;
   /** 130 or 143 after a signal, undefined before. */
   readonly exitCode: number | undefined;
 }
 
-/** Listens for the signals. A second one ends the process at once. */
+/** Listens for SIGINT and SIGTERM. A second signal ends the process at once. */
 export const listenForShutdown = (): Shutdown => {
   const controller = new AbortController();
   let exitCode: number | undefined;

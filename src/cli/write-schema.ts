@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
-import { configJsonSchema } from '../config/config.ts';
+import { configJsonSchema } from '../config/schema.ts';
 import { packageFile } from '../package-file.ts';
 import { rsyncOptionsSchema } from '../transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../transports/sftp/options.ts';
 
-// `npm run schema`: the schema that editors use, from the definition that isocket checks with.
+// `npm run schema`: the JSON Schema for editors, generated from the definition that isocket validates with.
 writeFileSync(
   packageFile('templates/isocketrc.schema.json'),
   `${JSON.stringify(configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema]), null, 2)}\n`,

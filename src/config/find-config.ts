@@ -4,7 +4,7 @@ import { dirname, extname, join, resolve } from 'node:path';
 import { defaultLoaders } from 'cosmiconfig';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 
-/** The names a configuration may have, the first one first. */
+/** The names of a configuration, in order of precedence. */
 export const CONFIG_NAMES = ['.isocketrc', '.isocketrc.yaml', '.isocketrc.yml', '.isocketrc.json'];
 
 export interface FindOptions {
@@ -18,11 +18,11 @@ export interface FindOptions {
   readonly etc?: string;
 }
 
-/** A configuration file and what stands in it. */
+/** A configuration file and its content. */
 export interface FoundConfig {
   /** Absolute. */
   readonly path: string;
-  /** undefined: nothing stands in it. */
+  /** undefined: the file is empty. */
   readonly input: unknown;
 }
 
@@ -36,14 +36,14 @@ export const findConfig = async ({ flag, env, cwd, home, etc = '/etc/isocket' }:
   if (named === '') throw new UserError('Cannot read configuration "": no file is named', { hint: 'correct --config' });
   if (named !== undefined) return load(resolve(cwd, named));
   const personal = join(home, '.config/isocket');
-  const closed: string[] = [];
+  const inaccessible: string[] = [];
   for (const folder of [...upward(resolve(cwd)), personal, etc]) {
-    const path = firstIn(folder, closed);
+    const path = firstIn(folder, inaccessible);
     if (path !== undefined) return load(path);
   }
-  const unseen = closed.length === 0 ? '' : ` (may not look into ${closed.join(', ')})`;
+  const note = inaccessible.length === 0 ? '' : ` (no permission to read ${inaccessible.join(', ')})`;
   throw new UserError(
-    `Cannot find a configuration: no .isocketrc in ${cwd} or above, in ${personal} or in ${etc}${unseen}`,
+    `Cannot find a configuration: no .isocketrc in ${cwd} or above, in ${personal} or in ${etc}${note}`,
     { hint: 'write one with "isocket init", or name a file with --config' },
   );
 };
@@ -53,16 +53,16 @@ const upward = (folder: string): string[] => {
   return parent === folder ? [folder] : [folder, ...upward(parent)];
 };
 
-/** A link that leads nowhere counts: passing over it would take another site's file. A folder that is closed to us goes to `closed`. */
-const firstIn = (folder: string, closed: string[]): string | undefined => {
+/** A dangling link counts: skipping it would use another site's file. A folder without access goes into `inaccessible`. */
+const firstIn = (folder: string, inaccessible: string[]): string | undefined => {
   try {
     return CONFIG_NAMES.map((name) => join(folder, name)).find(
       (path) => lstatSync(path, { throwIfNoEntry: false }) !== undefined,
     );
   } catch (error) {
-    // A job of cron or sudo may have a HOME that it may not enter.
+    // Under cron or sudo, HOME may be a folder that this user cannot enter.
     if (systemErrorCode(error) !== 'EACCES') throw unreadable(folder, error);
-    closed.push(folder);
+    inaccessible.push(folder);
     return undefined;
   }
 };
@@ -76,7 +76,7 @@ const load = async (path: string): Promise<FoundConfig> => {
     });
   }
   try {
-    // A file that is not UTF-8 would name other paths than its author sees.
+    // In a file that is not UTF-8, paths would differ from what its author sees.
     const text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(path));
     return { path, input: parse(path, text) };
   } catch (error) {
@@ -85,14 +85,14 @@ const load = async (path: string): Promise<FoundConfig> => {
 };
 
 /**
- * With cosmiconfig's parsers alone: its explorer runs a `.config/config.js` of the working directory as soon as it is made, keeps its
- * loaders for code beside the ones it is given, and follows `$import` to them.
+ * Uses only cosmiconfig's parsers: its explorer runs `.config/config.js` of the working directory when it is created, keeps its loaders
+ * for code beside the given ones, and follows `$import` to them.
  */
 const parse = (path: string, text: string): unknown => {
   if (text.split('\n').every((line) => /^\s*(?:#|$)/.test(line))) return undefined;
   if (extname(path) !== '.json') return defaultLoaders['.yaml'](path, text) ?? undefined;
   const input: unknown = defaultLoaders['.json'](path, text) ?? undefined;
-  // JSON.parse takes the last of two equal keys in silence. YAML minds them.
+  // JSON.parse silently takes the last of duplicate keys; the YAML parser reports them.
   try {
     defaultLoaders['.yaml'](path, text);
   } catch (error) {
@@ -101,12 +101,12 @@ const parse = (path: string, text: string): unknown => {
   return input;
 };
 
-/** What a js-yaml error says, without the file and the excerpt. */
+/** The message of a js-yaml error, without the file and the excerpt. */
 const reasonOf = (error: unknown): string =>
   error instanceof Error && 'reason' in error && typeof error.reason === 'string' ? error.reason : '';
 
-/** "line 3, column 1: " where a js-yaml error knows. */
-const placeOf = (error: unknown): string => {
+/** "line 3, column 1: " where a js-yaml error has a position. */
+const positionOf = (error: unknown): string => {
   const mark = error instanceof Error && 'mark' in error ? error.mark : undefined;
   if (typeof mark !== 'object' || mark === null || !('line' in mark) || !('column' in mark)) return '';
   return `line ${Number(mark.line) + 1}, column ${Number(mark.column) + 1}: `;
@@ -127,7 +127,7 @@ const unreadable = (path: string, error: unknown): UserError => {
       return because('it is not UTF-8 text', 'save it as UTF-8');
     default: {
       const reason = reasonOf(error) || errorMessage(error).replace(/^JSON Error in .*:\n/, '');
-      return because(placeOf(error) + reason, 'correct it there: YAML, or JSON where the name ends in .json');
+      return because(positionOf(error) + reason, 'correct it there: YAML, or JSON where the name ends in .json');
     }
   }
 };

@@ -2,7 +2,7 @@ import { closest } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { UserError } from '../errors.ts';
 
-/** One thing that is wrong with a configuration. */
+/** One problem of a configuration. */
 export interface ConfigProblem {
   /** "source.settle" */
   readonly path: string;
@@ -13,7 +13,7 @@ export interface ConfigProblem {
   readonly message?: string;
 }
 
-/** All that is wrong with a configuration, told at once. Exit code 2. */
+/** Every problem of a configuration, reported at once. Exit code 2. */
 export class ConfigError extends UserError {
   override readonly name = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
@@ -33,18 +33,18 @@ const showProblem = ({ path, found, expected, message }: ConfigProblem): string 
   return `  ${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
 };
 
-/** What to write instead of a key that is not known. */
+/** What to write in place of an unknown key. */
 const expectedKey = (key: string, known: readonly string[]): string =>
   `a known key, perhaps "${closest(key, known)}" (known: ${known.join(', ')})`;
 
-/** What stands at a path of the input. */
+/** The value at a path of the input. */
 export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce<unknown>(
     (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
     input,
   );
 
-/** What zod found wrong → problems: one for each unknown key. */
+/** zod issues → problems, one for each unknown key. */
 export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType): ConfigProblem[] =>
   error.issues.flatMap((issue): ConfigProblem[] => {
     const path = issue.path.join('.');
@@ -57,7 +57,9 @@ export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType)
         expected: expectedKey(key, known),
       }));
     }
-    if (issue.code === 'invalid_value') return [{ path, found, expected: `one of ${issue.values.join(', ')}` }];
+    // A schema's own message never begins with zod's "Invalid".
+    if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid'))
+      return [{ path, found, expected: `one of ${issue.values.join(', ')}` }];
     return [{ path, found, expected: issue.message.replace(/^Invalid input: expected ([^,]+).*$/, '$1') }];
   });
 

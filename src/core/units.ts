@@ -1,35 +1,49 @@
-import bytes from 'bytes';
-import parseDuration from 'parse-duration';
-
-// One or more amounts with a unit each and nothing else: parse-duration itself passes over what it does not know.
+// One or more amounts with a unit each, and nothing else.
 const DURATION =
   /^\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\s*)+$/i;
+const AMOUNT = /(\d+(?:\.\d+)?)\s*([a-z]+)/gi;
 
-/** "2s", "1m30s", "250ms", "30d" → milliseconds; undefined for anything else, a bare number and a negative one among it. */
+const [SECOND, MINUTE, HOUR, DAY] = [1000, 60_000, 3_600_000, 86_400_000];
+
+/** Milliseconds of a unit that `DURATION` matches, by its first letter; "ms" is apart. */
+const UNIT_MS: Readonly<Record<string, number>> = { s: SECOND, m: MINUTE, h: HOUR, d: DAY, w: 7 * DAY };
+
+/** "2s", "1m30s", "250ms", "30d" → milliseconds; undefined for anything else, such as a bare or a negative number. */
 export const parseDurationMs = (text: string): number | undefined => {
-  const ms = DURATION.test(text) ? parseDuration(text) : null;
-  return ms === null || !Number.isFinite(ms) ? undefined : ms;
+  if (!DURATION.test(text)) return undefined;
+  let ms = 0;
+  for (const [, amount, unit = ''] of text.toLowerCase().matchAll(AMOUNT))
+    ms += Number(amount) * (unit === 'ms' ? 1 : (UNIT_MS[unit.charAt(0)] ?? NaN));
+  return Number.isFinite(ms) ? ms : undefined;
 };
 
-/** "20MB", "512 kB" → bytes (1 kB is 1024 bytes, as rsync's); undefined for anything else, a bare number among it. */
+const SIZE = /^\s*(\d+(?:\.\d+)?)\s*(b|kb|mb|gb|tb)\s*$/i;
+const SIZE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+
+/** "20MB", "512 kB" → bytes (1 kB is 1024 bytes, as in rsync); undefined for anything else, such as a bare number. */
 export const parseBytes = (text: string): number | undefined => {
-  const isSize = /^\s*\d+(?:\.\d+)?\s*(?:b|kb|mb|gb|tb)\s*$/i.test(text);
-  return (isSize ? bytes.parse(text.trim()) : null) ?? undefined;
+  const [, amount, unit = ''] = SIZE.exec(text) ?? [];
+  const bytes = Math.floor(Number(amount) * 1024 ** SIZE_UNITS.indexOf(unit.toUpperCase()));
+  return Number.isFinite(bytes) ? bytes : undefined;
 };
 
-/** "20MB/s", "512kB" → bytes a second; undefined for anything else, and for nothing a second. */
+/** "20MB/s", "512kB" → bytes a second; undefined for anything else, and for zero. */
 export const parseBandwidth = (text: string): number | undefined => {
   const parsed = parseBytes(text.replace(/\s*\/\s*s\s*$/i, ''));
   return parsed === 0 ? undefined : parsed;
 };
 
-/** 1536 → "1.5 KB". */
-export const formatBytes = (count: number): string => bytes.format(count, { unitSeparator: ' ' }) ?? `${count} B`;
+/** 1536 → "1.5 KB"; at most two digits after the point. */
+export const formatBytes = (count: number): string => {
+  let [value, unit] = [count, 0];
+  while (value >= 1024 && unit < SIZE_UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${Number(value.toFixed(2))} ${SIZE_UNITS[unit] ?? ''}`;
+};
 
 /** Milliseconds → "0.4 s", "59.9 s", "3 m 20 s", "2 h 5 m", "4 d 3 h". */
 export const formatDuration = (ms: number): string => {
-  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
+  if (ms < 59_950) return `${(ms / SECOND).toFixed(1)} s`;
+  const seconds = Math.round(ms / SECOND);
   const [minutes, hours, days] = [Math.floor(seconds / 60), Math.floor(seconds / 3600), Math.floor(seconds / 86_400)];
   if (hours === 0) return `${minutes} m ${seconds % 60} s`;
   return days === 0 ? `${hours} h ${minutes % 60} m` : `${days} d ${hours % 24} h`;

@@ -20,7 +20,7 @@ afterEach(() => {
 
 const connect = (env: Record<string, string> = {}) => {
   Object.assign(process.env, env.NOTIFY_SOCKET === undefined ? {} : { NOTIFY_SOCKET: env.NOTIFY_SOCKET });
-  return connectServiceManager({ env, tellTrouble: (message, hint) => troubles.push(`${message}; ${hint}`) });
+  return connectServiceManager({ env, reportFailure: (message, hint) => troubles.push(`${message}; ${hint}`) });
 };
 
 describe('the service manager', () => {
@@ -37,7 +37,7 @@ describe('the service manager', () => {
     expect(second).toMatch(/^MONOTONIC_USEC=\d+$/);
     manager.stopping();
     expect(await listener.next()).toEqual(['STOPPING=1']);
-    await manager.told();
+    await manager.flushed();
     expect(troubles).toEqual([]);
   });
 
@@ -81,17 +81,17 @@ describe('the service manager', () => {
     await using manager = connect({ WATCHDOG_USEC: '1000' });
     manager.feedWatchdog(() => true);
     manager.ready('up');
-    await manager.told();
+    await manager.flushed();
     expect(troubles).toEqual([]);
   });
 
   it('that does not listen is told of once, and stops nothing', async () => {
     await using manager = connect({ NOTIFY_SOCKET: join(folder, 'nobody') });
     manager.ready('up');
-    await manager.told();
+    await manager.flushed();
     manager.stopping();
-    await manager.told();
+    await manager.flushed();
     expect(troubles).toHaveLength(1);
-    expect(troubles[0]).toContain('Cannot tell the service manager');
+    expect(troubles[0]).toContain('Cannot notify the service manager');
   });
 });

@@ -131,7 +131,7 @@ describe.each([
 
     it('says that a directory is none of the site', async () => {
       const { exitCode, stderr } = await site.run(['verify', 'DC9']);
-      expect([exitCode, stderr]).toEqual([2, expect.stringContaining('"DC9": it is no directory of the site')]);
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining('"DC9": it is not a directory of the site')]);
       expect((await site.run(['reset', '/etc'])).exitCode).toBe(2);
     });
   });

@@ -309,7 +309,7 @@ describe('a directory that may not be read', () => {
     chmodSync(`${site.root}/DC1`, 0);
   });
   const words = 'Cannot work on "DC1": permission denied';
-  const cure = 'let the user that runs isocket read and write it';
+  const fix = 'let the user that runs isocket read and write it';
 
   it.each([
     [['scan', '--dry-run'], 3, words],
@@ -318,17 +318,17 @@ describe('a directory that may not be read', () => {
     [['reset', 'DC1'], 3, words],
     [['verify', 'DC1'], 3, 'Cannot verify DC1: permission denied'],
     [['send', 'datas/DC1/file-1'], 3, words],
-  ])('%j says so, with the cure', async (args, code, message) => {
+  ])('%j reports it with the fix', async (args, code, message) => {
     const { exitCode, stdout, stderr } = await site.run(args, { user: NOBODY });
     expect(stdout + stderr).toContain(message);
-    expect(stdout + stderr).toContain(cure);
+    expect(stdout + stderr).toContain(fix);
     expect(stdout + stderr).not.toContain('/proc/');
     expect(exitCode).toBe(code);
   });
 
   it('keeps scan from it alone', async () => {
     const { exitCode, stderr } = await site.run(['scan'], { user: NOBODY });
-    expect(stderr).toContain(`${words}; ${cure}`);
+    expect(stderr).toContain(`${words}; ${fix}`);
     expect(exitCode).toBe(3);
     expect([isFinished(site.root, 'DC1'), isFinished(site.root, 'DC2')]).toEqual([false, true]);
     chmodSync(`${site.root}/DC1`, 0o755);
@@ -336,7 +336,7 @@ describe('a directory that may not be read', () => {
     expect(differences(`${site.root}/DC1`, `${server.folder}/${name}/DC1`)).toEqual([]);
   });
 
-  it('keeps the daemon from it alone, is told once, and goes on when it may be read', async () => {
+  it('blocks only that directory in the daemon, is reported once, and resumes when it can be read', async () => {
     const config = JSON.parse(readFileSync(site.config, 'utf8')) as { source: object };
     writeFileSync(site.config, JSON.stringify({ ...config, source: { ...config.source, rescan: '100ms' } }));
     await using daemon = site.start(['daemon'], { through: AS_NOBODY });

@@ -132,14 +132,14 @@ it('does all of it by flags, and says everything that is missing at once', async
   const fingerprint = await fingerprintOf(other);
   const { exitCode, stdout } = await isocket('init', '--json', '--yes', '--make-key', '--accept-host-key', fingerprint, ...flags(other)); // prettier-ignore
   expect(exitCode).toBe(0);
-  const told = JSON.parse(stdout) as Record<string, string>;
-  expect(told).toMatchObject({
+  const result = JSON.parse(stdout) as Record<string, string>;
+  expect(result).toMatchObject({
     type: 'init',
     config: `${home}/.isocketrc`,
     hostKey: fingerprint,
     next: 'isocket check',
   });
-  expect(told.publicKey).toMatch(/^ssh-ed25519 \S+ isocket@ED1$/);
+  expect(result.publicKey).toMatch(/^ssh-ed25519 \S+ isocket@ED1$/);
   authorize(other, `${home}/.ssh/id_ed25519.pub`);
   expect((await isocket('check', '--quiet')).exitCode).toBe(0);
   // Every comment of the sample is in it.
@@ -188,16 +188,16 @@ it('trusts nobody unasked', async () => {
   expect(existsSync(`${home}/.ssh/known_hosts`)).toBe(false);
   // What check says then is a line that can be pasted.
   const { stdout: checked } = await isocket('check');
-  const cure = /echo '[^']+' >> \S+/.exec(checked)?.[0] ?? '';
+  const fix = /echo '[^']+' >> \S+/.exec(checked)?.[0] ?? '';
   mkdirSync(`${home}/.ssh`);
-  await execa('sh', ['-c', cure], { env: { HOME: home } });
+  await execa('sh', ['-c', fix], { env: { HOME: home } });
   expect((await isocket('check')).stdout).toMatch(/^ok {7}host key/m);
 });
 
-it('a flag that cannot be right is told by the configuration’s own rule', async () => {
+it('an invalid flag is reported by the configuration’s own rule', async () => {
   const { exitCode, stderr } = await isocket('init', '--yes', ...flags(server), '--port', '70000');
   expect(exitCode).toBe(2);
-  expect(stderr).toContain('Cannot use --port: "70000" will not do: expected a whole number from 1 to 65535');
+  expect(stderr).toContain('Cannot use --port: "70000" is not valid: expected a whole number from 1 to 65535');
 });
 
 it('stopped in the middle it leaves nothing', async () => {

@@ -100,7 +100,7 @@ describe('--with-rsync --with-inotify', () => {
     const { exitCode, stderr } = await install([...(await installed()), '--with-rsync', '--with-inotify']);
     expect(exitCode).toBe(1);
     expect(stderr).toBe(
-      'install.sh: cannot install rsync inotify-tools: no package manager that install.sh knows\n' +
+      'install.sh: cannot install rsync inotify-tools: no known package manager\n' +
         '  install it by hand, then run this again',
     );
   });
@@ -121,9 +121,9 @@ describe('--with-rsync --with-inotify', () => {
 });
 
 describe('--from a package of npm pack, without what isocket needs', () => {
-  const bareFrom = async (): Promise<string[]> => {
+  const bareFrom = async (program = ''): Promise<string[]> => {
     mkdirSync(`${folder}/package/dist`, { recursive: true });
-    writeFileSync(`${folder}/package/dist/cli.js`, '');
+    writeFileSync(`${folder}/package/dist/cli.js`, program);
     writeFileSync(`${folder}/package/package.json`, '{"name":"isocket","version":"1.2.3"}');
     await execa('tar', ['-czf', `${folder}/bare.tgz`, '-C', folder, 'package']);
     return ['--prefix', `${folder}/P`, '--from', `${folder}/bare.tgz`];
@@ -142,9 +142,23 @@ describe('--from a package of npm pack, without what isocket needs', () => {
     expect(existsSync(`${folder}/P/bin/isocket`)).toBe(false);
   });
 
+  it.each([
+    ['given to a Node that knows them', '', ' --max-semi-space-size=8 --heap-growing-percent=20'],
+    ['left out where Node refuses them', 'exit 9', ''],
+  ])('the flags in the first line of the program are %s', async (_title, answer, flags) => {
+    standIn('npm');
+    script(`${folder}/bin/node`, `case "$1" in -p) echo 24 ;; --max-*) ${answer} ;; esac`);
+    const from = await bareFrom('#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=20\n');
+    const { exitCode, stderr } = await install(from);
+    expect(exitCode, stderr).toBe(0);
+    expect(readFileSync(`${folder}/P/bin/isocket`, 'utf8')).toBe(
+      `#!/bin/sh\nexec '${folder}/bin/node'${flags} '${folder}/P/lib/isocket/dist/cli.js' "$@"\n`,
+    );
+  });
+
   it('says that npm is needed where there is none', async () => {
     const { exitCode, stderr } = await install(await bareFrom());
     expect(exitCode).toBe(1);
-    expect(stderr).toContain('cannot install npm: no package manager that install.sh knows');
+    expect(stderr).toContain('cannot install npm: no known package manager');
   });
 });

@@ -71,11 +71,14 @@ it(
     expect(first.exitCode, first.stderr).toBe(0);
     const version = await execa(`${folder}/P/bin/isocket`, ['--version'], { extendEnv: false, env: { PATH: path } });
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+/);
+    expect(readFileSync(`${folder}/P/bin/isocket`, 'utf8')).toContain(
+      ` --max-semi-space-size=8 --heap-growing-percent=20 '${folder}/P/lib/isocket/dist/cli.js'`,
+    );
     const system = `${folder}/system/etc`;
     expect(readFileSync(`${system}/systemd/system/isocket@.service`, 'utf8')).toContain(
       `ExecStart=${folder}/P/bin/isocket --config %E/isocket/%i/.isocketrc daemon`,
     );
-    expect(readFileSync(`${system}/cron.d/isocket-ED1`, 'utf8')).toMatch(/^\*\/10 \* \* \* \* isocket said=/m);
+    expect(readFileSync(`${system}/cron.d/isocket-ED1`, 'utf8')).toMatch(/^\*\/10 \* \* \* \* isocket output=/m);
     writeFileSync(`${system}/isocket/ED1/.isocketrc`, 'site: ED1\n');
 
     const before = [...snapshot(`${folder}/P`), ...snapshot(`${folder}/system`)];
@@ -182,7 +185,7 @@ it(
     const entry = readFileSync(`${folder}/system/etc/cron.d/isocket-ED2`, 'utf8')
       .replace('/etc/isocket/ED2/.isocketrc', site.config)
       .replace('*/5 * * * *', '* * * * *');
-    expect(entry).toMatch(/^\* \* \* \* \* root said=/m);
+    expect(entry).toMatch(/^\* \* \* \* \* root output=/m);
     writeFileSync(`${cron}/cron.d/isocket-ED2`, entry, { mode: 0o644 });
     writeFileSync(`${cron}/crontab`, '', { mode: 0o644 });
     const script = [

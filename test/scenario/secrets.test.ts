@@ -33,9 +33,9 @@ it('a passphrase is in no process list, no log and no --json, right or wrong', a
     const { writeFiles, closeDirectory } = parser(site.root);
     writeFiles('DC1', 50);
     closeDirectory('DC1');
-    let [looks, isOver] = [0, false];
+    let [samples, isOver] = [0, false];
     const seen: string[] = [];
-    const looking = (async () => {
+    const sampling = (async () => {
       while (!isOver) {
         for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
           try {
@@ -44,7 +44,7 @@ it('a passphrase is in no process list, no log and no --json, right or wrong', a
             // It has ended.
           }
         }
-        looks += 1;
+        samples += 1;
         await delay(5);
       }
     })();
@@ -56,11 +56,11 @@ it('a passphrase is in no process list, no log and no --json, right or wrong', a
     writeFileSync(`${folder}/passphrase`, `${PASSPHRASE}-not\n`);
     runs.push(await site.run(['verify', '--json']), await site.run(['verify', '--verbose']));
     isOver = true;
-    await looking;
+    await sampling;
     expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0, 3, 3]);
     for (const { stdout, stderr } of runs) expect(stdout + stderr).not.toContain(PASSPHRASE);
     expect(seen).toEqual([]);
-    expect(looks).toBeGreaterThan(0);
+    expect(samples).toBeGreaterThan(0);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -7,21 +7,21 @@ import { defaultStatePath } from '../../marks/state.ts';
 import { connectAll, readConfig } from './open-site.ts';
 
 /**
- * `isocket check`: all that can be found out before a file is sent, a line each. Resolves with the exit code: 2 where something is wrong
- * at this end, 3 where it is at the destination.
+ * `isocket check`: every check that can run before a file is sent, one line each. Resolves with the exit code: 2 for a failure at this
+ * end, 3 for one at the destination.
  */
 export const check = async (options: CommonOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   const count = { ok: 0, warning: 0, failure: 0 };
   const failed = new Set<CheckResult['end']>();
-  const tell = (result: CheckResult): void => {
+  const report = (result: CheckResult): void => {
     count[result.state] += 1;
     if (result.state === 'failure') failed.add(result.end);
     if (options.json === true) writeJson(result);
     else if (options.quiet !== true || result.state !== 'ok') process.stdout.write(show(result));
   };
   try {
-    for await (const result of checkAll(options, shutdown.signal)) tell(result);
+    for await (const result of checkAll(options, shutdown.signal)) report(result);
   } catch (error) {
     if (!shutdown.signal.aborted) throw error;
   }
@@ -57,7 +57,7 @@ const writeJson = ({ what, state, message, hint }: CheckResult): void => {
   process.stdout.write(`${JSON.stringify({ type: 'check', what, state, message, hint })}\n`);
 };
 
-/** A line, and one below it with the cure. */
+/** One line, and one below it with the fix. */
 const show = ({ what, state, message, hint }: CheckResult): string =>
   `${state.padEnd(8)} ${what.padEnd(14)} ${message}\n${hint === undefined ? '' : `${' '.repeat(24)}${hint}\n`}`;
 

@@ -22,7 +22,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
     ...told.daemon?.activity(),
   });
 
-  await using manager = connectServiceManager({ env: process.env, tellTrouble });
+  await using manager = connectServiceManager({ env: process.env, reportFailure: tellTrouble });
   await using site = await openSite(options, report, { activity });
   const facts = await findWatcherFacts();
   const choice = chooseSource(site.config.source.watcher, facts);

@@ -16,7 +16,7 @@ import { openSite } from './open-site.ts';
 
 const DIRECTORIES = 3;
 
-/** `isocket demo`: the main job before one's eyes, on a receiver of our own. Resolves with the exit code. */
+/** `isocket demo`: the main job, live, on an embedded receiver. Resolves with the exit code. */
 export const demo = async (options: CommonOptions & { readonly keep?: boolean }): Promise<number> => {
   using shutdown = listenForShutdown();
   const say = (line: string): void => {
@@ -29,9 +29,9 @@ export const demo = async (options: CommonOptions & { readonly keep?: boolean })
     say(`site     ${config}`);
     say(`receiver sftp://127.0.0.1:${receiver.port} into ${folder}/offsite`);
     const report: Report =
-      options.json === true ? (event) => process.stdout.write(`${JSON.stringify(event)}\n`) : tellOn(say);
+      options.json === true ? (event) => process.stdout.write(`${JSON.stringify(event)}\n`) : printEvents(say);
     await shipUntilFinished(folder, config, report, say, shutdown.signal);
-    return shutdown.exitCode ?? prove(folder, say);
+    return shutdown.exitCode ?? compareAll(folder, say);
   } finally {
     if (options.keep === true) say(`kept     ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
@@ -88,7 +88,7 @@ const shipUntilFinished = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const done = new AbortController();
-  const ends = AbortSignal.any([signal, done.signal]);
+  const stop = AbortSignal.any([signal, done.signal]);
   let finished = 0;
   const count: Report = (event) => {
     report(event);
@@ -99,8 +99,8 @@ const shipUntilFinished = async (
   const choice = chooseSource(site.config.source.watcher, await findWatcherFacts());
   await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
   say(`watching by ${choice.source}`);
-  const daemon = new Daemon({ ...site, watcher, report: count, signal: ends });
-  // A parser that fails ends the demo: its last directory would never be finished.
+  const daemon = new Daemon({ ...site, watcher, report: count, signal: stop });
+  // A failed parser ends the demo: its last directory would never be finished.
   const parser = runParser(`${folder}/datas`, say, signal).catch((error: unknown) => {
     done.abort();
     if (!signal.aborted) throw error;
@@ -109,8 +109,8 @@ const shipUntilFinished = async (
   await parser;
 };
 
-/** One line for what a person wants to see; files are summed up. */
-const tellOn = (say: (line: string) => void): Report => {
+/** Prints one line for each notable event; sent files are only counted. */
+const printEvents = (say: (line: string) => void): Report => {
   let files = 0;
   let bytes = 0;
   return (event: IsocketEvent) => {
@@ -127,7 +127,7 @@ const tellOn = (say: (line: string) => void): Report => {
   };
 };
 
-const prove = (folder: string, say: (line: string) => void): number => {
+const compareAll = (folder: string, say: (line: string) => void): number => {
   let wrong = 0;
   for (const name of ['DC1', 'DC2', 'DC3']) {
     const { files, bytes, differences } = compareDirectory(`${folder}/datas/${name}`, `${folder}/offsite/${name}`);

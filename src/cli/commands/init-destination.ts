@@ -15,16 +15,16 @@ import { connectSocket } from '../../ssh/connect-socket.ts';
 import { expandHome } from '../../ssh/login.ts';
 import { readKnownHosts } from '../../ssh/host-key.ts';
 
-/** The key that a host shows, and what known_hosts says of it. */
+/** The key that a host presents, and its state in known_hosts. */
 export interface SeenHostKey {
   readonly fingerprint: string;
   readonly verdict: HostKeyVerdict;
-  /** Makes it known. */
+  /** Appends it to known_hosts. */
   accept(): void;
 }
 
 /** @throws TransportError where the host cannot be reached or is no SSH server, or known_hosts cannot be read */
-export const lookAtHostKey = async (
+export const readHostKey = async (
   address: HostAddress,
   knownHosts: string,
   signal: AbortSignal,
@@ -60,8 +60,8 @@ const readIfThere = (path: string): string => {
   }
 };
 
-/** Why a destination cannot be reached, in one sentence with the cure; undefined where it can. */
-export const whyNotReached = async (address: HostAddress, signal: AbortSignal): Promise<string | undefined> => {
+/** Why a destination cannot be reached, in one sentence with the fix; undefined where it can. */
+export const connectionProblem = async (address: HostAddress, signal: AbortSignal): Promise<string | undefined> => {
   try {
     await fetchHostKey(await connectSocket(address.host, address.port, signal), [], signal);
     return undefined;
@@ -73,8 +73,8 @@ export const whyNotReached = async (address: HostAddress, signal: AbortSignal): 
 };
 
 /**
- * An ed25519 key pair at `path` and `path.pub`, made where there is none; needs no ssh-keygen. Returns the public line.
- * @throws UserError where it cannot be made
+ * An ed25519 key pair at `path` and `path.pub`, created where there is none; needs no ssh-keygen. Returns the public key line.
+ * @throws UserError where it cannot be written
  */
 export const makeKeyPair = (path: string, comment: string): string => {
   const file = expandHome(path);

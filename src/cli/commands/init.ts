@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultLoaders } from 'cosmiconfig';
-import { parseConfig } from '../../config/config.ts';
+import { parseConfig } from '../../config/parse-config.ts';
 import { errorMessage, systemErrorCode, TransportError, UserError } from '../../errors.ts';
 import { CONFIG_NAMES } from '../../config/find-config.ts';
 import { serviceSite } from '../init/defaults.ts';
@@ -15,13 +15,13 @@ import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { bundledTransport, bundledTransportNames } from '../../transports/index.ts';
 import { expandHome } from '../../ssh/login.ts';
-import { lookAtHostKey, makeKeyPair, whyNotReached } from './init-destination.ts';
+import { connectionProblem, makeKeyPair, readHostKey } from './init-destination.ts';
 
 export interface InitOptions extends CommonOptions, Partial<Answers> {
   readonly knownHosts?: string;
   readonly yes?: boolean;
   readonly makeKey?: boolean;
-  /** "SHA256:…": the host's key is made known if this is its fingerprint. */
+  /** "SHA256:…": the host's key is added to known_hosts if this is its fingerprint. */
   readonly acceptHostKey?: string;
 }
 
@@ -37,11 +37,11 @@ export const init = async (options: InitOptions): Promise<number> => {
   using prompt = isDialogue ? openPrompt(process.stdin, process.stderr) : undefined;
   const transports = bundledTransportNames.filter((name) => TEMPLATES[name] !== undefined);
   const context = { given: givenBy(options), configPath, transports, validate };
-  const answers = await collectAnswers(context, prompt, (host, port) => whyNotReached({ host, port }, signal));
-  const told: string[] = [];
+  const answers = await collectAnswers(context, prompt, (host, port) => connectionProblem({ host, port }, signal));
+  const notes: string[] = [];
   const knownHosts = options.knownHosts ?? '~/.ssh/known_hosts';
-  const publicKey = await offerKey(answers, options, prompt);
-  const hostKey = await settleHostKey(answers, knownHosts, options, prompt, told, signal);
+  const publicKey = await createKey(answers, options, prompt);
+  const hostKey = await confirmHostKey(answers, knownHosts, options, prompt, notes, signal);
   writeConfig(configPath, textFor(answers, configPath, options.knownHosts));
   const next = nextCommand(configPath);
   if (options.json === true) {
@@ -53,7 +53,7 @@ export const init = async (options: InitOptions): Promise<number> => {
     process.stdout.write(
       `put this line into ~/.ssh/authorized_keys of ${answers.user} at ${answers.host}:\n  ${publicKey}\n`,
     );
-  for (const line of told) process.stdout.write(`${line}\n`);
+  for (const line of notes) process.stdout.write(`${line}\n`);
   process.stdout.write(`next: ${next}\n`);
   return 0;
 };
@@ -108,8 +108,8 @@ const parseInput = (input: unknown, path: string): void => {
   });
 };
 
-/** Makes a key where one is wanted. Returns its public line. */
-const offerKey = async (
+/** Creates a key pair where the user wants one. Returns its public key line. */
+const createKey = async (
   { identityFile, site }: Answers,
   { makeKey = false }: InitOptions,
   prompt: Prompt | undefined,
@@ -120,22 +120,22 @@ const offerKey = async (
   return wanted ? makeKeyPair(identityFile, `isocket@${site}`) : undefined;
 };
 
-/** Shows the host's fingerprint, and makes it known on a yes alone. Returns the fingerprint that was seen. */
-const settleHostKey = async (
+/** Asks whether the host's fingerprint is right, and adds the key to known_hosts only on a yes. Returns the fingerprint. */
+const confirmHostKey = async (
   { host, port }: Answers,
   knownHosts: string,
   { acceptHostKey }: InitOptions,
   prompt: Prompt | undefined,
-  told: string[],
+  notes: string[],
   signal: AbortSignal,
 ): Promise<string | undefined> => {
   let seen;
   try {
-    seen = await lookAtHostKey({ host, port: Number(port) }, knownHosts, signal);
+    seen = await readHostKey({ host, port: Number(port) }, knownHosts, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof TransportError) || acceptHostKey !== undefined) throw error;
-    told.push(`not reached yet: ${error.message}`);
+    notes.push(`not reached yet: ${error.message}`);
     return undefined;
   }
   const { fingerprint, verdict } = seen;
@@ -146,11 +146,11 @@ const settleHostKey = async (
     });
   }
   if (verdict === 'known') {
-    told.push(`the host key ${fingerprint} is known already`);
+    notes.push(`the host key ${fingerprint} is known already`);
     return fingerprint;
   }
   if (verdict !== 'unknown') {
-    told.push(
+    notes.push(
       `the host key ${fingerprint} is NOT trusted: ${knownHosts} has another one, or it is revoked; isocket check says more`,
     );
     return fingerprint;
@@ -158,7 +158,7 @@ const settleHostKey = async (
   const question = `The host key of ${host}:${port} is ${fingerprint}. Is this the right one?`;
   const accepted = acceptHostKey !== undefined || (prompt !== undefined && (await prompt.confirm(question, false)));
   if (accepted) seen.accept();
-  told.push(
+  notes.push(
     accepted
       ? `the host key ${fingerprint} is now in ${knownHosts}`
       : `the host key ${fingerprint} is NOT trusted yet: isocket check says how, once you have compared it with the host’s own`,
@@ -177,7 +177,7 @@ const textFor = (answers: Answers, configPath: string, knownHosts: string | unde
   const text = fillTemplate(readFileSync(template, 'utf8'), {
     ...Object.fromEntries(values) as Record<string, string | number>, // prettier-ignore
     'destination.knownHosts': knownHosts,
-    // A service and whoever looks after it by hand must use one state: that of the unit's StateDirectory.
+    // The service and commands run by hand must share one state folder: the unit's StateDirectory.
     state: service === undefined ? undefined : `/var/lib/isocket/${service}`,
   }).replace('$schema=./', `$schema=${dirname(template)}/`);
   parseInput(defaultLoaders['.yaml'](configPath, text), configPath);
@@ -196,7 +196,7 @@ const writeConfig = (path: string, text: string): void => {
   }
 };
 
-/** A configuration that is not found by itself is named. */
+/** Names the configuration where isocket would not find it by itself. */
 const nextCommand = (path: string): string =>
   dirname(path) === process.cwd() && CONFIG_NAMES.some((name) => path.endsWith(`/${name}`))
     ? 'isocket check'

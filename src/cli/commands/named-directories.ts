@@ -6,7 +6,7 @@ import { fsPath, showName, type Name } from '../../name.ts';
 
 /**
  * The directories that the user named, by name ("DC1") or by path; all of them where none is named.
- * @throws UserError for one that is none of the site's
+ * @throws UserError for one that does not belong to the site
  */
 export const namedDirectories = (
   plans: readonly DirectoryPlan[],
@@ -23,8 +23,8 @@ const nameOf = (argument: string, plans: readonly DirectoryPlan[], root: Name): 
   if (!argument.includes('/') && exists(argument)) return argument;
   const path = resolve(argument);
   if (real(dirname(path)) === real(root) && exists(basename(path))) return basename(path);
-  throw new UserError(`Cannot use "${showName(argument)}": it is no directory of the site below ${showName(root)}`, {
-    hint: 'name a directory that is there and carries source.tag, by its name or its path',
+  throw new UserError(`Cannot use "${showName(argument)}": it is not a directory of the site below ${showName(root)}`, {
+    hint: 'name an existing directory whose name begins with source.tag, by its name or its path',
   });
 };
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
-import { parseConfig, type Config } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { parseConfig } from '../../config/parse-config.ts';
 import { idleActivity, type Activity } from '../../instance/activity.ts';
 import type { Report } from '../../core/events.ts';
 import { findConfig, type FoundConfig } from '../../config/find-config.ts';
-import { keepHeapSmall } from '../heap.ts';
 import { lockRoot } from '../../instance/lock.ts';
 import { checkRoot } from '../../source/scanner.ts';
 import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
@@ -46,14 +46,14 @@ export interface OpenSite extends AsyncDisposable {
 }
 
 export interface OpenOptions {
-  /** Only for what changes nothing: beside another isocket. */
+  /** Only for commands that change nothing: works beside another isocket. */
   readonly unlocked?: boolean;
-  /** What this process says of itself, beyond that it works on the root. */
+  /** What this process reports about itself over the lock. */
   readonly activity?: () => Partial<Activity>;
 }
 
 /**
- * Locks the root and makes the transports ready; they connect when first needed.
+ * Locks the root and creates the transports; they connect when first needed.
  * @throws UserError: the configuration, the root or the state cannot be used, or another isocket works on the root
  */
 export const openSite = async (
@@ -63,7 +63,6 @@ export const openSite = async (
 ): Promise<OpenSite> => {
   const config = await readConfig(options, report);
   checkRoot(config.source.root);
-  keepHeapSmall();
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   if (!unlocked) stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));

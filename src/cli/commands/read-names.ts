@@ -2,12 +2,12 @@ import type { Readable } from 'node:stream';
 import { UserError } from '../../errors.ts';
 import { decodeName, type Name } from '../../name.ts';
 
-/** Longer than any path that the kernel takes. */
-const MOST_BYTES = 64 * 1024;
+/** Longer than any path that the kernel accepts. */
+const MAX_NAME_BYTES = 64 * 1024;
 
 /**
- * Names that end with NUL (the last one may go without), each as soon as it is there, and no more in memory than one read gives.
- * @throws UserError where what comes cannot be such names
+ * Names that end with NUL (optional for the last one), each as soon as it is complete; holds no more than one read in memory.
+ * @throws UserError where the input cannot be NUL-separated names
  */
 export const readNames = async function* (input: Readable): AsyncGenerator<Name> {
   let rest: Buffer = Buffer.alloc(0);
@@ -19,8 +19,8 @@ export const readNames = async function* (input: Readable): AsyncGenerator<Name>
       start = end + 1;
     }
     rest = bytes.subarray(start);
-    if (rest.length > MOST_BYTES) {
-      throw new UserError(`Cannot read names: ${MOST_BYTES} bytes came without a NUL`, {
+    if (rest.length > MAX_NAME_BYTES) {
+      throw new UserError(`Cannot read names: ${MAX_NAME_BYTES} bytes without a NUL`, {
         hint: 'end each name with NUL: find … -print0 | isocket send -0 -',
       });
     }

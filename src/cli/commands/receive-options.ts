@@ -1,4 +1,5 @@
-import { parseReceiveSection, type ReceiveSection } from '../../config/config.ts';
+import type { ReceiveSection } from '../../config/config.ts';
+import { parseReceiveSection } from '../../config/parse-config.ts';
 import { UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
 import type { CommonOptions } from '../options.ts';

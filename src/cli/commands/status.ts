@@ -12,14 +12,14 @@ export interface StatusOptions extends CommonOptions {
 }
 
 const REDRAW_MS = 1000;
-/** A look may cost so much of the time: counting a million files each second would be a load of its own. */
+/** Pauses so many times as long as the last listing took: counting a million files each second would be a load of its own. */
 const REST_FACTOR = 4;
 
 /** `isocket status`: what is on disk, daemon or not. Resolves with the exit code. */
 export const status = async (options: StatusOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   const { verbose = false, quiet = false, json = false } = options;
-  // The one object on stdout is the result: what there is to say beside it goes to stderr, with --json too.
+  // The one object on stdout is the result: everything else goes to stderr, with --json too.
   using output = await openOutput({ verbose, quiet });
   const config = await readConfig(options, output.report);
   const statePath = config.state ?? defaultStatePath(config.site);
@@ -40,7 +40,7 @@ const HOME_AND_CLEAR = '\x1b[H\x1b[2J';
 const show = (text: string, redraws: boolean): void => {
   const { isTTY, rows } = process.stdout;
   if (!redraws || !isTTY) process.stdout.write(text);
-  // What is longer than the terminal would scroll away its own beginning.
+  // Text longer than the terminal would scroll its own beginning away.
   else
     process.stdout.write(
       HOME_AND_CLEAR +

@@ -11,7 +11,7 @@ import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
 import { readConfig } from './open-site.ts';
 import { openOutput } from './output.ts';
 
-/** `isocket watch DIR`: names what is complete, on stdout. Resolves with the exit code. */
+/** `isocket watch DIR`: prints the names of complete files on stdout. Resolves with the exit code. */
 export const watch = async (dir: string, options: CommonOptions & { readonly null?: boolean }): Promise<number> => {
   using shutdown = listenForShutdown();
   using output = await openOutput(options, { bar: false });
@@ -24,7 +24,7 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
     reportFailure: tellTrouble,
   });
   const unread = new AbortController();
-  // Whoever read the names is gone.
+  // The reader of the names is gone.
   process.stdout.once('error', () => unread.abort());
   const signal = AbortSignal.any([shutdown.signal, unread.signal]);
   const name = async (path: Name): Promise<void> => {
@@ -37,7 +37,7 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
     throw new UserError(`Cannot watch "${showName(directory)}": ${plainMessage(error)}`, {
-      hint: 'let this user read it, and all folders in it',
+      hint: 'let this user read it and all folders in it',
       exitCode: 3,
       cause: error,
     });

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const FILES_A_DIRECTORY = 40;
 const PAUSE_MS = 40;
 
-/** Stands in for the user's program: fills three directories with real files, writing each in two goes, and forgets to close the second. */
+/** Stands in for the user's program: fills three directories, writing each file in two steps, and leaves the second directory without finished.parse. */
 export const runParser = async (root: string, say: (line: string) => void, signal: AbortSignal): Promise<void> => {
   for (const [name, closes] of [
     ['DC1', true],

@@ -3,15 +3,15 @@ import { isMarked } from '../../marks/mark.ts';
 import { fsPath, type Name } from '../../name.ts';
 import { walk } from '../../source/scanner.ts';
 
-/** What a comparison of a directory at both ends found. */
+/** The result of comparing a directory at both ends. */
 export interface Comparison {
   readonly files: number;
   readonly bytes: number;
-  /** In words; empty when both are the same. */
+  /** One sentence each; empty when both are equal. */
   readonly differences: readonly string[];
 }
 
-/** Compares byte for byte, and that every file at the source is marked. Throws where one of the folders is not there. */
+/** Compares byte for byte, and checks that every file at the source is marked. @throws Error where one of the folders is missing */
 export const compareDirectory = (source: Name, destination: Name): Comparison => {
   const differences: string[] = [];
   let files = 0;

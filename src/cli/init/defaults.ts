@@ -1,14 +1,14 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
-/** Where parsers tend to put their directories. */
+/** Usual roots of parsers. */
 const ROOTS = ['/datas', '/data', '/srv/datas', '/srv/data'];
 const KEYS = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
 
-/** The first of the usual roots that is there; undefined where none is. */
+/** The first of the usual roots that exists; undefined where none does. */
 export const findRoot = (roots: readonly string[] = ROOTS): string | undefined => roots.find(isFolder);
 
-/** The beginning that the directories' names share: "DC1", "DC2" → "DC". "" where they share none. */
+/** The common prefix of the directories' names: "DC1", "DC2" → "DC". "" where there is none. */
 export const guessTag = (names: readonly string[]): string => {
   const stems = new Set(names.filter((name) => /\d$/.test(name)).map((name) => name.replace(/[\d._-]+$/, '')));
   const [only = ''] = stems;
@@ -22,7 +22,7 @@ export const foldersIn = (root: string): string[] =>
       )
     : [];
 
-/** The first private key of the user's that is there; else where one would be made. */
+/** The user's first private key that exists; else the path where one would be created. */
 export const findKey = (home: string): string => {
   const found = KEYS.find((name) => existsSync(join(home, '.ssh', name)));
   return `~/.ssh/${found ?? 'id_ed25519'}`;

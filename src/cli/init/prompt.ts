@@ -4,9 +4,9 @@ import { UserError } from '../../errors.ts';
 /** Questions on a terminal, one line each. They go to stderr: stdout is for results. */
 export interface Prompt extends Disposable {
   say(line: string): void;
-  /** Asks until `problem` has nothing to say; an empty answer stands for `usual`. */
+  /** Asks until `problem` returns undefined; an empty answer stands for `usual`. */
   ask(question: string, options: { usual?: string; problem: (answer: string) => string | undefined }): Promise<string>;
-  /** Only "y" and "yes" are a yes, and an empty answer where `usual` is one. */
+  /** true for "y" and "yes"; an empty answer stands for `usual`. */
   confirm(question: string, usual: boolean): Promise<boolean>;
 }
 
@@ -17,7 +17,7 @@ export const openPrompt = (input: NodeJS.ReadableStream, output: NodeJS.Writable
   let waiting: { resolve: (line: string) => void; reject: (error: Error) => void } | undefined;
   let ended = false;
   const stopped = (): UserError =>
-    new UserError('Stopped: the configuration was not written', { hint: 'run isocket init again when you like' });
+    new UserError('Stopped: the configuration was not written', { hint: 'run isocket init again' });
 
   lines.on('line', (line) => {
     if (waiting === undefined) typedAhead.push(line);
@@ -45,9 +45,9 @@ export const openPrompt = (input: NodeJS.ReadableStream, output: NodeJS.Writable
       for (;;) {
         const typed = (await question(usual === undefined ? `${text}: ` : `${text} [${usual}]: `)).trim();
         const answer = typed === '' ? (usual ?? '') : typed;
-        const trouble = problem(answer);
-        if (trouble === undefined) return answer;
-        say(`  ${trouble}`);
+        const found = problem(answer);
+        if (found === undefined) return answer;
+        say(`  ${found}`);
       }
     },
     confirm: async (text, usual) => {

@@ -5,7 +5,7 @@ import { UserError } from '../../errors.ts';
 import { findKey, findRoot, foldersIn, guessTag, serviceSite } from './defaults.ts';
 import type { Prompt } from './prompt.ts';
 
-/** What the sample is filled in with. */
+/** The values that the sample is filled in with. */
 export interface Answers {
   readonly site: string;
   readonly root: string;
@@ -20,7 +20,7 @@ export interface Answers {
 
 export type AnswerKey = keyof Answers;
 
-/** The question's words, and the path of its answer in the configuration. The order is the order of asking. */
+/** Each question's text, flag and path in the configuration, in the order of asking. */
 const QUESTIONS: Readonly<Record<AnswerKey, { readonly text: string; readonly path: string; readonly flag: string }>> =
   {
     site: { text: 'Name of this site', path: 'site', flag: '--site' },
@@ -40,19 +40,19 @@ export interface QuestionsContext {
   readonly given: Readonly<Partial<Answers>>;
   readonly configPath: string;
   readonly transports: readonly string[];
-  /** Throws a ConfigError for what the configuration would not take. */
+  /** @throws ConfigError for answers that the configuration would not accept */
   readonly validate: (answers: Answers) => void;
 }
 
 /**
- * Every answer: as given by a flag, else asked on the terminal, else as found by looking.
- * @param reached is called with the answers so far once host and port are known; says in a sentence what is wrong with them
- * @throws UserError naming every flag that is missing where nobody can be asked, and for a flag that cannot be right
+ * Every answer: given by a flag, else asked on the terminal, else the default that was detected.
+ * @param connectionProblem is called once host and port are known; resolves with a sentence that says what is wrong with them
+ * @throws UserError naming every missing flag where there is no terminal, and for an invalid flag
  */
 export const collectAnswers = async (
   context: QuestionsContext,
   prompt: Prompt | undefined,
-  reached: (host: string, port: number) => Promise<string | undefined>,
+  connectionProblem: (host: string, port: number) => Promise<string | undefined>,
 ): Promise<Answers> => {
   const { given, transports } = context;
   const answers: Partial<Record<AnswerKey, string>> = { ...given };
@@ -62,33 +62,33 @@ export const collectAnswers = async (
     const problem = (answer: string): string | undefined => problemWith(key, answer, context);
     const usual = usualFor(key, answers, context);
     if (value !== undefined) {
-      const trouble = problem(value);
-      if (trouble !== undefined)
-        throw new UserError(`Cannot use ${QUESTIONS[key].flag}: ${trouble}`, { hint: 'correct it' });
+      const found = problem(value);
+      if (found !== undefined)
+        throw new UserError(`Cannot use ${QUESTIONS[key].flag}: ${found}`, { hint: 'correct it' });
     } else if (prompt !== undefined && !(key === 'transport' && transports.length === 1)) {
       const text = key === 'transport' ? `Transport: ${transports.join(' or ')}` : QUESTIONS[key].text;
       answers[key] = await prompt.ask(text, { ...(usual === undefined ? {} : { usual }), problem });
     } else if (usual !== undefined) answers[key] = usual;
     else missing.push(`${QUESTIONS[key].flag} (${QUESTIONS[key].text.toLowerCase()})`);
     if (key === 'port' && prompt !== undefined && given.host === undefined)
-      await askUntilReached(answers, context, prompt, reached);
+      await askUntilReachable(answers, context, prompt, connectionProblem);
   }
   if (missing.length === 0) return answers as Answers;
-  throw new UserError(`Cannot write a configuration: nobody to ask for ${missing.join(', ')}`, {
+  throw new UserError(`Cannot write a configuration: no terminal to ask for ${missing.join(', ')}`, {
     hint: 'give these options, or run it on a terminal without --yes',
   });
 };
 
-const askUntilReached = async (
+const askUntilReachable = async (
   answers: Partial<Record<AnswerKey, string>>,
   context: QuestionsContext,
   prompt: Prompt,
-  reached: (host: string, port: number) => Promise<string | undefined>,
+  connectionProblem: (host: string, port: number) => Promise<string | undefined>,
 ): Promise<void> => {
   for (;;) {
-    const trouble = await reached(answers.host ?? '', Number(answers.port));
-    if (trouble === undefined) return;
-    prompt.say(`  ${trouble}`);
+    const problemFound = await connectionProblem(answers.host ?? '', Number(answers.port));
+    if (problemFound === undefined) return;
+    prompt.say(`  ${problemFound}`);
     if (await prompt.confirm('Keep this host and port all the same?', false)) return;
     for (const key of ['host', 'port'] as const) {
       const usual = answers[key];
@@ -98,14 +98,14 @@ const askUntilReached = async (
   }
 };
 
-const usualFor = (key: AnswerKey, sofar: Partial<Answers>, { configPath }: QuestionsContext): string | undefined => {
+const usualFor = (key: AnswerKey, soFar: Partial<Answers>, { configPath }: QuestionsContext): string | undefined => {
   switch (key) {
     case 'site':
       return serviceSite(configPath) ?? hostname();
     case 'root':
       return findRoot();
     case 'tag':
-      return guessTag(foldersIn(sofar.root ?? ''));
+      return guessTag(foldersIn(soFar.root ?? ''));
     case 'transport':
       return 'sftp';
     case 'port':
@@ -113,7 +113,7 @@ const usualFor = (key: AnswerKey, sofar: Partial<Answers>, { configPath }: Quest
     case 'user':
       return userInfo().username;
     case 'path':
-      return sofar.site === undefined ? undefined : `/backup/${sofar.site}`;
+      return soFar.site === undefined ? undefined : `/backup/${soFar.site}`;
     case 'identityFile':
       return findKey(homedir());
     case 'host':
@@ -121,7 +121,7 @@ const usualFor = (key: AnswerKey, sofar: Partial<Answers>, { configPath }: Quest
   }
 };
 
-const SAFE: Answers = {
+const VALID: Answers = {
   site: 'site',
   root: '/datas',
   tag: '',
@@ -133,7 +133,7 @@ const SAFE: Answers = {
   identityFile: '~/.ssh/id_ed25519',
 };
 
-/** What is wrong with one answer, in a sentence; the configuration's own rules say so. */
+/** What is wrong with one answer, in a sentence, by the configuration's own rules. */
 const problemWith = (key: AnswerKey, answer: string, { validate }: QuestionsContext): string | undefined => {
   if (key === 'host' && answer === '') return 'a host is needed: the name or address of the destination';
   if (key === 'root' && answer !== '') {
@@ -142,11 +142,11 @@ const problemWith = (key: AnswerKey, answer: string, { validate }: QuestionsCont
       return `"${answer}" is not a folder: name the folder above the parser’s directories`;
   }
   try {
-    validate({ ...SAFE, [key]: answer });
+    validate({ ...VALID, [key]: answer });
     return undefined;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const [problem] = error.problems;
-    return `"${answer}" will not do: expected ${problem?.expected ?? 'something else'}`;
+    return `"${answer}" is not valid: expected ${problem?.expected ?? 'something else'}`;
   }
 };

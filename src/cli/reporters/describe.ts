@@ -2,56 +2,56 @@ import type { ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/event
 import { showName } from '../../name.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
 
-/** `result` is what a command is asked for, `trouble` what somebody must know; the rest is for who wants to know more. */
-export type Weight = 'trouble' | 'warning' | 'result' | 'detail';
+/** `failure` and `warning` need attention, `result` is what the command was run for, `detail` is for `--verbose`. */
+export type Severity = 'failure' | 'warning' | 'result' | 'detail';
 
-/** An event in words; undefined for one that needs none. */
-export const describe = (event: IsocketEvent): { readonly weight: Weight; readonly text: string } | undefined => {
+/** An event as a sentence; undefined for one that is not printed. */
+export const describe = (event: IsocketEvent): { readonly severity: Severity; readonly text: string } | undefined => {
   switch (event.type) {
     case 'config':
-      return { weight: 'detail', text: `configuration: ${event.path}` };
+      return { severity: 'detail', text: `configuration: ${event.path}` };
     case 'note':
-      return { weight: event.level === 'warning' ? 'warning' : 'detail', text: event.message };
+      return { severity: event.level === 'warning' ? 'warning' : 'detail', text: event.message };
     case 'watching':
-      return { weight: 'result', text: event.message };
+      return { severity: 'result', text: event.message };
     case 'planned':
-      return { weight: 'result', text: `would send ${showName(event.path)} (${formatBytes(event.bytes)})` };
+      return { severity: 'result', text: `would send ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'held-back':
-      return { weight: 'detail', text: `held back ${showName(event.path)}: ${describeReason(event.reason)}` };
+      return { severity: 'detail', text: `held back ${showName(event.path)}: ${describeReason(event.reason)}` };
     case 'skipped':
-      return { weight: 'detail', text: `skipped ${showName(event.path)}: ${event.kind}` };
+      return { severity: 'detail', text: `skipped ${showName(event.path)}: ${event.kind}` };
     case 'claims':
-      return { weight: 'warning', text: describeClaims(event) };
+      return { severity: 'warning', text: describeClaims(event) };
     case 'sent':
-      return { weight: 'detail', text: `sent ${showName(event.path)} (${formatBytes(event.bytes)})` };
+      return { severity: 'detail', text: `sent ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'failed':
-      return { weight: 'trouble', text: withHint(event.message, event.hint) };
+      return { severity: 'failure', text: withHint(event.message, event.hint) };
     case 'connection':
-      if (event.state === 'restored') return { weight: 'result', text: `${event.destination} is reached again` };
+      if (event.state === 'restored') return { severity: 'result', text: `${event.destination} is reached again` };
       return {
-        weight: 'trouble',
+        severity: 'failure',
         text: withHint(event.message, event.hint) + (event.retrying ? ' (trying again)' : ''),
       };
     case 'discrepancy':
-      return { weight: 'trouble', text: `${showName(event.path)} at ${event.destination}: ${event.detail}` };
+      return { severity: 'failure', text: `${showName(event.path)} at ${event.destination}: ${event.detail}` };
     case 'reset':
-      return { weight: 'result', text: `${showName(event.directory)} is reset: ${event.files} files are sent again` };
+      return { severity: 'result', text: `${showName(event.directory)} is reset: ${event.files} files are sent again` };
     case 'pruned':
       return {
-        weight: 'result',
+        severity: 'result',
         text: `${event.dryRun ? 'would delete' : 'deleted'} ${showName(event.directory)}: ${event.files} files, ${formatBytes(event.bytes)}`,
       };
     case 'kept':
-      return { weight: 'trouble', text: `kept ${showName(event.directory)}: ${event.reason}` };
+      return { severity: 'failure', text: `kept ${showName(event.directory)}: ${event.reason}` };
     case 'unfinished':
-      return { weight: 'detail', text: `${showName(event.directory)} is not finished: ${event.reason}` };
+      return { severity: 'detail', text: `${showName(event.directory)} is not finished: ${event.reason}` };
     case 'finished':
       return {
-        weight: 'result',
+        severity: 'result',
         text: `${showName(event.directory)} is finished: ${event.files} files, ${formatBytes(event.bytes)}`,
       };
     case 'summary':
-      return isIdle(event) ? undefined : { weight: 'result', text: describeSummary(event) };
+      return isIdle(event) ? undefined : { severity: 'result', text: describeSummary(event) };
     case 'found':
     case 'complete':
       return undefined;
@@ -85,7 +85,7 @@ const describeClaims = ({ directory, confirmed, absent, open }: ClaimsEvent): st
 
 type Summary = Extract<IsocketEvent, { type: 'summary' }>;
 
-/** Under cron a pass that did nothing says nothing. */
+/** Under cron a pass that did nothing prints nothing. */
 const isIdle = ({ sent, failed, held, finished, unfinished }: Summary): boolean =>
   sent + failed + held + finished + unfinished === 0;
 

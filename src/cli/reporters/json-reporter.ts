@@ -1,6 +1,6 @@
 import type { Reporter } from './reporter.ts';
 
-/** Every event as one JSON object a line. Stray bytes of names come as lone surrogates, `\udcXX`: nothing is lost. */
+/** Each event as one line of JSON. Bytes of a name that are not UTF-8 become lone surrogates, `\udcXX`: no byte is lost. */
 export const createJsonReporter = ({ write }: { readonly write: (text: string) => void }): Reporter => ({
   report: (event) => write(`${JSON.stringify(event)}\n`),
   end: () => undefined,

@@ -1,102 +1,58 @@
-import { MultiBar, Presets, type SingleBar } from 'cli-progress';
 import { formatBytes } from '../../core/units.ts';
 import type { Reporter } from './reporter.ts';
+import { TerminalLine, type Terminal } from './terminal-line.ts';
 
 export interface ProgressReporterOptions {
-  /** A terminal. */
-  readonly stream: NodeJS.WriteStream;
-  /** Makes the reporter for the lines above the bar. */
+  readonly terminal: Terminal;
+  /** Creates the reporter for the lines above the progress line. */
   readonly openText: (write: (text: string) => void) => Reporter;
 }
 
-interface Amount {
-  readonly files: number;
-  readonly bytes: number;
+export interface Progress {
+  doneFiles: number;
+  doneBytes: number;
+  foundFiles: number;
+  foundBytes: number;
 }
 
-/** A bar for who looks on: files and bytes done of what was found so far. It appears with the first file that is found. */
-export const createProgressReporter = ({ stream, openText }: ProgressReporterOptions): Reporter => {
-  let screen: Screen | undefined;
-  let found: Amount = { files: 0, bytes: 0 };
-  let done: Amount = { files: 0, bytes: 0 };
-  // Through the bar where there is one: a line of its own must not tear it.
-  const text = openText((line) => {
-    if (screen === undefined) stream.write(line);
-    else screen.log(line);
-  });
-  const stop = (): void => {
-    process.off('exit', stop);
-    screen?.close();
-    screen = undefined;
-  };
-  const redraw = (): void => {
-    if (found.files + done.files === 0) return;
-    if (screen === undefined) {
-      screen = openScreen(stream);
-      // A second signal ends the process at once: the cursor comes back all the same.
-      process.once('exit', stop);
-    }
-    // Of files that are named to `send` nobody says that they were found.
-    screen.show(done, { files: Math.max(found.files, done.files), bytes: Math.max(found.bytes, done.bytes) });
-  };
+const MAX_BAR = 40;
+/** A shorter bar shows nothing. */
+const MIN_BAR = 5;
+
+/** "[####----] 1/2 files, 1 KB of 2 KB", without the bar where so many columns have no room for one. Pure. */
+export const progressLine = ({ doneFiles, doneBytes, foundFiles, foundBytes }: Progress, columns: number): string => {
+  // Nobody announces the files that are named to `send`.
+  const [allFiles, allBytes] = [Math.max(foundFiles, doneFiles), Math.max(foundBytes, doneBytes)];
+  const text = `${doneFiles}/${allFiles} files, ${formatBytes(doneBytes)} of ${formatBytes(allBytes)}`;
+  const bar = Math.min(MAX_BAR, columns - text.length - '[] '.length);
+  if (bar < MIN_BAR) return text;
+  const filled = allFiles === 0 ? 0 : Math.floor((bar * doneFiles) / allFiles);
+  return `[${'#'.repeat(filled)}${'-'.repeat(bar - filled)}] ${text}`;
+};
+
+/** Text as usual, and below it a line that shows files and bytes done of those found. It appears with the first file that is found. */
+export const createProgressReporter = ({ terminal, openText }: ProgressReporterOptions): Reporter => {
+  const progress: Progress = { doneFiles: 0, doneBytes: 0, foundFiles: 0, foundBytes: 0 };
+  const line = new TerminalLine(terminal, (columns) => progressLine(progress, columns));
+  const text = openText((printed) => line.print(printed));
   return {
     report: (event) => {
-      if (event.type === 'found') found = plus(found, event);
-      if (event.type === 'sent') done = plus(done, { files: 1, bytes: event.bytes });
-      if (event.type === 'found' || event.type === 'sent') redraw();
-      if (event.type === 'summary') stop();
+      if (event.type === 'found') {
+        progress.foundFiles += event.files;
+        progress.foundBytes += event.bytes;
+      }
+      if (event.type === 'sent') {
+        progress.doneFiles += 1;
+        progress.doneBytes += event.bytes;
+      }
+      if ((event.type === 'found' || event.type === 'sent') && progress.foundFiles + progress.doneFiles > 0)
+        line.update();
+      if (event.type === 'summary') line.close();
       text.report(event);
     },
     end: () => {
-      stop();
+      line.close();
       text.end();
     },
   };
-};
-
-const plus = (a: Amount, b: Amount): Amount => ({ files: a.files + b.files, bytes: a.bytes + b.bytes });
-
-/** The terminal while a bar is on it. */
-interface Screen {
-  readonly show: (done: Amount, all: Amount) => void;
-  /** A line above the bar, with its newline. */
-  readonly log: (line: string) => void;
-  readonly close: () => void;
-}
-
-const openScreen = (stream: NodeJS.WriteStream): Screen => {
-  const bars = new MultiBar(
-    {
-      stream,
-      clearOnComplete: true,
-      hideCursor: true,
-      format: '{bar} {value}/{total} files, {done} of {all}',
-      gracefulExit: false,
-    },
-    Presets.shades_classic,
-  );
-  let bar: SingleBar | undefined;
-  bars.on('update-post', () => letProcessEnd(bars));
-  return {
-    show: (done, all) => {
-      const words = { done: formatBytes(done.bytes), all: formatBytes(all.bytes) };
-      if (bar === undefined) {
-        bar = bars.create(all.files, done.files, words);
-        letProcessEnd(bars);
-      }
-      bar.setTotal(all.files);
-      bar.update(done.files, words);
-    },
-    log: (line) => bars.log(line),
-    close: () => {
-      // stop() forgets the lines that wait for the next redraw.
-      bars.update();
-      bars.stop();
-    },
-  };
-};
-
-/** Its timer, set anew with each redraw, is no reason to go on: cli-progress has no option for that. */
-const letProcessEnd = (bars: MultiBar): void => {
-  (Reflect.get(bars, 'timer') as NodeJS.Timeout | null | undefined)?.unref();
 };

@@ -1,8 +1,8 @@
 import type { Report } from '../../core/events.ts';
 
-/** Turns events into what people or machines read. */
+/** Prints events for people or for programs. */
 export interface Reporter {
   readonly report: Report;
-  /** Says what it still held back, and puts the terminal in order. */
+  /** Prints what is still pending and restores the terminal. */
   readonly end: () => void;
 }

@@ -54,7 +54,7 @@ describe('fillTemplate', () => {
   });
 });
 
-describe('what init finds by looking', () => {
+describe('what init detects', () => {
   it.each([
     [['DC1', 'DC2', 'DC10'], 'DC'],
     [['run-001', 'run-002', 'lost+found'], 'run'],

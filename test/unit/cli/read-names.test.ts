@@ -38,5 +38,5 @@ it('gives a name before the next one comes', async () => {
 
 it('does not gather lines for ever', async () => {
   const lines = Array.from({ length: 100 }, () => Buffer.from('DC1/file\n'.repeat(1000)));
-  await expect(namesOf(lines)).rejects.toThrow('Cannot read names: 65536 bytes came without a NUL');
+  await expect(namesOf(lines)).rejects.toThrow('Cannot read names: 65536 bytes without a NUL');
 });

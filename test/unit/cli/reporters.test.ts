@@ -1,11 +1,11 @@
-import { PassThrough } from 'node:stream';
-import type { WriteStream } from 'node:tty';
+import { execa } from 'execa';
 import fc from 'fast-check';
-import { expect, it, describe as group } from 'vitest';
+import { afterEach, expect, it, describe as group, vi } from 'vitest';
 import type { IsocketEvent, SummaryEvent } from '../../../src/core/events.ts';
 import { decodeName } from '../../../src/name.ts';
 import { createJsonReporter } from '../../../src/cli/reporters/json-reporter.ts';
-import { createProgressReporter } from '../../../src/cli/reporters/progress-reporter.ts';
+import { createProgressReporter, progressLine, type Progress } from '../../../src/cli/reporters/progress-reporter.ts';
+import { canRedraw } from '../../../src/cli/reporters/terminal-line.ts';
 import { createTextReporter } from '../../../src/cli/reporters/text-reporter.ts';
 
 const sent = (path: string, bytes = 1): IsocketEvent => ({ type: 'sent', path, bytes });
@@ -31,7 +31,7 @@ const summary = (more: Partial<SummaryEvent> = {}): SummaryEvent => ({
   ...more,
 });
 
-const told = (events: readonly IsocketEvent[], how: { verbose?: boolean; quiet?: boolean } = {}): string[] => {
+const linesOf = (events: readonly IsocketEvent[], how: { verbose?: boolean; quiet?: boolean } = {}): string[] => {
   let text = '';
   const { report, end } = createTextReporter({ verbose: false, quiet: false, ...how, write: (line) => (text += line) });
   events.forEach(report);
@@ -49,7 +49,7 @@ group('text', () => {
       'files sent',
       [sent('DC1/a'), skipped, summary({ sent: 1, bytes: 1 })],
       {},
-      [/ info: sent 1 files, 1 B, in 1\.0 s/],
+      [/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: sent 1 files, 1 B, in 1\.0 s; finished 0 directories$/],
     ],
     [
       'verbose',
@@ -64,30 +64,30 @@ group('text', () => {
     ['braces are no placeholders', [failed('{text} {0} {{')], {}, [/ error: \{text\} \{0\} \{\{$/]],
     ['a stray byte', [sent(decodeName(Buffer.from([0x61, 0xff, 0x1b])))], { verbose: true }, [/sent a\\xff\\x1b \(/]],
     [
-      'a server that paints',
+      'terminal escapes of a server',
       [failed('\u001b[2Jgone\r\ninfo: sent\u202e')],
       {},
       [/error: \\x1b\[2Jgone\\x0d\\ninfo: sent\\u\{202e\}$/],
     ],
     ['an escaped name is escaped once', [failed('Cannot send "a\\xff"')], {}, [/"a\\xff"$/]],
-  ])('%s', (_title, events, how, lines) => {
-    const said = told(events, how);
-    expect(said).toHaveLength(lines.length);
-    lines.forEach((line, index) => expect(said[index]).toMatch(line));
+  ])('%s', (_title, events, how, expected) => {
+    const lines = linesOf(events, how);
+    expect(lines).toHaveLength(expected.length);
+    expected.forEach((line, index) => expect(lines[index]).toMatch(line));
   });
 
-  it('counts the same trouble instead of telling it ten thousand times', () => {
-    const said = told(Array.from({ length: 25 }, () => failed('no room')));
-    expect(said).toHaveLength(11);
-    expect(said[10]).toContain('15 more files failed');
+  it('counts the same failure instead of printing it ten thousand times', () => {
+    const lines = linesOf(Array.from({ length: 25 }, () => failed('no room')));
+    expect(lines).toHaveLength(11);
+    expect(lines[10]).toContain('15 more files failed');
   });
 
   it('writes one line for one event, with nothing that a terminal would obey', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (message) => {
-        const said = told([failed(message)]);
-        expect(said).toHaveLength(1);
-        expect(said[0]).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+        const lines = linesOf([failed(message)]);
+        expect(lines).toHaveLength(1);
+        expect(lines[0]).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
       }),
     );
   });
@@ -109,21 +109,77 @@ it('json: one object a line that gives every byte of a name back', () => {
 });
 
 group('progress', () => {
-  /** What a terminal is given. */
-  const terminal = (): { stream: WriteStream; written: () => string } => {
-    const through = Object.assign(new PassThrough(), { isTTY: true, columns: 100, rows: 30 });
-    return { stream: through as unknown as WriteStream, written: () => String(through.read() ?? '') };
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+  /** A screen that understands what a progress line needs of a terminal: lines, \r and erase-to-end. */
+  const openScreen = (columns = 100) => {
+    let written = '';
+    const terminal = {
+      columns,
+      write: (text: string) => {
+        written += text;
+        return true;
+      },
+    };
+    const show = (): string[] => {
+      const rows = [''];
+      let column = 0;
+      for (const part of written.replaceAll('\u001b[K', '\0')) {
+        const row = rows.at(-1) ?? '';
+        if (part === '\0') rows[rows.length - 1] = row.slice(0, column);
+        else if (part === '\r') column = 0;
+        else if (part === '\n') {
+          rows.push('');
+          column = 0;
+        } else {
+          expect(part).not.toMatch(/\p{Cc}/u);
+          rows[rows.length - 1] = row.slice(0, column) + part + row.slice(column + 1);
+          column += 1;
+        }
+      }
+      return rows;
+    };
+    return { terminal, show, written: () => written };
   };
-  const open = () => {
-    const { stream, written } = terminal();
+  const open = (columns?: number) => {
+    vi.useFakeTimers();
+    const screen = openScreen(columns);
     const reporter = createProgressReporter({
-      stream,
+      terminal: screen.terminal,
       openText: (write) => createTextReporter({ verbose: false, quiet: false, write }),
     });
-    return { ...reporter, written };
+    return { ...reporter, ...screen };
   };
-  const HIDE = '\u001b[?25l';
-  const SHOW = '\u001b[?25h';
+  const of = (doneFiles: number, foundFiles: number): Progress => ({
+    doneFiles,
+    doneBytes: doneFiles * 1024,
+    foundFiles,
+    foundBytes: foundFiles * 1024,
+  });
+
+  it.each<[Progress, number, string]>([
+    [of(0, 0), 80, `[${'-'.repeat(40)}] 0/0 files, 0 B of 0 B`],
+    [of(1, 4), 80, `[${'#'.repeat(10)}${'-'.repeat(30)}] 1/4 files, 1 KB of 4 KB`],
+    [of(4, 4), 80, `[${'#'.repeat(40)}] 4/4 files, 4 KB of 4 KB`],
+    // More was sent than was announced: "isocket send".
+    [of(2, 0), 80, `[${'#'.repeat(40)}] 2/2 files, 2 KB of 2 KB`],
+    [of(1, 2), 36, '[#####-----] 1/2 files, 1 KB of 2 KB'],
+    [of(1, 2), 30, '1/2 files, 1 KB of 2 KB'],
+  ])('%j in %d columns', (progress, columns, line) => {
+    expect(progressLine(progress, columns)).toBe(line);
+  });
+
+  it.each<[boolean | undefined, string | undefined, boolean]>([
+    [true, 'xterm-256color', true],
+    [true, 'dumb', false],
+    [true, '', false],
+    [true, undefined, false],
+    [false, 'xterm', false],
+    [undefined, 'xterm', false],
+  ])('isTTY %s and TERM %s: redrawn %s', (isTTY, term, redrawn) => {
+    expect(canRedraw(isTTY === undefined ? {} : { isTTY }, term)).toBe(redrawn);
+  });
 
   it('writes nothing where nothing was found', () => {
     const { report, end, written } = open();
@@ -133,53 +189,66 @@ group('progress', () => {
     expect(written()).toBe('');
   });
 
-  it('shows files and bytes done of those found, and gives the cursor back', async () => {
-    const { report, end, written } = open();
+  it('shows files and bytes done of those found, at most every 100 ms, and erases the line at the end', () => {
+    const { report, end, show, written } = open();
     report(found(4, 4096));
-    report(sent('DC1/a', 1024));
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    report(summary({ sent: 1, bytes: 1024 }));
+    for (let file = 0; file < 3; file += 1) report(sent('DC1/a', 1024));
+    expect(show()[0]).toContain(' 0/4 files, 0 B of 4 KB');
+    vi.advanceTimersByTime(100);
+    expect(show()[0]).toContain(' 3/4 files, 3 KB of 4 KB');
+    expect(written().split('\r')).toHaveLength(3);
+    vi.advanceTimersByTime(1000);
+    expect(written().split('\r')).toHaveLength(3);
+    report(summary({ sent: 3, bytes: 3072 }));
     end();
-    const text = written();
-    expect(text).toContain('1/4 files, 1 KB of 4 KB');
-    expect(text).not.toContain('{done}');
-    expect(text.lastIndexOf(SHOW)).toBeGreaterThan(text.lastIndexOf(HIDE));
-    expect(text.split(HIDE)).toHaveLength(text.split(SHOW).length);
+    expect(show()).toEqual([expect.stringContaining('info: sent 3 files'), '']);
   });
 
-  it('counts what was not announced: "isocket send"', async () => {
-    const { report, end, written } = open();
-    report(sent('DC1/a', 1024));
-    await new Promise((resolve) => setTimeout(resolve, 250));
+  it.each([1, 10, 24, 60, 0])('never fills a row of %d columns', (columns) => {
+    const { report, end, show } = open(columns);
+    report(found(123_456, 2 ** 40));
+    report(sent('DC1/a'));
+    vi.advanceTimersByTime(100);
+    const [row = ''] = show();
+    expect(row.length).toBeLessThanOrEqual(columns === 0 ? 79 : columns - 1);
     end();
-    expect(written()).toContain('1/1 files, 1 KB of 1 KB');
   });
 
-  it('loses no line that comes right before the end', () => {
-    const { report, end, written } = open();
+  it('prints lines above itself, and loses none that comes right before the end', () => {
+    const { report, end, show } = open();
     report(found(2));
     report(failed('no room'));
+    expect(show()).toEqual([expect.stringContaining('error: no room'), expect.stringContaining(' 0/2 files')]);
     report(summary({ failed: 1 }));
     end();
-    const text = written();
-    expect(text).toMatch(/error: no room\n[^]*1 NOT SENT/);
+    expect(show()).toEqual([expect.stringContaining('error: no room'), expect.stringContaining('1 NOT SENT'), '']);
   });
 
-  it('goes on with one bar in the next pass, and leaves no listener', () => {
-    const { report, end, written } = open();
+  it('is one line in the next pass too, and leaves no listener and no timer', () => {
+    const { report, end, show } = open();
     const listeners = process.listenerCount('exit');
     for (let pass = 0; pass < 3; pass += 1) {
       report(found(2));
       report(sent('DC1/a'));
-      report(summary({ sent: 1 }));
-      expect(process.listenerCount('exit')).toBe(listeners);
+      expect([process.listenerCount('exit'), vi.getTimerCount()]).toEqual([listeners + 1, 1]);
+      report(summary());
+      expect([process.listenerCount('exit'), vi.getTimerCount()]).toEqual([listeners, 0]);
     }
-    written();
     report(found(2));
     report(failed('late'));
-    expect(process.listenerCount('exit')).toBe(listeners + 1);
     end();
-    expect(process.listenerCount('exit')).toBeLessThanOrEqual(listeners);
-    expect(written().match(/error: late/g)).toHaveLength(1);
+    expect([process.listenerCount('exit'), vi.getTimerCount()]).toEqual([listeners, 0]);
+    expect(show()).toEqual([expect.stringContaining('error: late'), '']);
+  });
+
+  it('does not keep the process running, and erases its line when it exits', async () => {
+    const line = new URL('../../../src/cli/reporters/terminal-line.ts', import.meta.url).href;
+    const script = `
+      import { TerminalLine } from '${line}';
+      const line = new TerminalLine({ columns: 80, write: (text) => process.stdout.write(text) }, () => 'x');
+      line.update();
+      line.update();`;
+    const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 });
+    expect(stdout).toBe('\r\u001b[Kx\r\u001b[K');
   });
 });

@@ -3,8 +3,10 @@ import fc from 'fast-check';
 import { defaultLoaders } from 'cosmiconfig';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, type ConfigProblem } from '../../../src/core/config-problems.ts';
+import type { Config } from '../../../src/config/config.ts';
+import { parseConfig, parseReceiveSection } from '../../../src/config/parse-config.ts';
+import { configJsonSchema } from '../../../src/config/schema.ts';
 import { UserError } from '../../../src/errors.ts';
-import { configJsonSchema, parseConfig, parseReceiveSection, type Config } from '../../../src/config/config.ts';
 import { bundledTransport, bundledTransportNames } from '../../../src/transports/index.ts';
 import { rsyncOptionsSchema } from '../../../src/transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../../../src/transports/sftp/options.ts';
@@ -52,6 +54,28 @@ describe('config', () => {
     });
     expect(patterns.length).toBeGreaterThan(3);
     for (const pattern of patterns) expect(() => new RegExp(pattern, 'u')).not.toThrow();
+  });
+
+  it('accepts the default of a key that nothing reads yet: earlier samples show it', () => {
+    const reserved = { status: { listen: null }, hooks: { finished: null, alert: null } };
+    const source = { ...least.source, trustMarks: false };
+    expect(parse({ ...least, ...reserved, source })).toEqual(parse(least));
+    expect(parse({ ...least, status: {}, hooks: {} })).toEqual(parse(least));
+  });
+
+  it('the schema says which keys are reserved, and the samples do not show them', () => {
+    const schema = JSON.parse(template('isocketrc.schema.json')) as Record<
+      'properties',
+      Record<string, { properties?: object }>
+    >;
+    const reserved = { description: expect.stringContaining('Reserved') as string };
+    const { status, hooks } = schema.properties;
+    expect([status?.properties, hooks?.properties]).toMatchObject([
+      { listen: reserved },
+      { finished: reserved, alert: reserved },
+    ]);
+    for (const name of ['isocketrc.yaml', 'isocketrc-rsync.yaml'])
+      expect(template(name)).not.toMatch(/^[# ]*(?:status|listen|hooks|finished|alert):/m);
   });
 
   it('takes a list of destinations', () => {
@@ -111,8 +135,8 @@ describe('config', () => {
     }
   };
   const of = (section: object): object => ({ ...least.destination, ...section });
-  const knot: unknown[] = [];
-  knot.push(knot);
+  const circular: unknown[] = [];
+  circular.push(circular);
 
   it.each<[string, unknown, Readonly<Record<string, string>>]>([
     ['nothing', undefined, { source: 'object', destination: 'a section with "transport"' }],
@@ -131,7 +155,20 @@ describe('config', () => {
     ['more than a timer can', { ...least, source: { root: '/d', rescan: '30d' } }, { 'source.rescan': '24 days' }],
     ['a bare bandwidth', { ...least, send: { bandwidth: 20 } }, { 'send.bandwidth': 'such as 20MB/s' }],
     ['a fraction', { ...least, send: { retry: { hold: 1.5 } } }, { 'send.retry.hold': 'a whole number' }],
-    ['no port', { ...least, status: { listen: 'localhost' } }, { 'status.listen': 'HOST:PORT' }],
+    [
+      'keys that nothing reads yet',
+      {
+        ...least,
+        source: { root: '/d' },
+        status: { listen: '127.0.0.1:9180' },
+        hooks: { finished: 'mail', alert: '' },
+      },
+      {
+        'status.listen': 'not available in this version',
+        'hooks.finished': 'not available in this version',
+        'hooks.alert': 'not available in this version',
+      },
+    ],
     ['no destination', { ...least, destination: [] }, { destination: 'a section with "transport"' }],
     [
       'unknown keys at three depths',
@@ -148,9 +185,9 @@ describe('config', () => {
         'destination.4.transport': 'one of sftp',
       },
     ],
-    ['an alias that holds itself', { ...least, hooks: knot }, { 'hooks.0': 'holds itself' }],
+    ['an alias that contains itself', { ...least, hooks: circular }, { 'hooks.0': 'contains itself' }],
     ['no number', { ...least, verify: NaN }, { verify: 'one of sent' }],
-    ['a key that paints', { ...least, '\u001b[2J': 1 }, { '\\x1b[2J': 'a known key' }],
+    ['a key with terminal escapes', { ...least, '\u001b[2J': 1 }, { '\\x1b[2J': 'a known key' }],
     ['__proto__', JSON.parse(JSON.stringify(least).replace('{', '{"__proto__":1,')), { ['__proto__']: 'a known key' }],
   ])('%s', (_title, input, wanted) => {
     const found = problems(input);

@@ -23,7 +23,7 @@ const write = (name: string, text: string | Uint8Array = 'site: X\n'): string =>
 };
 const find = (options: Partial<FindOptions> = {}) => findConfig({ ...places, ...options });
 
-/** What the user is told. */
+/** The error message that the user sees. */
 const refusal = async (options: Partial<FindOptions> = {}): Promise<string> => {
   const error: unknown = await find(options).catch((reason: unknown) => reason);
   if (!(error instanceof UserError)) throw new Error(`no UserError: ${String(error)}`);
@@ -71,7 +71,7 @@ describe('where', () => {
     expect(await refusal({ flag: '' })).toContain('no file is named');
   });
 
-  it('none: says where it looked', async () => {
+  it('none: names the folders that were searched', async () => {
     const message = await refusal();
     for (const place of [places.cwd, `${places.home}/.config/isocket`, places.etc]) expect(message).toContain(place);
   });

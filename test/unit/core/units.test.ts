@@ -9,6 +9,10 @@ it.each([
   ['1m', 60_000],
   ['1m30s', 90_000],
   ['1.5h', 5_400_000],
+  ['3 Min 2SECS', 182_000],
+  ['1w1day1hr1ms', 8 * 86_400_000 + 3_600_001],
+  ['2 seconds', 2000],
+  ['1.5ms', 1.5],
   ['30d', 30 * 86_400_000],
   ['0s', 0],
   ['2', undefined],
@@ -19,6 +23,8 @@ it.each([
   ['1.2.3s', undefined],
   ['1m 30', undefined],
   ['1mo', undefined],
+  ['1us', undefined],
+  ['.5s', undefined],
   [`${'9'.repeat(400)}h`, undefined],
 ])('duration %s', (text, ms) => {
   expect(parseDurationMs(text)).toBe(ms);
@@ -41,8 +47,14 @@ it.each([
 it('sizes', () => {
   expect(parseBytes('0B')).toBe(0);
   expect(parseBytes('2 kB')).toBe(2048);
+  expect(parseBytes('2\tkB')).toBe(2048);
+  expect(parseBytes('1.7b')).toBe(1);
+  expect(parseBytes('3TB')).toBe(3 * 2 ** 40);
+  expect(parseBytes('1PB')).toBeUndefined();
+  expect(parseBytes(`${'9'.repeat(400)}MB`)).toBeUndefined();
   expect(parseBytes('2kB/s')).toBeUndefined();
   expect([0, 1023, 1536, 2 ** 30].map(formatBytes)).toEqual(['0 B', '1023 B', '1.5 KB', '1 GB']);
+  expect([2 ** 20 - 1, 15_005_123, 2 ** 60].map(formatBytes)).toEqual(['1024 KB', '14.31 MB', '1024 PB']);
 });
 
 it.each([
@@ -58,7 +70,7 @@ it.each([
   expect(formatDuration(ms)).toBe(text);
 });
 
-it('takes any text without a throw, and gives no number that is not one', () => {
+it('accepts any text without throwing, and returns finite numbers only', () => {
   fc.assert(
     fc.property(fc.string(), fc.stringMatching(/^[\d.smhd \-+]*$/), (text, near) => {
       for (const one of [text, near])

@@ -1,0 +1,112 @@
+import type { Command } from 'commander';
+
+/** One command of isocket, as the command line and its help show it. */
+export interface CommandDefinition {
+  /** Name and arguments: "send [files...]". */
+  readonly usage: string;
+  readonly description: string;
+  /** Flags and description of each option; "required" makes commander refuse a call without it. */
+  readonly options?: readonly (readonly [flags: string, description: string, presence?: 'required'])[];
+  /** Takes the parsed command line; resolves with the exit code. Imports the command when it is called: --version and an idle scan must not load ssh. */
+  readonly run: (parsed: Command) => Promise<number>;
+}
+
+export const COMMANDS: readonly CommandDefinition[] = [
+  {
+    usage: 'scan',
+    description: 'one pass over the site, then exit: for cron',
+    options: [['--dry-run', 'list what would be sent, and what is held back and why; send nothing']],
+    run: async (parsed) => (await import('./commands/scan.ts')).scan(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'daemon',
+    description: 'run until SIGTERM or SIGINT: send files as they are closed; SIGHUP lists everything again',
+    run: async (parsed) => (await import('./commands/daemon.ts')).daemon(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'watch <dir>',
+    description: 'name each file of one directory as it is complete, until finished.parse; sends nothing',
+    options: [['-0, --null', 'end each name with NUL, for: isocket send -0 -']],
+    run: async (parsed) => (await import('./commands/watch.ts')).watch(parsed.args[0] ?? '', parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'send [files...]',
+    description: 'deliver and mark the files named',
+    options: [['-0, --null', 'with "-" as the only file: read NUL-separated names from stdin']],
+    run: async (parsed) => (await import('./commands/send.ts')).send(parsed.args, parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'status',
+    description: 'what is on disk, daemon or not: each directory, its files, what is sent, what is held and why',
+    options: [['--watch', 'redraw it continuously']],
+    run: async (parsed) => (await import('./commands/status.ts')).status(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'verify [dirs...]',
+    description: 'compare source and destination: size and mtime, or content',
+    options: [
+      ['--checksum', 'compare content'],
+      ['--repair', 'unmark what is missing or different, and send it again'],
+    ],
+    run: async (parsed) => (await import('./commands/verify.ts')).verify(parsed.args, parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'reset <dirs...>',
+    description: 'remove the marks and finished.watch, so that the directories are sent again',
+    run: async (parsed) => (await import('./commands/reset.ts')).reset(parsed.args, parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'prune',
+    description: 'delete finished directories here, each verified at every destination first; never the newest',
+    options: [
+      ['--older-than <duration>', 'finished at least so long ago, such as 30d', 'required'],
+      ['--until-free <percent>', 'stop when so much of the disk is free, such as 20%'],
+      ['--quick', 'compare size and mtime only, not content'],
+      ['--dry-run', 'verify and print what would be deleted; delete nothing'],
+    ],
+    run: async (parsed) => (await import('./commands/prune.ts')).runPrune(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'receive',
+    description: 'run our own receiver: an SFTP-only SSH server confined to one folder',
+    options: [
+      ['--root <dir>', 'the folder that clients see as /'],
+      ['--listen <host:port>', 'where to listen'],
+      ['--authorized-keys <file>', 'the public keys that may log in'],
+      ['--host-key <file>', 'the private host key; created on first start'],
+      ['--append-only', 'clients add files; they cannot change, rename or remove complete ones'],
+    ],
+    run: async (parsed) => (await import('./commands/receive.ts')).runReceive(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'demo',
+    description: 'the main job, live, on an embedded receiver in a temporary folder; needs no configuration',
+    options: [['--keep', 'keep the temporary folder']],
+    run: async (parsed) => (await import('./commands/demo.ts')).demo(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'check',
+    description: 'check everything before a file is sent: one line each, with the fix',
+    run: async (parsed) => (await import('./commands/check.ts')).check(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'init',
+    description: 'write a commented .isocketrc here, asking for what is not given; never overwrites',
+    options: [
+      ['--site <name>', 'the name of the site'],
+      ['--root <dir>', 'the folder under which the parser makes its directories'],
+      ['--tag <text>', 'the beginning of their names'],
+      ['--transport <name>', 'how files get there'],
+      ['--host <name>', 'the destination'],
+      ['--port <number>', 'its SSH port'],
+      ['--user <name>', 'the user there'],
+      ['--path <dir>', 'the folder there'],
+      ['--identity-file <file>', 'the private key'],
+      ['--known-hosts <file>', 'the file of host keys'],
+      ['--make-key', 'create the key where there is none'],
+      ['--accept-host-key <fingerprint>', 'trust the host if its key has this fingerprint (SHA256:…)'],
+      ['--yes', 'ask nothing: use the defaults for what is not given'],
+    ],
+    run: async (parsed) => (await import('./commands/init.ts')).init(parsed.optsWithGlobals()),
+  },
+];

@@ -1,0 +1,153 @@
+import { z } from 'zod';
+import { ConfigError, problemsOf, valueAt, type ConfigProblem } from '../core/config-problems.ts';
+import { parseBandwidth, parseDurationMs } from '../core/units.ts';
+import { UserError } from '../errors.ts';
+import { showName } from '../name.ts';
+import type { TransportPlugin } from '../transport.ts';
+import type { Config, Destination, ReceiveSection } from './config.ts';
+import { configSchema, receiveSchema } from './schema.ts';
+
+export interface ParseContext {
+  /** The file, for messages. */
+  readonly path: string;
+  readonly hostname: string;
+  readonly transport: (name: string) => TransportPlugin | undefined;
+  readonly transportNames: readonly string[];
+}
+
+/**
+ * The file's content → the configuration. Pure.
+ * @throws ConfigError with every problem, those of the destinations' own options included
+ */
+export const parseConfig = (input: unknown, context: ParseContext): Config => {
+  const circular = findCircularAlias(input);
+  if (circular !== undefined) throw new ConfigError(context.path, [circular]);
+  const parsed = configSchema.safeParse(input ?? {});
+  const problems = parsed.success ? [] : problemsOf(parsed.error, input, configSchema);
+  const destinations = parseDestinations(input, context, problems);
+  if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
+  const { site, source, send, verify, announce, state } = parsed.data;
+  const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
+  return {
+    site: site ?? context.hostname,
+    source: {
+      root,
+      tag,
+      newest,
+      settleMs: ms(settle),
+      supersededMs: ms(superseded),
+      rescanMs: ms(rescan),
+      exclude,
+      watcher,
+      trustMarks,
+    },
+    destinations,
+    send: {
+      durable: send.durable,
+      bandwidth: send.bandwidth === null ? null : (parseBandwidth(send.bandwidth) ?? null),
+      retry: { firstMs: ms(send.retry.first), mostMs: ms(send.retry.most), hold: send.retry.hold },
+    },
+    verify,
+    announce,
+    state,
+  };
+};
+
+/**
+ * The section `receive` alone: the configuration of a host that only receives has no other.
+ * @throws ConfigError with every problem of the section
+ */
+export const parseReceiveSection = (input: unknown, path: string): ReceiveSection | null => {
+  const circular = findCircularAlias(input);
+  if (circular !== undefined) throw new ConfigError(path, [circular]);
+  const only = z.object({ receive: receiveSchema });
+  const parsed = only.safeParse(input ?? {});
+  if (!parsed.success) throw new ConfigError(path, problemsOf(parsed.error, input, only).map(printable));
+  return parsed.data.receive;
+};
+
+const ms = (text: string): number => parseDurationMs(text) ?? 0;
+
+/** Values that JSON cannot show: a YAML alias that contains itself, and types that no file can hold. */
+const findCircularAlias = (input: unknown): ConfigProblem | undefined => {
+  const ancestors = new Set<object>();
+  const done = new Set<object>();
+  const visit = (value: unknown, path: string): ConfigProblem | undefined => {
+    if (typeof value === 'bigint' || typeof value === 'symbol' || typeof value === 'function')
+      return { path, found: typeof value, expected: 'text, a number, true, false, null, a list or a section' };
+    if (typeof value !== 'object' || value === null || done.has(value)) return undefined;
+    if (ancestors.has(value)) return { path, found: 'an alias', expected: 'no section that contains itself' };
+    ancestors.add(value);
+    for (const [key, inner] of Object.entries(value)) {
+      const circular = visit(inner, path === '' ? key : `${path}.${key}`);
+      if (circular !== undefined) return circular;
+    }
+    ancestors.delete(value);
+    done.add(value);
+    return undefined;
+  };
+  return visit(input, '');
+};
+
+/** Safe to print: a key may hold any character, and JSON has neither NaN nor infinity. */
+const printable = ({ path, found, ...rest }: ConfigProblem): ConfigProblem => ({
+  ...rest,
+  path: showName(path),
+  found: typeof found === 'number' && !Number.isFinite(found) ? String(found) : found,
+});
+
+const SECTION = 'a section with "transport", or a list of them';
+
+const parseDestinations = (input: unknown, context: ParseContext, problems: ConfigProblem[]): Destination[] => {
+  // A file that is not a section has one problem, which is reported already.
+  if (Array.isArray(input) || (typeof input !== 'object' && input !== undefined)) return [];
+  const section = valueAt(input, ['destination']);
+  if (!Array.isArray(section)) return parseDestination(section, 'destination', context, problems);
+  if (section.length === 0) problems.push({ path: 'destination', found: section, expected: SECTION });
+  return section.flatMap((one: unknown, index) => parseDestination(one, `destination.${index}`, context, problems));
+};
+
+const parseDestination = (
+  section: unknown,
+  path: string,
+  { transport, transportNames }: ParseContext,
+  problems: ConfigProblem[],
+): Destination[] => {
+  if (typeof section !== 'object' || section === null || Array.isArray(section)) {
+    problems.push({ path, found: section, expected: SECTION });
+    return [];
+  }
+  const name = valueAt(section, ['transport']);
+  const plugin = typeof name === 'string' ? transport(name) : undefined;
+  if (plugin === undefined) {
+    problems.push({
+      path: `${path}.transport`,
+      found: name,
+      expected: `one of ${transportNames.join(', ')}, the name of an installed package, or a path such as ./my-transport.mjs`,
+    });
+    return [];
+  }
+  try {
+    return [{ plugin, options: plugin.parseOptions({ ...section }), identity: identityOf(section) }];
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    if (!(error instanceof ConfigError)) {
+      const hint = error.hint === undefined ? '' : `\n${error.hint}`;
+      const message = `${error.message}${hint}`;
+      problems.push({ path, found: section, expected: 'what its transport expects', message });
+      return [];
+    }
+    problems.push(...error.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` })));
+    return [];
+  }
+};
+
+/** Keys that say how to get to a destination, and not which one it is. */
+const NOT_IDENTITY = new Set(['identityFile', 'agent', 'passphraseFile', 'knownHosts', 'ssh', 'allowDeleteFirst']);
+
+const identityOf = (section: object): string =>
+  JSON.stringify(
+    Object.entries(section)
+      .filter(([key]) => !NOT_IDENTITY.has(key))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );

@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { valueAt } from '../core/config-problems.ts';
+import { parseBandwidth, parseDurationMs } from '../core/units.ts';
+
+const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 24 days';
+const PATH = 'an absolute path';
+const ADDRESS = 'HOST:PORT, such as 0.0.0.0:2222';
+const COUNT = 'a whole number, 1 or more';
+/** A longer timer fires at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const BANDWIDTH = 'a number of bytes a second, such as 20MB/s';
+
+const duration = (usual: string) =>
+  z
+    .string({ error: DURATION })
+    .refine((text) => (parseDurationMs(text) ?? Infinity) <= MAX_TIMER_MS, { error: DURATION })
+    .default(usual)
+    .describe(`A duration. Default: ${usual}`);
+
+const UNAVAILABLE = 'or no such key: it is not available in this version';
+const RESERVED = 'Reserved: not available in this version';
+
+// Of a key that nothing reads yet only its default is accepted: a setting is never ignored silently.
+const reserved = z
+  .null({ error: `null, ${UNAVAILABLE}` })
+  .optional()
+  .describe(RESERVED);
+
+const absolutePath = z
+  .string({ error: PATH })
+  .regex(/^\/[^\0]*$/, { error: PATH })
+  .transform((path) => path.replace(/(?<=.)\/+$/, ''));
+
+const address = z.string({ error: ADDRESS }).regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, { error: ADDRESS });
+
+const holdAfter = z.int({ error: COUNT }).min(1, { error: COUNT });
+
+/** The section `receive`: contract.md §8. */
+export const receiveSchema = z
+  .strictObject({
+    root: absolutePath.describe('The folder that clients see as /'),
+    listen: address.describe('For example 0.0.0.0:2222'),
+    authorizedKeys: z.string().min(1, { error: 'a file' }).describe('A file: the public keys that may log in'),
+    hostKey: z.string().min(1, { error: 'a file' }).nullable().default(null).describe('A file; made on first start'),
+    appendOnly: z
+      .boolean()
+      .default(false)
+      .describe('Clients add files; what is complete they can neither change, rename nor remove'),
+  })
+  .nullable()
+  .default(null)
+  .describe('What "isocket receive" takes, on a host that receives');
+
+/** The whole file: contract.md §6. Destinations are checked one by one by their transports. */
+export const configSchema = z.strictObject({
+  site: z
+    .string()
+    .regex(/^(?!\.)[^/\0]{1,200}$/, { error: 'a name without "/" that does not begin with "."' })
+    .optional()
+    .describe('The name of the site. Default: the host’s name'),
+  source: z.strictObject({
+    root: absolutePath.describe('The folder under which the parser makes directories'),
+    tag: z
+      .string()
+      .regex(/^[^/\0]*$/, { error: 'the beginning of a name, without "/"' })
+      .default('')
+      .describe('Directories whose name begins with this; "" for all'),
+    newest: z.enum(['birth', 'name', 'mtime']).default('birth').describe('What makes a directory the newest'),
+    settle: duration('2s'),
+    superseded: duration('30s'),
+    rescan: duration('30s'),
+    exclude: z.array(z.string()).default(['.*']).describe('Globs of names that are not sent, at any depth'),
+    watcher: z.enum(['auto', 'inotifywait', 'chokidar']).default('auto'),
+    trustMarks: z
+      .boolean()
+      .default(false)
+      .describe('true: a g+w that no record explains counts as sent, without asking the destination'),
+  }),
+  // Parsed one by one below, so that each problem is reported with its path.
+  destination: z.unknown().optional(),
+  send: z
+    .strictObject({
+      durable: z.boolean().default(true).describe('Mark only what the destination has on stable storage'),
+      bandwidth: z
+        .string({ error: BANDWIDTH })
+        .refine((text) => parseBandwidth(text) !== undefined, { error: BANDWIDTH })
+        .nullable()
+        .default(null)
+        .describe('For example "20MB/s"; null: no limit'),
+      retry: z.strictObject({ first: duration('1s'), most: duration('60s'), hold: holdAfter.default(5) }).prefault({}),
+    })
+    .prefault({}),
+  verify: z.enum(['sent', 'all', 'checksum', 'off']).default('sent').describe('What is checked before finished.watch'),
+  announce: z.boolean().default(false).describe('Deliver finished.parse too, as the very last act'),
+  state: absolutePath
+    .nullable()
+    .default(null)
+    .describe('Default: /var/lib/isocket/SITE, or ~/.local/state/isocket/SITE'),
+  status: z.strictObject({ listen: reserved }).optional().describe(RESERVED),
+  hooks: z.strictObject({ finished: reserved, alert: reserved }).optional().describe(RESERVED),
+  receive: receiveSchema,
+});
+
+/**
+ * JSON Schema for editors, from the same definition.
+ * @param destinations the section of each bundled transport; a section of another transport may hold any key
+ */
+export const configJsonSchema = (destinations: readonly z.ZodObject[]): object => {
+  const {
+    properties = {},
+    required = [],
+    ...rest
+  } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
+  const bundled = destinations.map((section) => ({ ...z.toJSONSchema(section, { io: 'input' }), $schema: undefined }));
+  const names = bundled.map((section) => valueAt(section, ['properties', 'transport', 'const']));
+  const other = {
+    type: 'object',
+    properties: { transport: { type: 'string', not: { enum: names } } },
+    required: ['transport'],
+  };
+  const one = { $ref: '#/$defs/destination' };
+  return {
+    title: '.isocketrc',
+    ...rest,
+    properties: { ...properties, destination: { anyOf: [one, { type: 'array', items: one, minItems: 1 }] } },
+    required: [...new Set([...required, 'destination'])],
+    $defs: { destination: { anyOf: [...bundled, other] } },
+  };
+};
