@@ -10,7 +10,7 @@ import {
   expectNothingWrong,
   produce,
   rounds,
-  tellFigures,
+  reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -76,7 +76,7 @@ describe.each([
       // Begun anew each time it would have been more than three times its size; what was on its way at each kill goes twice.
       const sent = Math.round((proxy.total / BIG_BYTES) * 100);
       expect(sent).toBeLessThan(mostSent);
-      tellFigures(`\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
+      reportFigures(`\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
         kills,
         '% of its bytes sent': sent,
         'looks at final names': await watch.end(),
