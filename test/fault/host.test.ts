@@ -15,7 +15,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { expectAllThere, expectNothingWrong, filesBelow, produce, rounds, reportFigures } from '../support/invariant.ts';
+import {
+  expectAllThere,
+  expectNothingWrong,
+  filesBelow,
+  produce,
+  rounds,
+  reportFigures,
+} from '../support/invariant.ts';
 import { startIsocket } from '../support/isocket-process.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';

@@ -76,11 +76,14 @@ describe.each([
       // Begun anew each time it would have been more than three times its size; what was on its way at each kill goes twice.
       const sent = Math.round((proxy.total / BIG_BYTES) * 100);
       expect(sent).toBeLessThan(mostSent);
-      reportFigures(`\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
-        kills,
-        '% of its bytes sent': sent,
-        'looks at final names': await watch.end(),
-      });
+      reportFigures(
+        `\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`,
+        {
+          kills,
+          '% of its bytes sent': sent,
+          'looks at final names': await watch.end(),
+        },
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }
