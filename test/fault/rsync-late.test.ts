@@ -44,7 +44,8 @@ it(
             stopped.defer(() => killed(writer));
           })
         ).slice(-1);
-        await gone(await cutAt(0.3, () => undefined));
+        // On a busy host the session of the stopped process may still be there, and that process does not end by itself.
+        await gone((await cutAt(0.3, () => undefined)).filter((pid) => pid !== late));
         // This one could keep what it had: it is gone on with.
         expect(readdirSync(`${server.folder}/DC${round}`)).toContainEqual(
           expect.stringMatching(/^\.isocket-\w+\.part$/),
