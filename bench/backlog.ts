@@ -6,7 +6,7 @@ import { startSshd } from '../test/support/sshd.ts';
 import { differences } from '../test/support/trees.ts';
 import { beginAnew, fill, median, time, type Run, isocketCommand } from './support.ts';
 
-// A backlog of small files, side by side: whole processes, one after the other in each round, medians.
+// A backlog of small files: isocket beside rsync and sftp. Whole processes, one after the other in each round, medians.
 const [ROUNDS = 5, DIRECTORIES = 10, FILES = 1000, BYTES = 4096] = process.argv.slice(2).map(Number);
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-bench-'));

@@ -8,8 +8,8 @@ import { startSshd } from '../test/support/sshd.ts';
 import { differences, unmarked } from '../test/support/trees.ts';
 import { peakOf } from './support.ts';
 
-// A live directory that receives many files at once, as fast as one program can write them: all of them arrive, and what the daemon
-// needs for that stays small. The events that the kernel drops meanwhile are counted, and so is what listings found instead.
+// A watched directory that receives many files as fast as one program can write them: all of them arrive, and the daemon's memory
+// stays below the limit. Counts the events that the kernel dropped, and the files that a rescan found instead.
 const [FILES = 50_000, BYTES = 1024, LIMIT_MB = 200] = process.argv.slice(2).map(Number);
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-burst-'));

@@ -6,7 +6,7 @@ import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { peakOf } from './support.ts';
 
-// A daemon that has nothing to do: many finished directories and an open one whose files are all sent.
+// An idle daemon: many finished directories, and an open one whose files are all sent.
 const [SECONDS = 60, DIRECTORIES = 1000, FILES = 1000] = process.argv.slice(2).map(Number);
 const CLOCK_TICKS_A_SECOND = 100;
 const LIMIT_SHARE = 0.005;
@@ -25,11 +25,11 @@ try {
   await using daemon = site.start(['daemon']);
   let sent = 0;
   await daemon.event(({ type }) => type === 'sent' && (sent += 1) === FILES);
-  await delay(5000); // What the start left to do is not idleness.
+  await delay(5000); // Lets the work of the start end first.
 
-  const before = look(daemon.pid);
+  const before = sample(daemon.pid);
   await delay(SECONDS * 1000);
-  const after = look(daemon.pid);
+  const after = sample(daemon.pid);
   const share = (after.cpuSeconds - before.cpuSeconds) / SECONDS;
   console.log(
     `${DIRECTORIES} finished directories and an open one of ${FILES} files, ${SECONDS} s: ${(share * 100).toFixed(2)} % of a core; ` +
@@ -42,11 +42,11 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Of the daemon itself and the programs that watch for it, since their start. */
-function look(pid: number): { readonly cpuSeconds: number; readonly descriptors: number } {
+/** CPU time of the daemon and its watcher processes since their start. */
+function sample(pid: number): { readonly cpuSeconds: number; readonly descriptors: number } {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean);
   const ticks = [String(pid), ...children].map((process) => {
-    // After the name, which may hold anything: user and system time are the 12th and the 13th field.
+    // Counted after the name, which may contain spaces: user and system time are the 12th and 13th field.
     const stat = readFileSync(`/proc/${process}/stat`, 'latin1');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return Number(fields[11]) + Number(fields[12]);

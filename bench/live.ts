@@ -23,10 +23,10 @@ import { startSshd } from '../test/support/sshd.ts';
 import { differences } from '../test/support/trees.ts';
 import { median, percentile } from './support.ts';
 
-// How long one file takes from its writer's close: to its final name at the destination, and to its mark at the source. The bench
-// hears of both by inotify of its own (fs.watch) on the two folders, so the kernel's way to tell it is counted against both tools.
+// Latency of one file from its writer's close to its final name at the destination, and to its mark at the source. The bench
+// watches both folders by inotify (fs.watch), so the kernel's notification delay is included for both tools.
 const [FILES = 200, EVERY_MS = 50, BYTES = 4096] = process.argv.slice(2, 5).map(Number);
-/** Beside sftp, lsyncd is what it is measured against; `rsync` is measured alone. */
+/** `sftp` is compared with lsyncd; `rsync` is measured alone. */
 const TRANSPORT = process.argv[5] ?? 'sftp';
 const LSYNCD_EVERY_MS = 400;
 const MARK = 0o020;
@@ -67,7 +67,7 @@ async function measureIsocket(server: TestServer): Promise<Latencies> {
   mkdirSync(source);
   await using daemon = site.start(['daemon']);
   await daemon.event(({ type }) => type === 'watching');
-  // The first one waits for the watch and the connection, which every later one finds.
+  // The first file includes the start of the watch and the connection: it is not measured.
   writeFileSync(`${source}/first`, '');
   await daemon.event(({ type }) => type === 'sent');
   const latencies = await measure(source, destination, { files: FILES, everyMs: EVERY_MS, marks: true });

@@ -8,21 +8,21 @@ import { through } from '../test/support/through.ts';
 import { differences } from '../test/support/trees.ts';
 import { beginAnew, fill, median, time, isocketCommand } from './support.ts';
 
-// `transport: rsync` beside plain rsync: the same work over the same line, one after the other in each round, medians.
+// `transport: rsync` beside plain rsync: the same work over the same connection, one after the other in each round, medians.
 const [ROUNDS = 5, DIRECTORIES = 10, FILES = 1000, BYTES = 4096, ROUND_TRIP_MS = 0] = process.argv.slice(2).map(Number);
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-bench-'));
 try {
   await using server = await startSshd(folder);
   await using proxy = await startProxy(server.port, { delayMs: ROUND_TRIP_MS / 2 });
-  const line = through(folder, server, ROUND_TRIP_MS > 0 ? proxy.port : server.port);
+  const route = through(folder, server, ROUND_TRIP_MS > 0 ? proxy.port : server.port);
   const site = makeSite(folder, server, {
     source: { settle: '2s' },
-    destination: { transport: 'rsync', ...line },
+    destination: { transport: 'rsync', ...route },
   });
   fill(site.root, DIRECTORIES, FILES, BYTES);
-  const ssh = `ssh -p ${line.port} -o UserKnownHostsFile=${line.knownHosts} -i ${server.identityFile}`;
-  // What is one big file is sent whole; -a alone would not read less of it, there is nothing to compare with.
+  const ssh = `ssh -p ${route.port} -o UserKnownHostsFile=${route.knownHosts} -i ${server.identityFile}`;
+  // -W: whole files, without the delta algorithm; nothing exists at the destination to compare with.
   const plain = ['rsync', '-a', '-W', '-e', ssh, `${site.root}/`, `root@127.0.0.1:${server.folder}/`];
   const ours = [...isocketCommand(), '--config', site.config, 'scan', '--quiet'];
   const seconds: { readonly isocket: number[]; readonly rsync: number[] } = { isocket: [], rsync: [] };

@@ -14,7 +14,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestSite } from '../test/support/site.ts';
 
-/** What ships: `npm run build` makes it. */
+/** The built bundle, made by `npm run build`. */
 const CLI = new URL('../dist/cli.js', import.meta.url).pathname;
 
 /** Starts it as an installed one is started: with the flags of its first line. */
@@ -35,8 +35,8 @@ export const fill = (root: string, directories: number, files: number, bytes: nu
 };
 
 /**
- * As if nothing had ever been sent. What was delivered is put aside, not deleted: for half a minute ext4 gives no inode out again that
- * was freed, and looks at each of them whenever a file is made. After 10,000 deletions that took longer than the copying.
+ * Resets a site to unsent. What was delivered is moved aside, not deleted: ext4 does not reuse a freed inode for half a minute and
+ * checks each of them whenever a file is created. After 10,000 deletions that took longer than the copying.
  */
 export const beginAnew = (site: TestSite, destination: string): void => {
   rmSync(site.state, { recursive: true, force: true });
@@ -50,7 +50,7 @@ export const beginAnew = (site: TestSite, destination: string): void => {
 
 export interface Run {
   readonly seconds: number;
-  /** The most memory that the process itself had, in MB. */
+  /** Peak memory of the process itself, in MB. */
   readonly peakMb: number;
 }
 
@@ -69,7 +69,7 @@ export const time = async (command: readonly string[], cwd: string): Promise<Run
   return { seconds: (performance.now() - started) / 1000, peakMb: peakKb / 1024 };
 };
 
-/** The most memory that a running process has had so far, in KB. */
+/** Peak memory (VmHWM) of a running process, in KB; 0 where it has ended. */
 export const peakOf = (pid: number | undefined): number => {
   try {
     return Number(/VmHWM:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
@@ -83,7 +83,7 @@ export const median = (values: readonly number[]): number => {
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 };
 
-/** The value that so large a share of all does not exceed. */
+/** The value that a share (0 to 1) of all values does not exceed. */
 export const percentile = (values: readonly number[], share: number): number => {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.ceil(sorted.length * share) - 1] ?? NaN;

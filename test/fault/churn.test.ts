@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { rounds, tellRow } from '../support/invariant.ts';
+import { rounds, reportRow } from '../support/invariant.ts';
 import { parser } from '../support/parser.ts';
 import { churn, createRandom } from '../support/producers.ts';
 import { makeSite } from '../support/site.ts';
@@ -66,7 +66,7 @@ it(
         (difference) => !difference.startsWith('only at the destination') || difference.endsWith('.part'),
       );
       const notMarked = names.flatMap((name) => unmarked(`${site.root}/${name}`));
-      tellRow(
+      reportRow(
         `\`kill -9\` of a scan under producers of every habit (SEED=${SEED})`,
         { directories: names.length, 'files made': made, kills },
         { lost: lost.length, 'not marked': notMarked.length },

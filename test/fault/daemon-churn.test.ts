@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { askActivity } from '../../src/instance/ask.ts';
 import { misbehave, startFaultyProxy } from '../support/faulty-proxy.ts';
-import { rounds, tellRow } from '../support/invariant.ts';
+import { rounds, reportRow } from '../support/invariant.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import { churn, createRandom } from '../support/producers.ts';
 import { makeSite } from '../support/site.ts';
@@ -69,7 +69,7 @@ it(
         .flatMap((name) => differences(`${site.root}/${name}`, `${server.folder}/${name}`, { except: ['.temporary'] }))
         .filter((difference) => !difference.startsWith('only at the destination') || difference.endsWith('.part'));
       const notMarked = names.flatMap((name) => unmarked(`${site.root}/${name}`));
-      tellRow(
+      reportRow(
         `a sick line between the daemon and producers of every habit (SEED=${SEED})`,
         {
           directories: names.length,

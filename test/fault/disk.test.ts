@@ -8,7 +8,7 @@ import {
   expectNothingWrong,
   produce,
   rounds,
-  tellFigures,
+  reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -60,7 +60,7 @@ it('the destination is full, and freed again', { timeout: 300_000 }, async () =>
   expect((await site.scan()).exitCode).toBe(0);
   expectAllThere(site.root, server.folder, 1);
   await watch.end();
-  tellFigures('the destination full, then freed', { files: half.files, 'sent before it was full': half.marked });
+  reportFigures('the destination full, then freed', { files: half.files, 'sent before it was full': half.marked });
 });
 
 it(
@@ -86,7 +86,7 @@ it(
     }
     expect((await site.scan()).exitCode).toBe(0);
     expectAllThere(site.root, server.folder, 2);
-    tellFigures('the disk with the state full, then freed', { faults: 2, files: 2 * (FILES + 1) });
+    reportFigures('the disk with the state full, then freed', { faults: 2, files: 2 * (FILES + 1) });
   },
 );
 
@@ -126,7 +126,7 @@ it(
     await daemon.event((event) => event.type === 'finished' && event.directory === 'DC2');
     expect(await daemon.stop()).toBe(143);
     const { files } = expectAllThere(site.root, server.folder, 2);
-    tellFigures('the disk of the source full, then freed', {
+    reportFigures('the disk of the source full, then freed', {
       faults: 2,
       files,
       'looks at final names': await watch.end(),
@@ -160,5 +160,5 @@ it('the destination turns read-only in mid-run, and its folder is closed to us',
   expect((await site.scan()).exitCode).toBe(0);
   expectAllThere(site.root, server.folder, 1);
   await watch.end();
-  tellFigures('the destination read-only in mid-run', { faults: isReadOnly ? 1 : 0, files: FILES + 1 });
+  reportFigures('the destination read-only in mid-run', { faults: isReadOnly ? 1 : 0, files: FILES + 1 });
 });

@@ -15,7 +15,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { expectAllThere, expectNothingWrong, filesBelow, produce, rounds, tellFigures } from '../support/invariant.ts';
+import {
+  expectAllThere,
+  expectNothingWrong,
+  filesBelow,
+  produce,
+  rounds,
+  reportFigures,
+} from '../support/invariant.ts';
 import { startIsocket } from '../support/isocket-process.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
@@ -54,7 +61,7 @@ it('the clock is set back an hour, and forward a day', { timeout: 300_000 }, asy
     expectNothingWrong(site.root, server.folder);
   }
   expectAllThere(site.root, server.folder, directory);
-  tellFigures('the clock set back and forward', { faults: 3, files: directory * (FILES + 1) });
+  reportFigures('the clock set back and forward', { faults: 3, files: directory * (FILES + 1) });
 });
 
 it('file descriptors run out (ulimit -n 64)', { timeout: 300_000 }, async () => {
@@ -65,7 +72,7 @@ it('file descriptors run out (ulimit -n 64)', { timeout: 300_000 }, async () => 
   expectNothingWrong(site.root, server.folder);
   expect(code).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('64 file descriptors', { rounds: 1, files: FILES + 31 });
+  reportFigures('64 file descriptors', { rounds: 1, files: FILES + 31 });
 });
 
 it.each<[string, () => void]>([
@@ -117,7 +124,7 @@ it.each<[string, () => void]>([
     mkdirSync(site.root);
   }
   expect(faults).toBeGreaterThan(0);
-  tellFigures(`the root ${how} in mid-run`, { faults, files: TIMES * (FILES + 1) });
+  reportFigures(`the root ${how} in mid-run`, { faults, files: TIMES * (FILES + 1) });
 });
 
 it('a hostile parser swaps a sub-folder for a link, all the time', { timeout: 300_000 }, async () => {
@@ -151,5 +158,5 @@ it('a hostile parser swaps a sub-folder for a link, all the time', { timeout: 30
   rmSync(`${site.root}/DC1/finished.watch`, { force: true });
   expect(await startIsocket(site).ended).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('a sub-folder swapped for a link', { runs: TIMES, swaps, files: 100 });
+  reportFigures('a sub-folder swapped for a link', { runs: TIMES, swaps, files: 100 });
 });

@@ -8,7 +8,7 @@ import {
   expectNothingWrong,
   produce,
   rounds,
-  tellFigures,
+  reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
 import { startIsocket } from '../support/isocket-process.ts';
@@ -59,7 +59,7 @@ it.each([
     expect(await startIsocket(site).ended).toBe(0);
     const { files } = expectAllThere(site.root, server.folder, directories);
     const looks = await watch.end();
-    tellFigures(`\`kill -9\` of a ${command} at random moments over a live parser`, {
+    reportFigures(`\`kill -9\` of a ${command} at random moments over a live parser`, {
       kills,
       files,
       'looks at final names': looks,
@@ -82,7 +82,7 @@ it(`three runs started together, ${STARTS} times: one works, the other says so`,
     refused += codes.filter((code) => code === 4).length;
     expectAllThere(site.root, server.folder, start);
   }
-  tellFigures('three runs started together', { rounds: STARTS, 'times refused': refused, files: STARTS * 20 });
+  reportFigures('three runs started together', { rounds: STARTS, 'times refused': refused, files: STARTS * 20 });
 });
 
 it(`two runs and a daemon started together, ${STARTS} times: one at a time`, { timeout: 3_600_000 }, async () => {
@@ -107,7 +107,7 @@ it(`two runs and a daemon started together, ${STARTS} times: one at a time`, { t
     }
     expectAllThere(site.root, server.folder, start);
   }
-  tellFigures('two runs and a daemon started together', {
+  reportFigures('two runs and a daemon started together', {
     rounds: STARTS,
     'runs refused': scansRefused,
     'daemons refused': daemonsRefused,

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSite } from '../../src/cli/commands/open-site.ts';
 import { runPass } from '../../src/delivery/pass.ts';
 import type { OutgoingFile, Transport } from '../../src/transport.ts';
-import { expectAllThere, judge, produce, rounds, tellFigures } from '../support/invariant.ts';
+import { expectAllThere, judge, produce, rounds, reportFigures } from '../support/invariant.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
@@ -76,7 +76,7 @@ describe.each(Object.entries(lies))('a transport that %s', (what, lie) => {
     });
     expect(complete).toBe(true);
     expectAllThere(site.root, server.folder, 1);
-    tellFigures(`a transport that ${what}`, { lies: told.size, files: FILES });
+    reportFigures(`a transport that ${what}`, { lies: told.size, files: FILES });
   });
 
   // One that is only early has it in the end.

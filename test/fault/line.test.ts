@@ -8,7 +8,7 @@ import {
   expectNothingWrong,
   produce,
   rounds,
-  tellFigures,
+  reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
 import { startProxy, type Proxy } from '../support/proxy.ts';
@@ -74,7 +74,7 @@ it.each([
   expect(exitCode, stdout).toBe(0);
   expectAllThere(site.root, server.folder, 1);
   expect(faults).toBeGreaterThan(0);
-  tellFigures(`the line ${how}`, { faults, files: FILES, 'looks at final names': await watch.end() });
+  reportFigures(`the line ${how}`, { faults, files: FILES, 'looks at final names': await watch.end() });
 });
 
 it('a black hole is noticed within 45 s, and left', { timeout: 600_000 }, async () => {
@@ -89,7 +89,7 @@ it('a black hole is noticed within 45 s, and left', { timeout: 600_000 }, async 
   expect(seconds).toBeLessThan(45);
   expect(await scan.ended).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('a black hole', {
+  reportFigures('a black hole', {
     faults: 1,
     files: FILES,
     'seconds to notice': seconds,
@@ -110,7 +110,7 @@ it('a stall of a few seconds is sat out, and a trickle of 1 kB/s goes on', { tim
   const { exitCode, stdout } = await scan;
   expect(exitCode, stdout).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('a stall of 3 s, then 3 s at 1 kB/s', {
+  reportFigures('a stall of 3 s, then 3 s at 1 kB/s', {
     faults: 2,
     files: FILES,
     'looks at final names': await watch.end(),
@@ -133,5 +133,5 @@ it('refused for a while: exit 3, and the next run goes on', { timeout: 600_000 }
   const { exitCode, stdout } = await scan;
   expect(exitCode, stdout).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  tellFigures('connections refused', { faults: 2, files: FILES, 'looks at final names': await watch.end() });
+  reportFigures('connections refused', { faults: 2, files: FILES, 'looks at final names': await watch.end() });
 });

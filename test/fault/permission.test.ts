@@ -8,7 +8,7 @@ import {
   expectNothingWrong,
   produce,
   rounds,
-  tellFigures,
+  reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -101,5 +101,5 @@ it.each(Object.entries(losses))('the permission is lost in mid-run %s', { timeou
     await watch.end();
     rmSync(`${folder}/site`, { recursive: true });
   }
-  tellFigures(`the permission lost in mid-run ${what}`, { faults: TIMES, files });
+  reportFigures(`the permission lost in mid-run ${what}`, { faults: TIMES, files });
 });

@@ -19,7 +19,7 @@ import {
   expectNothingWrong,
   produce,
   rounds,
-  tellFigures,
+  reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
 import { makeKey } from '../support/keys.ts';
@@ -68,7 +68,7 @@ describe.each(['sftp-server', 'sshd'])('%s killed', (victim) => {
       if (exitCode !== 0) expect((await site.run(['scan'])).exitCode, stderr).toBe(0);
       expectAllThere(site.root, server.folder, 1);
       expect(kills).toBeGreaterThanOrEqual(5);
-      tellFigures(`\`kill -9\` of ${victim} along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
+      reportFigures(`\`kill -9\` of ${victim} along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
         kills,
         'looks at final names': await watch.end(),
       });
@@ -166,7 +166,7 @@ describe('our own receiver killed', () => {
       // Begun anew each time it would have been five times its size; what was on its way at each kill goes twice.
       const sent = Math.round(((proxy.total - started) / BIG_BYTES) * 100);
       expect(sent).toBeLessThan(300);
-      tellFigures(`\`kill -9\` of our own receiver along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
+      reportFigures(`\`kill -9\` of our own receiver along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
         kills,
         '% of its bytes sent': sent,
         'looks at final names': await watch.end(),

@@ -10,7 +10,7 @@ import {
   expectNothingWrong,
   produce,
   rounds,
-  tellFigures,
+  reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -76,11 +76,14 @@ describe.each([
       // Without resuming it would be more than three times its size; what was in flight at each kill is sent twice.
       const sent = Math.round((proxy.total / BIG_BYTES) * 100);
       expect(sent).toBeLessThan(mostSent);
-      tellFigures(`\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`, {
-        kills,
-        '% of its bytes sent': sent,
-        'looks at final names': await watch.end(),
-      });
+      reportFigures(
+        `\`kill -9\` of ${victim} at the other end of rsync along a file of ${BIG_BYTES / 1024 / 1024} MB`,
+        {
+          kills,
+          '% of its bytes sent': sent,
+          'looks at final names': await watch.end(),
+        },
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }

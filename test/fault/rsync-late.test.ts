@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { childrenOf } from '../support/children-of.ts';
 import { gone, killed, writtenOrOver } from '../support/far-end.ts';
-import { expectAllThere, produce, rounds, tellFigures, watchFinalNames } from '../support/invariant.ts';
+import { expectAllThere, produce, rounds, reportFigures, watchFinalNames } from '../support/invariant.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 
@@ -44,7 +44,8 @@ it(
             stopped.defer(() => killed(writer));
           })
         ).slice(-1);
-        await gone(await cutAt(0.3, () => undefined));
+        // On a busy host the session of the stopped process may still be there, and that process does not end by itself.
+        await gone((await cutAt(0.3, () => undefined)).filter((pid) => pid !== late));
         // This rsync could keep its partial file: the next scan resumes it.
         expect(readdirSync(`${server.folder}/DC${round}`)).toContainEqual(
           expect.stringMatching(/^\.isocket-\w+\.part$/),
@@ -56,7 +57,7 @@ it(
         expect(await scan.ended, scan.stderr()).toBe(0);
       }
       expectAllThere(site.root, server.folder, DIRECTORIES);
-      tellFigures('a far rsync that outlives its line, and ends while another one goes on with the file', {
+      reportFigures('a far rsync that outlives its line, and ends while another one goes on with the file', {
         rounds: DIRECTORIES,
         'looks at final names': await watch.end(),
       });

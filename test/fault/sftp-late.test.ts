@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { writtenOrOver } from '../support/far-end.ts';
-import { expectAllThere, produce, rounds, tellFigures, watchFinalNames } from '../support/invariant.ts';
+import { expectAllThere, produce, rounds, reportFigures, watchFinalNames } from '../support/invariant.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 
@@ -45,7 +45,7 @@ it(
         expect(await scan.ended, scan.stderr()).toBe(0);
       }
       expectAllThere(site.root, server.folder, DIRECTORIES);
-      tellFigures('an sftp-server that outlives its line, and opens the file while it is sent anew', {
+      reportFigures('an sftp-server that outlives its line, and opens the file while it is sent anew', {
         rounds: DIRECTORIES,
         'looks at final names': await watch.end(),
       });

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 
-/** A folder for PATH that holds every command of this machine but those named. */
+/** Makes a folder for PATH with links to every command of this machine except those named. */
 export const makeBarePath = (folder: string, without: readonly string[]): string => {
   const bin = `${folder}/bin`;
   mkdirSync(bin, { recursive: true });

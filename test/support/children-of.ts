@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 
-/** The processes of that name below this one: those of an sshd serve connections (sshd) or files (sftp-server, rsync). */
+/** The descendants of a process that have this command name, such as the sftp-server or rsync processes of an sshd. */
 export const childrenOf = async (pid: number, name: string): Promise<number[]> => {
   const { stdout } = await execa('ps', ['-e', '-o', 'pid=,ppid=,comm=']);
   const rows = stdout.split('\n').map((line) => line.trim().split(/\s+/));

@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RunningSite } from './site.ts';
 
-/** The files of a folder, by inode: rsync gives what it has another name. */
+/** Sizes in bytes of the files below a folder, by inode: rsync renames its temporary files. */
 const sizesBelow = (folder: string): ReadonlyMap<number, number> =>
   new Map(
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).flatMap((name) => {
@@ -11,7 +11,7 @@ const sizesBelow = (folder: string): ReadonlyMap<number, number> =>
     }),
   );
 
-/** Resolves when the far rsync of this scan has written so much of a file, under whatever name; or when the scan is over. */
+/** Resolves when the destination has a file that this scan has grown to `bytes`, under any name, or when the scan has ended. */
 export const writtenOrOver = async (folder: string, bytes: number, scan: RunningSite): Promise<'written' | 'over'> => {
   const before = sizesBelow(folder);
   let isOver = false as boolean;
@@ -27,7 +27,7 @@ export const writtenOrOver = async (folder: string, bytes: number, scan: Running
   return 'written';
 };
 
-/** Resolves when these processes are gone. Of an orphan's end nobody may take note in a container: a zombie is gone, too. */
+/** Resolves when these processes have ended. A zombie counts as ended: in a container nobody may reap an orphan. */
 export const gone = async (pids: readonly number[]): Promise<void> => {
   const isThere = (pid: number): boolean => {
     try {
@@ -39,7 +39,7 @@ export const gone = async (pids: readonly number[]): Promise<void> => {
   while (pids.some(isThere)) await delay(2);
 };
 
-/** False where it had come to its end just before. */
+/** Sends SIGKILL; false where the process had already ended. */
 export const killed = (pid: number): boolean => {
   try {
     return process.kill(pid, 'SIGKILL');

@@ -4,14 +4,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from './ports.ts';
 import type { Random } from './producers.ts';
 
-/** A TCP proxy whose line is sick in every way that a line can be. */
+/** A TCP proxy that injects the faults of a bad connection. */
 export interface FaultyProxy extends AsyncDisposable {
   readonly port: number;
   /** Cuts every connection now. */
   cut(): void;
-  /** Cuts the connections that exist after so many more bytes of their clients: in the middle of what is under way. */
+  /** Cuts one connection in mid-transfer, after so many more bytes from the clients. */
   cutAfter(bytes: number): void;
-  /** Accepts and keeps all connections, and passes nothing on, until the promise resolves. */
+  /** Keeps all connections open but forwards nothing, until the promise resolves. */
   stall(ms: number): Promise<void>;
   /** Cuts every connection and refuses new ones, until the promise resolves. */
   refuse(ms: number): Promise<void>;
@@ -84,7 +84,7 @@ export const startFaultyProxy = async (targetPort: number): Promise<FaultyProxy>
   };
 };
 
-/** Makes the line sick at random, with pauses between, until the signal. Returns how often it did what. */
+/** Injects random faults, with random pauses between, until the signal. Returns the count of each fault. */
 export const misbehave = async (
   proxy: FaultyProxy,
   random: Random,

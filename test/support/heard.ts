@@ -1,10 +1,10 @@
 import type { FileEvent, OnFileEvent } from '../../src/watcher/file-events.ts';
 
-/** What a watch has said so far, and a way to wait for more of it. */
+/** The events that a watcher has emitted so far, and a way to wait for more. */
 export interface Heard {
   readonly events: FileEvent[];
   readonly onEvent: OnFileEvent;
-  /** Resolves when it holds; rejects after ten seconds with what was heard. */
+  /** Resolves when `holds` is true; rejects after 30 s with the last events. */
   until(holds: () => boolean): Promise<void>;
   closed(): string[];
   rescans(why: string, path?: string): number;
@@ -34,8 +34,8 @@ export const listen = (act: OnFileEvent = () => undefined): Heard => {
         };
         const timer = setTimeout(() => {
           end();
-          reject(new Error(`not heard within 10 s; heard ${JSON.stringify(events.slice(-20))}`));
-        }, 10_000);
+          reject(new Error(`not within 30 s; the last events: ${JSON.stringify(events.slice(-20))}`));
+        }, 30_000);
         waiting.add(check);
         check();
       }),

@@ -4,15 +4,15 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 
-// The one invariant of the fault suite: a marked file is whole at the destination; finished.watch means that every file is
-// there; nothing half is ever seen under a final name. A file's content follows from its path, so that anybody can tell.
+// The invariant of the fault suite: a marked file is complete at the destination; finished.watch means that every file is there;
+// no partial file ever has a final name. A file's content follows from its path and size, so that it can be checked anywhere.
 
 const MARK = 0o020;
 const MARKERS = new Set(['finished.parse', 'finished.watch', '.isocket-finished.watch']);
 
 /**
- * The only content that a file of this path and size ever has. No part of it is like another: one that lands in the wrong place
- * is seen, and rsync does not find what it never sent.
+ * The content of a file of this path and size. No block of it equals another, so that misplaced data is detected and rsync finds
+ * no matching block that it never sent.
  */
 export const contentOf = (path: string, bytes: number): Buffer => {
   const key = createHash('sha256').update(path).digest();
@@ -21,7 +21,7 @@ export const contentOf = (path: string, bytes: number): Buffer => {
   return content;
 };
 
-/** Writes a file of the parser's, as a program that renames into place does. */
+/** Produces a file as a parser that renames into place does. */
 export const produce = (root: string, path: string, bytes: number): void => {
   mkdirSync(dirname(`${root}/${path}`), { recursive: true });
   writeFileSync(`${root}/.producing`, contentOf(path, bytes));
@@ -33,28 +33,28 @@ export const filesBelow = (folder: string, below = ''): string[] =>
     ? []
     : readdirSync(`${folder}/${below}`, { withFileTypes: true }).flatMap((entry) => {
         const path = below + entry.name;
-        // What rsync keeps of files that were cut off is in a folder of ours, under their names.
+        // rsync keeps partial files under their own names in our `.isocket-` folder.
         if (entry.isDirectory()) return entry.name.startsWith('.isocket-') ? [] : filesBelow(folder, `${path}/`);
         return MARKERS.has(entry.name) || entry.name.startsWith('.') ? [] : [path];
       });
 
 export interface Verdict {
   readonly files: number;
-  /** Files whose content was looked at; of a source that is gone, those at the destination. */
+  /** Files whose content was compared; where the source is gone, those at the destination. */
   readonly compared: number;
   readonly marked: number;
   readonly finished: number;
-  /** Marked or in a finished directory, and not whole at the destination; or finished without its mark. */
+  /** Marked or in a finished directory but not complete at the destination, or finished without a mark. */
   readonly wronglyMarked: readonly string[];
-  /** Seen under its final name with another content than its path and size say. */
+  /** Found under the final name with content that does not match path and size. */
   readonly half: readonly string[];
-  /** Not at the destination as it is at the source, sent or not. */
+  /** Not at the destination as it is at the source, whether sent or not. */
   readonly notThere: readonly string[];
 }
 
-/** Looks at both ends, byte for byte, whatever state they are in. */
+/** Compares both ends byte for byte, whatever state they are in. */
 export const judge = (root: string, destination: string): Verdict => {
-  // The source first: what is marked now must be there already.
+  // The source first: what is marked now must already be at the destination.
   const finishedDirectories = new Set(
     existsSync(root) ? readdirSync(root).filter((directory) => existsSync(`${root}/${directory}/finished.watch`)) : [],
   );
@@ -63,13 +63,13 @@ export const judge = (root: string, destination: string): Verdict => {
     stats: lstatSync(`${root}/${path}`),
     inFinished: finishedDirectories.has(path.split('/')[0] ?? ''),
   }));
-  const { whole, half } = lookAt(destination);
+  const { whole, half } = readFinalNames(destination);
   const wronglyMarked: string[] = [];
   const notThere: string[] = [];
   let marked = 0;
   for (const { path, stats, inFinished } of files) {
     const isMarked = (stats.mode & MARK) !== 0;
-    // Of one path and size there is one content only.
+    // Path and size determine the content, so the size is enough to compare.
     const isWhole = whole.get(path) === stats.size;
     if (isMarked) marked += 1;
     if (!isWhole) notThere.push(path);
@@ -80,8 +80,8 @@ export const judge = (root: string, destination: string): Verdict => {
   return { files: files.length, compared, marked, finished: finishedDirectories.size, wronglyMarked, half, notThere };
 };
 
-/** Reads what is under final names. With `seen` it reads no file again that is as it was. */
-const lookAt = (
+/** Reads the files under final names. Skips a file that is unchanged since it was noted in `seen`. */
+const readFinalNames = (
   destination: string,
   seen = new Map<string, string>(),
 ): { readonly whole: ReadonlyMap<string, number>; readonly half: readonly string[] } => {
@@ -103,7 +103,7 @@ const lookAt = (
   return { whole, half };
 };
 
-/** What the looks of one test have found. */
+/** What all checks of one test have found. */
 interface Findings {
   compared: number;
   readonly lost: Set<string>;
@@ -125,32 +125,32 @@ const note = (verdict: Verdict): Verdict => {
   findings().compared += verdict.compared;
   for (const problem of verdict.wronglyMarked) wronglyMarked.add(problem);
   for (const problem of verdict.half) half.add(problem);
-  // The test goes on, so that its line of figures says how much was wrong.
+  // A soft failure: the test continues, so that its row of figures reports how much was wrong.
   expect.soft([...verdict.wronglyMarked, ...verdict.half]).toEqual([]);
   return verdict;
 };
 
-/** Looks at the final names all the while that faults run. */
+/** Checks the final names continuously while faults are injected. */
 export const watchFinalNames = (destination: string) => {
   const seen = new Map<string, string>();
   const found = new Set<string>();
-  let looks = 0;
+  let checks = 0;
   const over = new AbortController();
   const watching = (async () => {
     while (!over.signal.aborted) {
-      for (const half of lookAt(destination, seen).half) found.add(half);
-      looks += 1;
+      for (const half of readFinalNames(destination, seen).half) found.add(half);
+      checks += 1;
       await delay(20);
     }
   })();
   return {
-    /** Resolves with the number of looks. */
+    /** Resolves with the number of checks. */
     end: async (): Promise<number> => {
       over.abort();
       await watching;
       for (const half of found) findings().half.add(half);
       expect.soft([...found]).toEqual([]);
-      return looks;
+      return checks;
     },
   };
 };
@@ -166,14 +166,14 @@ export const expectAllThere = (root: string, destination: string, directories: n
 /** The invariant holds. */
 export const expectNothingWrong = (root: string, destination: string): Verdict => note(judge(root, destination));
 
-/** `FAULT=full`: as many rounds as the goals ask for. Else few: for every run of the tests. */
+/** `FAULT=full`: the number of rounds that docs/faults.md reports; otherwise few, for every run of the tests. */
 export const rounds = (few: number, full: number): number => (process.env.FAULT === 'full' ? full : few);
 
-/** One line of docs/faults.md: what was done, and what the looks of this test found. */
-export const tellFigures = (fault: string, figures: Figures): void => {
+/** Prints one row of docs/faults.md: what was done, and what the checks of this test found. */
+export const reportFigures = (fault: string, figures: Figures): void => {
   const { compared, lost, wronglyMarked, half } = findings();
   expect(compared).toBeGreaterThan(0);
-  tellRow(
+  reportRow(
     fault,
     { ...figures, comparisons: compared },
     { lost: lost.size, 'wrongly marked': wronglyMarked.size, half: half.size },
@@ -182,7 +182,7 @@ export const tellFigures = (fault: string, figures: Figures): void => {
 
 type Figures = Readonly<Record<string, number>>;
 
-export const tellRow = (fault: string, figures: Figures, found: Figures): void => {
+export const reportRow = (fault: string, figures: Figures, found: Figures): void => {
   const cells = (values: Figures): string =>
     Object.entries(values)
       .map(([name, value]) => `${value} ${name}`)

@@ -7,19 +7,19 @@ const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 export interface IsocketProcess {
   /** Resolves with the exit code, or null where it was killed. */
   readonly ended: Promise<number | null>;
-  /** kill -9. False where it had ended by itself. */
+  /** kill -9. False where it had already ended. */
   kill(): boolean;
 }
 
 export interface ProcessOptions {
-  /** What it is to do: a scan, or the daemon. */
+  /** The command that runs. */
   readonly command?: 'scan' | 'daemon';
-  /** Comes before the program: `faketime`, `prlimit` … */
+  /** A prefix of the command line: `faketime`, `prlimit` … */
   readonly through?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** What the fault suite kills. */
+/** Starts isocket for tests that kill it. */
 export const startIsocket = (
   site: TestSite,
   { command = 'scan', through = [], env = {} }: ProcessOptions = {},

@@ -5,7 +5,7 @@ import type { Random } from './producers.ts';
 
 const FILES_A_DIRECTORY = 60;
 
-/** A parser that goes on whatever becomes of isocket: file after file, directory after directory, each closed in its turn. */
+/** A parser that keeps writing whatever happens to isocket: file after file, and each directory closed before the next. */
 export const startParser = (root: string, random: Random) => {
   let [files, directories, isOver] = [0, 1, false];
   const close = (): void => writeFileSync(`${root}/DC${directories}/finished.parse`, '');
@@ -25,7 +25,7 @@ export const startParser = (root: string, random: Random) => {
     close();
   })();
   return {
-    /** It closes its last directory. Resolves with how many there are. */
+    /** Closes the last directory. Resolves with the number of directories. */
     end: async (): Promise<number> => {
       isOver = true;
       await producing;

@@ -1,13 +1,13 @@
 import { execa } from 'execa';
 import { createInterface } from 'node:readline';
 
-// systemd's end of it: a datagram socket that prints each message as one line of JSON.
+// Stands in for systemd: a datagram socket that prints each message as one line of JSON.
 const LISTENER = `
 import json, socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print("up", flush=True)
 while True: print(json.dumps(s.recv(65536).decode().strip().split("\\n")), flush=True)`;
 
-/** Hears what a service tells its manager. */
+/** Receives what a service reports to its manager. */
 export const startNotifyListener = async (folder: string) => {
   const path = `${folder}/notify`;
   const child = execa('python3', ['-c', LISTENER, path], { buffer: false, reject: false });

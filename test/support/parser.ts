@@ -17,11 +17,11 @@ export const parser = (root: string) => ({
       writeFileSync(`${root}/${directory}/file-${index}`, randomBytes(bytes));
   },
   closeDirectory: (name: string): void => writeFileSync(`${root}/${name}/finished.parse`, ''),
-  /** As the old tool's tests did before they looked at what it sends. */
+  /** Marks files as the old tool's tests do before they check what is sent. */
   markAll: (directory: string, count: number): void => {
     for (let index = 1; index <= count; index += 1) {
       const path = `${root}/${directory}/file-${index}`;
-      // Written an hour before it was marked: in one tick of the clock the two could not be told apart.
+      // Last written an hour before it is marked: mtime and ctime must differ.
       utimesSync(path, new Date(), new Date(Date.now() - 3_600_000));
       chmodSync(path, 0o664);
     }
@@ -31,7 +31,7 @@ export const parser = (root: string) => ({
 export const isFinished = (root: string, directory: string): boolean =>
   existsSync(`${root}/${directory}/finished.watch`);
 
-/** Names that break what takes them for words of a shell, options, lines or text. */
+/** Names that break code which treats them as shell words, options, lines or text. */
 export const hostileNames: readonly Buffer[] = [
   ...[
     'a b',

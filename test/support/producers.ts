@@ -18,7 +18,7 @@ import {
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** mulberry32: small, and the same on every machine. */
+/** mulberry32: a small generator that gives the same sequence on every machine. */
 export const createRandom = (seed: number) => {
   let state = seed;
   const next = (): number => {
@@ -32,7 +32,7 @@ export const createRandom = (seed: number) => {
 
 export type Random = ReturnType<typeof createRandom>;
 
-/** Folders are few: each takes an inotify instance of the daemon that watches it. */
+/** Few folders: each takes an inotify instance of the daemon that watches it. */
 const FOLDERS = ['', '', '', '', 'sub/', 'sub/', 'late/', 'late/deep/'] as const;
 
 /** Programs of every habit that write into one directory (field notes: watching, §3.3). Returns how many files were made. */
@@ -54,7 +54,7 @@ export const churn = async (directory: string, random: Random, operations: numbe
     (path) => writeFileSync(path(), content()),
     (path) => writeFileSync(path(), content(), { mode: 0o664 }),
     (path) => {
-      // Born g+w elsewhere and renamed into place: marked to the eye, and its ctime is not its mtime.
+      // Created g+w elsewhere and renamed into place: it looks marked, and its ctime differs from its mtime.
       const [temporary, final] = [`${directory}/.temporary`, path()];
       writeFileSync(temporary, content());
       chmodSync(temporary, 0o664);
@@ -80,7 +80,7 @@ export const churn = async (directory: string, random: Random, operations: numbe
       else writeFileSync(to, content());
     },
     (path) => {
-      // A whole folder, filled elsewhere and moved in: of its files nothing is told but their folder's name.
+      // A folder that is filled elsewhere and moved in: the kernel reports the folder only, not its files.
       const folder = `${directory}/moved-${made}`;
       if (random.below(20) > 0 || existsSync(folder)) return writeFileSync(path(), content());
       const staging = mkdtempSync(`${dirname(dirname(directory))}/staging-`);

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { freePort } from './ports.ts';
 
-/** A TCP proxy in front of a server, to fail the line on purpose. */
+/** A TCP proxy in front of a server, to fail connections on purpose. */
 export interface Proxy extends AsyncDisposable {
   readonly port: number;
-  /** How many clients came so far. */
+  /** Number of connections accepted so far. */
   readonly connections: number;
   /** Cuts every connection now. */
   cut(): void;
@@ -13,26 +13,26 @@ export interface Proxy extends AsyncDisposable {
   cutAfter(bytes: number): void;
   /** Resets every connection now (RST). */
   reset(): void;
-  /** Nothing passes any more, in either direction, and nobody is told: a black hole. New connections fare no better. */
+  /** A black hole: nothing passes in either direction, on old and new connections, and neither end is notified. */
   stall(): void;
-  /** The connections that are open now end in a black hole, for good; new ones pass. */
+  /** A permanent black hole for the connections that are open now; new ones pass. */
   swallow(): void;
   /** Passes so many bytes a second from the client. */
   trickle(bytesPerSecond: number): void;
   /** Everything passes again. */
   resume(): void;
-  /** Nobody listens any more, and what is open is cut. */
+  /** Stops listening and cuts every connection. */
   refuse(): Promise<void>;
   /** Listens again, on the same port. */
   accept(): Promise<void>;
-  /** Bytes that came from clients so far. */
+  /** Bytes received from clients so far. */
   readonly total: number;
-  /** Resolves when so many more bytes came from clients. */
+  /** Resolves when so many more bytes have come from clients. */
   passed(bytes: number): Promise<void>;
 }
 
 export interface ProxyOptions {
-  /** Every byte comes so much later, in each direction: half of a long line's round trip. */
+  /** Delay in each direction: half of the round-trip time. */
   readonly delayMs?: number;
 }
 
@@ -60,7 +60,7 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
     connections += 1;
     const upstream = createConnection(targetPort, '127.0.0.1');
     let passed = 0;
-    /** A little of it ten times a second; all that is left when the line is well again. */
+    /** Sends a tenth of a second's share at a time, and the rest at once after `resume`. */
     const passSlowly = (chunk: Buffer): void => {
       const length = Math.min(chunk.length, Math.ceil(bytesPerSecond / 10));
       upstream.write(chunk.subarray(0, length));
@@ -169,7 +169,7 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
   };
 };
 
-/** As a long line does: all bytes are on their way at once, as many as there are. */
+/** Delays without limiting throughput, as high latency does: any number of bytes may be in flight. */
 const passLater = (from: Socket, to: Socket, delayMs: number): void => {
   from.on('data', (chunk) => setTimeout(() => to.write(chunk), delayMs));
   from.on('end', () => setTimeout(() => to.end(), delayMs));

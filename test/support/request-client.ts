@@ -10,7 +10,7 @@ export type Ask = (
   fields: (writer: PacketWriter) => PacketWriter,
 ) => Promise<{ type: number; status: number; raw: Buffer; body: PacketReader }>;
 
-/** A session with the receiver's requests without SSH around it, and INIT behind it. */
+/** A session with the receiver's request server, without SSH, after INIT. */
 export const openSession = (context: Omit<RequestContext, 'reply'>) => {
   const reply = new PacketWriter();
   const serve = createRequestServer({ ...context, reply });

@@ -1,10 +1,10 @@
-/** A destination that tests send to: OpenSSH or our own receiver, on loopback, with throw-away keys. */
+/** A destination for tests: OpenSSH or our own receiver, on loopback, with throw-away keys. */
 export interface TestServer extends AsyncDisposable {
   readonly kind: 'openssh' | 'receiver';
   readonly port: number;
   readonly identityFile: string;
   readonly knownHosts: string;
-  /** As the destination's `path` sees it. */
+  /** The destination's `path` in the configuration. */
   readonly path: string;
   /** The same folder on this machine. */
   readonly folder: string;

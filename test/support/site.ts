@@ -16,7 +16,7 @@ export interface Outcome {
   readonly summary: SummaryEvent | undefined;
 }
 
-/** A site in a folder of its own, and the program as a user runs it. */
+/** A site in a folder of its own, and isocket as a user runs it. */
 export interface TestSite {
   readonly root: string;
   readonly config: string;
@@ -24,25 +24,25 @@ export interface TestSite {
   run(args: readonly string[], options?: { readonly input?: Uint8Array; readonly user?: number }): Promise<Outcome>;
   /** `isocket scan --json` */
   scan(): Promise<Outcome>;
-  /** A command that runs until it is told to stop, with `--json`. */
+  /** Starts a command that runs until it is stopped, with `--json`. */
   start(args: readonly string[], options?: StartOptions): RunningSite;
 }
 
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
-  /** `pipe`: what the test writes into `stdin`. Without it there is nothing to read. */
+  /** `pipe`: the test writes into `stdin`; undefined: stdin is empty. */
   readonly stdin?: 'pipe';
-  /** What comes before the program: `['faketime', …]`. */
+  /** A prefix of the command line: `['faketime', …]`. */
   readonly through?: readonly string[];
 }
 
-/** A command under way. Disposing of it kills it. */
+/** A running command. Disposing of it kills it. */
 export interface RunningSite extends AsyncDisposable {
   readonly pid: number;
   readonly stdin: Writable | null;
   readonly events: readonly IsocketEvent[];
   readonly stderr: () => string;
-  /** Resolves with the first event, past or to come, that fits. Rejects when the command ends without it. */
+  /** Resolves with the first matching event, past or future. Rejects when the command ends without it. */
   event(fits: (event: IsocketEvent) => boolean): Promise<IsocketEvent>;
   /** Sends the signal and resolves with the exit code. */
   stop(signal?: NodeJS.Signals): Promise<number | undefined>;
@@ -54,7 +54,7 @@ type Sections = Readonly<Record<string, unknown>>;
 
 export interface SiteOptions {
   readonly name?: string;
-  /** Merged over what a test needs in each section. */
+  /** Merged over the defaults of each section. */
   readonly source?: Sections;
   readonly destination?: Sections;
   readonly more?: Sections;
@@ -96,7 +96,7 @@ export const makeSite = (
     const result = await execa(file, rest, {
       reject: false,
       cwd: home,
-      // As cron: nothing but the bare necessities.
+      // A minimal environment, as cron gives.
       extendEnv: false,
       env: { PATH: '/usr/bin:/bin', HOME: home },
       ...(input === undefined ? { stdin: 'ignore' } : { input }),
@@ -153,11 +153,11 @@ const startCommand = (
     ended,
     event: (fits) =>
       new Promise((resolve, reject) => {
-        let looked = 0;
+        let checked = 0;
         const check = (): void => {
-          while (looked < events.length) {
-            const event = events[looked];
-            looked += 1;
+          while (checked < events.length) {
+            const event = events[checked];
+            checked += 1;
             if (event === undefined || !fits(event)) continue;
             waiting.delete(check);
             resolve(event);

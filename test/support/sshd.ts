@@ -5,9 +5,9 @@ import { freePort, listening } from './ports.ts';
 import type { TestServer } from './server.ts';
 
 export interface SshdOptions {
-  /** More lines for its configuration. */
+  /** Additional lines of sshd_config. */
   readonly config?: readonly string[];
-  /** Lets the key do nothing but this: a `command=` of authorized_keys. */
+  /** The forced command of the key (`command=` in authorized_keys). */
   readonly command?: (destination: string) => string;
 }
 
@@ -15,7 +15,7 @@ export interface SshdOptions {
 export const startSshd = async (folder: string, { config = [], command }: SshdOptions = {}): Promise<TestServer> => {
   const files = `${folder}/sshd`;
   mkdirSync(files, { recursive: true });
-  mkdirSync('/run/sshd', { recursive: true }); // Where Debian's sshd separates its privileges.
+  mkdirSync('/run/sshd', { recursive: true }); // Debian's sshd needs it for privilege separation.
   mkdirSync(`${folder}/destination`, { recursive: true });
   const hostKey = await makeKey(`${files}/host_key`);
   const restriction = command === undefined ? '' : `restrict,command="${command(`${folder}/destination`)}" `;
@@ -34,7 +34,7 @@ export const startSshd = async (folder: string, { config = [], command }: SshdOp
       'PasswordAuthentication no',
       `PidFile ${files}/pid`,
       'Subsystem sftp /usr/lib/openssh/sftp-server',
-      // Start-up files of the account's shell would run in every session.
+      // A HOME without shell start-up files, which would run in every session.
       `SetEnv HOME=${files}`,
       ...config,
       '',

@@ -7,7 +7,7 @@ import { freePort } from './ports.ts';
 import { startProxy } from './proxy.ts';
 import type { TestServer } from './server.ts';
 
-/** A server behind a proxy, with all that the transport suite can do to it. */
+/** A server behind a proxy, as a target of the transport suite with every fault that it can inject. */
 export const makeSuiteTarget = async (
   folder: string,
   server: TestServer,

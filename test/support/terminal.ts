@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 
-/** A program on a terminal of its own, and a person who types. Names are given so that everything on the screen can be found. */
+/** Runs a program on a pseudo-terminal and types each answer when its question appears. Returns all that was on the screen. */
 export const onTerminal = async (
   command: readonly string[],
   options: { readonly cwd: string; readonly home: string; readonly answers: readonly (readonly [string, string])[] },

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { TestServer } from './server.ts';
 
-/** The keys of `destination` for this server behind a proxy on that port: its host key stays the server's own. */
+/** The `destination` options that reach this server through a proxy on that port; the host key is the server's. */
 export const through = (
   folder: string,
   server: TestServer,

@@ -11,9 +11,9 @@ interface FoundFile {
 }
 
 /**
- * Compares two trees as the promise has it: every file at the source is at the destination, byte for byte, with its mtime (whole
- * seconds) and its permission bits without the mark, and nothing else is. Names are bytes.
- * Returns the differences in words. A folder that is not there is an error, never "no difference".
+ * Compares two trees: every file of the source must be at the destination, byte for byte, with its mtime (whole seconds) and its
+ * permission bits without the mark, and nothing else. Names are bytes. Returns the differences in words.
+ * @throws where one of the folders does not exist
  */
 export const differences = (
   source: string,
@@ -39,7 +39,7 @@ const differencesOf = (path: string, ours: FoundFile, theirs: FoundFile): string
   ...((ours.mode & ~MARK) === theirs.mode ? [] : [`mode differs: ${path}: ${theirs.mode.toString(8)}`]),
 ];
 
-/** Paths (bytes in latin1) of files below that do not bear the mark. */
+/** Paths (bytes in latin1) of the files below that are not marked. */
 export const unmarked = (source: string): string[] =>
   [...filesBelow(source, [])].filter(([, { mode }]) => (mode & MARK) === 0).map(([path]) => path);
 
