@@ -26,6 +26,10 @@ export default tseslint.config(
       '@typescript-eslint/prefer-promise-reject-errors': ['error', { allowThrowingUnknown: true }],
     },
   },
+  {
+    files: ['src/**'],
+    rules: { 'max-lines-per-function': ['error', { max: 80 }], 'max-lines': ['error', 250] },
+  },
   { files: ['*.js'], extends: [tseslint.configs.disableTypeChecked] },
   // The compiler checks these too, and knows the globals of node.
   { files: ['**/*.mjs'], rules: { 'no-undef': 'off' } },
