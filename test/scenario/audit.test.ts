@@ -95,7 +95,7 @@ describe.each([
       const text = await site.run(['verify', 'DC1']);
       expect([text.exitCode, text.stdout]).toEqual([
         3,
-        expect.stringMatching(/^missing DC1\/file-1 at sftp:.*not there$/m),
+        expect.stringMatching(/^missing DC1\/file-1 at sftp:.*it does not exist$/m),
       ]);
       expect(isFinished(site.root, 'DC1')).toBe(true);
 
@@ -252,7 +252,7 @@ describe.each([
           writeFileSync(`${own}/late`, 'x');
           chmodSync(`${own}/late`, 0o664);
         },
-        /"late" in it changed/,
+        /"DC1\/late" at sftp:.*it does not exist/,
       ],
       ['is a link', (own) => symlinkSync('/etc', `${own}/link`), /"link" in it was never sent \(symlink\)/],
       ['is excluded', (own) => writeFileSync(`${own}/.hidden`, 'x'), /"\.hidden" in it was never sent \(excluded\)/],
