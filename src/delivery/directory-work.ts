@@ -35,6 +35,7 @@ export class DirectoryWork implements Disposable {
   #events: 'none' | 'from-now' | 'reported' = 'none';
   #foundByListing = 0;
   #reportedReason: string | undefined;
+  #reportedFailure: string | undefined;
 
   /** @throws UserError where its record cannot be begun */
   constructor(plan: DirectoryPlan, site: SiteContext) {
@@ -203,7 +204,9 @@ export class DirectoryWork implements Disposable {
         counters.unfinished += 1;
         const failure = error instanceof TransportError ? error : cannotWork(name, error);
         // A connection reports its own failures.
-        if (failure.class === 'file' && reason !== this.#reportedReason) report(failedDirectory(name, failure));
+        if (failure.class === 'file' && failure.message !== this.#reportedFailure)
+          report(failedDirectory(name, failure));
+        this.#reportedFailure = failure.message;
       }
       this.#reportUnfinished(reason);
       return false;

@@ -64,6 +64,8 @@ export const openState = (path: string, root: Name): StateFolder => {
     if (error instanceof UserError) throw error;
     throw new UserError(`Cannot use the state folder "${path}": ${errorMessage(error)}`, {
       hint: 'let the user that runs isocket write it, or name another one with state in the configuration',
+      // A full disk is no fault of the configuration.
+      ...(systemErrorCode(error) === 'ENOSPC' ? { exitCode: 3 } : {}),
       cause: error,
     });
   }

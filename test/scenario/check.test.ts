@@ -153,12 +153,20 @@ it('reports files created with g+w, and the default ACL that causes it', async (
   });
 });
 
-it('reports marks that count as sent without a record', async () => {
+it('reports marks without a record, and warns where they count as sent unasked', async () => {
   const site = newSite();
   parser(site.root).markAll('DC1', 2);
-  const { exitCode, line } = await check(site);
-  expect(exitCode).toBe(0);
-  expect(line('old marks')).toMatchObject({ state: 'warning', message: expect.stringContaining('2 in DC1') as string });
+  const asked = await check(site);
+  expect(asked.exitCode).toBe(0);
+  expect(asked.line('marks')).toMatchObject({
+    state: 'ok',
+    message: expect.stringContaining('asked for them: 2 in DC1') as string,
+  });
+  const trusting = await check(newSite({ source: { root: site.root, trustMarks: true } }));
+  expect(trusting.line('marks')).toMatchObject({
+    state: 'warning',
+    message: expect.stringContaining('2 in DC1') as string,
+  });
 });
 
 it('refuses an unknown and a changed host key, and prints the line to add', async () => {

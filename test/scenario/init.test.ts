@@ -37,6 +37,8 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await other[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
+  for (let one = 1; one <= count; one += 1)
+    rmSync(`/var/lib/isocket/test-${process.pid}-${one}`, { recursive: true, force: true });
 });
 beforeEach(() => {
   count += 1;
@@ -64,8 +66,11 @@ const fingerprintOf = async (of: TestServer): Promise<string> => {
 const authorize = (of: TestServer, publicKeyFile: string): void =>
   appendFileSync(of.identityFile.replace(/user_key$/, 'authorized_keys'), readFileSync(publicKeyFile, 'utf8'));
 
+/** The state of root's sites is in /var/lib: each test's root has a site of its own. */
+const siteName = (): string => `test-${process.pid}-${count}`;
+
 const flags = (to: TestServer): string[] => [
-  ...['--site', 'ED1', '--root', `${home}/datas`, '--tag', 'DC', '--host', '127.0.0.1', '--port', String(to.port)],
+  ...['--site', siteName(), '--root', `${home}/datas`, '--tag', 'DC', '--host', '127.0.0.1', '--port', String(to.port)],
   ...['--user', 'root', '--path', `${to.path}/${count}`],
 ];
 
@@ -139,7 +144,7 @@ it('does all of it by flags, and says everything that is missing at once', async
     hostKey: fingerprint,
     next: 'isocket check',
   });
-  expect(result.publicKey).toMatch(/^ssh-ed25519 \S+ isocket@ED1$/);
+  expect(result.publicKey).toMatch(new RegExp(`^ssh-ed25519 \\S+ isocket@${siteName()}$`));
   authorize(other, `${home}/.ssh/id_ed25519.pub`);
   expect((await isocket('check', '--quiet')).exitCode).toBe(0);
   // Every comment of the sample is in it.

@@ -32,7 +32,7 @@ export const startSshd = async (folder: string, { config = [], command }: SshdOp
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
-      `PidFile ${files}/pid`,
+      'PidFile none',
       'Subsystem sftp /usr/lib/openssh/sftp-server',
       // A HOME without shell start-up files, which would run in every session.
       `SetEnv HOME=${files}`,
@@ -45,6 +45,8 @@ export const startSshd = async (folder: string, { config = [], command }: SshdOp
   void sshd.then((result) => {
     died = `sshd ended: ${result.stderr}`;
   });
+  // It listens before it writes its process id: tests read that to find its children.
+  writeFileSync(`${files}/pid`, String(sshd.pid));
   await listening(port, () => died);
   return {
     kind: 'openssh',

@@ -24,7 +24,21 @@ interface Step<T> {
 /** `Transport.probe` of the sftp transport: name, connection, host key, key, login, subsystem, then the files. */
 export async function* probeSftp(
   options: SftpOptions,
-  context: Pick<TransportContext, 'owner' | 'durable' | 'stateFolder'>,
+  context: ProbeContext,
+  label: string,
+  signal: AbortSignal,
+): AsyncGenerator<ProbeResult> {
+  for await (const result of steps(options, context, label, signal)) {
+    yield result;
+    signal.throwIfAborted();
+  }
+}
+
+type ProbeContext = Pick<TransportContext, 'owner' | 'durable' | 'stateFolder'>;
+
+async function* steps(
+  options: SftpOptions,
+  context: ProbeContext,
   label: string,
   signal: AbortSignal,
 ): AsyncGenerator<ProbeResult> {
