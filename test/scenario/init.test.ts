@@ -83,7 +83,7 @@ it('a newcomer stands a site: init, check, scan', async () => {
     home,
     answers: [
       ['Name of this site', 'a/b'],
-      ['expected a name without "/"', 'ED1'],
+      ['expected a name without "/"', siteName()],
       ['Folder under which', `${home}/nowhere`],
       ['is not there: create it', `${home}/datas`],
       ['[DC]', ''],
@@ -98,7 +98,7 @@ it('a newcomer stands a site: init, check, scan', async () => {
       ['Destination host [127.0.0.1]', ''],
       [`port [${closed}]`, String(server.port)],
       ['User there [root]', ''],
-      ['Folder there [/backup/ED1]', `${server.path}/${count}`],
+      [`Folder there [/backup/${siteName()}]`, `${server.path}/${count}`],
       ['Private key [~/.ssh/id_ed25519]', ''],
       ['Make it? [Y/n]', ''],
       [`is ${fingerprint}. Is this the right one? [y/N]`, 'y'],
