@@ -10,6 +10,7 @@ import { createOpenFilesView } from '../source/open-files.ts';
 import { readRoot } from '../source/scanner.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
+import { LateDirectories } from './late-directories.ts';
 import { listDirectory } from './list-directory.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
@@ -23,6 +24,7 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
 
   const directories = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
+  new LateDirectories(state.path, site.report).note(directories);
   const limits = createLimits();
   const passes = liveFirst(plan(directories, newest))
     .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)

@@ -153,12 +153,15 @@ it('reports files created with g+w, and the default ACL that causes it', async (
   });
 });
 
-it('reports marks that count as sent without a record', async () => {
-  const site = newSite();
+it.each([
+  [false, 'ok'],
+  [true, 'warning'],
+])('reports marks without a record, with trustMarks: %s', async (trustMarks, state) => {
+  const site = newSite({ source: { trustMarks } });
   parser(site.root).markAll('DC1', 2);
   const { exitCode, line } = await check(site);
   expect(exitCode).toBe(0);
-  expect(line('old marks')).toMatchObject({ state: 'warning', message: expect.stringContaining('2 in DC1') as string });
+  expect(line('marks')).toMatchObject({ state, message: expect.stringContaining('2 in DC1') as string });
 });
 
 it('refuses an unknown and a changed host key, and prints the line to add', async () => {
