@@ -3,6 +3,7 @@ import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
+import { showName } from '../name.ts';
 import { viewState } from '../marks/state.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
@@ -61,7 +62,14 @@ const attempt = <T>(
   } catch (error) {
     if (error instanceof UserError) throw error;
     const failure = cannotWork(directory.name, error);
-    if (isGone(error)) return undefined;
+    if (isGone(error)) {
+      report({
+        type: 'note',
+        level: 'warning',
+        message: `${showName(directory.name)} vanished while it was worked on`,
+      });
+      return undefined;
+    }
     counters.unfinished += 1;
     report(failedDirectory(directory.name, failure));
     return undefined;
