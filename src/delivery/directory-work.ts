@@ -1,7 +1,7 @@
 import type { SkippedKind } from '../core/events.ts';
 import { nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
-import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
+import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { unmark } from '../marks/mark.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
@@ -196,7 +196,7 @@ export class DirectoryWork implements Disposable {
       if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;
       const { name } = this.#cycle.plan.directory;
       this.#cycle.listing = undefined;
-      const reason = errorMessage(error);
+      const reason = plainMessage(error); // Without the path, which may name another descriptor each time.
       if (isGone(error)) {
         report({ type: 'note', level: 'warning', message: `${showName(name)} vanished while it was worked on` });
       } else {
