@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { ProbeResult, Transport } from '../transport.ts';
 import { checkFiles } from './files.ts';
 import { checkInotify } from './inotify.ts';
+import { lateLine } from './late.ts';
 import { checkLock } from './lock.ts';
 import { birthTimeLine } from './birth-time.ts';
 import { checkMark } from './mark.ts';
@@ -39,13 +40,17 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
 
 async function* checkThisEnd({ config, statePath, signal }: CheckOptions): AsyncGenerator<ProbeResult> {
   const root = checkRoot(config.source);
+  const state = checkState(statePath, config.source.root);
   yield root.line;
   if (root.directories !== undefined) {
     yield await checkLock(config.source.root);
     yield* checkMark(config.source.root);
     yield birthTimeLine(root.directories, config.source.newest);
-    yield* checkFiles(config, root.directories, statePath, signal);
+    // A state folder that cannot be used says nothing of these files.
+    yield* checkFiles(config, root.directories, state.state === 'ok' ? statePath : undefined, signal);
+    const late = lateLine(root.directories);
+    if (late !== undefined) yield late;
   }
-  yield checkState(statePath, config.source.root);
+  yield state;
   yield* checkInotify(config.source.watcher);
 }

@@ -21,7 +21,7 @@ const MAX_SAMPLED_DIRECTORIES = 5;
 export function* checkFiles(
   config: Config,
   directories: readonly DirectorySnapshot[],
-  statePath: string,
+  statePath: string | undefined,
   signal: AbortSignal,
 ): Generator<ProbeResult> {
   const unfinished = plan(directories, config.source.newest)
@@ -54,11 +54,17 @@ interface Sample {
   readonly claims: number;
 }
 
-const takeSample = ({ source, destinations }: Config, directory: DirectorySnapshot, statePath: string): Sample => {
+const takeSample = (
+  { source, destinations }: Config,
+  directory: DirectorySnapshot,
+  statePath: string | undefined,
+): Sample => {
   const { root, exclude } = source;
   const path = `${root}/${directory.name}`;
-  const state = viewState(statePath, root);
-  const record = readRecord(state.recordPath(directory.name), destinationKeys(destinations));
+  const record =
+    statePath === undefined
+      ? undefined
+      : readRecord(viewState(statePath, root).recordPath(directory.name), destinationKeys(destinations));
   const foreignOwners = new Set<bigint>();
   let [files, createdMarked, claims] = [0, 0, 0];
   for (const entry of walk(path, createIsExcluded(exclude))) {

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { systemErrorCode, errorMessage } from '../errors.ts';
+import { systemErrorCode, errorMessage, UserError } from '../errors.ts';
+import { viewState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 import { isWithin, resolvePath } from './overlap.ts';
 
@@ -17,9 +18,15 @@ export const checkState = (path: string, root: string): ProbeResult => {
   }
   const isThere = existsSync(path);
   try {
+    viewState(path, root);
     accessSync(isThere ? path : nearest(path), constants.W_OK | constants.X_OK);
     return { what, state: 'ok', message: isThere ? path : `${path} is created by the first scan` };
   } catch (error) {
+    // It belongs to another root.
+    if (error instanceof UserError) {
+      const { message, hint = 'name another one with state in the configuration' } = error;
+      return { what, state: 'failure', message, hint };
+    }
     const why = systemErrorCode(error) === 'EACCES' ? 'permission denied' : errorMessage(error);
     return {
       what,

@@ -12,6 +12,8 @@ export interface CycleFacts {
   readonly unsent: number;
   /** Of these: files that may not be sent yet. */
   readonly heldBack: number;
+  /** Of these: names that are reserved for isocket, and can never be sent so. */
+  readonly reserved?: number;
   /** Of these: marks without a record that the destination could not be asked for. */
   readonly openClaims: number;
   /** Since the cycle began: files that could not be sent, or failed lately and wait for their turn. */
@@ -49,6 +51,8 @@ export const MOST_LISTINGS = 5;
 export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
   if (facts.closedBy === null || facts.closedBy !== facts.listedAs) return wait(undefined);
   if (facts.refuted > 0) {
+    // All that it lacks is un-marked first: a mark that stays would pass for sent.
+    if (!facts.verified) return { kind: 'verify' };
     // Sent once more in the last listing, they would pass for sent unverified.
     return facts.listings < MOST_LISTINGS - 1
       ? { kind: 'list' }
@@ -63,9 +67,10 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
   return facts.latest ? { kind: 'finish' } : { kind: 'confirm' };
 };
 
-const stepForUnsent = ({ failed, openClaims, heldBack, unsent, listings }: CycleFacts): NextStep => {
+const stepForUnsent = ({ failed, openClaims, heldBack, reserved = 0, unsent, listings }: CycleFacts): NextStep => {
   if (failed > 0) return wait(`${failed} files could not be sent`);
   if (openClaims > 0) return wait(`${openClaims} marked files without a record: the destination could not be asked`);
+  if (reserved > 0) return wait(`${reserved} names in it are reserved for isocket: rename them`);
   if (heldBack === unsent) return wait(`${heldBack} files are still being written`);
   return listings < MOST_LISTINGS ? { kind: 'list' } : wait('files in it keep changing');
 };

@@ -89,7 +89,10 @@ export interface SummaryEvent {
   readonly type: 'summary';
   readonly sent: number;
   readonly bytes: number;
+  /** What can never be sent: links, sockets, fifos, devices. */
   readonly skipped: number;
+  /** Names that `source.exclude` leaves out. */
+  readonly excluded: number;
   readonly failed: number;
   readonly held: number;
   readonly finished: number;

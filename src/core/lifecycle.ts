@@ -9,6 +9,8 @@ export interface DirectorySnapshot {
   readonly mtimeNs: bigint;
   readonly finishedParse: boolean;
   readonly finishedWatch: boolean;
+  /** It was changed after `finished.watch` was written: a late file, probably. */
+  readonly late?: boolean;
 }
 
 export type NewestBy = 'birth' | 'name' | 'mtime';

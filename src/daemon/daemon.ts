@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { plan } from '../core/lifecycle.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from '../delivery/context.ts';
+import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
 import { UserError } from '../errors.ts';
 import type { Activity } from '../instance/activity.ts';
@@ -24,6 +25,7 @@ export class Daemon {
   readonly #site: SiteContext;
   readonly #jobs: Jobs;
   readonly #root: RootWatch;
+  readonly #late: LateDirectories;
   readonly #defect = Promise.withResolvers<never>();
   #eventsLost = 0;
   #lastRescanMs = performance.now();
@@ -33,6 +35,7 @@ export class Daemon {
     this.#options = options;
     this.#site = createSiteContext(options, 'forever');
     this.#root = new RootWatch(options.config.source, this.#site.isExcluded, options.report);
+    this.#late = new LateDirectories(options.state.path, options.report);
     this.#jobs = new Jobs({
       site: this.#site,
       watcher: options.watcher,
@@ -104,6 +107,7 @@ export class Daemon {
     try {
       const { directories, wasAway } = this.#root.list();
       state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
+      this.#late.note(directories);
       // While the root was away nothing that happened was heard.
       this.#jobs.apply(plan(directories, config.source.newest), everything || wasAway);
     } catch (error) {

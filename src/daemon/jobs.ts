@@ -1,5 +1,5 @@
 import { isSameDirectory, liveFirst, type DirectoryPlan } from '../core/lifecycle.ts';
-import type { Name } from '../name.ts';
+import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import type { Report } from '../core/events.ts';
 import { DirectoryJob, type JobContext } from './directory-job.ts';
@@ -36,8 +36,13 @@ export class Jobs implements Iterable<DirectoryJob> {
   apply(plans: readonly DirectoryPlan[], everything: boolean): void {
     const unfinished = plans.filter(({ phase }) => phase !== 'finished');
     const planned = new Map(unfinished.map((one) => [one.directory.name, one]));
-    for (const [name, job] of this.#jobs)
-      if (job.isGone || !isSameDirectory(planned.get(name)?.directory, job.plan.directory)) this.#end(job);
+    const present = new Set(plans.map(({ directory }) => directory.name));
+    for (const [name, job] of this.#jobs) {
+      if (job.isGone || !isSameDirectory(planned.get(name)?.directory, job.plan.directory)) {
+        if (!present.has(name)) this.#reportVanished(name);
+        this.#end(job);
+      }
+    }
     for (const name of this.#unworkable.keys()) if (!planned.has(name)) this.#unworkable.delete(name);
     const watched = new Set(plans.slice(-MOST_WATCHED));
     for (const one of liveFirst(unfinished)) {
@@ -51,6 +56,12 @@ export class Jobs implements Iterable<DirectoryJob> {
       if (isNewlyWatched) job.watch();
       else if (known === undefined || changed || everything) job.request();
     }
+  }
+
+  /** What was not sent of it is lost, or has another name now. */
+  #reportVanished(name: Name): void {
+    const message = `${showName(name)} vanished before it was finished`;
+    this.#report({ type: 'note', level: 'warning', message });
   }
 
   endAll(): void {

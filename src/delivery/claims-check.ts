@@ -61,8 +61,12 @@ export class ClaimsCheck {
    * Resolves with what must be sent, and with how many claims stay open because a destination could not be asked.
    * Rejects with what is no failure of a transport.
    */
-  async end(): Promise<{ readonly absent: ReadonlyMap<Name, BigIntStats>; readonly open: number }> {
-    if (this.#asked === 0) return { absent: this.#absent, open: 0 };
+  async end(): Promise<{
+    readonly absent: ReadonlyMap<Name, BigIntStats>;
+    readonly confirmed: number;
+    readonly open: number;
+  }> {
+    if (this.#asked === 0) return { absent: this.#absent, confirmed: 0, open: 0 };
     try {
       await this.#verification.end();
     } catch (error) {
@@ -72,6 +76,6 @@ export class ClaimsCheck {
     const open = this.#asked - this.#confirmed - absent;
     const { directory, report } = this.#options;
     report({ type: 'claims', directory, confirmed: this.#confirmed, absent, open });
-    return { absent: this.#absent, open };
+    return { absent: this.#absent, confirmed: this.#confirmed, open };
   }
 }

@@ -24,7 +24,10 @@ export interface PassOptions {
 export interface Counters {
   sent: number;
   bytes: number;
+  /** Links, sockets, fifos, devices; what `send` need not send. */
   skipped: number;
+  /** Names that `source.exclude` leaves out. */
+  excluded: number;
   /** Files left unsent that could be sent: in a closed directory every unsent file. */
   failed: number;
   held: number;
@@ -60,7 +63,7 @@ export const createSiteContext = (
     keys: destinationKeys(config.destinations),
     sender: new Sender({ root, destinations, retry, retryMode, report, signal }),
     openFiles: createOpenFilesView(),
-    counters: { sent: 0, bytes: 0, skipped: 0, failed: 0, held: 0, finished: 0, unfinished: 0 },
+    counters: { sent: 0, bytes: 0, skipped: 0, excluded: 0, failed: 0, held: 0, finished: 0, unfinished: 0 },
     report,
     signal,
   };

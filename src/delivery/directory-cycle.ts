@@ -44,7 +44,11 @@ export class DirectoryCycle {
   #checked = 0;
   #isVerified = false;
   #isConfirmed = false;
-  #refuted: { readonly path: Name; readonly detail: string }[] = [];
+  /** By path: what two destinations lack is one file. */
+  readonly #refuted = new Map<Name, string>();
+  /** Sends of the cycle that were over when the last listing began. */
+  #sentBefore = 0;
+  #confirmedClaims = 0;
   #found = { files: 0, bytes: 0 };
 
   constructor(plan: DirectoryPlan, site: SiteContext, options: CycleOptions) {
@@ -55,7 +59,14 @@ export class DirectoryCycle {
 
   /** Files that the destination confirmed and that verification did not find there. */
   get refuted(): number {
-    return this.#refuted.length;
+    return this.#refuted.size;
+  }
+
+  /** Files of a closed directory that are not sent now, by the last listing and what was sent since; undefined: it was not listed. */
+  get unsent(): number | undefined {
+    if (this.listing === undefined) return undefined;
+    const sent = this.#options.queue.outcomes.sent - this.#sentBefore;
+    return Math.max(0, this.listing.unsent - this.#confirmedClaims - sent) + this.refuted;
   }
 
   /** Files that were checked at every destination since they were sent. */
@@ -80,7 +91,8 @@ export class DirectoryCycle {
       heldBack: listing?.heldBack ?? 0,
       openClaims: this.openClaims,
       failed: failed + stopped + waiting,
-      refuted: this.#refuted.length,
+      reserved: listing?.reserved ?? 0,
+      refuted: this.refuted,
       openForWriting: listing?.openForWriting ?? false,
       quietMs: Date.now() - (listing?.changedMs ?? 0),
       verified: this.#isVerified,
@@ -96,7 +108,9 @@ export class DirectoryCycle {
     this.awaitsQuiet = false;
     this.#isVerified = false;
     this.#isConfirmed = false;
-    this.#refuted = [];
+    this.#refuted.clear();
+    this.#sentBefore = this.#options.queue.outcomes.sent;
+    this.#confirmedClaims = 0;
     this.#checked = 0;
     this.#verification = this.#beginVerification();
     const claims = new ClaimsCheck({
@@ -108,16 +122,17 @@ export class DirectoryCycle {
       signal: this.#site.signal,
     });
     const listing = await this.#list(this.#visitor(claims, isFirst), { fresh: false });
-    const { absent, open } = await claims.end();
+    const { absent, confirmed, open } = await claims.end();
     for (const [path, stats] of absent) await this.#options.queue.submit(path, stats);
     this.openClaims = open;
+    this.#confirmedClaims = confirmed;
     this.#listings += 1;
     this.#reportFound();
     this.listing = listing;
   }
 
   /** Waits until what the listing showed is checked. Returns what the destination does not have as it was sent. */
-  async verify(): Promise<readonly { readonly path: Name; readonly detail: string }[]> {
+  async verify(): Promise<ReadonlyMap<Name, string>> {
     await this.#verification?.end();
     this.#isVerified = true;
     return this.#refuted;
@@ -127,6 +142,8 @@ export class DirectoryCycle {
   async confirm(): Promise<void> {
     const nothing = (): undefined => undefined;
     const visitor = { ready: nothing, claimed: nothing, heldBack: nothing, skipped: nothing };
+    this.#sentBefore = this.#options.queue.outcomes.sent;
+    this.#confirmedClaims = 0;
     this.listing = await this.#list(visitor, { fresh: true });
     this.#listings += 1;
     this.#isConfirmed = true;
@@ -156,7 +173,7 @@ export class DirectoryCycle {
       directory: this.plan.directory.name,
       destinations: sender.destinations,
       checksum: config.verify === 'checksum',
-      different: ({ detail }, { path }) => this.#refuted.push({ path, detail }),
+      different: ({ detail }, { path }) => this.#refuted.set(path, detail),
       signal,
     });
   }
@@ -206,7 +223,9 @@ export class DirectoryCycle {
     const { queue, areEventsReported, tells } = this.#options;
     // In a closed directory its close was reported already, and the look at open files may be a second old.
     const isReported = queue.has(path) || (areEventsReported && reason.kind === 'open-for-writing');
-    if (this.plan.closedBy !== null || !isReported) this.awaitsQuiet = true;
+    // A reserved name is held until it is renamed, which no waiting brings about.
+    const mayEnd = reason.kind !== 'reserved-name';
+    if (mayEnd && (this.plan.closedBy !== null || !isReported)) this.awaitsQuiet = true;
     const fullPath = `${this.plan.directory.name}/${path}`;
     if (tells) this.#site.report({ type: 'held-back', path: fullPath, reason });
   }
@@ -214,7 +233,7 @@ export class DirectoryCycle {
   #noteSkipped(path: Name, kind: SkippedKind, isFirst: boolean): void {
     if (kind !== 'excluded' && isFirst && this.#firstSkipped.length < NAMED_SKIPPED) this.#firstSkipped.push(path);
     if (!isFirst || !this.#options.tells) return;
-    this.#site.counters.skipped += 1;
+    this.#site.counters[kind === 'excluded' ? 'excluded' : 'skipped'] += 1;
     this.#site.report({ type: 'skipped', path: `${this.plan.directory.name}/${path}`, kind });
   }
 }

@@ -1,7 +1,7 @@
 import type { SkippedKind } from '../core/events.ts';
 import { nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
-import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
+import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { unmark } from '../marks/mark.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
@@ -93,10 +93,10 @@ export class DirectoryWork implements Disposable {
    * counts. Call it when the queue is drained.
    */
   leftUnsent(): number {
-    const { plan, listing, refuted } = this.#cycle;
-    const { sent, failed, stopped, waiting } = this.queue.outcomes;
-    const stuck = failed + stopped + waiting;
-    return plan.closedBy === null ? stuck : Math.max(stuck, refuted, (listing?.unsent ?? 0) - sent);
+    const { plan, unsent } = this.#cycle;
+    // A file that failed twice is one file.
+    const stuck = this.queue.failures.size + this.queue.outcomes.stopped;
+    return plan.closedBy === null ? stuck : (unsent ?? stuck);
   }
 
   [Symbol.dispose](): void {
@@ -160,20 +160,20 @@ export class DirectoryWork implements Disposable {
       isClean: this.#isClean && this.#site.sender.outages === this.#outagesBefore,
       checked: this.#cycle.checked,
     });
-    this.#warnOfSkipped(listing.skipped);
+    this.#reportSkipped(listing.skipped);
     return true;
   }
 
   /** What the destination does not have as it was sent goes again. */
-  #takeBack(refuted: readonly { readonly path: Name; readonly detail: string }[]): void {
+  #takeBack(refuted: ReadonlyMap<Name, string>): void {
     const { directory } = this.#cycle.plan;
-    for (const { path, detail } of refuted) {
+    for (const [path, detail] of refuted) {
       const targetPath = `${directory.name}/${path}`;
       const message = `"${showName(targetPath)}" at the destination: ${detail}. It is sent again`;
       this.#site.report({ type: 'note', level: 'warning', message });
       unmark(this.#site.config.source.root, targetPath);
     }
-    if (refuted.length > 0) this.#isClean = false;
+    if (refuted.size > 0) this.#isClean = false;
   }
 
   #noteOutcomes(): void {
@@ -197,7 +197,7 @@ export class DirectoryWork implements Disposable {
       if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;
       const { name } = this.#cycle.plan.directory;
       this.#cycle.listing = undefined;
-      const reason = errorMessage(error);
+      const reason = plainMessage(error); // Without the path, which may name another descriptor each time.
       if (isGone(error)) {
         report({ type: 'note', level: 'warning', message: `${showName(name)} vanished while it was worked on` });
       } else {
@@ -228,11 +228,17 @@ export class DirectoryWork implements Disposable {
     return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
   }
 
-  #warnOfSkipped(skipped: ReadonlyMap<SkippedKind, number>): void {
+  /** contract.md §2: what cannot be sent in a warning, excluded names at `info`. */
+  #reportSkipped(skipped: ReadonlyMap<SkippedKind, number>): void {
+    const { report } = this.#site;
+    const name = showName(this.#cycle.plan.directory.name);
     const kinds = [...skipped].filter(([kind]) => kind !== 'excluded').map(([kind, count]) => `${count} ${kind}`);
-    if (kinds.length === 0) return;
-    const { name } = this.#cycle.plan.directory;
-    const message = `${showName(name)} is finished without what cannot be sent: ${kinds.join(', ')}${this.#cycle.firstSkipped}`;
-    this.#site.report({ type: 'note', level: 'warning', message });
+    if (kinds.length > 0) {
+      const message = `${name} is finished without what cannot be sent: ${kinds.join(', ')}${this.#cycle.firstSkipped}`;
+      report({ type: 'note', level: 'warning', message });
+    }
+    const excluded = skipped.get('excluded') ?? 0;
+    if (excluded === 0) return;
+    report({ type: 'note', level: 'info', message: `${name} is finished without ${excluded} excluded names` });
   }
 }

@@ -21,6 +21,8 @@ export interface Listing {
   unsent: number;
   /** Of these, files that may not be sent yet, or never under their name. */
   heldBack: number;
+  /** Of these, names that are reserved for isocket. */
+  reserved: number;
   /** Marks that no record explains and that count as sent all the same (`source.trustMarks`). */
   trusted: number;
   /** What is not sent, by kind. */
@@ -106,6 +108,7 @@ class FileJudge {
       bytes: 0,
       unsent: 0,
       heldBack: 0,
+      reserved: 0,
       trusted: 0,
       skipped: new Map(),
       openForWriting: false,
@@ -126,6 +129,7 @@ class FileJudge {
         return undefined;
       case 'reserved':
         this.listing.unsent += 1;
+        this.listing.reserved += 1;
         this.#holdBack(entry.path, { kind: 'reserved-name' });
         return undefined;
       case 'skipped':

@@ -6,7 +6,7 @@ import { isMarked } from '../marks/mark.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork } from '../source/directory-failures.ts';
-import { isMarker } from '../source/markers.ts';
+import { isMarker, isReservedPath } from '../source/markers.ts';
 import { readRoot } from '../source/scanner.ts';
 import type { SiteContext } from './context.ts';
 import type { Outcome } from './sender.ts';
@@ -44,6 +44,10 @@ export class NamedFiles implements Disposable {
     const path = below.join('/');
     if (below.length === 1 && isMarker(path)) {
       this.#site.counters.skipped += 1; // A marker says that files are there; it is none of them.
+      return;
+    }
+    if (isReservedPath(path)) {
+      this.#fail(file, `Cannot send "${showName(file)}": its name is reserved for isocket`, 'rename it');
       return;
     }
     try {

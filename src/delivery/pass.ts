@@ -3,6 +3,7 @@ import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
+import { showName } from '../name.ts';
 import { viewState } from '../marks/state.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
@@ -10,6 +11,7 @@ import { createOpenFilesView } from '../source/open-files.ts';
 import { readRoot } from '../source/scanner.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
+import { LateDirectories } from './late-directories.ts';
 import { listDirectory } from './list-directory.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
@@ -23,6 +25,7 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
 
   const directories = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
+  new LateDirectories(state.path, site.report).note(directories);
   const limits = createLimits();
   const passes = liveFirst(plan(directories, newest))
     .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
@@ -59,7 +62,14 @@ const attempt = <T>(
   } catch (error) {
     if (error instanceof UserError) throw error;
     const failure = cannotWork(directory.name, error);
-    if (isGone(error)) return undefined;
+    if (isGone(error)) {
+      report({
+        type: 'note',
+        level: 'warning',
+        message: `${showName(directory.name)} vanished while it was worked on`,
+      });
+      return undefined;
+    }
     counters.unfinished += 1;
     report(failedDirectory(directory.name, failure));
     return undefined;

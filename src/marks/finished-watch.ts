@@ -34,10 +34,12 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
       fchmodSync(descriptor, 0o644); // Whatever the umask: scripts of other users read it.
       writeFileSync(descriptor, `${JSON.stringify(proof)}\n`);
       fsyncSync(descriptor);
+      renameSync(temporary, fsPath(pathAt(folder, FINISHED_WATCH)));
+      // Its ctime is then not older than the folder's mtime, on any file system: what changes the folder later is a late file.
+      fchmodSync(descriptor, 0o644);
     } finally {
       closeSync(descriptor);
     }
-    renameSync(temporary, fsPath(pathAt(folder, FINISHED_WATCH)));
     fsyncSync(folder);
   });
 

@@ -1,4 +1,4 @@
-import { closeSync, lstatSync, opendirSync, type BigIntStats, type Dir, type Dirent } from 'node:fs';
+import { closeSync, lstatSync, opendirSync, type BigIntStats, type Dir, type Dirent, type Stats } from 'node:fs';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import type { SkippedKind } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
@@ -57,30 +57,39 @@ export const checkRoot = (root: Name): void => {
   );
 };
 
+/**
+ * `finished.watch` gets its name and its ctime by one rename; the folder's mtime may be a clock tick later. Our `writeFinishedWatch`
+ * sets the ctime once more after the rename, for file systems where a rename does not.
+ */
+const LATE_AFTER_MS = 10;
+
 const readDirectory = (root: Name, name: Name): DirectorySnapshot | undefined => {
   const path = `${root}/${name}`;
   const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return undefined;
-  const exists = (file: string): boolean => {
-    try {
-      return lstatSync(fsPath(`${path}/${file}`), { throwIfNoEntry: false })?.isFile() === true;
-    } catch (error) {
-      // It counts as unfinished; whoever lists it tells why that cannot be done.
-      if (systemErrorCode(error) === 'EACCES') return false;
-      throw error;
-    }
-  };
-  const finishedWatch = exists(FINISHED_WATCH);
+  const finished = markerStats(path, FINISHED_WATCH);
   return {
     name,
     dev: stats.dev,
     ino: stats.ino,
     birthNs: stats.birthtimeNs,
     mtimeNs: stats.mtimeNs,
-    finishedWatch,
+    finishedWatch: finished !== undefined,
     // A finished directory costs no second look.
-    finishedParse: !finishedWatch && exists(FINISHED_PARSE),
+    finishedParse: finished === undefined && markerStats(path, FINISHED_PARSE) !== undefined,
+    late: finished !== undefined && Number(stats.mtimeMs) > finished.ctimeMs + LATE_AFTER_MS,
   };
+};
+
+const markerStats = (directoryPath: Name, marker: string): Stats | undefined => {
+  try {
+    const stats = lstatSync(fsPath(`${directoryPath}/${marker}`), { throwIfNoEntry: false });
+    return stats?.isFile() === true ? stats : undefined;
+  } catch (error) {
+    // It counts as unfinished; whoever lists it tells why that cannot be done.
+    if (systemErrorCode(error) === 'EACCES') return undefined;
+    throw error;
+  }
 };
 
 /**

@@ -12,8 +12,13 @@ export interface DirectoryCount {
   readonly sent: number;
   readonly sentBytes: number;
   readonly skipped: number;
+  readonly excluded: number;
+  /** The first few names that are reserved for isocket, if any. */
+  readonly reserved?: readonly Name[];
   readonly oldestUnsentSeconds: number | null;
 }
+
+const RESERVED_NAMED = 3;
 
 /** Counts a directory by one listing; read-only. */
 export const countDirectory = (
@@ -22,10 +27,18 @@ export const countDirectory = (
   countsAsSent: CountsAsSent,
   nowMs: number,
 ): DirectoryCount => {
-  let [files, bytes, sent, sentBytes, skipped] = [0, 0, 0, 0, 0];
+  let [files, bytes, sent, sentBytes, skipped, excluded] = [0, 0, 0, 0, 0, 0];
+  const reserved: Name[] = [];
   let oldestNs: bigint | undefined;
   for (const entry of walk(directoryPath, isExcluded)) {
-    if (entry.kind === 'skipped') skipped += 1;
+    if (entry.kind === 'skipped') {
+      if (entry.why === 'excluded') excluded += 1;
+      else skipped += 1;
+    }
+    if (entry.kind === 'reserved') {
+      files += 1;
+      if (reserved.length < RESERVED_NAMED) reserved.push(entry.path);
+    }
     if (entry.kind !== 'file') continue;
     const { stats, path } = entry;
     const size = Number(stats.size);
@@ -38,5 +51,6 @@ export const countDirectory = (
   }
   const oldestUnsentSeconds =
     oldestNs === undefined ? null : Math.max(0, Math.round((nowMs - Number(oldestNs / 1_000_000n)) / 1000));
-  return { files, bytes, sent, sentBytes, skipped, oldestUnsentSeconds };
+  const named = reserved.length > 0 ? { reserved } : {};
+  return { files, bytes, sent, sentBytes, skipped, excluded, ...named, oldestUnsentSeconds };
 };

@@ -36,7 +36,7 @@ const readDirectory = (
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') {
-    const { files, bytes, closedBy: by } = readFinishedProof(path);
+    const { files, bytes, skipped, excluded, closedBy: by } = readFinishedProof(path);
     return {
       name,
       phase,
@@ -45,15 +45,17 @@ const readDirectory = (
       bytes,
       sent: files,
       sentBytes: bytes,
-      skipped: 0,
+      skipped,
       oldestUnsentSeconds: null,
+      excluded,
+      late: directory.late === true,
     };
   }
   const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config), Date.now()));
-  return count && { name, phase, closedBy, ...count };
+  return count && { name, phase, closedBy, ...count, late: false };
 };
 
-type Count = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'held'>;
+type Count = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'held' | 'late'>;
 
 /** undefined for a directory that vanished while it was counted. */
 const countQuietly = (count: () => DirectoryCount): Count | undefined => {
@@ -63,8 +65,8 @@ const countQuietly = (count: () => DirectoryCount): Count | undefined => {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') return undefined;
     if (code === undefined) throw error;
-    const unknown = { files: null, bytes: null, sent: null, sentBytes: null, skipped: 0, oldestUnsentSeconds: null };
-    return { ...unknown, unreadable: plainMessage(error) };
+    const unknown = { files: null, bytes: null, sent: null, sentBytes: null, oldestUnsentSeconds: null };
+    return { ...unknown, skipped: 0, excluded: 0, unreadable: plainMessage(error) };
   }
 };
 

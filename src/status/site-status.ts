@@ -13,9 +13,16 @@ export interface DirectoryStatus {
   readonly sentBytes: number | null;
   /** As the daemon reports; 0 without one. */
   readonly held: number;
+  /** What can never be sent: links, sockets, fifos, devices. */
   readonly skipped: number;
   /** Since the last change (ctime) of the oldest unsent file. */
   readonly oldestUnsentSeconds: number | null;
+  /** Names that `source.exclude` leaves out. */
+  readonly excluded: number;
+  /** Finished, and changed since: what came late is not sent. */
+  readonly late: boolean;
+  /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
+  readonly reserved?: readonly Name[];
   /** Why the directory cannot be counted, if so. */
   readonly unreadable?: string;
 }
@@ -47,11 +54,14 @@ export const siteStatus = (
   activity: Activity | undefined,
 ): SiteStatus => {
   const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
-  const directories = onDisk.map(({ skipped, oldestUnsentSeconds, unreadable, ...directory }) => ({
-    ...directory,
-    held: held.get(directory.name)?.length ?? 0,
+  const directories = onDisk.map(({ skipped, oldestUnsentSeconds, excluded, late, reserved, unreadable, ...one }) => ({
+    ...one,
+    held: held.get(one.name)?.length ?? 0,
     skipped,
     oldestUnsentSeconds,
+    excluded,
+    late,
+    ...(reserved === undefined ? {} : { reserved }),
     ...(unreadable === undefined ? {} : { unreadable }),
   }));
   const sum = (count: (directory: DirectoryStatus) => number | null): number =>

@@ -13,7 +13,7 @@ const MAX_HELD_SHOWN = 10;
 export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): string => {
   const { site, root, directories, totals } = status;
   const finished = directories.filter(({ phase }) => phase === 'finished');
-  const shown = verbose ? directories : directories.filter(({ phase }) => phase !== 'finished');
+  const shown = verbose ? directories : directories.filter(({ phase, late }) => phase !== 'finished' || late);
   return [
     `${showName(site)}: ${showName(root)}, ${describeProcess(status)}`,
     ...(directories.length === 0 ? ['no directories'] : []),
@@ -38,26 +38,33 @@ const describeProcess = ({ daemon }: SiteStatus): string => {
 };
 
 const row = (directory: DirectoryStatus): string[] => {
-  const { phase, closedBy, files, bytes, sent, held, skipped, oldestUnsentSeconds, unreadable } = directory;
-  const unsent = files === null || sent === null ? 0 : files - sent;
+  const { phase, closedBy, files, bytes, sent } = directory;
   return [
     showName(directory.name),
     closedBy === 'superseded' ? `${phase} (superseded)` : phase,
     files === null ? '? files' : counted(files, 'file', 'files'),
     bytes === null ? '?' : formatBytes(bytes),
     phase === 'finished' ? '' : `${sent ?? '?'} sent`,
-    [
-      unreadable === undefined
-        ? ''
-        : `NOT READABLE: ${unreadable}; let the user that runs isocket read and write it, and all folders in it`,
-      unsent === 0 ? '' : `${unsent} unsent`,
-      oldestUnsentSeconds === null ? '' : `oldest ${formatDuration(oldestUnsentSeconds * 1000)}`,
-      held === 0 ? '' : `${held} HELD`,
-      skipped === 0 ? '' : `${skipped} skipped`,
-    ]
-      .filter((part) => part !== '')
-      .join(', '),
+    notes(directory).join(', '),
   ];
+};
+
+/** What there is to know of a directory beside its figures. */
+const notes = (directory: DirectoryStatus): string[] => {
+  const { name, files, sent, held, skipped, excluded, oldestUnsentSeconds, late, reserved, unreadable } = directory;
+  const unsent = files === null || sent === null ? 0 : files - sent;
+  return [
+    unreadable === undefined
+      ? ''
+      : `NOT READABLE: ${unreadable}; let the user that runs isocket read and write it, and all folders in it`,
+    unsent === 0 ? '' : `${unsent} unsent`,
+    oldestUnsentSeconds === null ? '' : `oldest ${formatDuration(oldestUnsentSeconds * 1000)}`,
+    held === 0 ? '' : `${held} HELD`,
+    reserved === undefined ? '' : `RESERVED NAME, rename it: ${reserved.map(showName).join(', ')}`,
+    skipped === 0 ? '' : `${skipped} skipped`,
+    excluded === 0 ? '' : `${excluded} excluded`,
+    late ? `LATE: changed after it was finished, and not sent since; to send it: isocket reset ${showName(name)}` : '',
+  ].filter((part) => part !== '');
 };
 
 const table = (rows: readonly (readonly string[])[]): string[] => {

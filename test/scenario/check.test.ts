@@ -153,20 +153,15 @@ it('reports files created with g+w, and the default ACL that causes it', async (
   });
 });
 
-it('reports marks without a record, and warns where they count as sent unasked', async () => {
-  const site = newSite();
+it.each([
+  [false, 'ok'],
+  [true, 'warning'],
+])('reports marks without a record, with trustMarks: %s', async (trustMarks, state) => {
+  const site = newSite({ source: { trustMarks } });
   parser(site.root).markAll('DC1', 2);
-  const asked = await check(site);
-  expect(asked.exitCode).toBe(0);
-  expect(asked.line('marks')).toMatchObject({
-    state: 'ok',
-    message: expect.stringContaining('asked for them: 2 in DC1') as string,
-  });
-  const trusting = await check(newSite({ source: { root: site.root, trustMarks: true } }));
-  expect(trusting.line('marks')).toMatchObject({
-    state: 'warning',
-    message: expect.stringContaining('2 in DC1') as string,
-  });
+  const { exitCode, line } = await check(site);
+  expect(exitCode).toBe(0);
+  expect(line('marks')).toMatchObject({ state, message: expect.stringContaining('2 in DC1') as string });
 });
 
 it('refuses an unknown and a changed host key, and prints the line to add', async () => {

@@ -78,7 +78,7 @@ describe('status', () => {
     writeFileSync(`${site.root}/DC1/finished.watch`, ''); // The old tool's.
     writeFileSync(`${site.root}/DC2/finished.watch`, '{"files":7,"bytes":700,"closedBy":"superseded"}\n');
     writeFiles('DC3', 3, 10);
-    markAll('DC3', 2);
+    markAll('DC3', 2); // Marks that no record proves: claims.
     closeDirectory('DC3');
     writeFiles('DC4', 1, 10);
     writeFiles('DC5', 2, 10);
@@ -89,8 +89,9 @@ describe('status', () => {
     utimesSync(`${site.root}/DC5/file-1`, 1, 1);
     const before = readdirSync(join(folder, 'site'));
     const { directories, ...rest } = await statusOf();
-    const count = { held: 0, skipped: 0, oldestUnsentSeconds: expect.any(Number) as number };
-    const finished = { held: 0, skipped: 0, oldestUnsentSeconds: null };
+    const none = { held: 0, skipped: 0, excluded: 0, late: false };
+    const count = { ...none, oldestUnsentSeconds: expect.any(Number) as number };
+    const finished = { ...none, oldestUnsentSeconds: null };
     expect(directories).toEqual([
       {
         name: 'DC1',
@@ -112,9 +113,20 @@ describe('status', () => {
         sentBytes: 700,
         ...finished,
       },
-      { name: 'DC3', phase: 'closed', closedBy: 'parser', files: 3, bytes: 30, sent: 2, sentBytes: 20, ...count },
+      { name: 'DC3', phase: 'closed', closedBy: 'parser', files: 3, bytes: 30, sent: 0, sentBytes: 0, ...count },
       { name: 'DC4', phase: 'closed', closedBy: 'superseded', files: 1, bytes: 10, sent: 0, sentBytes: 0, ...count },
-      { name: 'DC5', phase: 'open', closedBy: null, files: 3, bytes: 24, sent: 0, sentBytes: 0, ...count, skipped: 2 },
+      {
+        name: 'DC5',
+        phase: 'open',
+        closedBy: null,
+        files: 3,
+        bytes: 24,
+        sent: 0,
+        sentBytes: 0,
+        ...count,
+        skipped: 1,
+        excluded: 1,
+      },
     ]);
     // Its age is that of its last change, not of the time it bears.
     expect(directories[4]?.oldestUnsentSeconds).toBeLessThan(60);
@@ -129,11 +141,13 @@ describe('status', () => {
       'held',
       'skipped',
       'oldestUnsentSeconds',
+      'excluded',
+      'late',
     ]);
     expect(rest).toEqual({
       site: 'site',
       root: site.root,
-      totals: { files: 14, sent: 9, unsent: 5, bytes: 764, held: 0 },
+      totals: { files: 14, sent: 7, unsent: 7, bytes: 764, held: 0 },
       daemon: { running: false, pid: null, since: null },
     });
     expect(readdirSync(join(folder, 'site'))).toEqual(before);

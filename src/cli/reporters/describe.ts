@@ -17,6 +17,10 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
     case 'planned':
       return { severity: 'result', text: `would send ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'held-back':
+      if (event.reason.kind === 'reserved-name') {
+        const message = `Cannot send "${showName(event.path)}": its name is reserved for isocket`;
+        return { severity: 'failure', text: withHint(message, 'rename it') };
+      }
       return { severity: 'detail', text: `held back ${showName(event.path)}: ${describeReason(event.reason)}` };
     case 'skipped':
       return { severity: 'detail', text: `skipped ${showName(event.path)}: ${event.kind}` };
@@ -89,8 +93,9 @@ type Summary = Extract<IsocketEvent, { type: 'summary' }>;
 const isIdle = ({ sent, failed, held, finished, unfinished }: Summary): boolean =>
   sent + failed + held + finished + unfinished === 0;
 
-const describeSummary = ({ sent, bytes, failed, held, finished, unfinished, seconds }: Summary): string => {
+const describeSummary = ({ sent, bytes, skipped, failed, held, finished, unfinished, seconds }: Summary): string => {
   const unsent = failed > 0 ? `, ${failed} NOT SENT` : '';
+  const without = skipped > 0 ? `, ${skipped} skipped` : '';
   const givenUp = held > 0 ? `, ${held} held` : '';
-  return `sent ${sent} files, ${formatBytes(bytes)}, in ${formatDuration(seconds * 1000)}${unsent}${givenUp}; finished ${finished} directories${unfinished > 0 ? `, ${unfinished} NOT FINISHED` : ''}`;
+  return `sent ${sent} files, ${formatBytes(bytes)}, in ${formatDuration(seconds * 1000)}${unsent}${givenUp}${without}; finished ${finished} directories${unfinished > 0 ? `, ${unfinished} NOT FINISHED` : ''}`;
 };

@@ -23,6 +23,7 @@ const summary = (more: Partial<SummaryEvent> = {}): SummaryEvent => ({
   sent: 0,
   bytes: 0,
   skipped: 0,
+  excluded: 0,
   failed: 0,
   held: 0,
   finished: 0,

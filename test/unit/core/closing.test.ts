@@ -38,7 +38,9 @@ describe('nextStep', () => {
     ['files that are still being written', { unsent: 3, heldBack: 3 }, 'wait'],
     ['some files still being written', { unsent: 3, heldBack: 2 }, 'list'],
     ['a claim that could not be asked', { unsent: 3, openClaims: 1 }, 'wait'],
+    ['a reserved name', { unsent: 1, heldBack: 1, reserved: 1 }, 'wait'],
     ['a file that the destination lost', { refuted: 1 }, 'list'],
+    ['a file that the destination lost, and others to be checked', { refuted: 1, verified: false }, 'verify'],
     ['a file that the destination loses again and again', { refuted: 1, listings: MOST_LISTINGS - 1 }, 'wait'],
   ])('%s', (_title, facts, kind) => {
     expect(nextStep({ ...whole, ...facts }, SUPERSEDED_MS).kind).toBe(kind);

@@ -1,0 +1,66 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Report } from '../core/events.ts';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { systemErrorCode } from '../errors.ts';
+import { showName, type Name } from '../name.ts';
+
+/** Directories named one by one in a pass; the rest are counted. */
+const MOST_NAMED = 10;
+
+/**
+ * Reports finished directories that were changed since, each state of each once: under cron a warning must not come back every minute. What was
+ * reported is kept in the state folder, and read only where there is such a directory.
+ */
+export class LateDirectories {
+  readonly #file: string;
+  readonly #report: Report;
+  /** The mtime with which each was reported. */
+  #reported: Map<Name, string> | undefined;
+
+  constructor(statePath: string, report: Report) {
+    this.#file = join(statePath, 'late.json');
+    this.#report = report;
+  }
+
+  note(directories: readonly DirectorySnapshot[]): void {
+    const late = directories.filter((one) => one.late === true);
+    if (late.length === 0) return;
+    const before = (this.#reported ??= readReported(this.#file));
+    const added = late.filter(({ name, mtimeNs }) => before.get(name) !== String(mtimeNs));
+    if (added.length === 0) return;
+    for (const { name } of added.slice(0, MOST_NAMED)) this.#warn(lateWarning(name));
+    const more = added.length - MOST_NAMED;
+    if (more > 0)
+      this.#warn(`${more} more directories were changed after they were finished: isocket status names them`);
+    this.#reported = new Map(late.map(({ name, mtimeNs }) => [name, String(mtimeNs)]));
+    writeReported(this.#file, this.#reported);
+  }
+
+  #warn(message: string): void {
+    this.#report({ type: 'note', level: 'warning', message });
+  }
+}
+
+const lateWarning = (name: Name): string => {
+  const shown = showName(name);
+  return `${shown} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shown}`;
+};
+
+const readReported = (file: string): Map<Name, string> => {
+  try {
+    return new Map(Object.entries(JSON.parse(readFileSync(file, 'utf8')) as Record<Name, string>));
+  } catch (error) {
+    if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return new Map();
+    throw error;
+  }
+};
+
+const writeReported = (file: string, reported: ReadonlyMap<Name, string>): void => {
+  try {
+    writeFileSync(`${file}.new`, JSON.stringify(Object.fromEntries(reported)), { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error; // It is reported again: no reason to end a pass.
+  }
+};

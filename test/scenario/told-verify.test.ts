@@ -1,0 +1,72 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startOwnReceiver } from '../support/own-receiver.ts';
+import { parser } from '../support/parser.ts';
+import type { TestServer } from '../support/server.ts';
+import { makeSite, type Outcome, type TestSite } from '../support/site.ts';
+
+let folder: string;
+let server: TestServer;
+let site: TestSite;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-told-verify-'));
+  server = await startOwnReceiver(folder);
+  site = makeSite(folder, server);
+});
+afterEach(async () => {
+  await server[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+interface Destination {
+  readonly port: number;
+}
+
+const destinationsOf = (change: (destination: Destination) => readonly object[]): void => {
+  const config = JSON.parse(readFileSync(site.config, 'utf8')) as { readonly destination: Destination };
+  writeFileSync(site.config, JSON.stringify({ ...config, destination: change(config.destination) }));
+};
+
+const lastLine = ({ stdout }: Outcome): unknown => JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+
+describe('verify with one of two destinations down', () => {
+  // More directories than are compared side by side: the failure of one must not end the others.
+  const NAMES = Array.from({ length: 9 }, (_, index) => `DC${index + 1}`);
+
+  it.each([
+    ['first', (here: Destination) => [{ ...here, port: 1 }, here]],
+    ['second', (here: Destination) => [here, { ...here, port: 1 }]],
+  ])('checks the other one, where the %s is down, and says which could not be checked', async (_which, both) => {
+    const { writeFiles, closeDirectory } = parser(site.root);
+    for (const name of NAMES) {
+      writeFiles(name, 3);
+      closeDirectory(name);
+    }
+    expect((await site.scan()).exitCode).toBe(0);
+    rmSync(`${server.folder}/DC2/file-1`);
+    rmSync(`${server.folder}/DC9/file-3`);
+    destinationsOf(both);
+
+    const outcome = await site.run(['verify', '--json']);
+    expect(outcome.exitCode).toBe(3);
+    const label = expect.stringContaining(':1') as string;
+    expect(lastLine(outcome)).toEqual({
+      type: 'summary',
+      checked: 27,
+      missing: 2,
+      different: 0,
+      unchecked: [label],
+    });
+    const found = outcome.events.filter(({ type }) => type === 'discrepancy');
+    expect(found.map((event) => 'path' in event && event.path).toSorted()).toEqual(['DC2/file-1', 'DC9/file-3']);
+    const warnings = outcome.events.filter((event) => event.type === 'note' && event.level === 'warning');
+    expect(warnings).toHaveLength(1);
+
+    const text = await site.run(['verify']);
+    expect(text.exitCode).toBe(3);
+    expect(text.stdout).toMatch(/^27 files: 2 missing, 0 different; NOT CHECKED: .*:1\S*$/m);
+    expect(text.stderr).toMatch(/warning: Cannot verify at .*:1.*: .+; /);
+  });
+});
