@@ -41,7 +41,7 @@ async function* checkThisEnd({ config, statePath, signal }: CheckOptions): Async
   const root = checkRoot(config.source);
   yield root.line;
   if (root.directories !== undefined) {
-    yield await checkLock(config.source.root);
+    yield await checkLock({ name: config.site, root: config.source.root, state: statePath });
     yield* checkMark(config.source.root);
     yield birthTimeLine(root.directories, config.source.newest);
     yield* checkFiles(config, root.directories, statePath, signal);
