@@ -1,4 +1,5 @@
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -79,5 +80,31 @@ describe.each([
     await second.tidy(['DC1'], signal);
     expect(readdirSync(checkpoints)).toEqual([]);
     expect(readdirSync(`${server.folder}/DC1`)).toEqual(['big']);
+  });
+
+  it('never writes one temporary file in two runs', async () => {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-contract-')), (path) =>
+      rmSync(path, { recursive: true }),
+    );
+    const server = stack.use(await start(folder));
+    const target = stack.use(await makeSuiteTarget(folder, server, sftp));
+    const sourcePath = `${folder}/big`;
+    writeFileSync(sourcePath, randomBytes(9 * 1024 * 1024));
+    const identity = lstatSync(sourcePath, { bigint: true });
+    const file: OutgoingFile = { sourcePath, targetPath: 'DC1/big', mode: 0o640, identity };
+    const { signal } = new AbortController();
+    // The same site on two hosts, so slow that both are under way.
+    const sends = ['one', 'two'].map((host) => {
+      const context = { site: 'test', owner: '01234567', stateFolder: `${folder}/${host}`, durable: false };
+      const transport = stack.use(target.connect({ ...context, bandwidth: 6_000_000, log: () => undefined }));
+      return transport.send(file, signal);
+    });
+    const temporaries = (): string[] =>
+      existsSync(`${server.folder}/DC1`) ? readdirSync(`${server.folder}/DC1`).filter((name) => name !== 'big') : [];
+    await expect.poll(() => temporaries().length, { interval: 5, timeout: 10_000 }).toBe(2);
+    await Promise.all(sends);
+    expect(temporaries()).toEqual([]);
+    expect(readFileSync(`${server.folder}/DC1/big`).equals(readFileSync(sourcePath))).toBe(true);
   });
 });
