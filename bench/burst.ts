@@ -30,7 +30,7 @@ try {
   let sent = 1;
   await daemon.event(({ type }) => type === 'sent' && (sent += 1) > FILES + 1);
   console.log(`all sent after ${seconds()} s`);
-  const activity = await askActivity(site.root);
+  const activity = await askActivity(site);
   writeFileSync(`${source}/finished.parse`, '');
   await daemon.event(({ type }) => type === 'finished');
   const peakMb = peakOf(daemon.pid) / 1024;

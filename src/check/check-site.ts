@@ -43,7 +43,7 @@ async function* checkThisEnd({ config, statePath, signal }: CheckOptions): Async
   const state = checkState(statePath, config.source.root);
   yield root.line;
   if (root.directories !== undefined) {
-    yield await checkLock(config.source.root);
+    yield await checkLock({ name: config.site, root: config.source.root, state: statePath });
     yield* checkMark(config.source.root);
     yield birthTimeLine(root.directories, config.source.newest);
     // A state folder that cannot be used says nothing of these files.

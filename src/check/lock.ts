@@ -1,10 +1,10 @@
+import type { LockedSite } from '../instance/address.ts';
 import { askActivity } from '../instance/ask.ts';
-import type { Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 
-/** Reports whether another isocket works on the root: no failure. Asks over its socket instead of acquiring the lock, which would block it. */
-export const checkLock = async (root: Name): Promise<ProbeResult> => {
-  const activity = await askActivity(root);
+/** Reports whether another isocket works on the site: no failure. Asks over its socket instead of acquiring the lock, which would block it. */
+export const checkLock = async (site: LockedSite): Promise<ProbeResult> => {
+  const activity = await askActivity(site);
   const who = activity?.kind === 'daemon' ? 'the daemon' : 'a scan';
   const message =
     activity === undefined

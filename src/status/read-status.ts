@@ -21,7 +21,7 @@ export const readStatus = async (config: Config, statePath: string): Promise<Sit
   const { root, tag, newest, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
   const directories = readRoot(root, tag, isExcluded);
-  const activity = await askActivity(root);
+  const activity = await askActivity({ name: config.site, root, state: statePath });
   const state = viewState(statePath, root);
   const onDisk = plan(directories, newest).flatMap((one) => readDirectory(one, config, state, isExcluded) ?? []);
   return siteStatus({ site: config.site, root }, onDisk, activity);

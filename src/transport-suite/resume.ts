@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { expectRejected, until } from './scope.ts';
 import type { RegisterTest } from './register.ts';
 
@@ -32,6 +32,21 @@ export const registerResume = (test: RegisterTest): void => {
     content.fill(0, content.length / 4, content.length / 2);
     writeFileSync(temporary, content);
     await scope.transport.send(file, scope.signal);
+    scope.expectArrived('big');
+  });
+
+  test('sends a big file as it is now, if it changed between two attempts and its mtime was set back', async (scope) => {
+    const bytes = 16 * MIB;
+    const before = 1_700_000_000;
+    scope.outgoing('big', bytes);
+    utimesSync(scope.sourcePath('big'), before, before);
+    scope.target.cutAfter?.(bytes * 0.6);
+    await expectRejected(scope.transport.send(scope.describe('big'), scope.signal), 'network');
+    await until('a temporary file is kept', () => scope.temporaries().length === 1);
+    scope.target.cutAfter?.(Infinity);
+    scope.outgoing('big', bytes);
+    utimesSync(scope.sourcePath('big'), before, before);
+    await scope.transport.send(scope.describe('big'), scope.signal);
     scope.expectArrived('big');
   });
 

@@ -1,7 +1,19 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { OutgoingFile } from '../../src/transport.ts';
 import { sftp } from '../../src/transports/sftp/plugin.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { startSshd } from '../support/sshd.ts';
@@ -32,5 +44,67 @@ describe.each([
     for (const name of [...others, '.isocket-01234567-left.part']) writeFileSync(`${server.folder}/DC1/${name}`, '');
     await transport.tidy(['DC1', 'not-there'], new AbortController().signal);
     expect(readdirSync(`${server.folder}/DC1`).toSorted()).toEqual(others);
+  });
+
+  it('does not continue after a checkpoint of other content whose mtime is the same', async () => {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-contract-')), (path) =>
+      rmSync(path, { recursive: true }),
+    );
+    const server = stack.use(await start(folder));
+    const target = stack.use(await makeSuiteTarget(folder, server, sftp));
+    const stateFolder = `${folder}/state`;
+    const context = { site: 'test', owner: '01234567', stateFolder, durable: true, bandwidth: null };
+    const sourcePath = `${folder}/big`;
+    const written = (): OutgoingFile => {
+      writeFileSync(sourcePath, randomBytes(9 * 1024 * 1024));
+      utimesSync(sourcePath, 1_700_000_000, 1_700_000_000);
+      return { sourcePath, targetPath: 'DC1/big', mode: 0o640, identity: lstatSync(sourcePath, { bigint: true }) };
+    };
+    const { signal } = new AbortController();
+    target.cutAfter?.(7 * 1024 * 1024);
+    const first = target.connect({ ...context, log: () => undefined });
+    await expect(first.send(written(), signal)).rejects.toMatchObject({ class: 'network' });
+    await first[Symbol.asyncDispose]();
+    target.cutAfter?.(Infinity);
+    // As it is ten seconds later, when the server has synced what it has.
+    const checkpoints = `${stateFolder}/checkpoints`;
+    for (const name of readdirSync(checkpoints)) {
+      const checkpoint = JSON.parse(readFileSync(`${checkpoints}/${name}`, 'utf8')) as object;
+      writeFileSync(`${checkpoints}/${name}`, JSON.stringify({ ...checkpoint, bytes: 1024 * 1024 }));
+    }
+    expect(readdirSync(checkpoints)).toHaveLength(1);
+    const second = stack.use(target.connect({ ...context, log: () => undefined }));
+    await second.send(written(), signal);
+    expect(readFileSync(`${server.folder}/DC1/big`).equals(readFileSync(sourcePath))).toBe(true);
+    await second.tidy(['DC1'], signal);
+    expect(readdirSync(checkpoints)).toEqual([]);
+    expect(readdirSync(`${server.folder}/DC1`)).toEqual(['big']);
+  });
+
+  it('never writes one temporary file in two runs', async () => {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-contract-')), (path) =>
+      rmSync(path, { recursive: true }),
+    );
+    const server = stack.use(await start(folder));
+    const target = stack.use(await makeSuiteTarget(folder, server, sftp));
+    const sourcePath = `${folder}/big`;
+    writeFileSync(sourcePath, randomBytes(9 * 1024 * 1024));
+    const identity = lstatSync(sourcePath, { bigint: true });
+    const file: OutgoingFile = { sourcePath, targetPath: 'DC1/big', mode: 0o640, identity };
+    const { signal } = new AbortController();
+    // The same site on two hosts, so slow that both are under way.
+    const sends = ['one', 'two'].map((host) => {
+      const context = { site: 'test', owner: '01234567', stateFolder: `${folder}/${host}`, durable: false };
+      const transport = stack.use(target.connect({ ...context, bandwidth: 6_000_000, log: () => undefined }));
+      return transport.send(file, signal);
+    });
+    const temporaries = (): string[] =>
+      existsSync(`${server.folder}/DC1`) ? readdirSync(`${server.folder}/DC1`).filter((name) => name !== 'big') : [];
+    await expect.poll(() => temporaries().length, { interval: 5, timeout: 10_000 }).toBe(2);
+    await Promise.all(sends);
+    expect(temporaries()).toEqual([]);
+    expect(readFileSync(`${server.folder}/DC1/big`).equals(readFileSync(sourcePath))).toBe(true);
   });
 });

@@ -61,7 +61,7 @@ it(
 
       const names = readdirSync(site.root);
       for (const name of names) await daemon.event((event) => event.type === 'finished' && event.directory === name);
-      const activity = await askActivity(site.root);
+      const activity = await askActivity(site);
       expect(await daemon.stop()).toBe(143);
 
       // A file that was removed after it had been sent stays at the destination: nothing is ever removed there.

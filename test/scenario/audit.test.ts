@@ -74,7 +74,7 @@ describe.each([
       const { lockRoot } = await import('../../src/instance/lock.ts');
       const { idleActivity } = await import('../../src/instance/activity.ts');
       await using stack = new AsyncDisposableStack();
-      stack.use(await lockRoot(site.root, () => idleActivity(new Date())));
+      stack.use(await lockRoot(site, () => idleActivity(new Date())));
       for (const more of [[], ['--checksum'], ['DC1', `${site.root}/DC2/`, 'DC3']]) {
         const outcome = await site.run(['verify', '--json', ...more]);
         expect({ ...outcome, last: lastLine(outcome) }).toMatchObject({

@@ -360,7 +360,7 @@ it('says in one line that another isocket works on the root: exit 4', async () =
   const { lockRoot } = await import('../../src/instance/lock.ts');
   const { idleActivity } = await import('../../src/instance/activity.ts');
   await using stack = new AsyncDisposableStack();
-  stack.use(await lockRoot(site.root, () => idleActivity(new Date())));
+  stack.use(await lockRoot(site, () => idleActivity(new Date())));
   const { exitCode, stderr } = await site.run(['scan']);
   expect(exitCode).toBe(4);
   expect(stderr.trim().split('\n')).toEqual([expect.stringContaining('another isocket already works on')]);

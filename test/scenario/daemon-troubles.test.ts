@@ -137,7 +137,7 @@ describe.concurrent('the daemon goes on by itself', () => {
     writeFileSync(hosts, '');
     proxy.cut();
     writeFile('DC1/meanwhile');
-    const messageNow = async () => (await askActivity(site.root))?.connections[0]?.message;
+    const messageNow = async () => (await askActivity(site))?.connections[0]?.message;
     await expect.poll(messageNow, { timeout: 20_000 }).toMatch(unknown);
     writeFileSync(hosts, '127.0.0.1 drms.invalid\n');
     await daemon.event(sent('DC1/meanwhile'));

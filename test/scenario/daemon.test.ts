@@ -186,7 +186,7 @@ describe('the daemon', () => {
     writeFile('DC1/good');
     await daemon.event(sent('DC1/good'));
     closeDirectory('DC1');
-    expect((await askActivity(site.root))?.held).toMatchObject([{ path: 'DC1/bad', attempts: 5 }]);
+    expect((await askActivity(site))?.held).toMatchObject([{ path: 'DC1/bad', attempts: 5 }]);
     // Once a person has mended it, it goes by itself.
     rmSync(`${server.folder}/DC1/bad`, { recursive: true });
     await daemon.event(finished('DC1'));

@@ -159,7 +159,7 @@ it(
     }
     const { lockRoot } = await import('../../src/instance/lock.ts');
     const { idleActivity } = await import('../../src/instance/activity.ts');
-    const lock = await lockRoot(site.root, () => idleActivity(new Date()));
+    const lock = await lockRoot(site, () => idleActivity(new Date()));
     expect(await runAsCron('/')).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
     await lock[Symbol.asyncDispose]();
     rmSync(site.root, { recursive: true });

@@ -17,7 +17,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { idleActivity, type Activity } from '../../src/instance/activity.ts';
 import { answerWith } from '../../src/instance/answer.ts';
 import { askActivity } from '../../src/instance/ask.ts';
-import { lockRoot, rootAddress } from '../../src/instance/lock.ts';
+import { abstractAddress } from '../../src/instance/address.ts';
+import { lockRoot } from '../../src/instance/lock.ts';
 import type { SiteStatus } from '../../src/status/site-status.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
@@ -63,7 +64,7 @@ const activity: Activity = {
 
 /** Somebody holds the lock of the root and answers like this. */
 const answering = async (answer: (socket: Socket) => void): Promise<void> => {
-  const server = createServer(answer).listen(rootAddress(site.root));
+  const server = createServer(answer).listen(abstractAddress(site));
   await once(server, 'listening');
   resources.defer(async () => {
     server.close();
@@ -182,7 +183,7 @@ describe('status', () => {
   });
 
   it('runs beside the holder of the lock, and reports that it is no daemon', async () => {
-    resources.use(await lockRoot(site.root, () => idleActivity(new Date())));
+    resources.use(await lockRoot(site, () => idleActivity(new Date())));
     expect((await statusOf()).daemon).toMatchObject({ running: false, pid: null, activity: { pid: process.pid } });
     expect((await site.run(['status'])).stdout).toContain(`a scan is at work (process ${process.pid})`);
   });
@@ -231,11 +232,11 @@ describe('the control socket', () => {
   it('answers with one document, including names of any bytes', async () => {
     const full = { ...activity, inFlight: ['DC1/\udcff\n'] };
     await answering(answerWith(() => full));
-    expect(await askActivity(site.root)).toEqual(full);
+    expect(await askActivity(site)).toEqual(full);
   });
 
   it('is undefined if nobody listens', async () => {
-    expect(await askActivity(site.root)).toBeUndefined();
+    expect(await askActivity(site)).toBeUndefined();
   });
 
   it.each([
@@ -256,7 +257,7 @@ describe('the control socket', () => {
   ])('is not waited for when who listens %s', async (_how, answer) => {
     await answering(answer);
     const started = performance.now();
-    expect(await askActivity(site.root, 300)).toBeUndefined();
+    expect(await askActivity(site, 300)).toBeUndefined();
     expect(performance.now() - started).toBeLessThan(5000);
   });
 });

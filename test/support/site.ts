@@ -18,6 +18,7 @@ export interface Outcome {
 
 /** A site in a folder of its own, and isocket as a user runs it. */
 export interface TestSite {
+  readonly name: string;
   readonly root: string;
   readonly config: string;
   readonly state: string;
@@ -111,7 +112,7 @@ export const makeSite = (
     };
   };
   const start: TestSite['start'] = (args, options = {}) => startCommand(home, args, options);
-  return { root, config, state: `${home}/state`, run, scan: () => run(['scan', '--json']), start };
+  return { name, root, config, state: `${home}/state`, run, scan: () => run(['scan', '--json']), start };
 };
 
 const startCommand = (

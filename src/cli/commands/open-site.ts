@@ -6,7 +6,9 @@ import { parseConfig } from '../../config/parse-config.ts';
 import { idleActivity, type Activity } from '../../instance/activity.ts';
 import type { Report } from '../../core/events.ts';
 import { findConfig, type FoundConfig } from '../../config/find-config.ts';
+import type { LockedSite } from '../../instance/address.ts';
 import { lockRoot } from '../../instance/lock.ts';
+import { lockState } from '../../instance/state-lock.ts';
 import { checkRoot } from '../../source/scanner.ts';
 import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
 import type { Transport } from '../../transport.ts';
@@ -65,8 +67,10 @@ export const openSite = async (
   checkRoot(config.source.root);
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
-  if (!unlocked) stack.use(await lockRoot(config.source.root, () => ({ ...idle, ...activity() })));
+  const answer = (): Activity => ({ ...idle, ...activity() });
+  if (!unlocked) stack.use(await lockRoot(lockedSite(config), answer));
   const state = openSiteState(config);
+  if (!unlocked) stack.use(await lockState(lockedSite(config), answer));
   const destinations = connectAll(config, state.path, report);
   for (const transport of destinations) stack.use(transport);
   const held = stack.move();
@@ -76,6 +80,12 @@ export const openSite = async (
 export const openSiteState = (config: Config): StateFolder => openState(statePathOf(config), config.source.root);
 
 export const statePathOf = ({ state, site }: Config): string => state ?? defaultStatePath(site);
+
+const lockedSite = (config: Config): LockedSite => ({
+  name: config.site,
+  root: config.source.root,
+  state: statePathOf(config),
+});
 
 /** The transports of a site, in the order of its destinations. Nothing is opened yet. */
 export const connectAll = (

@@ -1,8 +1,9 @@
 import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
+import { syncFolder } from '../sync-folder.ts';
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError, type DirectoryEntry } from '../../sftp/replies.ts';
-import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
+import { Extension, Status } from '../../sftp/protocol.ts';
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
@@ -80,11 +81,8 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
   };
 
   const syncNow = async (folder: Name): Promise<void> => {
-    if (!channel().has(Extension.FSYNC)) return;
     const use = channel();
-    // fsync on a handle from OPENDIR fails; OpenSSH opens a folder for reading like a file.
-    const handle = await use.open(folder, OpenFlag.READ, {});
-    await Promise.all([use.fsync(handle), use.close(handle)]);
+    if (use.has(Extension.FSYNC)) await syncFolder(use, folder);
   };
 
   const sync = (folder: Name): Promise<void> => {

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import { showLogin } from '../../ssh/program/options.ts';
 import { definePlugin, showName, type Transport, type TransportContext } from '../../transport.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { parseSftpOptions, type SftpOptions } from './options.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
 import { sendFile } from './send-file.ts';
@@ -18,7 +19,8 @@ export const sftp = definePlugin<SftpOptions>({
 const createSftpTransport = (options: SftpOptions, context: TransportContext): Transport => {
   const label = labelOf(options);
   const session = new ReconnectingSession(options, context, label);
-  const temporaryNames = createTemporaryNames(context.owner);
+  const names = createTemporaryNames(context.owner);
+  const checkpoints = new Checkpoints(`${context.stateFolder}/checkpoints`, names);
   return {
     label,
     get inFlight() {
@@ -28,7 +30,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       session.run(
         () => `send "${showName(file.targetPath)}"`,
         signal,
-        (live) => sendFile(live, file, temporaryNames, signal),
+        (live) => sendFile(live, file, { names, checkpoints }, signal),
       ),
     verify: (files, how, signal) =>
       session.run(
@@ -46,7 +48,10 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       session.run(
         () => 'tidy folders',
         signal,
-        (live) => removeTemporaries(live, folders),
+        async (live) => {
+          await removeTemporaries(live, folders);
+          checkpoints.forget(folders);
+        },
       ),
     probe: async function* (signal) {
       const { probeSftp } = await import('./probe.ts');

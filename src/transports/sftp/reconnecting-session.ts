@@ -1,4 +1,5 @@
-import { TransportError, type TransportContext } from '../../transport.ts';
+import type { TransportContext } from '../../transport.ts';
+import { Reconnecting } from '../reconnecting.ts';
 import type { SftpOptions } from './options.ts';
 import { toTransportError } from './server-errors.ts';
 import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
@@ -6,20 +7,21 @@ import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
 /** The session of a transport: opened on first use, and again after its connection was lost. */
 export class ReconnectingSession {
   readonly #options: SftpOptions;
-  readonly #context: TransportContext;
   readonly #label: string;
-  readonly #disposed = new AbortController();
-  #session: Session | undefined;
-  #connecting: Promise<Session> | undefined;
+  readonly #connection: Reconnecting<Session>;
 
   constructor(options: SftpOptions, context: TransportContext, label: string) {
     this.#options = options;
-    this.#context = context;
     this.#label = label;
+    this.#connection = new Reconnecting<Session>(label, async (signal) => {
+      // Loaded on demand: ssh2 is slow to load, and a run without unsent files does not need it.
+      const { openChannels } = await import('./channels.ts');
+      return createSession(await openChannels(options, context, signal), options, context, label);
+    });
   }
 
   get sendsAtOnce(): number {
-    return this.#session?.sendsAtOnce ?? SENDS_PER_CHANNEL;
+    return this.#connection.live?.sendsAtOnce ?? SENDS_PER_CHANNEL;
   }
 
   /**
@@ -29,7 +31,7 @@ export class ReconnectingSession {
    */
   async run<T>(action: () => string, signal: AbortSignal, use: (session: Session) => Promise<T>): Promise<T> {
     signal.throwIfAborted();
-    const current = this.#current();
+    const current = this.#connection.acquire();
     // Hot path: an open session is not awaited.
     const session = current instanceof Promise ? await current : current;
     try {
@@ -41,30 +43,7 @@ export class ReconnectingSession {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed.abort();
-    await this.#session?.channels.close();
-    await this.#connecting?.catch(() => undefined);
-    await this.#session?.channels.close();
-  }
-
-  #current(): Session | Promise<Session> {
-    if (this.#disposed.signal.aborted) throw new TransportError('network', `Cannot use ${this.#label}: it was closed`);
-    if (this.#session !== undefined && !this.#session.channels.closed) return this.#session;
-    return (this.#connecting ??= this.#connect());
-  }
-
-  async #connect(): Promise<Session> {
-    const { signal } = this.#disposed;
-    try {
-      // Loaded on demand: ssh2 is slow to load, and a run without unsent files does not need it.
-      const { openChannels } = await import('./channels.ts');
-      const channels = await openChannels(this.#options, this.#context, signal);
-      this.#session = createSession(channels, this.#options, this.#context, this.#label);
-      signal.throwIfAborted();
-      return this.#session;
-    } finally {
-      this.#connecting = undefined;
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#connection[Symbol.asyncDispose]();
   }
 }

@@ -1,41 +1,11 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { OpenFlag, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import type { Name } from '../../name.ts';
+import type { Attempt } from './checkpoints.ts';
 import { firstDifference } from './compare.ts';
 import { ignoreMissing } from './folders.ts';
-
-/** How much of a big file's temporary file is on the server's stable storage; kept in a file, so that it survives a restart. */
-export interface Checkpoint {
-  /** 0 if nothing is known. */
-  readonly bytes: number;
-  save(bytes: number): void;
-  clear(): void;
-}
-
-/** `key` identifies the source file and its content, so that other content never uses its checkpoint. */
-export const openCheckpoint = (folder: string, key: string): Checkpoint => {
-  const path = `${folder}/${key}`;
-  return {
-    bytes: readCheckpoint(path),
-    save: (bytes) => {
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
-      writeFileSync(`${path}.new`, String(bytes), { mode: 0o600 });
-      renameSync(`${path}.new`, path);
-    },
-    clear: () => rmSync(path, { force: true }),
-  };
-};
-
-const readCheckpoint = (path: string): number => {
-  try {
-    return Number(readFileSync(path, 'utf8')) || 0;
-  } catch {
-    return 0; // There is none: the usual case.
-  }
-};
 
 /** The temporary file of an earlier attempt. */
 export interface EarlierAttempt {
@@ -54,17 +24,17 @@ export const findEarlierAttempt = async (
   source: FileHandle,
   temporary: Name,
   size: number,
-  checkpoint: Checkpoint,
+  { bytes }: Pick<Attempt, 'bytes'>,
 ): Promise<EarlierAttempt> => {
   const attributes = await channel.lstat(temporary);
   const received = Math.min(attributes?.size ?? 0, size);
   const exists = attributes !== undefined;
-  if (received === 0 || received < checkpoint.bytes) return { exists, matchingBytes: 0 };
+  if (received === 0 || received < bytes) return { exists, matchingBytes: 0 };
   try {
-    return { exists, matchingBytes: await readBack(channel, source, temporary, checkpoint.bytes, received) };
+    return { exists, matchingBytes: await readBack(channel, source, temporary, bytes, received) };
   } catch (error) {
     if (!isDenied(error)) throw error;
-    return { exists, matchingBytes: checkpoint.bytes };
+    return { exists, matchingBytes: bytes };
   }
 };
 

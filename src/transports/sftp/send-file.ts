@@ -1,19 +1,25 @@
 import { Status } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import type { Name, OutgoingFile } from '../../transport.ts';
+import type { Checkpoints } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
-import { openCheckpoint } from './resume.ts';
 import type { Session } from './session.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
 import type { TemporaryNames } from './temporary-names.ts';
 import { uploadBig } from './upload-big.ts';
 import { uploadSmall } from './upload-small.ts';
 
+/** Where the temporary files of one transport get their names. */
+export interface Temporaries {
+  readonly names: TemporaryNames;
+  readonly checkpoints: Checkpoints;
+}
+
 /** Creates the folder if needed, uploads the file under a temporary name, and publishes it under its final one. */
 export const sendFile = async (
   session: Session,
   file: OutgoingFile,
-  temporaryNames: TemporaryNames,
+  temporaries: Temporaries,
   signal: AbortSignal,
 ): Promise<void> => {
   const { context, folders, channels, slots } = session;
@@ -28,14 +34,14 @@ export const sendFile = async (
   if (slot !== undefined) await slot;
   try {
     signal.throwIfAborted();
-    await upload(session, file, final, temporaryNames, signal);
+    await upload(session, file, final, temporaries, signal);
     if (pending !== undefined) await pending.done;
   } catch (error) {
     // MKDIR failed, or the folder was removed since: create it again, once.
     if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
     folders.forget(folder);
     await folders.ensure(folder)?.done;
-    await upload(session, file, final, temporaryNames, signal);
+    await upload(session, file, final, temporaries, signal);
   } finally {
     slots.release(1);
   }
@@ -46,13 +52,10 @@ const upload = (
   session: Session,
   file: OutgoingFile,
   final: Name,
-  temporaryNames: TemporaryNames,
+  { names, checkpoints }: Temporaries,
   signal: AbortSignal,
 ): Promise<void> => {
-  const folder = parentOf(final);
-  if (file.identity.size <= SMALL_FILE_BYTES)
-    return uploadSmall(session, session.channels.leastBusy(), file, `${folder}/${temporaryNames.next()}`, final);
-  const key = temporaryNames.keyOf(file);
-  const checkpoint = openCheckpoint(session.context.stateFolder, key);
-  return uploadBig(session, file, `${folder}/${temporaryNames.of(key)}`, final, checkpoint, signal);
+  if (file.identity.size > SMALL_FILE_BYTES) return uploadBig(session, file, final, checkpoints.begin(file), signal);
+  const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
+  return uploadSmall(session, session.channels.leastBusy(), file, temporary, final);
 };

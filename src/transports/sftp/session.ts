@@ -31,6 +31,8 @@ export interface Session {
   readonly context: TransportContext;
   readonly label: string;
   readonly isFull: IsFull;
+  readonly closed: boolean;
+  close(): Promise<void>;
 }
 
 /** For each channel: enough to keep the server busy, and what the connection holds in one round trip at 100 MB/s. */
@@ -66,6 +68,10 @@ export const createSession = (
     context,
     label,
     isFull: createIsFull(),
+    get closed() {
+      return channels.closed;
+    },
+    close: () => channels.close(),
   };
 };
 

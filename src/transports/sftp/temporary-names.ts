@@ -1,27 +1,26 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { encodeName, type OutgoingFile } from '../../transport.ts';
 
-/** The names of one owner's temporary files. */
+/** The names of one owner's temporary files, in one run. */
 export interface TemporaryNames {
-  /** A unique name: for a file that is sent in one burst. */
-  next(): string;
-  /** The name that a later attempt with the same `keyOf` finds again. */
-  of(key: string): string;
-  /** Identifies a file and its content. */
-  keyOf(file: OutgoingFile): string;
+  /** What no other attempt has, of this run or of another one. */
+  nextId(): string;
+  of(id: string): string;
 }
 
 export const createTemporaryNames = (owner: string): TemporaryNames => {
   const run = randomBytes(6).toString('hex');
   let count = 0;
   return {
-    next: () => `.isocket-${owner}-${run}${(count += 1).toString(36)}.part`,
-    of: (key) => `.isocket-${owner}-${key}.part`,
-    keyOf: ({ targetPath, identity: { dev, ino, size, mtimeNs } }) =>
-      createHash('sha256')
-        .update(encodeName(targetPath))
-        .update(`\0${dev}:${ino}:${size}:${mtimeNs}`)
-        .digest('hex')
-        .slice(0, 24),
+    nextId: () => `${run}${(count += 1).toString(36)}`,
+    of: (id) => `.isocket-${owner}-${id}.part`,
   };
 };
+
+/** Identifies a file in one state: a change that sets mtime back moves the ctime all the same. */
+export const stateKey = ({ targetPath, identity: { dev, ino, size, mtimeNs, ctimeNs } }: OutgoingFile): string =>
+  createHash('sha256')
+    .update(encodeName(targetPath))
+    .update(`\0${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`)
+    .digest('hex')
+    .slice(0, 24);

@@ -2,7 +2,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { OpenFlag, Extension } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { TransportError, type Name, type OutgoingFile } from '../../transport.ts';
-import { findEarlierAttempt, openTemporary, type Checkpoint } from './resume.ts';
+import type { Attempt } from './checkpoints.ts';
+import { parentOf } from './folders.ts';
+import { findEarlierAttempt, openTemporary } from './resume.ts';
 import { finalAttributes, publish, syncsContent, type Session } from './session.ts';
 import { checkUnchanged, openSource, sourceChanged } from './source.ts';
 
@@ -22,23 +24,26 @@ interface Stripe {
 export const uploadBig = async (
   session: Session,
   file: OutgoingFile,
-  temporary: Name,
   final: Name,
-  checkpoint: Checkpoint,
+  attempt: Attempt,
   signal: AbortSignal,
 ): Promise<void> => {
   const size = Number(file.identity.size);
-  const source = await openSource(file);
+  const temporary = `${parentOf(final)}/${attempt.temporary}`;
+  let source: FileHandle | undefined;
   try {
+    source = await openSource(file);
     const striped = size >= STRIPED_FROM_BYTES;
+    // A smaller file is sent anew after `kill -9`: noting each one would cost more.
+    if (striped) attempt.save(attempt.bytes);
     const [first = session.channels.leastBusy(), ...others] = striped
       ? session.channels.all
       : [session.channels.leastBusy()];
-    const earlier = await findEarlierAttempt(first, source, temporary, size, checkpoint);
+    const earlier = await findEarlierAttempt(first, source, temporary, size, attempt);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
     const stripes = await openStripes(opened, others, temporary);
     try {
-      await writeAll(session, stripes, source, file, earlier.matchingBytes, checkpoint, signal);
+      await writeAll(session, stripes, source, file, earlier.matchingBytes, attempt, signal);
       checkUnchanged(file, await source.stat({ bigint: true }));
     } catch (error) {
       await closeStripes(stripes);
@@ -51,11 +56,14 @@ export const uploadBig = async (
       throw error;
     }
     await seal(session, opened, file);
+    attempt.checkOurs();
     await publish(session, first, temporary, final);
-    checkpoint.clear();
+    attempt.clear();
   } catch (error) {
-    if (error instanceof TransportError && error.class === 'source-changed') {
-      checkpoint.clear();
+    if (!(error instanceof TransportError) || error.class !== 'source-changed') {
+      attempt.leave();
+    } else {
+      attempt.clear();
       await session.channels
         .leastBusy()
         .remove(temporary)
@@ -63,7 +71,7 @@ export const uploadBig = async (
     }
     throw error;
   } finally {
-    await source.close();
+    await source?.close();
   }
 };
 
@@ -91,7 +99,7 @@ const writeAll = async (
   source: FileHandle,
   file: OutgoingFile,
   start: number,
-  checkpoint: Checkpoint,
+  attempt: Attempt,
   signal: AbortSignal,
 ): Promise<void> => {
   const size = Number(file.identity.size);
@@ -106,7 +114,7 @@ const writeAll = async (
     lastCheckpoint = performance.now();
     const whole = Math.min(next, ...inFlight);
     await channel.fsync(handle);
-    checkpoint.save(whole);
+    attempt.save(whole);
   };
 
   const sendChunk = async ({ channel, handle }: Stripe): Promise<void> => {

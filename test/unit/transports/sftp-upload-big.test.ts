@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { SftpClient } from '../../../src/sftp/client.ts';
 import type { Channels } from '../../../src/transports/sftp/channels.ts';
+import { Checkpoints } from '../../../src/transports/sftp/checkpoints.ts';
 import { parseSftpOptions } from '../../../src/transports/sftp/options.ts';
-import { openCheckpoint } from '../../../src/transports/sftp/resume.ts';
 import { createSession } from '../../../src/transports/sftp/session.ts';
+import { createTemporaryNames } from '../../../src/transports/sftp/temporary-names.ts';
 import { uploadBig } from '../../../src/transports/sftp/upload-big.ts';
 
 /** A channel that counts its open handles and ignores writes. */
@@ -52,8 +53,8 @@ const upload = async (counting: readonly [Counting, ...Counting[]]): Promise<voi
     };
     const session = createSession(channels, options, context, 'label');
     const file = { sourcePath: path, targetPath: 'DC1/f', mode: 0o644, identity: statSync(path, { bigint: true }) };
-    const checkpoint = openCheckpoint(folder, 'key');
-    await uploadBig(session, file, '.part', 'f', checkpoint, new AbortController().signal);
+    const checkpoints = new Checkpoints(`${folder}/checkpoints`, createTemporaryNames('o'));
+    await uploadBig(session, file, 'f', checkpoints.begin(file), new AbortController().signal);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,0 +1,165 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isCoarse } from '../../core/clock-tick.ts';
+import { systemErrorCode } from '../../errors.ts';
+import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
+import { parentOf } from './folders.ts';
+import { stateKey, type TemporaryNames } from './temporary-names.ts';
+
+/** What a later attempt, or a later run, continues with. */
+interface Checkpoint {
+  /** The temporary file's name, in the folder of its file. */
+  readonly temporary: string;
+  /** How much of it is on the server's stable storage. */
+  readonly bytes: number;
+  /** Of the file, below the destination's path. */
+  readonly folder: Name;
+}
+
+/** One attempt to send a big file. Its temporary file is written by no other attempt, of whatever run. */
+export interface Attempt {
+  readonly temporary: string;
+  /** How much of the temporary file is known to equal the source, and on the server's stable storage. */
+  readonly bytes: number;
+  /**
+   * Notes the temporary file, so that it survives a restart. Where the state folder cannot be written, nothing will resume.
+   * @throws TransportError where another run has taken it over
+   */
+  save(bytes: number): void;
+  /** @throws TransportError `network` where another run has taken the temporary file over: it is not to be published */
+  checkOurs(): void;
+  /** It failed: a later attempt with the same file in the same state continues. */
+  leave(): void;
+  /** Nothing will continue. */
+  clear(): void;
+}
+
+/**
+ * The temporary files of big files that were cut off: one file each in the state folder, named `KEY-ID` after the state of the source
+ * file and the attempt. An attempt takes an earlier one over by renaming its checkpoint, which succeeds for one run only.
+ */
+export class Checkpoints {
+  readonly #folder: string;
+  readonly #names: TemporaryNames;
+  #left: Map<string, Checkpoint> | undefined;
+
+  /** @param folder is made on first use */
+  constructor(folder: string, names: TemporaryNames) {
+    this.#folder = folder;
+    this.#names = names;
+  }
+
+  /** Takes over what an attempt with this file in this state has left, or begins anew. */
+  begin(file: OutgoingFile): Attempt {
+    const id = this.#names.nextId();
+    const name = `${stateKey(file)}-${id}`;
+    const earlier = this.#takeOver(name);
+    // On a clock of whole seconds an equal ctime does not prove that the source is the same: all is read back.
+    const bytes = earlier === undefined || isCoarse(file.identity.ctimeNs) ? 0 : earlier.bytes;
+    return this.#attempt(file, name, { temporary: this.#names.of(id), ...earlier, bytes }, earlier !== undefined);
+  }
+
+  /** Forgets what was left of files in these folders: their temporary files are removed. */
+  forget(folders: readonly Name[]): void {
+    const left = this.#load();
+    const tidied = new Set(folders);
+    for (const [name, { folder }] of left) {
+      if (!tidied.has(folder)) continue;
+      left.delete(name);
+      rmSync(`${this.#folder}/${name}`, { force: true });
+    }
+  }
+
+  #attempt(
+    file: OutgoingFile,
+    name: string,
+    { temporary, bytes }: Pick<Checkpoint, 'temporary' | 'bytes'>,
+    isTakenOver: boolean,
+  ): Attempt {
+    const path = `${this.#folder}/${name}`;
+    const folder = parentOf(file.targetPath);
+    let isSaved = isTakenOver;
+    let last: Checkpoint = { temporary, bytes, folder };
+    const checkOurs = (): void => {
+      if (isSaved && !existsSync(path))
+        throw new TransportError(
+          'network',
+          `Did not send "${showName(file.targetPath)}": another isocket has taken over its temporary file`,
+        );
+    };
+    const save = (durableBytes: number): void => {
+      checkOurs();
+      last = { temporary, bytes: durableBytes, folder };
+      isSaved = writeCheckpoint(path, last) || isSaved;
+    };
+    return {
+      temporary,
+      bytes,
+      checkOurs,
+      save,
+      leave: () => {
+        if (!isSaved) save(bytes);
+        this.#load().set(name, last);
+      },
+      clear: () => {
+        if (isSaved) rmSync(path, { force: true });
+      },
+    };
+  }
+
+  /** Renames an earlier attempt's checkpoint to this name, which begins with the same key. */
+  #takeOver(name: string): Checkpoint | undefined {
+    const left = this.#load();
+    const prefix = name.slice(0, name.indexOf('-') + 1);
+    for (const [earlier, checkpoint] of left) {
+      if (!earlier.startsWith(prefix)) continue;
+      left.delete(earlier);
+      try {
+        renameSync(`${this.#folder}/${earlier}`, `${this.#folder}/${name}`);
+        return checkpoint;
+      } catch (error) {
+        if (systemErrorCode(error) === undefined) throw error; // ENOENT: another run was first.
+      }
+    }
+    return undefined;
+  }
+
+  /** Read once: what is added later is of this run. */
+  #load(): Map<string, Checkpoint> {
+    if (this.#left !== undefined) return this.#left;
+    const names = existsSync(this.#folder) ? readdirSync(this.#folder) : [];
+    const left = names.flatMap((name) => {
+      const path = `${this.#folder}/${name}`;
+      const checkpoint = name.endsWith('.new') ? undefined : readCheckpoint(path);
+      if (checkpoint !== undefined) return [[name, checkpoint] as const];
+      rmSync(path, { force: true });
+      return [];
+    });
+    return (this.#left = new Map(left));
+  }
+}
+
+/** False where the state folder cannot be written. */
+const writeCheckpoint = (path: string, checkpoint: Checkpoint): boolean => {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(`${path}.new`, JSON.stringify(checkpoint), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return false;
+  }
+};
+
+/** undefined where it is not whole. */
+const readCheckpoint = (path: string): Checkpoint | undefined => {
+  try {
+    const { temporary, bytes, folder } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Checkpoint>;
+    if (typeof temporary !== 'string' || typeof bytes !== 'number' || typeof folder !== 'string') return undefined;
+    return { temporary, bytes, folder };
+  } catch (error) {
+    if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return undefined;
+    throw error;
+  }
+};
