@@ -123,6 +123,7 @@ export class Sender {
       const identity = isMarked(unsent.stats) ? this.#withoutMark(unsent, urgency) : unsent.stats;
       const waitMs = this.#settleMs(identity, urgency);
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
+      if (isCoarse(identity.ctimeNs)) this.#noteUnproven(unsent, identity);
       await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
       const marked = mark(sourcePath, identity);
       if (isCoarse(marked.ctimeNs)) await this.#tickCheck.ready();
@@ -175,7 +176,18 @@ export class Sender {
     if (rejected !== undefined) throw rejected.reason;
   }
 
-  /** What it does not confirm loses its mark: a mark without a record would be asked for by size and time only. */
+  /**
+   * A crash before that check must not leave a mark without a record, which is asked for by size and time only: the name is known,
+   * in no state that a file can have.
+   */
+  #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats): void {
+    const { ino, mtimeNs, ctimeNs } = identity;
+    const noState = { ino, size: -1n, mtimeNs, ctimeNs };
+    for (const index of this.destinations.keys())
+      if (!record.has(path, identity, index)) record.addFor(path, noState, index);
+  }
+
+  /** What it does not confirm loses its mark, for the same reason. */
   async #confirmAfterTick(targetPath: Name, marked: BigIntStats): Promise<void> {
     try {
       await this.#tickCheck.check(targetPath, marked);
