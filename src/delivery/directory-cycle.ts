@@ -36,6 +36,8 @@ export class DirectoryCycle {
   awaitsQuiet = false;
   /** Marks without a record that the destination could not be asked for. */
   openClaims = 0;
+  /** What the queue had sent when the last listing began. */
+  #sentBefore = 0;
   readonly #site: SiteContext;
   readonly #options: CycleOptions;
   readonly #firstSkipped: Name[] = [];
@@ -67,6 +69,14 @@ export class DirectoryCycle {
   get firstSkipped(): string {
     const names = this.#firstSkipped.map((name) => ` "${showName(name)}"`);
     return names.length === 0 ? '' : `:${names.join(',')}${names.length === NAMED_SKIPPED ? ' …' : ''}`;
+  }
+
+  /** contract.md §5: files left unsent although they could be sent; in a closed directory every unsent file counts. */
+  leftUnsent(): number {
+    const { sent, failed, stopped, waiting } = this.#options.queue.outcomes;
+    const stuck = failed + stopped + waiting + this.openClaims;
+    const unsent = (this.listing?.unsent ?? 0) - (sent - this.#sentBefore);
+    return this.plan.closedBy === null ? stuck : Math.max(stuck, this.refuted, unsent);
   }
 
   facts(): CycleFacts {
@@ -139,6 +149,7 @@ export class DirectoryCycle {
   #list(visitor: ListingVisitor, { fresh }: { readonly fresh: boolean }): Promise<Listing> {
     const { isExcluded, openFiles, config } = this.#site;
     const { root, settleMs, trustMarks } = config.source;
+    this.#sentBefore = this.#options.queue.outcomes.sent;
     const options = { root, isExcluded, settleMs, openFiles, trustMarks, fresh };
     return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
   }

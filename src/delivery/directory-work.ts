@@ -1,5 +1,5 @@
 import type { SkippedKind } from '../core/events.ts';
-import { nextStep } from '../core/closing.ts';
+import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { unmark } from '../marks/mark.ts';
@@ -92,10 +92,7 @@ export class DirectoryWork implements Disposable {
    * counts. Call it when the queue is drained.
    */
   leftUnsent(): number {
-    const { plan, listing, refuted } = this.#cycle;
-    const { sent, failed, stopped, waiting } = this.queue.outcomes;
-    const stuck = failed + stopped + waiting;
-    return plan.closedBy === null ? stuck : Math.max(stuck, refuted, (listing?.unsent ?? 0) - sent);
+    return this.#cycle.leftUnsent();
   }
 
   [Symbol.dispose](): void {
@@ -128,6 +125,7 @@ export class DirectoryWork implements Disposable {
       const step = nextStep(cycle.facts(), config.source.supersededMs);
       switch (step.kind) {
         case 'wait':
+          if (step.reason === KEEPS_CHANGING) this.#warnOfChanging();
           if (step.reason !== undefined) this.#reportUnfinished(step.reason);
           return false;
         case 'list':
@@ -178,6 +176,16 @@ export class DirectoryWork implements Disposable {
   #noteOutcomes(): void {
     const { failed, changed, stopped } = this.queue.outcomes;
     this.#isClean &&= failed + changed + stopped === 0;
+  }
+
+  /** Before the reason is reported, which is done once. */
+  #warnOfChanging(): void {
+    if (this.#reportedReason === KEEPS_CHANGING) return;
+    const { name } = this.#cycle.plan.directory;
+    for (const path of this.queue.changing) {
+      const message = `"${showName(`${name}/${path}`)}" changed whenever it was sent: it is left unsent`;
+      this.#site.report({ type: 'note', level: 'warning', message });
+    }
   }
 
   #reportUnfinished(reason: string): void {

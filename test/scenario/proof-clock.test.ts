@@ -57,8 +57,9 @@ describe.each(TRANSPORTS)('with %s', (transport) => {
       await startOfSecond();
       writeFileSync(path, 'first ');
       await until(() => hasMark(path) || lateInSecond());
-      await daemon.stop('SIGKILL');
+      const stopping = daemon.stop();
       writeFileSync(path, 'second');
+      await stopping;
       parser(site.root).closeDirectory('DC1');
       await scanUntilFinished(site);
       expectTrue(site, 'DC1', [site.there]);
