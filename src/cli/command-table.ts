@@ -57,7 +57,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     usage: 'prune',
-    description: 'delete finished directories here, each compared by content with every destination first; never the newest',
+    description:
+      'delete finished directories here, each compared by content with every destination first; never the newest',
     options: [
       ['--older-than <duration>', 'finished at least so long ago, such as 30d', 'required'],
       ['--until-free <percent>', 'stop when so much of the disk is free, such as 20%'],

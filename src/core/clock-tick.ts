@@ -1,14 +1,15 @@
 /** Kernels stamp files by a clock that moves in jiffies: at most 10 ms (HZ=100) apart. */
 const JIFFY_MS = 10;
-const SECOND_MS = 1000;
 const SECOND_NS = 1_000_000_000n;
+/** A whole second, and what the kernel's clock may lag behind: until then it may still stamp the second before. */
+export const COARSE_TICK_MS = 1000 + JIFFY_MS;
 
 /**
  * How long the source's clock may have stood still after it stamped a change, in milliseconds: two changes within one tick leave the
  * same times. A ctime of whole seconds is that of a file system without fractions (ext3, ext4 with 128-byte inodes, many NAS); a fine
  * clock shows one by chance, once in a hundred files or less, and then a file only waits a second for nothing.
  */
-export const tickMs = (ctimeNs: bigint): number => (isCoarse(ctimeNs) ? SECOND_MS : JIFFY_MS);
+export const tickMs = (ctimeNs: bigint): number => (isCoarse(ctimeNs) ? COARSE_TICK_MS : JIFFY_MS);
 
 export const isCoarse = (ctimeNs: bigint): boolean => ctimeNs % SECOND_NS === 0n;
 

@@ -43,6 +43,7 @@ export type NextStep =
 
 /** A parser that keeps touching files of a closed directory keeps it from being finished, and not the pass from ending. */
 export const MOST_LISTINGS = 5;
+export const KEEPS_CHANGING = 'files in it keep changing';
 
 /**
  * What to do next with a directory (contract.md §2). `finish` implies: it is closed, was so when it was listed, every file is sent and
@@ -72,7 +73,7 @@ const stepForUnsent = ({ failed, openClaims, heldBack, reserved = 0, unsent, lis
   if (openClaims > 0) return wait(`${openClaims} marked files without a record: the destination could not be asked`);
   if (reserved > 0) return wait(`${reserved} names in it are reserved for isocket: rename them`);
   if (heldBack === unsent) return wait(`${heldBack} files are still being written`);
-  return listings < MOST_LISTINGS ? { kind: 'list' } : wait('files in it keep changing');
+  return listings < MOST_LISTINGS ? { kind: 'list' } : wait(KEEPS_CHANGING);
 };
 
 const wait = (reason: string | undefined): NextStep => ({ kind: 'wait', reason });

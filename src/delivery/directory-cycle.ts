@@ -36,6 +36,8 @@ export class DirectoryCycle {
   awaitsQuiet = false;
   /** Marks without a record that the destination could not be asked for. */
   openClaims = 0;
+  /** What the queue had sent when the last listing began. */
+  #sentBefore = 0;
   readonly #site: SiteContext;
   readonly #options: CycleOptions;
   readonly #firstSkipped: Name[] = [];
@@ -46,8 +48,6 @@ export class DirectoryCycle {
   #isConfirmed = false;
   /** By path: what two destinations lack is one file. */
   readonly #refuted = new Map<Name, string>();
-  /** Sends of the cycle that were over when the last listing began. */
-  #sentBefore = 0;
   #confirmedClaims = 0;
   #found = { files: 0, bytes: 0 };
 
@@ -62,13 +62,6 @@ export class DirectoryCycle {
     return this.#refuted.size;
   }
 
-  /** Files of a closed directory that are not sent now, by the last listing and what was sent since; undefined: it was not listed. */
-  get unsent(): number | undefined {
-    if (this.listing === undefined) return undefined;
-    const sent = this.#options.queue.outcomes.sent - this.#sentBefore;
-    return Math.max(0, this.listing.unsent - this.#confirmedClaims - sent) + this.refuted;
-  }
-
   /** Files that were checked at every destination since they were sent. */
   get checked(): number {
     return this.#checked;
@@ -78,6 +71,17 @@ export class DirectoryCycle {
   get firstSkipped(): string {
     const names = this.#firstSkipped.map((name) => ` "${showName(name)}"`);
     return names.length === 0 ? '' : `:${names.join(',')}${names.length === NAMED_SKIPPED ? ' …' : ''}`;
+  }
+
+  /** contract.md §5: files left unsent although they could be sent; in a closed directory every unsent file counts. */
+  leftUnsent(): number {
+    const { queue } = this.#options;
+    // A file that failed twice is one file.
+    const stuck = queue.failures.size + queue.outcomes.stopped + this.openClaims;
+    if (this.plan.closedBy === null || this.listing === undefined) return stuck;
+    const sent = queue.outcomes.sent - this.#sentBefore;
+    const unsent = Math.max(0, this.listing.unsent - this.#confirmedClaims - sent);
+    return Math.max(stuck, unsent + this.refuted);
   }
 
   facts(): CycleFacts {
@@ -156,6 +160,7 @@ export class DirectoryCycle {
   #list(visitor: ListingVisitor, { fresh }: { readonly fresh: boolean }): Promise<Listing> {
     const { isExcluded, openFiles, config } = this.#site;
     const { root, settleMs, trustMarks } = config.source;
+    this.#sentBefore = this.#options.queue.outcomes.sent;
     const options = { root, isExcluded, settleMs, openFiles, trustMarks, fresh };
     return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
   }

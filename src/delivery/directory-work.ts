@@ -1,5 +1,5 @@
 import type { SkippedKind } from '../core/events.ts';
-import { nextStep } from '../core/closing.ts';
+import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { unmark } from '../marks/mark.ts';
@@ -58,7 +58,7 @@ export class DirectoryWork implements Disposable {
     this.#cycle = this.#newCycle(plan);
   }
 
-  /** Files that a listing found although close events are reported: `expectEvents` says since when they are. */
+  /** Files that a listing found although close events are reported. */
   get foundByListing(): number {
     return this.#foundByListing;
   }
@@ -88,15 +88,9 @@ export class DirectoryWork implements Disposable {
     return { finished, dueMs: this.#dueMs(), folders: cycle.listing?.folders ?? [] };
   }
 
-  /**
-   * contract.md §5: how many files the last cycle left unsent although they could be sent; in a closed directory every unsent file
-   * counts. Call it when the queue is drained.
-   */
+  /** contract.md §5: files that the last cycle left unsent. Call it when the queue is drained. */
   leftUnsent(): number {
-    const { plan, unsent } = this.#cycle;
-    // A file that failed twice is one file.
-    const stuck = this.queue.failures.size + this.queue.outcomes.stopped;
-    return plan.closedBy === null ? stuck : (unsent ?? stuck);
+    return this.#cycle.leftUnsent();
   }
 
   [Symbol.dispose](): void {
@@ -129,6 +123,7 @@ export class DirectoryWork implements Disposable {
       const step = nextStep(cycle.facts(), config.source.supersededMs);
       switch (step.kind) {
         case 'wait':
+          if (step.reason === KEEPS_CHANGING) this.#warnOfChanging();
           if (step.reason !== undefined) this.#reportUnfinished(step.reason);
           return false;
         case 'list':
@@ -179,6 +174,16 @@ export class DirectoryWork implements Disposable {
   #noteOutcomes(): void {
     const { failed, changed, stopped } = this.queue.outcomes;
     this.#isClean &&= failed + changed + stopped === 0;
+  }
+
+  /** Before the reason is reported, which is done once. */
+  #warnOfChanging(): void {
+    if (this.#reportedReason === KEEPS_CHANGING) return;
+    const { name } = this.#cycle.plan.directory;
+    for (const path of this.queue.changing) {
+      const message = `"${showName(`${name}/${path}`)}" changed whenever it was sent: it is left unsent`;
+      this.#site.report({ type: 'note', level: 'warning', message });
+    }
   }
 
   #reportUnfinished(reason: string): void {

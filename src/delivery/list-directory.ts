@@ -1,5 +1,6 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { tickLeftMs } from '../core/clock-tick.ts';
 import type { HeldBackReason, SkippedKind } from '../core/events.ts';
 import type { ClosedBy } from '../core/lifecycle.ts';
 import { heldBack } from '../core/readiness.ts';
@@ -165,7 +166,9 @@ class FileJudge {
       this.#holdBack(path, reason);
       return undefined;
     }
-    return knowledge === 'unknown' ? this.#visitor.claimed(path, stats) : this.#visitor.ready(path, stats);
+    // Asked within the tick of its last change, what is recorded would hold for a later change as well: it is sent.
+    const isClaim = knowledge === 'unknown' && tickLeftMs(stats.ctimeNs, this.#now) === 0;
+    return isClaim ? this.#visitor.claimed(path, stats) : this.#visitor.ready(path, stats);
   }
 
   #holdBack(path: Name, reason: HeldBackReason): void {

@@ -4,7 +4,6 @@ import { isCoarse, tickLeftMs } from '../core/clock-tick.ts';
 import type { Report } from '../core/events.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import { TransportError } from '../errors.ts';
-import { isSameFile, wholeSeconds } from '../identity.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
@@ -13,6 +12,7 @@ import type { OutgoingFile, Transport } from '../transport.ts';
 import { ConnectionHealth, type RetryMode } from './connection-health.ts';
 import { RetryingTransport } from './retrying-transport.ts';
 import { SendSlots, type Urgency } from './send-slots.ts';
+import { TickCheck } from './tick-check.ts';
 
 /** One unsent file. */
 export interface UnsentFile {
@@ -48,9 +48,10 @@ export class Sender {
   readonly slots: SendSlots;
   readonly #options: SenderOptions;
   readonly #files: FilesBeneath;
+  readonly #tickCheck: TickCheck;
 
   constructor(options: SenderOptions) {
-    const { root, destinations, retry, retryMode, report } = options;
+    const { root, destinations, retry, retryMode, report, signal } = options;
     this.#options = options;
     this.#files = createFilesBeneath(root);
     // A destination that is down must not hold the slots of files that the others could have.
@@ -59,6 +60,8 @@ export class Sender {
       const health = new ConnectionHealth({ destination: transport.label, retry, retryMode, report });
       return new RetryingTransport(transport, { health, waits });
     });
+    const stat = (targetPath: Name): BigIntStats | undefined => this.stat(targetPath);
+    this.#tickCheck = new TickCheck({ root, destinations: this.destinations, stat, signal });
     this.slots = new SendSlots(() => {
       let least = Infinity;
       for (const { inFlight } of this.destinations) least = Math.min(least, inFlight);
@@ -94,26 +97,37 @@ export class Sender {
 
   /** Never rejects, but for a defect. */
   async send(unsent: UnsentFile, urgency: Urgency): Promise<Outcome> {
-    const { signal, root, report } = this.#options;
-    this.slots.acquire(urgency);
+    const { signal, report } = this.#options;
     const targetPath = `${unsent.directory}/${unsent.path}`;
-    const sourcePath = `${root}/${targetPath}`;
     try {
-      checkMayMark(sourcePath, unsent.stats);
-      const identity = isMarked(unsent.stats) ? this.#withoutMark(unsent, urgency) : unsent.stats;
-      const waitMs = this.#settleMs(identity, urgency);
-      if (waitMs > 0) await delay(waitMs, undefined, { signal });
-      await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
-      const marked = mark(sourcePath, identity);
-      if (isCoarse(marked.ctimeNs)) await this.#confirmAfterTick(sourcePath, targetPath, marked);
+      const marked = await this.#deliverAndMark(targetPath, unsent, urgency);
+      if (isCoarse(marked.ctimeNs)) await this.#confirmAfterTick(targetPath, marked);
       unsent.record.add(unsent.path, marked);
-      report({ type: 'sent', path: targetPath, bytes: Number(identity.size) });
+      report({ type: 'sent', path: targetPath, bytes: Number(marked.size) });
       return { result: 'sent' };
     } catch (error) {
       if (signal.aborted) return { result: 'stopped' };
       if (!(error instanceof TransportError)) throw error;
       if (error.class === 'source-changed') return { result: 'changed' };
       return error.class === 'file' ? { result: 'failed', error } : { result: 'stopped' };
+    }
+  }
+
+  /** Returns its state right after our `chmod`. A slot is held meanwhile. */
+  async #deliverAndMark(targetPath: Name, unsent: UnsentFile, urgency: Urgency): Promise<BigIntStats> {
+    const { signal, root } = this.#options;
+    const sourcePath = `${root}/${targetPath}`;
+    this.slots.acquire(urgency);
+    try {
+      checkMayMark(sourcePath, unsent.stats);
+      const identity = isMarked(unsent.stats) ? this.#withoutMark(unsent, urgency) : unsent.stats;
+      const waitMs = this.#settleMs(identity, urgency);
+      if (waitMs > 0) await delay(waitMs, undefined, { signal });
+      if (isCoarse(identity.ctimeNs)) this.#noteUnproven(unsent, identity);
+      await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
+      const marked = mark(sourcePath, identity);
+      if (isCoarse(marked.ctimeNs)) await this.#tickCheck.ready();
+      return marked;
     } finally {
       this.slots.release(urgency);
     }
@@ -163,18 +177,23 @@ export class Sender {
   }
 
   /**
-   * On a clock of whole seconds a change within the second of our `chmod`, with its mtime set back, leaves the state that the record
-   * would hold: the content is compared when that second is over.
+   * A crash before that check must not leave a mark without a record, which is asked for by size and time only: the name is known,
+   * in no state that a file can have.
    */
-  async #confirmAfterTick(sourcePath: Name, targetPath: Name, marked: BigIntStats): Promise<void> {
-    const { signal, root } = this.#options;
-    await delay(tickLeftMs(marked.ctimeNs, Date.now()), undefined, { signal });
-    const file = { sourcePath, targetPath, size: marked.size, mtimeSeconds: wholeSeconds(marked.mtimeNs) };
-    const checks = this.destinations.map((transport) => transport.verify([file], { checksum: true }, signal));
-    const wrong = (await Promise.all(checks)).flat();
-    const now = this.stat(targetPath);
-    if (wrong.length === 0 && now !== undefined && isSameFile(now, marked)) return;
-    unmark(root, targetPath);
-    throw new TransportError('source-changed', `Did not mark "${sourcePath}": it changed while it was sent`);
+  #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats): void {
+    const { ino, mtimeNs, ctimeNs } = identity;
+    const noState = { ino, size: -1n, mtimeNs, ctimeNs };
+    for (const index of this.destinations.keys())
+      if (!record.has(path, identity, index)) record.addFor(path, noState, index);
+  }
+
+  /** What it does not confirm loses its mark, for the same reason. */
+  async #confirmAfterTick(targetPath: Name, marked: BigIntStats): Promise<void> {
+    try {
+      await this.#tickCheck.check(targetPath, marked);
+    } catch (error) {
+      unmark(this.#options.root, targetPath);
+      throw error;
+    }
   }
 }

@@ -26,6 +26,7 @@ export interface UploadQueueOptions {
   readonly onOutcome?: (path: Name, outcome: Outcome) => void;
 }
 
+const MOST_NAMED = 3;
 const NO_OUTCOMES = { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 };
 
 /** The files of one directory on their way: each at most once at a time, whoever found it. */
@@ -33,6 +34,8 @@ export class UploadQueue {
   readonly failures: Failures;
   /** How the sends since `startCycle` ended; `waiting`: files that failed lately and must wait. */
   readonly outcomes: Record<OutcomeKind | 'waiting', number> = { ...NO_OUTCOMES };
+  /** Some of the files that changed while they were sent, since `startCycle`, and were not sent since. */
+  readonly changing = new Set<Name>();
   readonly #options: UploadQueueOptions;
   readonly #defects: unknown[] = [];
   /** What is being sent; true: it was closed once more since. */
@@ -53,6 +56,7 @@ export class UploadQueue {
 
   startCycle(): void {
     Object.assign(this.outcomes, NO_OUTCOMES);
+    this.changing.clear();
   }
 
   /** It is in the queue or on its way already. */
@@ -108,6 +112,7 @@ export class UploadQueue {
       this.outcomes[outcome.result] += 1;
       if (outcome.result === 'sent') {
         this.failures.resolved(path);
+        this.changing.delete(path);
         counters.sent += 1;
         counters.bytes += Number(stats.size);
       } else if (outcome.result === 'failed') {
@@ -117,7 +122,7 @@ export class UploadQueue {
         const fullPath = `${directory}/${path}`;
         const { class: kind, message } = error;
         this.#options.report({ type: 'failed', path: fullPath, class: kind, message, ...hint, attempts, held });
-      }
+      } else if (outcome.result === 'changed' && this.changing.size < MOST_NAMED) this.changing.add(path);
       this.#options.onOutcome?.(path, outcome);
     } catch (error) {
       this.#defects.push(error);

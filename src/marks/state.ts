@@ -3,14 +3,14 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, st
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
-import { encodeName, fsPath, showName, type Name } from '../name.ts';
+import { decodeName, encodeName, fsPath, showName, type Name } from '../name.ts';
 
 /** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
 export interface StateFolder extends StateView {
   readonly path: string;
   /** How long a record's file was when this process first asked: what follows is of this process. 0 while there is none. */
   recordedBefore(directory: Name): number;
-  /** Forgets the records of directories that are no longer there. */
+  /** Forgets the records of directories that are no longer there. `directories`: what is there for sure. */
   keepRecordsOf(directories: ReadonlySet<Name>): void;
 }
 
@@ -56,7 +56,11 @@ export const openState = (path: string, root: Name): StateFolder => {
       recordedBefore,
       keepRecordsOf: (directories) => {
         const kept = new Set([...directories].map(recordName));
-        for (const file of readdirSync(records)) if (!kept.has(file)) rmSync(join(records, file));
+        const others = readdirSync(records).filter((file) => !kept.has(file));
+        if (others.length === 0) return;
+        // Another site on this root may keep its records here: of directories with another tag, or that we exclude.
+        for (const name of readdirSync(fsPath(root), { encoding: 'buffer' })) kept.add(recordName(decodeName(name)));
+        for (const file of others) if (!kept.has(file)) rmSync(join(records, file));
         for (const name of lengths.keys()) if (!kept.has(name)) lengths.delete(name);
       },
     };

@@ -8,9 +8,10 @@ it.each<[string, bigint, number, number]>([
   ['a fine clock, just stamped', ns(SECOND + 123), SECOND + 123, 10],
   ['a fine clock, within its tick', ns(SECOND + 123), SECOND + 130, 3],
   ['a fine clock, after its tick', ns(SECOND + 123), SECOND + 133, 0],
-  ['whole seconds, just stamped', ns(SECOND), SECOND, 1000],
-  ['whole seconds, late in the second', ns(SECOND), SECOND + 999, 1],
-  ['whole seconds, after the second', ns(SECOND), SECOND + 1000, 0],
+  ['whole seconds, just stamped', ns(SECOND), SECOND, 1010],
+  ['whole seconds, late in the second', ns(SECOND), SECOND + 999, 11],
+  ['whole seconds, while the kernel may still stamp the second', ns(SECOND), SECOND + 1003, 7],
+  ['whole seconds, after the second', ns(SECOND), SECOND + 1010, 0],
   ['a time in the future says nothing', ns(SECOND + 5000), SECOND, 0],
 ])('%s', (_title, ctimeNs, nowMs, leftMs) => {
   expect(tickLeftMs(ctimeNs, nowMs)).toBe(leftMs);
