@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { checkUnchanged, readSmallFile, toSourceError } from '../../../src/transports/sftp/source.ts';
 import {
+  systemErrorCode,
   TransportError,
   wholeSeconds,
   type Discrepancy,
@@ -126,6 +127,9 @@ export class Destination implements Transport {
         at += read;
       }
       return at === content.length && content.equals(there.content);
+    } catch (error) {
+      if (systemErrorCode(error) === undefined) throw error;
+      throw new TransportError('file', `Cannot read ${file.sourcePath}`, { cause: error });
     } finally {
       if (descriptor !== undefined) closeSync(descriptor);
     }

@@ -209,9 +209,10 @@ class Run {
   }
 
   async #runPass(): Promise<void> {
+    // What a step changes from here on is for the next pass.
     const config = this.#config();
-    const state = (this.#state ??= openState(this.#statePath(), config.source.root));
     const destinations = this.#site.destinations.flatMap((index) => this.#destinations[index] ?? []);
+    const state = (this.#state ??= openState(this.#statePath(), config.source.root));
     await runPass({
       config,
       state,

@@ -2,7 +2,7 @@ import type * as Fs from 'node:fs';
 import { theWorld, type World } from './world.ts';
 
 const real = process.getBuiltinModule('node:fs');
-const { O_CREAT } = real.constants;
+const { O_CREAT, O_DIRECTORY } = real.constants;
 
 const PROCESS = /^\/proc\/(\d+)\/(fd|maps|map_files)(?:\/(.+))?$/;
 const IN_OPEN_FOLDER = /^\/proc\/self\/fd\/(\d+)\//;
@@ -76,6 +76,8 @@ const fstatSync = wrap(
 const openSync = wrap(real.openSync, (world, [path, flags, mode]) => {
   world.point();
   const descriptor = real.openSync(path, flags, mode);
+  if (typeof flags === 'number' && (flags & O_DIRECTORY) !== 0)
+    world.openFolders.set(descriptor, real.readlinkSync(`/proc/self/fd/${descriptor}`));
   if (typeof flags === 'number' && (flags & O_CREAT) !== 0) touchFolderOf(world, path as string);
   return descriptor;
 });
@@ -108,10 +110,12 @@ const fchmodSync = wrap(real.fchmodSync, (world, [descriptor, mode]) => {
 const renameSync = wrap(real.renameSync, (world, [from, to]) => {
   world.point();
   if (typeof to !== 'string' || !to.endsWith('/finished.watch')) return real.renameSync(from, to);
-  const folder = real.realpathSync(to.slice(0, to.lastIndexOf('/')));
   real.renameSync(from, to);
   touchFolderOf(world, to);
-  world.options.onFinished(folder);
+  const folder = to.slice(0, to.lastIndexOf('/'));
+  const opened = world.openFolders.get(Number(folder.slice(folder.lastIndexOf('/') + 1)));
+  // Moved since it was opened: no other than moved just after it was finished.
+  if (opened === real.readlinkSync(folder)) world.options.onFinished(opened);
 });
 
 const rmSync = wrap(real.rmSync, (world, args) => {

@@ -50,6 +50,8 @@ export class World {
   /** Every content that any file had at any time. */
   readonly contents = new Set<string>(['']);
   isCrashed = false;
+  /** The folders that the program opened, as they were called then. */
+  readonly openFolders = new Map<number, string>();
   readonly #inodes = new Map<number, Inode>();
   readonly #freed: bigint[] = [];
   #nextInode = 100n;
