@@ -137,10 +137,10 @@ export class Sender {
 
   /**
    * A change within the tick of the last one would leave the same times: content is read when the tick is over. After a close event
-   * a fine clock need not be waited for: whoever writes again closes again.
+   * a fine clock need not be waited for: whoever writes again closes again, if it is not under another name of the file.
    */
-  #settleMs({ ctimeNs }: BigIntStats, urgency: Urgency): number {
-    return urgency === 'live' && !isCoarse(ctimeNs) ? 0 : tickLeftMs(ctimeNs, Date.now());
+  #settleMs({ ctimeNs, nlink }: BigIntStats, urgency: Urgency): number {
+    return urgency === 'live' && nlink === 1n && !isCoarse(ctimeNs) ? 0 : tickLeftMs(ctimeNs, Date.now());
   }
 
   /** What one destination has is not sent there again because another one failed. */

@@ -22,7 +22,7 @@ test('finished.watch is never false', { timeout: 0 }, async () => {
   let [finishes, unfinished, points] = [0, 0, 0];
   for (let seed = FIRST; seed < FIRST + SCHEDULES && failures.length < FAILURES; seed += 1) {
     const schedule = createSchedule(seed, createRandom(seed));
-    const outcome = await runSchedule(schedule).catch((error: unknown) => {
+    const outcome = await runSchedule(schedule, { isLogging: process.env.LOG !== undefined }).catch((error: unknown) => {
       throw new Error(`SEED=${seed}`, { cause: error });
     });
     finishes += outcome.finishes;

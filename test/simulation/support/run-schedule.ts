@@ -1,7 +1,9 @@
 import type { Config } from '../../../src/config/config.ts';
 import { runPass } from '../../../src/delivery/pass.ts';
+import type { PassOptions } from '../../../src/delivery/context.ts';
 import { openState, type StateFolder } from '../../../src/marks/state.ts';
 import { definePlugin } from '../../../src/transport.ts';
+import { SimulatedDaemon } from './daemon.ts';
 import { Destination } from './destination.ts';
 import { Oracle } from './oracle.ts';
 import { Parser, SUPERSEDED_MS } from './parser.ts';
@@ -59,8 +61,11 @@ class Run {
   #steps: Step[];
   #lastAt = 0;
   #isActing = false;
+  /** Directories that were moved or removed since the daemon heard of it. */
+  readonly #gone: string[] = [];
   #isLogging: boolean;
   #state: StateFolder | undefined;
+  #daemon: SimulatedDaemon | undefined;
 
   constructor(schedule: Schedule, { isLogging = false } = {}) {
     const { settings } = schedule;
@@ -88,7 +93,13 @@ class Run {
         }),
     );
     this.oracle = new Oracle(this.#destinations);
-    this.#parser = new Parser(this.world, settings, (path) => this.oracle.forget(path));
+    this.#parser = new Parser(this.world, settings, {
+      moved: (path) => {
+        this.oracle.forget(path);
+        this.#gone.push(path.slice(this.world.root.length + 1));
+      },
+      closed: (path) => this.#daemon?.closed(path.slice(this.world.root.length + 1)),
+    });
   }
 
   get random(): () => number {
@@ -122,6 +133,8 @@ class Run {
   /** Every directory that is not finished. */
   unfinished(): number {
     const { root } = this.world;
+    // With the clock set back the newest by birth may be another one than the last: it stays open.
+    if (this.#schedule.settings.endsSuperseded && this.world.clock.settings > 0) return 0;
     return fs.readdirSync(root).filter((name) => name !== 'DC99' && !fs.existsSync(`${root}/${name}/finished.watch`)).length;
   }
 
@@ -195,38 +208,53 @@ class Run {
 
   async #pass(): Promise<void> {
     this.#note(`pass of site ${this.#site.name} to ${this.#site.destinations.map((index) => this.#destinations[index]?.label).join()}`);
-    if (this.world.isCrashed) this.#state = undefined;
-    this.world.isCrashed = false;
-    const work = this.#runPass().then(
+    if (this.world.isCrashed || this.#state === undefined) this.#endProcess();
+    const work = (this.#schedule.settings.isDaemon ? this.#cycle() : this.#runPass()).then(
       () => undefined,
       (error: unknown) => ({ error }),
     );
     const failed = await this.#drive(work);
-    if (this.world.isCrashed) this.#state = undefined;
+    if (this.world.isCrashed) this.#endProcess();
     else if (failed !== undefined) throw failed.error;
-    this.world.isCrashed = false;
     this.oracle.checkAgain();
   }
 
+  /** The next pass is of another process. */
+  #endProcess(): void {
+    this.#daemon?.[Symbol.dispose]();
+    this.#daemon = undefined;
+    this.#state = undefined;
+    this.world.isCrashed = false;
+  }
+
   async #runPass(): Promise<void> {
+    await runPass(this.#options());
+  }
+
+  async #cycle(): Promise<void> {
+    const daemon = (this.#daemon ??= new SimulatedDaemon(this.#options()));
+    for (const name of this.#gone.splice(0)) daemon.gone(name);
+    await daemon.cycle();
+  }
+
+  #options(): PassOptions {
     // What a step changes from here on is for the next pass.
     const config = this.#config();
     const destinations = this.#site.destinations.flatMap((index) => this.#destinations[index] ?? []);
-    const state = (this.#state ??= openState(this.#statePath(), config.source.root));
-    await runPass({
+    return {
       config,
-      state,
+      state: (this.#state ??= openState(this.#statePath(), config.source.root)),
       destinations,
       report: (event) => {
         this.#note(JSON.stringify(event));
         this.world.point();
       },
       signal: new AbortController().signal,
-    });
+    };
   }
 
   /** Runs the program until its pass is over: one of its parts at a time, in an order that the seed chooses. */
-  async #drive<T>(work: Promise<T>): Promise<T> {
+  async #drive<T>(work: Promise<T>): Promise<T | undefined> {
     const end = { isOver: false };
     void work.finally(() => {
       end.isOver = true;
@@ -234,8 +262,11 @@ class Run {
     for (let idle = 0; idle < MOST_IDLE_TURNS; idle += 1) {
       await nextTurn();
       if (end.isOver) return work;
-      if (this.world.resume(this.#random)) idle = 0;
+      if (!this.world.isCrashed && this.#random() < 0.5 && this.#daemon?.deliverEvent() === true) idle = 0;
+      else if (this.world.resume(this.#random)) idle = 0;
     }
+    // What a crashed process would still wait for is of no matter.
+    if (this.world.isCrashed) return undefined;
     throw new Error(`the pass is stuck\n${this.log.join('\n')}`);
   }
 

@@ -47,6 +47,8 @@ export interface Settings {
   readonly reusesInodes: boolean;
   /** No mark without a record comes about, so that contents may be alike in size and second. */
   readonly hasClaims: boolean;
+  /** The work on a directory lasts from pass to pass, and close events are heard. */
+  readonly isDaemon: boolean;
   readonly newest: 'birth' | 'name';
   readonly verify: 'sent' | 'all' | 'checksum' | 'off';
   readonly announce: boolean;
@@ -77,6 +79,7 @@ export const createSchedule = (seed: number, random: () => number): Schedule => 
     renameMovesCtime: chance(0.8),
     reusesInodes: chance(0.5),
     hasClaims: chance(0.5),
+    isDaemon: chance(0.4),
     newest: pick(random, ['birth', 'name']),
     verify: pick(random, ['sent', 'sent', 'sent', 'all', 'checksum', 'off']),
     announce: chance(0.2),
