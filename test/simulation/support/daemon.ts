@@ -26,6 +26,11 @@ export class SimulatedDaemon {
     this.#events.push(path);
   }
 
+  /** The kernel dropped them; the next cycle lists everything anyway. */
+  loseEvents(): void {
+    this.#events.length = 0;
+  }
+
   /** The directory was moved or removed: a watch of it says so. */
   gone(directory: string): void {
     this.#end(directory);
@@ -75,7 +80,9 @@ export class SimulatedDaemon {
 
   #lookAt(before: DirectoryPlan): DirectoryPlan {
     const now = this.#look().find(({ directory }) => directory.name === before.directory.name);
-    return now !== undefined && now.phase !== 'finished' && isSameDirectory(now.directory, before.directory) ? now : before;
+    return now !== undefined && now.phase !== 'finished' && isSameDirectory(now.directory, before.directory)
+      ? now
+      : before;
   }
 
   /** What closes a directory comes in the same row as what was written before. */

@@ -100,7 +100,7 @@ export class Destination implements Transport {
       descriptor = openSync(file.sourcePath, constants.O_RDONLY | constants.O_NOFOLLOW);
       checkUnchanged(file, fstatSync(descriptor, { bigint: true }));
       const content = Buffer.alloc(Number(file.identity.size));
-      for (let at = 0; at < content.length; ) {
+      for (let at = 0; at < content.length;) {
         await this.#world.turn();
         const read = readSync(descriptor, content, at, content.length - at, at);
         if (read === 0) throw new TransportError('source-changed', 'it became shorter');

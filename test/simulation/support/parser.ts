@@ -87,13 +87,20 @@ export class Parser {
         if (fs.existsSync(path)) this.#change(path, 1 + (how % 3), { from: 0 });
         else this.#create(path, 1 + ((how >> 2) % 3), this.#mode(how));
       }),
-    append: (what, how) => this.#inFile(what, ({ path }) => this.#change(path, 1 + (how % 2), { from: fs.statSync(path).size / BLOCK })),
-    rewrite: (what) => this.#inFile(what, ({ path }) => this.#change(path, fs.statSync(path).size / BLOCK, { from: 0 })),
+    append: (what, how) =>
+      this.#inFile(what, ({ path }) => this.#change(path, 1 + (how % 2), { from: fs.statSync(path).size / BLOCK })),
+    rewrite: (what) =>
+      this.#inFile(what, ({ path }) => this.#change(path, fs.statSync(path).size / BLOCK, { from: 0 })),
     'rewrite-keeping-times': (what) =>
-      this.#inFile(what, ({ path }) => this.#change(path, fs.statSync(path).size / BLOCK, { from: 0, keepsTime: true })),
+      this.#inFile(what, ({ path }) =>
+        this.#change(path, fs.statSync(path).size / BLOCK, { from: 0, keepsTime: true }),
+      ),
     'append-keeping-times': (what) =>
-      this.#inFile(what, ({ path }) => this.#change(path, 1, { from: fs.statSync(path).size / BLOCK, keepsTime: true })),
-    'set-time': (what, how) => this.#inFile(what, ({ path }) => this.#setTime(path, BigInt(1 + (how % 4)) * 1_600_000_000_000_000_000n + 5n)),
+      this.#inFile(what, ({ path }) =>
+        this.#change(path, 1, { from: fs.statSync(path).size / BLOCK, keepsTime: true }),
+      ),
+    'set-time': (what, how) =>
+      this.#inFile(what, ({ path }) => this.#setTime(path, BigInt(1 + (how % 4)) * 1_600_000_000_000_000_000n + 5n)),
     open: (what) => this.#inFile(what, ({ path }) => this.#open(path, false)),
     map: (what) => this.#inFile(what, ({ path }) => this.#open(path, true)),
     store: (what) => {
@@ -108,7 +115,12 @@ export class Parser {
       this.#inFile(what, ({ path }) => {
         const old = this.#inodeAt(path);
         const temporary = `${this.#world.outside}/replacement`;
-        this.#create(temporary, fs.statSync(path).size / BLOCK + (how % 2), this.#mode(how), how % 4 < 2 ? old.mtimeNs : undefined);
+        this.#create(
+          temporary,
+          fs.statSync(path).size / BLOCK + (how % 2),
+          this.#mode(how),
+          how % 4 < 2 ? old.mtimeNs : undefined,
+        );
         this.#rename(temporary, path);
       }),
     'rename-file': (what, how) =>
@@ -154,7 +166,8 @@ export class Parser {
     finish: (what) =>
       this.#inDirectory(what, (directory) => {
         const files = new Set(this.#files(directory).map(inodeOf));
-        for (const [pid, { descriptor }] of this.#world.writers) if (files.has(fs.fstatSync(descriptor).ino)) this.#release(pid);
+        for (const [pid, { descriptor }] of this.#world.writers)
+          if (files.has(fs.fstatSync(descriptor).ino)) this.#release(pid);
         this.#finish(directory);
       }),
     'rename-directory': (what, how) => {
@@ -179,7 +192,13 @@ export class Parser {
       this.#rename(from, `${this.#world.outside}/moved-${fs.readdirSync(this.#world.outside).length}`);
     },
     'move-in': (what, how) => {
-      const from = at(fs.readdirSync(this.#world.outside).filter((name) => name.startsWith('moved-')).toSorted(), what);
+      const from = at(
+        fs
+          .readdirSync(this.#world.outside)
+          .filter((name) => name.startsWith('moved-'))
+          .toSorted(),
+        what,
+      );
       const to = `${this.#world.root}/${at(DIRECTORIES, how)}`;
       if (from !== undefined && !fs.existsSync(to)) this.#rename(`${this.#world.outside}/${from}`, to);
     },
@@ -192,7 +211,10 @@ export class Parser {
   };
 
   #directoryPaths(): string[] {
-    return fs.readdirSync(this.#world.root).toSorted().map((name) => `${this.#world.root}/${name}`);
+    return fs
+      .readdirSync(this.#world.root)
+      .toSorted()
+      .map((name) => `${this.#world.root}/${name}`);
   }
 
   #folders(directory: string): string[] {
@@ -255,7 +277,8 @@ export class Parser {
 
   /** A file that is born with the mark is a claim. */
   #mode(how: number): number {
-    return this.#settings.hasClaims && how % 3 === 0 ? 0o664 : 0o644;
+    const { hasClaims, isBornMarked = false } = this.#settings;
+    return isBornMarked || (hasClaims && how % 3 === 0) ? 0o664 : 0o644;
   }
 
   #block(): string {
@@ -313,7 +336,9 @@ export class Parser {
    */
   #isWithinTickOfMark(path: string): boolean {
     const isMarked = (fs.statSync(path).mode & 0o020) !== 0;
-    return this.#world.clock.fineness === 'jiffy' && isMarked && this.#inodeAt(path).ctimeNs === this.#world.clock.stampNs();
+    return (
+      this.#world.clock.fineness === 'jiffy' && isMarked && this.#inodeAt(path).ctimeNs === this.#world.clock.stampNs()
+    );
   }
 
   #setTime(path: string, timeNs: bigint): void {
@@ -352,9 +377,16 @@ export class Parser {
     if (writer === undefined) return;
     const { size, ino, nlink } = fs.fstatSync(writer.descriptor);
     if (size === 0 || nlink === 0) return;
-    const directories = this.#directoryPaths().filter((directory) => this.#files(directory).some((path) => inodeOf(path) === ino));
+    const directories = this.#directoryPaths().filter((directory) =>
+      this.#files(directory).some((path) => inodeOf(path) === ino),
+    );
     // Its process may go on for as long as it has the file open, but not in what the parser closed.
-    if (directories.some((directory) => fs.existsSync(`${directory}/finished.parse`) || fs.existsSync(`${directory}/finished.watch`))) return;
+    if (
+      directories.some(
+        (directory) => fs.existsSync(`${directory}/finished.parse`) || fs.existsSync(`${directory}/finished.watch`),
+      )
+    )
+      return;
     const content = Array.from({ length: size / BLOCK }, () => this.#block()).join('');
     const inode = this.#world.inode(ino);
     if (!writer.isMapped || !writer.isDirty) {
@@ -414,7 +446,8 @@ export class Parser {
 
   #unlinked(ino: number, names: number): void {
     if (names > 0) this.#world.touchStatus(ino);
-    else if (![...this.#world.writers.values()].some(({ descriptor }) => fs.fstatSync(descriptor).ino === ino)) this.#world.free(ino);
+    else if (![...this.#world.writers.values()].some(({ descriptor }) => fs.fstatSync(descriptor).ino === ino))
+      this.#world.free(ino);
   }
 
   #removeTree(folder: string): void {

@@ -13,7 +13,7 @@ import { Crash, inWorld, World } from './world.ts';
 
 const fs = process.getBuiltinModule('node:fs');
 const FOLDER = `/dev/shm/isocket-simulation-${process.pid}`;
-const WAITS_MS = [1, 9, 10, 11, 100, 999, 1000, 2100, 5000, 31_000];
+const WAITS_MS = [1, 10, 100, 999, 1000, 2100, 27_500, 31_000];
 const SET_BACK_MS = [1000, 10_000, 3_600_000];
 const MOST_PASSES = 60;
 const LAST_PASSES = 4;
@@ -135,7 +135,8 @@ class Run {
     const { root } = this.world;
     // With the clock set back the newest by birth may be another one than the last: it stays open.
     if (this.#schedule.settings.endsSuperseded && this.world.clock.settings > 0) return 0;
-    return fs.readdirSync(root).filter((name) => name !== 'DC99' && !fs.existsSync(`${root}/${name}/finished.watch`)).length;
+    return fs.readdirSync(root).filter((name) => name !== 'DC99' && !fs.existsSync(`${root}/${name}/finished.watch`))
+      .length;
   }
 
   #onPoint(): void {
@@ -179,6 +180,10 @@ class Run {
       case 'crash':
         this.world.isCrashed = true;
         return;
+      case 'lose-events':
+        // Known limit: what is sent on a close event is read before its tick is over, and the event of a later change in it may be lost.
+        if (clock.fineness !== 'jiffy') this.#daemon?.loseEvents();
+        return;
       case 'restart':
         this.#state = undefined;
         return;
@@ -207,7 +212,9 @@ class Run {
   }
 
   async #pass(): Promise<void> {
-    this.#note(`pass of site ${this.#site.name} to ${this.#site.destinations.map((index) => this.#destinations[index]?.label).join()}`);
+    this.#note(
+      `pass of site ${this.#site.name} to ${this.#site.destinations.map((index) => this.#destinations[index]?.label).join()}`,
+    );
     if (this.world.isCrashed || this.#state === undefined) this.#endProcess();
     const work = (this.#schedule.settings.isDaemon ? this.#cycle() : this.#runPass()).then(
       () => undefined,
@@ -285,7 +292,11 @@ class Run {
         watcher: 'auto',
         trustMarks: false,
       },
-      destinations: this.#site.destinations.map((index) => ({ plugin, options: undefined, identity: `destination ${index}` })),
+      destinations: this.#site.destinations.map((index) => ({
+        plugin,
+        options: undefined,
+        identity: `destination ${index}`,
+      })),
       send: { durable: true, bandwidth: null, retry: { firstMs: 1000, mostMs: 60_000, hold: 5 } },
       verify: settings.verify,
       announce: settings.announce,
@@ -313,7 +324,7 @@ export const shrink = async (schedule: Schedule): Promise<Schedule> => {
   let smallest = schedule;
   for (let at = schedule.steps.length - 1; at >= 0; at -= 1) {
     const without = { ...smallest, steps: withoutStep(smallest.steps, at) };
-    if ((await fails(without)) === true) smallest = without;
+    if (await fails(without)) smallest = without;
   }
   return smallest.steps.length < schedule.steps.length ? shrink(smallest) : smallest;
 };

@@ -20,7 +20,9 @@ const wrap = <Args extends unknown[], Result>(
   };
 };
 
-const processPath = (path: unknown): { readonly pid: number; readonly what: string; readonly below: string | undefined } | undefined => {
+const processPath = (
+  path: unknown,
+): { readonly pid: number; readonly what: string; readonly below: string | undefined } | undefined => {
   const [match, pid = '', what = '', below] = (typeof path === 'string' ? PROCESS.exec(path) : undefined) ?? [];
   return match === undefined ? undefined : { pid: Number(pid), what, below };
 };
@@ -42,7 +44,7 @@ const simulateStat =
     const inProcess = processPath(path);
     if (inProcess !== undefined) {
       const stats = writerFile(world, inProcess.pid);
-      return original === (real.lstatSync as StatSync) ? (Object.assign(stats, { mode: 0o300 }) as unknown as Fs.Stats) : stats;
+      return original === (real.lstatSync as StatSync) ? Object.assign(stats, { mode: 0o300 }) : stats;
     }
     world.point();
     const stats = original(path, options);
@@ -52,7 +54,7 @@ const simulateStat =
 /** Who makes, renames or removes a name changes the folder that holds it. */
 const touchFolderOf = (world: World, path: Fs.PathOrFileDescriptor): void => {
   const [, descriptor] = (typeof path === 'string' ? IN_OPEN_FOLDER.exec(path) : undefined) ?? [];
-  if (descriptor !== undefined) world.touch(Number(real.fstatSync(Number(descriptor)).ino));
+  if (descriptor !== undefined) world.touch(real.fstatSync(Number(descriptor)).ino);
 };
 
 const before =
@@ -69,7 +71,9 @@ const fstatSync = wrap(
   real.fstatSync as (descriptor: number, options?: Fs.StatSyncOptions) => Fs.Stats | Fs.BigIntStats,
   (world, [descriptor, options]) => {
     world.point();
-    return world.see((real.fstatSync as (descriptor: number, options?: Fs.StatSyncOptions) => Fs.Stats)(descriptor, options));
+    return world.see(
+      (real.fstatSync as (descriptor: number, options?: Fs.StatSyncOptions) => Fs.Stats)(descriptor, options),
+    );
   },
 );
 
@@ -78,12 +82,18 @@ const openSync = wrap(real.openSync, (world, [path, flags, mode]) => {
   const descriptor = real.openSync(path, flags, mode);
   if (typeof flags === 'number' && (flags & O_DIRECTORY) !== 0)
     world.openFolders.set(descriptor, real.readlinkSync(`/proc/self/fd/${descriptor}`));
-  if (typeof flags === 'number' && (flags & O_CREAT) !== 0) touchFolderOf(world, path as string);
+  if (typeof flags === 'number' && (flags & O_CREAT) !== 0) touchFolderOf(world, path);
   return descriptor;
 });
 
 const readSync = wrap(
-  real.readSync as (descriptor: number, buffer: Buffer, offset: number, length: number, position: number | null) => number,
+  real.readSync as (
+    descriptor: number,
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number | null,
+  ) => number,
   (world, [descriptor, buffer, offset, length, position]) => {
     world.point();
     return real.readSync(descriptor, buffer, offset, Math.min(length, READ_BYTES), position);
@@ -104,7 +114,7 @@ const ftruncateSync = wrap(real.ftruncateSync, (world, args) => {
 const fchmodSync = wrap(real.fchmodSync, (world, [descriptor, mode]) => {
   world.point();
   real.fchmodSync(descriptor, mode);
-  world.touchStatus(Number(real.fstatSync(descriptor).ino));
+  world.touchStatus(real.fstatSync(descriptor).ino);
 });
 
 const renameSync = wrap(real.renameSync, (world, [from, to]) => {
@@ -121,7 +131,7 @@ const renameSync = wrap(real.renameSync, (world, [from, to]) => {
 const rmSync = wrap(real.rmSync, (world, args) => {
   world.point();
   real.rmSync(...args);
-  touchFolderOf(world, args[0] as string);
+  touchFolderOf(world, args[0]);
 });
 
 const readdirSync = wrap(real.readdirSync as unknown as (path: string) => string[], (world, [path]) => {
@@ -158,10 +168,14 @@ export const simulatedFs = {
   readdirSync,
   readFileSync,
   readlinkSync: wrap(real.readlinkSync as (path: string) => string, (world, [path]) =>
-    processPath(path) === undefined ? before(real.readlinkSync as (path: string) => string)(world, [path]) : '/simulated',
+    processPath(path) === undefined
+      ? before(real.readlinkSync as (path: string) => string)(world, [path])
+      : '/simulated',
   ),
   opendirSync: wrap(real.opendirSync, (world, args) => before(real.opendirSync)(world, args)),
-  mkdirSync: wrap(real.mkdirSync as (...args: unknown[]) => unknown, (world, args) => before(real.mkdirSync as (...args: unknown[]) => unknown)(world, args)),
+  mkdirSync: wrap(real.mkdirSync as (...args: unknown[]) => unknown, (world, args) =>
+    before(real.mkdirSync as (...args: unknown[]) => unknown)(world, args),
+  ),
   writeFileSync: wrap(real.writeFileSync, (world, args) => before(real.writeFileSync)(world, args)),
   fsyncSync: wrap(real.fsyncSync, (world) => world.point()),
 };
@@ -172,6 +186,8 @@ export const simulatedTimers = () => {
   return {
     ...timers,
     setTimeout: (ms?: number, value?: unknown, options?: object): Promise<unknown> =>
-      theWorld()?.delay(ms ?? 0).then(() => value) ?? timers.setTimeout(ms, value, options),
+      theWorld()
+        ?.delay(ms ?? 0)
+        .then(() => value) ?? timers.setTimeout(ms, value, options),
   };
 };

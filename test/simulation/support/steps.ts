@@ -26,8 +26,24 @@ export const PARSER_STEPS = [
   'finish',
 ] as const;
 /** What makes marks that no record explains: contents under one name then differ in size or second (contract.md §3). */
-export const CLAIM_STEPS = ['rename-directory', 'exchange-directories', 'move-out', 'move-in', 'remove-directory', 'lose-state', 'other-site'] as const;
-export const WORLD_STEPS = ['wait', 'set-clock-back', 'cut', 'crash', 'restart', 'other-destinations'] as const;
+export const CLAIM_STEPS = [
+  'rename-directory',
+  'exchange-directories',
+  'move-out',
+  'move-in',
+  'remove-directory',
+  'lose-state',
+  'other-site',
+] as const;
+export const WORLD_STEPS = [
+  'wait',
+  'set-clock-back',
+  'cut',
+  'crash',
+  'restart',
+  'other-destinations',
+  'lose-events',
+] as const;
 
 export type StepKind = (typeof PARSER_STEPS)[number] | (typeof CLAIM_STEPS)[number] | (typeof WORLD_STEPS)[number];
 
@@ -47,6 +63,8 @@ export interface Settings {
   readonly reusesInodes: boolean;
   /** No mark without a record comes about, so that contents may be alike in size and second. */
   readonly hasClaims: boolean;
+  /** Files are born with the mark although contents may be alike: only where nothing else lets a claim come about. */
+  readonly isBornMarked?: boolean;
   /** The work on a directory lasts from pass to pass, and close events are heard. */
   readonly isDaemon: boolean;
   readonly newest: 'birth' | 'name';
@@ -71,6 +89,13 @@ const chooseKinds = (hasClaims: boolean, random: () => number): StepKind[] => [
   ...(['write', 'write', 'rewrite', 'finish', 'wait', 'wait'] as const),
 ];
 
+export const createStep = (kind: StepKind, gap: number | 'pass', random: () => number): Step => ({
+  gap,
+  kind,
+  what: below(random, 64),
+  how: below(random, 64),
+});
+
 export const createSchedule = (seed: number, random: () => number): Schedule => {
   const chance = (probability: number): boolean => random() < probability;
   const settings: Settings = {
@@ -93,7 +118,7 @@ export const createSchedule = (seed: number, random: () => number): Schedule => 
     const kind = random();
     return kind < 0.3 ? 0 : kind < 0.6 ? below(random, 6) : kind < 0.85 ? below(random, 60) : 'pass';
   };
-  const step = (kind: StepKind, at: number | 'pass'): Step => ({ gap: at, kind, what: below(random, 64), how: below(random, 64) });
+  const step = (kind: StepKind, at: number | 'pass'): Step => createStep(kind, at, random);
   const steps = [step('make-directory', 0), step('write', 0), step('write', 0)];
   for (let left = 3 + below(random, 18); left > 0; left -= 1) steps.push(step(pick(random, kinds), gap()));
   return { seed, settings, steps };

@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import type { BigIntStats, Stats } from 'node:fs';
 import { Clock, type Fineness } from './clock.ts';
 
 const real = process.getBuiltinModule('node:fs');
@@ -68,8 +68,12 @@ export class World {
 
   /** Other processes may do something here. @throws Crash */
   point(): void {
-    if (this.isCrashed) throw new Crash();
+    this.#endIfCrashed();
     this.options.onPoint();
+    this.#endIfCrashed();
+  }
+
+  #endIfCrashed(): void {
     if (this.isCrashed) throw new Crash();
   }
 
@@ -79,16 +83,15 @@ export class World {
   }
 
   delay(ms: number): Promise<void> {
-    return new Promise((resolve, reject) =>
-      this.#timers.push({ dueMs: this.clock.monotonicMs + ms, resolve, reject }),
-    );
+    return new Promise((resolve, reject) => this.#timers.push({ dueMs: this.clock.monotonicMs + ms, resolve, reject }));
   }
 
   /** Lets one of those that wait go on. False: nobody waits. */
   resume(random: () => number): boolean {
     if (this.isCrashed) return this.#endAll();
     const due = this.#timers.filter(({ dueMs }) => dueMs <= this.clock.monotonicMs);
-    const [next] = due.length > 0 ? due : this.#waiting.length > 0 ? [] : this.#timers.toSorted((a, b) => a.dueMs - b.dueMs);
+    const [next] =
+      due.length > 0 ? due : this.#waiting.length > 0 ? [] : this.#timers.toSorted((a, b) => a.dueMs - b.dueMs);
     if (next !== undefined) {
       this.#timers = this.#timers.filter((timer) => timer !== next);
       this.clock.advance(Math.max(0, next.dueMs - this.clock.monotonicMs));
@@ -136,10 +139,14 @@ export class World {
   }
 
   /** Real stats → simulated ones. */
-  see<Stats extends BigIntStats | import('node:fs').Stats>(stats: Stats): Stats {
+  see<Seen extends BigIntStats | Stats>(stats: Seen): Seen {
     const inode = this.inode(Number(stats.ino));
     if (typeof stats.ino !== 'bigint')
-      return Object.assign(stats, { ino: Number(inode.number), mtimeMs: Number(inode.mtimeNs) / 1e6, ctimeMs: Number(inode.ctimeNs) / 1e6 });
+      return Object.assign(stats, {
+        ino: Number(inode.number),
+        mtimeMs: Number(inode.mtimeNs) / 1e6,
+        ctimeMs: Number(inode.ctimeNs) / 1e6,
+      });
     return Object.assign(stats, {
       ino: inode.number,
       mtimeNs: inode.mtimeNs,
