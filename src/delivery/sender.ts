@@ -101,7 +101,7 @@ export class Sender {
     try {
       checkMayMark(sourcePath, unsent.stats);
       const identity = isMarked(unsent.stats) ? this.#withoutMark(unsent, urgency) : unsent.stats;
-      const waitMs = this.#settleMs(identity, urgency);
+      const waitMs = this.#settleMs(identity);
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
       await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
       const marked = mark(sourcePath, identity);
@@ -137,10 +137,10 @@ export class Sender {
 
   /**
    * A change within the tick of the last one would leave the same times: content is read when the tick is over. After a close event
-   * a fine clock need not be waited for: whoever writes again closes again, if it is not under another name of the file.
+   * too: the event of a later change may be lost, in an overflow or a crash, and the record would hold the state that it left.
    */
-  #settleMs({ ctimeNs, nlink }: BigIntStats, urgency: Urgency): number {
-    return urgency === 'live' && nlink === 1n && !isCoarse(ctimeNs) ? 0 : tickLeftMs(ctimeNs, Date.now());
+  #settleMs({ ctimeNs }: BigIntStats): number {
+    return tickLeftMs(ctimeNs, Date.now());
   }
 
   /** What one destination has is not sent there again because another one failed. */

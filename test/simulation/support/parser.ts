@@ -7,7 +7,6 @@ const DIRECTORIES = ['DC1', 'DC2', 'DC3', 'DC10'];
 const FOLDERS = ['x', 'x.tmp', 'y'];
 const FILES = ['a', 'b', 'c'];
 const BLOCK = 8;
-const JIFFY_MS = 10;
 export const SUPERSEDED_MS = 30_000;
 
 interface Place {
@@ -149,8 +148,6 @@ export class Parser {
         this.#inDirectory(how, (directory) => {
           const to = `${directory}/${at(FILES, how >> 2)}`;
           if (fs.existsSync(to)) return;
-          // Known limit: what the daemon sends on a close event may get a second name, and be written under that, within one tick.
-          if (this.#settings.isDaemon) this.#world.clock.advance(JIFFY_MS);
           fs.linkSync(path, to);
           this.#world.touchStatus(inodeOf(to));
           this.#touchFolder(to);
@@ -311,7 +308,7 @@ export class Parser {
     { from, keepsTime = false, mtimeNs }: { from: number; keepsTime?: boolean; mtimeNs?: bigint | undefined },
   ): void {
     const inode = this.#inodeAt(path);
-    if (keepsTime && from === 0 && this.#isWithinTickOfMark(path)) return;
+    if (keepsTime && from === 0 && this.#isTakenForTheOld(path)) return;
     const kept = mtimeNs ?? (keepsTime ? inode.mtimeNs : undefined);
     const old = fs.readFileSync(path, 'latin1').slice(0, from * BLOCK);
     let content = old + Array.from({ length: blocks }, () => this.#block()).join('');
@@ -331,14 +328,15 @@ export class Parser {
   }
 
   /**
-   * Known limit: on a kernel before 6.13 a marked file that is written over within the 10 ms of our `chmod`, with its size and mtime as
-   * they were, has the times that the record holds. (With whole seconds the program compares the content once more.)
+   * Known limits of a marked file that is written over with its size and mtime as they were. On a kernel before 6.13, within the 10 ms
+   * of our `chmod`: the times are those that the record holds. (With whole seconds the program compares the content once more.) After a
+   * crash that lost the record's last entries: its mark is a claim then, and claims are compared by size and second.
    */
-  #isWithinTickOfMark(path: string): boolean {
-    const isMarked = (fs.statSync(path).mode & 0o020) !== 0;
-    return (
-      this.#world.clock.fineness === 'jiffy' && isMarked && this.#inodeAt(path).ctimeNs === this.#world.clock.stampNs()
-    );
+  #isTakenForTheOld(path: string): boolean {
+    if ((fs.statSync(path).mode & 0o020) === 0) return false;
+    const { clock, hasCrashed } = this.#world;
+    if (hasCrashed && this.#settings.isBornMarked !== true) return true;
+    return clock.fineness === 'jiffy' && this.#inodeAt(path).ctimeNs === clock.stampNs();
   }
 
   #setTime(path: string, timeNs: bigint): void {

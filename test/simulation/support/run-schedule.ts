@@ -178,11 +178,10 @@ class Run {
         for (const destination of this.#destinations.slice(step.what % 2)) destination.lost = 1 + (step.how % 6);
         return;
       case 'crash':
-        this.world.isCrashed = true;
+        this.world.isCrashed = this.world.hasCrashed = true;
         return;
       case 'lose-events':
-        // Known limit: what is sent on a close event is read before its tick is over, and the event of a later change in it may be lost.
-        if (clock.fineness !== 'jiffy') this.#daemon?.loseEvents();
+        this.#daemon?.loseEvents();
         return;
       case 'restart':
         this.#state = undefined;

@@ -50,6 +50,7 @@ export class World {
   /** Every content that any file had at any time. */
   readonly contents = new Set<string>(['']);
   isCrashed = false;
+  hasCrashed = false;
   /** The folders that the program opened, as they were called then. */
   readonly openFolders = new Map<number, string>();
   readonly #inodes = new Map<number, Inode>();
