@@ -57,8 +57,9 @@ const TARGETS: Partial<Record<string, readonly [what: number, how: number]>> = {
 };
 
 function* placements(count: number, from = 0): Generator<number[]> {
-  if (count === 0) return yield [];
-  for (let at = from; at <= POINTS; at += STRIDE) for (const rest of placements(count - 1, at)) yield [at, ...rest];
+  if (count === 0) yield [];
+  else
+    for (let at = from; at <= POINTS; at += STRIDE) for (const rest of placements(count - 1, at)) yield [at, ...rest];
 }
 
 test.each(ORDERS.map((order) => ({ order, title: order.join(', ') })))(
