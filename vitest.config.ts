@@ -34,6 +34,11 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', { isolate: false, maxWorkers: 2, sequence: { groupOrder: 0 } }),
+      project('simulation', {
+        maxWorkers: 2,
+        setupFiles: ['test/simulation/support/setup.ts'],
+        sequence: { groupOrder: 2 },
+      }),
       ...['contract', 'scenario', 'fault'].map((name) => project(name, { maxWorkers: 4, sequence: { groupOrder: 1 } })),
     ],
   },

@@ -5,16 +5,17 @@ const SECOND_NS = 1_000_000_000n;
 export const COARSE_TICK_MS = 1000 + JIFFY_MS;
 
 /**
- * How long the source's clock may have stood still after it stamped a change, in milliseconds: two changes within one tick leave the
- * same times. A ctime of whole seconds is that of a file system without fractions (ext3, ext4 with 128-byte inodes, many NAS); a fine
+ * Two changes within one tick of the source's clock leave the same times. A ctime of whole seconds is that of a file system without fractions (ext3, ext4 with 128-byte inodes, many NAS); a fine
  * clock shows one by chance, once in a hundred files or less, and then a file only waits a second for nothing.
  */
-export const tickMs = (ctimeNs: bigint): number => (isCoarse(ctimeNs) ? COARSE_TICK_MS : JIFFY_MS);
-
 export const isCoarse = (ctimeNs: bigint): boolean => ctimeNs % SECOND_NS === 0n;
 
-/** Milliseconds until the tick of that change is over; 0 where it is, and where the time lies in the future. */
-export const tickLeftMs = (ctimeNs: bigint, nowMs: number): number => {
+/**
+ * Milliseconds until the tick of that change is over; 0 where it is, and where the time lies in the future.
+ * @param fineMs the tick where times have fractions of a second
+ */
+export const tickLeftMs = (ctimeNs: bigint, nowMs: number, fineMs = JIFFY_MS): number => {
   const sinceMs = nowMs - Number(ctimeNs / 1_000_000n);
-  return sinceMs < 0 ? 0 : Math.max(0, tickMs(ctimeNs) - sinceMs);
+  const tickMs = isCoarse(ctimeNs) ? COARSE_TICK_MS : fineMs;
+  return sinceMs < 0 ? 0 : Math.max(0, tickMs - sinceMs);
 };

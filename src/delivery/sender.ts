@@ -7,6 +7,7 @@ import { TransportError } from '../errors.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
+import { fineTickMs } from '../source/file-clock.ts';
 import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
 import { ConnectionHealth, type RetryMode } from './connection-health.ts';
@@ -48,12 +49,14 @@ export class Sender {
   readonly slots: SendSlots;
   readonly #options: SenderOptions;
   readonly #files: FilesBeneath;
+  readonly #fineTickMs: number;
   readonly #tickCheck: TickCheck;
 
   constructor(options: SenderOptions) {
     const { root, destinations, retry, retryMode, report, signal } = options;
     this.#options = options;
     this.#files = createFilesBeneath(root);
+    this.#fineTickMs = fineTickMs(root);
     // A destination that is down must not hold the slots of files that the others could have.
     const waits = retryMode === 'pass' || destinations.length === 1;
     this.destinations = destinations.map((transport) => {
@@ -121,7 +124,8 @@ export class Sender {
     try {
       checkMayMark(sourcePath, unsent.stats);
       const identity = isMarked(unsent.stats) ? this.#withoutMark(unsent, urgency) : unsent.stats;
-      const waitMs = this.#settleMs(identity, urgency);
+      const waitMs = tickLeftMs(identity.ctimeNs, Date.now(), this.#fineTickMs);
+      // A change within the tick of the last one would leave the same times: content is read when the tick is over.
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
       if (isCoarse(identity.ctimeNs)) this.#noteUnproven(unsent, identity);
       await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
@@ -147,14 +151,6 @@ export class Sender {
         if (record.has(path, stats, index)) record.addFor(path, unmarked, index);
     }
     return unmarked;
-  }
-
-  /**
-   * A change within the tick of the last one would leave the same times: content is read when the tick is over. After a close event
-   * a fine clock need not be waited for: whoever writes again closes again.
-   */
-  #settleMs({ ctimeNs }: BigIntStats, urgency: Urgency): number {
-    return urgency === 'live' && !isCoarse(ctimeNs) ? 0 : tickLeftMs(ctimeNs, Date.now());
   }
 
   /** What one destination has is not sent there again because another one failed. */

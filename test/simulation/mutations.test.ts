@@ -1,0 +1,35 @@
+import { afterAll, afterEach, expect, test, vi } from 'vitest';
+import { breakRule, createFocusedSchedule, RULES, type Rule } from './support/mutations.ts';
+import { createRandom } from './support/random.ts';
+import { removeFolder, runSchedule } from './support/run-schedule.ts';
+
+vi.mock('../../src/marks/record-hash.ts', async (real) =>
+  (await import('./support/mutations.ts')).breakRecordHash(await real()),
+);
+vi.mock('../../src/marks/record.ts', async (real) =>
+  (await import('./support/mutations.ts')).breakRecord(await real()),
+);
+vi.mock('../../src/marks/mark.ts', async (real) => (await import('./support/mutations.ts')).breakMark(await real()));
+vi.mock('../../src/identity.ts', async (real) => (await import('./support/mutations.ts')).breakIdentity(await real()));
+vi.mock('../../src/core/closing.ts', async (real) =>
+  (await import('./support/mutations.ts')).breakClosing(await real()),
+);
+
+const MOST_SCHEDULES = Number(process.env.MUTATED ?? 3000);
+
+afterEach(() => breakRule(undefined));
+afterAll(removeFolder);
+
+test.each(RULES)('without the rule "%s" a schedule fails that passes with it', { timeout: 0 }, async (rule) => {
+  let seed = 1;
+  while (seed <= MOST_SCHEDULES && !(await needsRule(rule, seed))) seed += 1;
+  expect(seed).toBeLessThanOrEqual(MOST_SCHEDULES);
+});
+
+const needsRule = async (rule: Rule, seed: number): Promise<boolean> => {
+  const schedule = createFocusedSchedule(rule, seed, createRandom(seed));
+  breakRule(rule);
+  const isFalse = (await runSchedule(schedule)).violations.length > 0;
+  breakRule(undefined);
+  return isFalse && (await runSchedule(schedule)).violations.length === 0;
+};

@@ -1,0 +1,193 @@
+import type * as Fs from 'node:fs';
+import { theWorld, type World } from './world.ts';
+
+const real = process.getBuiltinModule('node:fs');
+const { O_CREAT, O_DIRECTORY } = real.constants;
+
+const PROCESS = /^\/proc\/(\d+)\/(fd|maps|map_files)(?:\/(.+))?$/;
+const IN_OPEN_FOLDER = /^\/proc\/self\/fd\/(\d+)\//;
+/** So many bytes come with one read: a file may change between two. */
+const READ_BYTES = 8;
+
+/** Wraps one function: outside a simulation, and for what is no concern of it, it is the real one. */
+const wrap = <Args extends unknown[], Result>(
+  original: (...args: Args) => Result,
+  simulated: (world: World, args: Args) => Result,
+): ((...args: Args) => Result) => {
+  return (...args) => {
+    const world = theWorld();
+    return world === undefined ? original(...args) : simulated(world, args);
+  };
+};
+
+const processPath = (
+  path: unknown,
+): { readonly pid: number; readonly what: string; readonly below: string | undefined } | undefined => {
+  const [match, pid = '', what = '', below] = (typeof path === 'string' ? PROCESS.exec(path) : undefined) ?? [];
+  return match === undefined ? undefined : { pid: Number(pid), what, below };
+};
+
+const gone = (): never => {
+  throw Object.assign(new Error('no such process'), { code: 'ENOENT' });
+};
+
+const writerFile = (world: World, pid: number): Fs.BigIntStats => {
+  const writer = world.writers.get(pid);
+  return writer === undefined ? gone() : world.see(real.fstatSync(writer.descriptor, { bigint: true }));
+};
+
+type StatSync = (path: Fs.PathLike, options?: Fs.StatSyncOptions) => Fs.Stats | Fs.BigIntStats | undefined;
+
+const simulateStat =
+  (original: StatSync) =>
+  (world: World, [path, options]: Parameters<StatSync>): ReturnType<StatSync> => {
+    const inProcess = processPath(path);
+    if (inProcess !== undefined) {
+      const stats = writerFile(world, inProcess.pid);
+      return original === (real.lstatSync as StatSync) ? Object.assign(stats, { mode: 0o300 }) : stats;
+    }
+    world.point();
+    const stats = original(path, options);
+    return stats === undefined ? undefined : world.see(stats);
+  };
+
+/** Who makes, renames or removes a name changes the folder that holds it. */
+const touchFolderOf = (world: World, path: Fs.PathOrFileDescriptor): void => {
+  const [, descriptor] = (typeof path === 'string' ? IN_OPEN_FOLDER.exec(path) : undefined) ?? [];
+  if (descriptor !== undefined) world.touch(real.fstatSync(Number(descriptor)).ino);
+};
+
+const before =
+  <Args extends unknown[], Result>(original: (...args: Args) => Result) =>
+  (world: World, args: Args): Result => {
+    world.point();
+    return original(...args);
+  };
+
+const statSync = wrap(real.statSync as StatSync, simulateStat(real.statSync as StatSync));
+const lstatSync = wrap(real.lstatSync as StatSync, simulateStat(real.lstatSync as StatSync));
+
+const fstatSync = wrap(
+  real.fstatSync as (descriptor: number, options?: Fs.StatSyncOptions) => Fs.Stats | Fs.BigIntStats,
+  (world, [descriptor, options]) => {
+    world.point();
+    return world.see(
+      (real.fstatSync as (descriptor: number, options?: Fs.StatSyncOptions) => Fs.Stats)(descriptor, options),
+    );
+  },
+);
+
+const openSync = wrap(real.openSync, (world, [path, flags, mode]) => {
+  world.point();
+  const descriptor = real.openSync(path, flags, mode);
+  if (typeof flags === 'number' && (flags & O_DIRECTORY) !== 0)
+    world.openFolders.set(descriptor, real.readlinkSync(`/proc/self/fd/${descriptor}`));
+  if (typeof flags === 'number' && (flags & O_CREAT) !== 0) touchFolderOf(world, path);
+  return descriptor;
+});
+
+const readSync = wrap(
+  real.readSync as (
+    descriptor: number,
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number | null,
+  ) => number,
+  (world, [descriptor, buffer, offset, length, position]) => {
+    world.point();
+    return real.readSync(descriptor, buffer, offset, Math.min(length, READ_BYTES), position);
+  },
+);
+
+// What a crashed process still has in a buffer is lost, and its descriptors are closed.
+const writeSync = wrap(
+  real.writeSync as (descriptor: number, buffer: Buffer, offset: number, length: number, position: number) => number,
+  (world, [descriptor, buffer, offset, length, position]) =>
+    world.isCrashed ? length : real.writeSync(descriptor, buffer, offset, length, position),
+);
+
+const ftruncateSync = wrap(real.ftruncateSync, (world, args) => {
+  if (!world.isCrashed) real.ftruncateSync(...args);
+});
+
+const fchmodSync = wrap(real.fchmodSync, (world, [descriptor, mode]) => {
+  world.point();
+  real.fchmodSync(descriptor, mode);
+  world.touchStatus(real.fstatSync(descriptor).ino);
+});
+
+const renameSync = wrap(real.renameSync, (world, [from, to]) => {
+  world.point();
+  if (typeof to !== 'string' || !to.endsWith('/finished.watch')) return real.renameSync(from, to);
+  real.renameSync(from, to);
+  touchFolderOf(world, to);
+  const folder = to.slice(0, to.lastIndexOf('/'));
+  const opened = world.openFolders.get(Number(folder.slice(folder.lastIndexOf('/') + 1)));
+  // Moved since it was opened: no other than moved just after it was finished.
+  if (opened === real.readlinkSync(folder)) world.options.onFinished(opened);
+});
+
+const rmSync = wrap(real.rmSync, (world, args) => {
+  world.point();
+  real.rmSync(...args);
+  touchFolderOf(world, args[0]);
+});
+
+const readdirSync = wrap(real.readdirSync as unknown as (path: string, options?: object) => string[], (world, [path, options]) => {
+  if (path === '/proc') return [...world.writers.keys()].map(String);
+  const inProcess = processPath(path);
+  if (inProcess !== undefined) return world.writers.get(inProcess.pid)?.isMapped === false ? ['3'] : [];
+  return before(real.readdirSync as unknown as (path: string, options?: object) => string[])(world, [path, options]);
+});
+
+const readFileSync = wrap(
+  real.readFileSync as unknown as (path: string, options?: unknown) => string | Buffer,
+  (world, [path, options]) => {
+    const inProcess = processPath(path);
+    if (inProcess?.what === 'maps')
+      return world.writers.get(inProcess.pid)?.isMapped === true ? '7f00-7f10 rw-s 00000000 00:01 9 /simulated\n' : '';
+    if (path.startsWith('/proc/')) return real.readFileSync(path, options as BufferEncoding);
+    return before(real.readFileSync as unknown as (path: string, options?: unknown) => string)(world, [path, options]);
+  },
+);
+
+/** `node:fs` for the program: every call is a point at which others may act, and times are those of the simulated clock. */
+export const simulatedFs = {
+  ...real,
+  statSync,
+  lstatSync,
+  fstatSync,
+  openSync,
+  readSync,
+  writeSync,
+  ftruncateSync,
+  fchmodSync,
+  renameSync,
+  rmSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync: wrap(real.readlinkSync as (path: string) => string, (world, [path]) =>
+    processPath(path) === undefined
+      ? before(real.readlinkSync as (path: string) => string)(world, [path])
+      : '/simulated',
+  ),
+  opendirSync: wrap(real.opendirSync, (world, args) => before(real.opendirSync)(world, args)),
+  mkdirSync: wrap(real.mkdirSync as (...args: unknown[]) => unknown, (world, args) =>
+    before(real.mkdirSync as (...args: unknown[]) => unknown)(world, args),
+  ),
+  writeFileSync: wrap(real.writeFileSync, (world, args) => before(real.writeFileSync)(world, args)),
+  fsyncSync: wrap(real.fsyncSync, (world) => world.point()),
+};
+
+/** `node:timers/promises` for the program. */
+export const simulatedTimers = () => {
+  const timers = process.getBuiltinModule('node:timers/promises');
+  return {
+    ...timers,
+    setTimeout: (ms?: number, value?: unknown, options?: object): Promise<unknown> =>
+      theWorld()
+        ?.delay(ms ?? 0)
+        .then(() => value) ?? timers.setTimeout(ms, value, options),
+  };
+};
