@@ -134,12 +134,15 @@ const rmSync = wrap(real.rmSync, (world, args) => {
   touchFolderOf(world, args[0]);
 });
 
-const readdirSync = wrap(real.readdirSync as unknown as (path: string, options?: object) => string[], (world, [path, options]) => {
-  if (path === '/proc') return [...world.writers.keys()].map(String);
-  const inProcess = processPath(path);
-  if (inProcess !== undefined) return world.writers.get(inProcess.pid)?.isMapped === false ? ['3'] : [];
-  return before(real.readdirSync as unknown as (path: string, options?: object) => string[])(world, [path, options]);
-});
+const readdirSync = wrap(
+  real.readdirSync as unknown as (path: string, options?: object) => string[],
+  (world, [path, options]) => {
+    if (path === '/proc') return [...world.writers.keys()].map(String);
+    const inProcess = processPath(path);
+    if (inProcess !== undefined) return world.writers.get(inProcess.pid)?.isMapped === false ? ['3'] : [];
+    return before(real.readdirSync as unknown as (path: string, options?: object) => string[])(world, [path, options]);
+  },
+);
 
 const readFileSync = wrap(
   real.readFileSync as unknown as (path: string, options?: unknown) => string | Buffer,
