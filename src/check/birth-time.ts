@@ -22,6 +22,6 @@ export const birthTimeLine = (
     what,
     state: 'warning',
     message: `the file system keeps no birth time (first: "${showName(first.name)}")`,
-    hint: `${order}; marks in a directory without a record count as sent, even if it was created after the first run`,
+    hint: order,
   };
 };

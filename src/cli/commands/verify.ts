@@ -38,8 +38,11 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
   let { isWell } = first;
   if (!isWell && first.isWhole && repair !== undefined && !signal.aborted) {
     const only = repair.directories;
-    const { complete } = await runPass({ ...site, only, report: json ? report : quietly(report), signal });
-    const again = new Comparison({ ...site, checksum, repair: undefined, report: tell, signal });
+    // To take a mark off changed the file's ctime: that must not hold it back as if its writer had touched it.
+    const config = { ...site.config, source: { ...site.config.source, settleMs: 0 } };
+    const repaired = { ...site, config };
+    const { complete } = await runPass({ ...repaired, only, report: json ? report : quietly(report), signal });
+    const again = new Comparison({ ...repaired, checksum, repair: undefined, report: tell, signal });
     await again.run(plans.filter(({ directory }) => only.has(directory.name)));
     isWell = complete && again.isWell;
   }

@@ -25,7 +25,7 @@ const PATTERNS: readonly Pattern[] = [
     pattern: /host key is known for|Host key verification failed/i,
     class: 'auth',
     state: 'its host key is unknown',
-    hint: 'compare its fingerprint with the host’s, then add the key to known_hosts: ssh-keyscan HOST',
+    hint: 'compare its fingerprint with the host’s, then add the key to known_hosts: ssh-keyscan -p PORT HOST >> ~/.ssh/known_hosts (or the file of destination.knownHosts)',
   },
   {
     pattern: /Permission denied \(|Too many authentication failures|no such identity/i,
