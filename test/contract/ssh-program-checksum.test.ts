@@ -36,3 +36,19 @@ test('ssh: system verifies checksums with the sha256sum at the destination: file
   utimesSync(scope.arrived('two'), seconds, seconds);
   expect(await verify()).toEqual(['DC1/two different']);
 });
+
+// As with eight channels at high latency and the ten sessions that OpenSSH allows: more than fit ask for sums at once.
+test('checksums are verified while the server opens no more sessions: what it cannot sum is read back', async () => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-sums-')), (path) => rmSync(path, { recursive: true }));
+  const server = stack.use(await startSshd(folder, { config: ['MaxSessions 2'] }));
+  const plugin = bundledTransport('sftp');
+  if (plugin === undefined) throw new Error('there is no sftp');
+  const scope = stack.use(createScope(stack.use(await makeSuiteTarget(folder, server, plugin))));
+  const files = Array.from({ length: 40 }, (_, index) => scope.outgoing(`file-${index}`, 100_000));
+  await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+  const wrong = await Promise.all(
+    files.map((file) => scope.transport.verify([expected(file)], { checksum: true }, scope.signal)),
+  );
+  expect(wrong.flat()).toEqual([]);
+});

@@ -29,7 +29,10 @@ export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal
   return {
     read: async (paths, abort) => {
       const names = Buffer.concat(paths.flatMap((path) => [encodeName(path), Buffer.from([0])]));
-      const answer = await run(openExec, SUMS, names, abort);
+      // A server opens few sessions on a connection (OpenSSH's MaxSessions is 10, and the SFTP channels are some of them): where it
+      // opens no more just now, no sum is known, and the files are read back.
+      const answer = await run(openExec, SUMS, names, abort).catch(() => Buffer.alloc(0));
+      abort.throwIfAborted();
       const sums = new Map<string, string>();
       for (const line of answer.toString('latin1').split('\0')) {
         const [, digest, path] = /^([0-9a-f]{64}) [ *](.*)$/s.exec(line) ?? [];
