@@ -35,7 +35,7 @@ export const openRecordFile = (path: string, end: number, onFailure: OnFailure):
       file.position += length;
     } catch (error) {
       file.isBroken = true;
-      ftruncateSync(descriptor, file.position);
+      cutOff(descriptor, file.position);
       onFailure(
         `Cannot write the record of marks "${path}": ${errorMessage(error)}; the next run asks the destinations for what it lacks`,
       );
@@ -61,4 +61,13 @@ export const openRecordFile = (path: string, end: number, onFailure: OnFailure):
       closeSync(descriptor);
     },
   };
+};
+
+/** A torn entry at the end is harmless: whoever opens the record cuts it off. */
+const cutOff = (descriptor: number, end: number): void => {
+  try {
+    ftruncateSync(descriptor, end);
+  } catch {
+    // The disk refuses this as well: the failed write is reported.
+  }
 };

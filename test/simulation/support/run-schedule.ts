@@ -214,19 +214,21 @@ class Run {
     this.#note(
       `pass of site ${this.#site.name} to ${this.#site.destinations.map((index) => this.#destinations[index]?.label).join()}`,
     );
-    if (this.world.isCrashed || this.#state === undefined) this.#endProcess();
+    if (this.world.isCrashed || this.#state === undefined) await this.#endProcess();
     const work = (this.#schedule.settings.isDaemon ? this.#cycle() : this.#runPass()).then(
       () => undefined,
       (error: unknown) => ({ error }),
     );
     const failed = await this.#drive(work);
-    if (this.world.isCrashed) this.#endProcess();
+    if (this.world.isCrashed) await this.#endProcess();
     else if (failed !== undefined) throw failed.error;
     this.oracle.checkAgain();
   }
 
   /** The next pass is of another process. */
-  #endProcess(): void {
+  async #endProcess(): Promise<void> {
+    // What the ended process had scheduled for this turn writes nothing any more.
+    for (let turn = 0; turn < 2; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     this.#daemon?.[Symbol.dispose]();
     this.#daemon = undefined;
     this.#state = undefined;
