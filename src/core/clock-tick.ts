@@ -1,5 +1,5 @@
 /** Kernels stamp files by a clock that moves in jiffies: at most 10 ms (HZ=100) apart. */
-const JIFFY_MS = 10;
+export const JIFFY_MS = 10;
 const SECOND_NS = 1_000_000_000n;
 /** A whole second, and what the kernel's clock may lag behind: until then it may still stamp the second before. */
 export const COARSE_TICK_MS = 1000 + JIFFY_MS;

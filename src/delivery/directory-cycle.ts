@@ -113,7 +113,6 @@ export class DirectoryCycle {
     this.#isVerified = false;
     this.#isConfirmed = false;
     this.#refuted.clear();
-    this.#sentBefore = this.#options.queue.outcomes.sent;
     this.#confirmedClaims = 0;
     this.#checked = 0;
     this.#verification = this.#beginVerification();
@@ -146,7 +145,6 @@ export class DirectoryCycle {
   async confirm(): Promise<void> {
     const nothing = (): undefined => undefined;
     const visitor = { ready: nothing, claimed: nothing, heldBack: nothing, skipped: nothing };
-    this.#sentBefore = this.#options.queue.outcomes.sent;
     this.#confirmedClaims = 0;
     this.listing = await this.#list(visitor, { fresh: true });
     this.#listings += 1;

@@ -1,9 +1,7 @@
 import { statfsSync } from 'node:fs';
 import { release } from 'node:os';
+import { JIFFY_MS } from '../core/clock-tick.ts';
 import { fsPath, type Name } from '../name.ts';
-
-/** Kernels stamp files by a clock that moves in jiffies: at most 10 ms (HZ=100) apart. */
-export const JIFFY_MS = 10;
 
 /** ext4, XFS, btrfs and tmpfs, by statfs(2). */
 const MULTIGRAIN = new Set([0xef53, 0x58465342, 0x9123683e, 0x01021994]);
