@@ -38,10 +38,15 @@ export const fill = (root: string, directories: number, files: number, bytes: nu
  * Resets a site to unsent. What was delivered is moved aside, not deleted: ext4 does not reuse a freed inode for half a minute and
  * checks each of them whenever a file is created. After 10,000 deletions that took longer than the copying.
  */
-export const beginAnew = (site: TestSite, destination: string): void => {
+export const beginAnew = (
+  site: TestSite,
+  destination: string,
+  { areFilesBig = false }: { readonly areFilesBig?: boolean } = {},
+): void => {
   rmSync(site.state, { recursive: true, force: true });
   const aside = mkdtempSync(`${destination}-`);
   for (const directory of readdirSync(destination)) renameSync(`${destination}/${directory}`, `${aside}/${directory}`);
+  if (areFilesBig) rmSync(aside, { recursive: true });
   for (const directory of readdirSync(site.root)) {
     rmSync(`${site.root}/${directory}/finished.watch`, { force: true });
     for (const file of readdirSync(`${site.root}/${directory}`)) chmodSync(`${site.root}/${directory}/${file}`, 0o644);

@@ -4,6 +4,8 @@ import { AttributeFlag, type Attributes } from './protocol.ts';
 const INITIAL_CAPACITY = 64 * 1024;
 /** A buffer that grew beyond this is not reused. */
 const MAX_RECYCLED_BYTES = 1024 * 1024;
+/** As many as a channel has under way when it sends a large file. */
+const MAX_SPARES = 4;
 
 /**
  * Encodes consecutive packets into one buffer, so that many are sent in one write: a write for each request costs
@@ -13,7 +15,7 @@ const MAX_RECYCLED_BYTES = 1024 * 1024;
  */
 export class PacketWriter {
   #buffer = Buffer.allocUnsafeSlow(INITIAL_CAPACITY);
-  #spare: Buffer<ArrayBuffer> | undefined;
+  readonly #spares: Buffer<ArrayBuffer>[] = [];
   readonly #lent = new WeakSet<ArrayBuffer>();
   #length = 0;
   #start = 0;
@@ -41,14 +43,14 @@ export class PacketWriter {
     // A few packets are copied out, so that the buffer is reused; a fuller buffer is handed over without a copy.
     if (encoded.length < INITIAL_CAPACITY / 4) return Buffer.from(encoded);
     this.#lent.add(this.#buffer.buffer);
-    this.#buffer = this.#spare ?? Buffer.allocUnsafeSlow(INITIAL_CAPACITY);
-    this.#spare = undefined;
+    this.#buffer = this.#spares.pop() ?? Buffer.allocUnsafeSlow(INITIAL_CAPACITY);
     return encoded;
   }
 
   /** The bytes were sent and their memory may be reused: thousands of new buffers would have to wait for the garbage collector. */
   recycle({ buffer }: Buffer<ArrayBuffer>): void {
-    if (this.#lent.delete(buffer) && buffer.byteLength <= MAX_RECYCLED_BYTES) this.#spare ??= Buffer.from(buffer);
+    if (!this.#lent.delete(buffer) || buffer.byteLength > MAX_RECYCLED_BYTES) return;
+    if (this.#spares.length < MAX_SPARES) this.#spares.push(Buffer.from(buffer));
   }
 
   u8(value: number): this {

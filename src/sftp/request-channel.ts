@@ -15,6 +15,9 @@ export interface Pending {
   reject(error: Error): void;
 }
 
+/** Requests of this size are sent before the turn is over: a larger buffer would have to grow, and could not be reused. */
+const FULL_BYTES = 256 * 1024;
+
 export const toError = (error: unknown): Error =>
   error instanceof Error ? error : new ChannelClosedError(String(error));
 
@@ -97,7 +100,8 @@ export class RequestChannel {
     this.#pending.set(id, pending);
     encode(this.#writer.begin(type).u32(id));
     this.#writer.end();
-    this.#scheduleFlush();
+    if (this.#writer.length >= FULL_BYTES) this.#flush();
+    else this.#scheduleFlush();
   }
 
   /** The next request has a reply of up to this many bytes. */
@@ -148,16 +152,20 @@ export class RequestChannel {
   #scheduleFlush(): void {
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
-    setImmediate(this.#flush);
+    setImmediate(this.#endTurn);
   }
 
   // A property, so that it is bound once: it is scheduled in every turn of the event loop.
-  readonly #flush = (): void => {
+  readonly #endTurn = (): void => {
     this.#isFlushScheduled = false;
+    this.#flush();
+  };
+
+  #flush(): void {
     if (this.#closedBy !== undefined) return;
     this.#receiveWindow.grant();
     if (this.#writer.length === 0) return;
     const requests = this.#writer.take();
     this.#channel.write(requests, () => this.#writer.recycle(requests));
-  };
+  }
 }

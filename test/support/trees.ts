@@ -13,12 +13,13 @@ interface FoundFile {
 /**
  * Compares two trees: every file of the source must be at the destination, byte for byte, with its mtime (whole seconds) and its
  * permission bits without the mark, and nothing else. Names are bytes. Returns the differences in words.
+ * @param options `contentOnly`: times and permission bits may differ
  * @throws where one of the folders does not exist
  */
 export const differences = (
   source: string,
   destination: string,
-  { except = [] }: { readonly except?: readonly string[] } = {},
+  { except = [], contentOnly = false }: { readonly except?: readonly string[]; readonly contentOnly?: boolean } = {},
 ): string[] => {
   const ours = filesBelow(source, except);
   const theirs = filesBelow(destination, except);
@@ -28,13 +29,17 @@ export const differences = (
   const extra = [...theirs.keys()].filter((path) => !ours.has(path)).map((path) => `only at the destination: ${path}`);
   const different = [...ours].flatMap(([path, file]) => {
     const there = theirs.get(path);
-    return there === undefined ? [] : differencesOf(path, file, there);
+    if (there === undefined) return [];
+    return contentOnly ? differentContent(path, file, there) : differencesOf(path, file, there);
   });
   return [...missing, ...extra, ...different];
 };
 
+const differentContent = (path: string, ours: FoundFile, theirs: FoundFile): string[] =>
+  readFileSync(ours.path).equals(readFileSync(theirs.path)) ? [] : [`content differs: ${path}`];
+
 const differencesOf = (path: string, ours: FoundFile, theirs: FoundFile): string[] => [
-  ...(readFileSync(ours.path).equals(readFileSync(theirs.path)) ? [] : [`content differs: ${path}`]),
+  ...differentContent(path, ours, theirs),
   ...(ours.mtime === theirs.mtime ? [] : [`mtime differs: ${path}`]),
   ...((ours.mode & ~MARK) === theirs.mode ? [] : [`mode differs: ${path}: ${theirs.mode.toString(8)}`]),
 ];
