@@ -14,6 +14,8 @@ export class SimulatedDaemon {
   readonly #site: SiteContext;
   readonly #limits: Limits = createLimits();
   readonly #works = new Map<string, { readonly work: DirectoryWork; plan: DirectoryPlan }>();
+  /** Works that are over once what they sent has its outcome; meanwhile another may begin under the same name. */
+  readonly #ending = new Map<DirectoryWork, Promise<void>>();
   /** Files that were closed, in their order, as paths below the root. */
   readonly #events: string[] = [];
 
@@ -55,13 +57,15 @@ export class SimulatedDaemon {
     for (const [name, known] of this.#works)
       if (!isSameDirectory(planned.get(name)?.directory, known.plan.directory)) this.#end(name);
     const ended = await Promise.allSettled(unfinished.map((one) => this.#cycle(one)));
+    await Promise.all(this.#ending.values());
     const defect = ended.find(({ status }) => status === 'rejected');
     if (defect?.status === 'rejected') throw defect.reason;
   }
 
-  /** Ends in order, or, after a crash, without effect. */
+  /** After a crash: without effect. */
   [Symbol.dispose](): void {
-    for (const name of this.#works.keys()) this.#end(name);
+    for (const { work } of this.#works.values()) work[Symbol.dispose]();
+    for (const work of this.#ending.keys()) work[Symbol.dispose]();
   }
 
   async #cycle(one: DirectoryPlan): Promise<void> {
@@ -94,7 +98,14 @@ export class SimulatedDaemon {
   }
 
   #end(name: string): void {
-    this.#works.get(name)?.work[Symbol.dispose]();
+    const work = this.#works.get(name)?.work;
     this.#works.delete(name);
+    if (work !== undefined) this.#ending.set(work, this.#drain(work));
+  }
+
+  async #drain(work: DirectoryWork): Promise<void> {
+    await work.queue.drain();
+    this.#ending.delete(work);
+    work[Symbol.dispose]();
   }
 }
