@@ -6,6 +6,8 @@ import { lateLine } from './late.ts';
 import { checkLock } from './lock.ts';
 import { birthTimeLine } from './birth-time.ts';
 import { checkMark } from './mark.ts';
+import { checkWriters } from './writers.ts';
+import { elsewhereLine } from './elsewhere.ts';
 import { overlapLine } from './overlap.ts';
 import { checkRoot } from './root.ts';
 import { checkState } from './state.ts';
@@ -38,7 +40,7 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   }
 }
 
-async function* checkThisEnd({ config, statePath, signal }: CheckOptions): AsyncGenerator<ProbeResult> {
+async function* checkThisEnd({ config, statePath, destinations, signal }: CheckOptions): AsyncGenerator<ProbeResult> {
   const root = checkRoot(config.source);
   const state = checkState(statePath, config.source.root);
   yield root.line;
@@ -50,6 +52,10 @@ async function* checkThisEnd({ config, statePath, signal }: CheckOptions): Async
     yield* checkFiles(config, root.directories, state.state === 'ok' ? statePath : undefined, signal);
     const late = lateLine(root.directories);
     if (late !== undefined) yield late;
+    const labels = destinations.map(({ label }) => label);
+    const elsewhere = elsewhereLine(config.source.root, root.directories, labels);
+    if (elsewhere !== undefined) yield elsewhere;
+    yield checkWriters(config, root.directories);
   }
   yield state;
   yield* checkInotify(config.source.watcher);

@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { plan } from '../core/lifecycle.ts';
+import { plan, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
 import { UserError } from '../errors.ts';
+import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
 import type { Activity } from '../instance/activity.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { Watcher } from '../watcher/watcher.ts';
@@ -30,6 +31,7 @@ export class Daemon {
   #eventsLost = 0;
   #lastRescanMs = performance.now();
   #isWoken = false;
+  #isCompared = false;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -108,12 +110,21 @@ export class Daemon {
       const { directories, wasAway } = this.#root.list();
       state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
       this.#late.note(directories);
+      if (!this.#isCompared) this.#compareDestinations(directories);
       // While the root was away nothing that happened was heard.
       this.#jobs.apply(plan(directories, config.source.newest), everything || wasAway);
     } catch (error) {
       if (error instanceof UserError) this.#jobs.endAll();
       else this.#defect.reject(error);
     }
+  }
+
+  /** Once: the destinations are the same for as long as the daemon runs. */
+  #compareDestinations(directories: readonly DirectorySnapshot[]): void {
+    const { state, config, report, destinations } = this.#options;
+    this.#isCompared = true;
+    const labels = destinations.map(({ label }) => label);
+    noteFinishedElsewhere(state.path, config.source.root, directories, labels, report);
   }
 
   /** One listing for all that happens in one turn. */

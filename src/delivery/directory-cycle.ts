@@ -203,7 +203,7 @@ export class DirectoryCycle {
         signal.throwIfAborted();
         return queue.has(path) ? undefined : claims.add(path, stats);
       },
-      heldBack: (path, reason) => this.#noteHeldBack(path, reason),
+      heldBack: (path, reason, stats) => this.#noteHeldBack(path, reason, stats),
       skipped: (path, kind) => this.#noteSkipped(path, kind, isFirst),
     };
   }
@@ -222,10 +222,12 @@ export class DirectoryCycle {
     this.#found = { files: 0, bytes: 0 };
   }
 
-  #noteHeldBack(path: Name, reason: HeldBackReason): void {
+  #noteHeldBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void {
     const { queue, areEventsReported, tells } = this.#options;
+    // The close of a file with several names is reported under the one that it was opened by, which may be anywhere.
+    const isCloseReported = areEventsReported && (stats?.nlink ?? 1n) === 1n;
     // In a closed directory its close was reported already, and the look at open files may be a second old.
-    const isReported = queue.has(path) || (areEventsReported && reason.kind === 'open-for-writing');
+    const isReported = queue.has(path) || (isCloseReported && reason.kind === 'open-for-writing');
     // A reserved name is held until it is renamed, which no waiting brings about.
     const mayEnd = reason.kind !== 'reserved-name';
     if (mayEnd && (this.plan.closedBy !== null || !isReported)) this.awaitsQuiet = true;

@@ -1,9 +1,10 @@
-import type { SummaryEvent } from '../core/events.ts';
+import type { Report, SummaryEvent } from '../core/events.ts';
 import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
-import { showName } from '../name.ts';
+import { showName, type Name } from '../name.ts';
+import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
 import { viewState } from '../marks/state.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
@@ -12,7 +13,7 @@ import { readRoot } from '../source/scanner.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
-import { listDirectory } from './list-directory.ts';
+import { listDirectory, type HeldBackFile } from './list-directory.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
 /** One pass over a site: list, send, verify, finish. `complete` says that nothing was left that could be sent. */
@@ -26,6 +27,8 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   const directories = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
   new LateDirectories(state.path, site.report).note(directories);
+  const labels = sender.destinations.map(({ label }) => label);
+  noteFinishedElsewhere(state.path, root, directories, labels, site.report);
   const limits = createLimits();
   const passes = liveFirst(plan(directories, newest))
     .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
@@ -48,7 +51,23 @@ const passDirectory = async (one: DirectoryPlan, site: SiteContext, limits: Limi
   if (cycle === undefined) return;
   using work = cycle.work;
   await work.queue.drain();
-  if (cycle.end?.finished !== true) site.counters.failed += work.leftUnsent();
+  if (cycle.end?.finished === true) return;
+  const unsent = work.leftUnsent();
+  site.counters.failed += unsent;
+  if (unsent > 0 && one.closedBy !== null) warnOfHeldBack(one.directory.name, cycle.end?.heldBack ?? [], site.report);
+};
+
+/** A closed directory is left unsent, so what holds its files back is named: of an open one it is nobody's trouble. */
+const warnOfHeldBack = (directory: Name, files: readonly HeldBackFile[], report: Report): void => {
+  for (const { path, reason } of files) {
+    if (reason.kind !== 'settling' && reason.kind !== 'open-for-writing') continue;
+    const why =
+      reason.kind === 'settling'
+        ? `it changed less than source.settle ago, ${reason.secondsLeft} s to go`
+        : `process ${reason.pid} has it open for writing`;
+    const message = `"${showName(`${directory}/${path}`)}" is not sent yet: ${why}; the next scan sends it`;
+    report({ type: 'note', level: 'warning', message });
+  }
 };
 
 /** Undefined where the directory cannot be worked on, which is reported and counted: the others go on. */

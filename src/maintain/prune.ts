@@ -3,7 +3,7 @@ import { deleteDirectory } from './delete-directory.ts';
 import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import type { Report } from '../core/events.ts';
+import type { Report, SkippedKind } from '../core/events.ts';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
 import { plan, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked } from '../marks/mark.ts';
@@ -104,7 +104,7 @@ const examine = async (
     const openFilesNow = writers(0);
     let [files, bytes] = [0, 0];
     for (const entry of walk(`${root}/${directory.name}`, isExcluded)) {
-      if (entry.kind === 'skipped') return `"${showName(entry.path)}" in it was never sent (${entry.why})`;
+      if (entry.kind === 'skipped') return whySkippedKeeps(entry.path, entry.why);
       if (entry.kind === 'folder') continue;
       if (entry.kind === 'reserved') return `"${showName(entry.path)}" in it was never sent (a reserved name)`;
       const { stats } = entry;
@@ -137,6 +137,12 @@ const examine = async (
     return plainMessage(error);
   }
 };
+
+/** An excluded file may have been sent by hand; no record of excluded names is compared. */
+const whySkippedKeeps = (path: Name, why: SkippedKind): string =>
+  why === 'excluded'
+    ? `"${showName(path)}" in it is excluded (source.exclude) and not compared: delete it by hand, or no longer exclude it`
+    : `"${showName(path)}" in it was never sent (${why})`;
 
 const deleteVerified = (
   directory: DirectorySnapshot,

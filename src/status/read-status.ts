@@ -3,6 +3,7 @@ import { askActivity } from '../instance/ask.ts';
 import { plainMessage, systemErrorCode } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import { unnamedIn } from '../marks/finished-elsewhere.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
@@ -15,28 +16,37 @@ import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status
 /**
  * The state on the disk and, if a daemon runs, what it reports. Acquires no lock, creates no folder, writes nothing.
  * @param statePath the site's state folder; it need not exist
+ * @param labels the destinations, as `finished.watch` names them
  * @throws UserError if the root cannot be read
  */
-export const readStatus = async (config: Config, statePath: string): Promise<SiteStatus> => {
+export const readStatus = async (
+  config: Config,
+  statePath: string,
+  labels: readonly string[] = [],
+): Promise<SiteStatus> => {
   const { root, tag, newest, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
   const directories = readRoot(root, tag, isExcluded);
   const activity = await askActivity({ name: config.site, root, state: statePath });
   const state = viewState(statePath, root);
-  const onDisk = plan(directories, newest).flatMap((one) => readDirectory(one, config, state, isExcluded) ?? []);
+  const onDisk = plan(directories, newest).flatMap(
+    (one) => readDirectory(one, config, { state, labels }, isExcluded) ?? [],
+  );
   return siteStatus({ site: config.site, root }, onDisk, activity);
 };
 
 const readDirectory = (
   { directory, phase, closedBy }: DirectoryPlan,
   config: Config,
-  state: StateView,
+  { state, labels }: { readonly state: StateView; readonly labels: readonly string[] },
   isExcluded: IsExcluded,
 ): Omit<DirectoryStatus, 'held'> | undefined => {
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') {
-    const { files, bytes, skipped, excluded, closedBy: by } = readFinishedProof(path);
+    const proof = readFinishedProof(path);
+    const { files, bytes, skipped, excluded, closedBy: by } = proof;
+    const lacks = unnamedIn(proof, labels);
     return {
       name,
       phase,
@@ -49,6 +59,7 @@ const readDirectory = (
       oldestUnsentSeconds: null,
       excluded,
       late: directory.late === true,
+      ...(lacks.length === 0 ? {} : { lacks }),
     };
   }
   const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config), Date.now()));

@@ -21,6 +21,8 @@ export interface DirectoryStatus {
   readonly excluded: number;
   /** Finished, and changed since: what came late is not sent. */
   readonly late: boolean;
+  /** Finished, and not for these destinations, which were added or changed since. */
+  readonly lacks?: readonly string[];
   /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
   readonly reserved?: readonly Name[];
   /** Why the directory cannot be counted, if so. */
@@ -54,16 +56,19 @@ export const siteStatus = (
   activity: Activity | undefined,
 ): SiteStatus => {
   const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
-  const directories = onDisk.map(({ skipped, oldestUnsentSeconds, excluded, late, reserved, unreadable, ...one }) => ({
-    ...one,
-    held: held.get(one.name)?.length ?? 0,
-    skipped,
-    oldestUnsentSeconds,
-    excluded,
-    late,
-    ...(reserved === undefined ? {} : { reserved }),
-    ...(unreadable === undefined ? {} : { unreadable }),
-  }));
+  const directories = onDisk.map(
+    ({ skipped, oldestUnsentSeconds, excluded, late, lacks, reserved, unreadable, ...one }) => ({
+      ...one,
+      held: held.get(one.name)?.length ?? 0,
+      skipped,
+      oldestUnsentSeconds,
+      excluded,
+      late,
+      ...(lacks === undefined ? {} : { lacks }),
+      ...(reserved === undefined ? {} : { reserved }),
+      ...(unreadable === undefined ? {} : { unreadable }),
+    }),
+  );
   const sum = (count: (directory: DirectoryStatus) => number | null): number =>
     directories.reduce((total, directory) => total + (count(directory) ?? 0), 0);
   const [files, sent] = [sum((directory) => directory.files), sum((directory) => directory.sent)];

@@ -13,7 +13,9 @@ const MAX_HELD_SHOWN = 10;
 export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): string => {
   const { site, root, directories, totals } = status;
   const finished = directories.filter(({ phase }) => phase === 'finished');
-  const shown = verbose ? directories : directories.filter(({ phase, late }) => phase !== 'finished' || late);
+  const shown = verbose
+    ? directories
+    : directories.filter(({ phase, late, lacks }) => phase !== 'finished' || late || lacks !== undefined);
   return [
     `${showName(site)}: ${showName(root)}, ${describeProcess(status)}`,
     ...(directories.length === 0 ? ['no directories'] : []),
@@ -51,7 +53,8 @@ const row = (directory: DirectoryStatus): string[] => {
 
 /** What there is to know of a directory beside its figures. */
 const notes = (directory: DirectoryStatus): string[] => {
-  const { name, files, sent, held, skipped, excluded, oldestUnsentSeconds, late, reserved, unreadable } = directory;
+  const { name, files, sent, held, skipped, excluded, oldestUnsentSeconds, late, lacks, reserved, unreadable } =
+    directory;
   const unsent = files === null || sent === null ? 0 : files - sent;
   return [
     unreadable === undefined
@@ -63,6 +66,9 @@ const notes = (directory: DirectoryStatus): string[] => {
     reserved === undefined ? '' : `RESERVED NAME, rename it: ${reserved.map(showName).join(', ')}`,
     skipped === 0 ? '' : `${skipped} skipped`,
     excluded === 0 ? '' : `${excluded} excluded`,
+    lacks === undefined
+      ? ''
+      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: isocket reset ${showName(name)}`,
     late ? `LATE: changed after it was finished, and not sent since; to send it: isocket reset ${showName(name)}` : '',
   ].filter((part) => part !== '');
 };

@@ -8,6 +8,9 @@ import { Extension, Status } from '../../sftp/protocol.ts';
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
+/** Of a folder itself, not of a link to one; false where the server tells no type. */
+export const isFolderMode = (permissions: number | undefined): boolean => ((permissions ?? 0) & S_IFMT) === S_IFDIR;
+
 /** A folder that is being created. */
 export interface PendingMkdir {
   readonly done: Promise<void>;
