@@ -44,7 +44,7 @@ export async function* probeFiles(
     yield checkClock(mtime);
     if (durable && channel.has(Extension.FSYNC)) {
       step = 'put a name on stable storage';
-      await createFolders(() => channel, { durable }).sync(folder);
+      await createFolders(() => channel, { durable, base: folder }).sync(folder);
       yield { what: 'fsync', state: 'ok', message: 'content and name are put on stable storage' };
     }
     step = 'keep the time of a file';
@@ -70,7 +70,7 @@ export async function* probeFiles(
 
 const probeFolder = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
   const existed = (await channel.stat(folder)) !== undefined;
-  await createFolders(() => channel, { durable: false }).ensure(folder)?.done;
+  await createFolders(() => channel, { durable: false, base: folder }).ensure(folder)?.done;
   return {
     what: 'folder',
     state: 'ok',

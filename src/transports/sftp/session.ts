@@ -55,9 +55,11 @@ export const createSession = (
       (sum, { limits }) => sum + Math.min(SENDS_PER_CHANNEL, Math.ceil((limits.handles || Infinity) / 2)),
       0,
     );
+  const isFull = createIsFull();
+  const { durable } = context;
   return {
     channels,
-    folders: createFolders(() => channels.leastBusy(), context),
+    folders: createFolders(() => channels.leastBusy(), { durable, base: options.path, isFull }),
     get sendsAtOnce() {
       return sendsAtOnce();
     },
@@ -67,7 +69,7 @@ export const createSession = (
     options,
     context,
     label,
-    isFull: createIsFull(),
+    isFull,
     get closed() {
       return channels.closed;
     },

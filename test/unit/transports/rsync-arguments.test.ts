@@ -92,7 +92,7 @@ describe('arguments of rsync', () => {
 
 describe('arguments of ssh', () => {
   const login = parseRsyncOptions({ transport: 'rsync', host: 'drms', path: '/b' });
-  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined };
+  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined, overrides: {} };
 
   it('leaves to ssh what is not configured, and trusts no unknown host key', () => {
     const args = masterArguments(login, options);
