@@ -6,6 +6,7 @@ import { parseConfig } from '../../config/parse-config.ts';
 import { idleActivity, type Activity } from '../../instance/activity.ts';
 import type { Report } from '../../core/events.ts';
 import { findConfig, type FoundConfig } from '../../config/find-config.ts';
+import { withLines } from '../../config/find-line.ts';
 import type { LockedSite } from '../../instance/address.ts';
 import { lockRoot } from '../../instance/lock.ts';
 import { lockState } from '../../instance/state-lock.ts';
@@ -32,12 +33,10 @@ export const findConfigFor = async ({ config: flag }: CommonOptions, report: Rep
 /** Finds and reads the site's configuration. */
 export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> => {
   const { path, input } = await findConfigFor(options, report);
-  return parseConfig(input, {
-    path,
-    hostname: hostname(),
-    transport: await loadTransports(input, path),
-    transportNames: bundledTransportNames,
-  });
+  const transport = await loadTransports(input, path);
+  return withLines(path, () =>
+    parseConfig(input, { path, hostname: hostname(), transport, transportNames: bundledTransportNames }),
+  );
 };
 
 /** A site that this process alone works on. */
