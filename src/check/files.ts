@@ -130,7 +130,7 @@ function* markLines(samples: readonly Sample[], trustMarks: boolean): Generator<
       what,
       state: 'warning',
       message: `files have g+w that isocket did not set: ${born.map(({ name, createdMarked }) => `${createdMarked} in ${name}`).join(', ')}`,
-      hint: 'isocket sends them anyway, but until then "find -perm -g+w" lists them as sent: set umask 022 for the parser, and remove default ACLs from the directories',
+      hint: 'isocket sends them anyway, but until then "find -type f -perm -g+w" lists them as sent: set umask 022 for the parser, and remove default ACLs from the directories',
     };
   } else yield { what, state: 'ok', message: 'no file looked at was born with the mark' };
   const claimed = samples.filter(({ claims }) => claims > 0);

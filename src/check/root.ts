@@ -5,6 +5,7 @@ import { createIsExcluded } from '../source/exclude.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { fsPath, showName } from '../name.ts';
 import { readRoot } from '../source/scanner.ts';
+import { unmatchedTag } from '../source/unmatched-tag.ts';
 import type { ProbeResult } from '../transport.ts';
 
 /** File systems that other hosts change without an event here, or that keep no permission bits: statfs(2). */
@@ -49,7 +50,8 @@ export const checkRoot = ({
     };
   }
   if (directories.length > 0) return { line: { what, state: 'ok', message }, directories };
+  const others = unmatchedTag({ root, tag, exclude });
   const hint =
     'expected if the parser has not started yet; otherwise correct source.root or source.tag, the prefix of its directories’ names';
-  return { line: { what, state: 'warning', message, hint }, directories };
+  return { line: { what, state: 'warning', message: others ?? message, hint }, directories };
 };

@@ -9,8 +9,11 @@ import { destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
 import { readRoot, type IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
+import { unmatchedTag } from '../source/unmatched-tag.ts';
 import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
 import { readFinishedProof } from './finished-proof.ts';
+import { readLastFailures } from './last-failures.ts';
+import { problemsOf } from './problems.ts';
 import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';
 
 /**
@@ -32,7 +35,13 @@ export const readStatus = async (
   const onDisk = plan(directories, newest).flatMap(
     (one) => readDirectory(one, config, { state, labels }, isExcluded) ?? [],
   );
-  return siteStatus({ site: config.site, root }, onDisk, activity);
+  const lastFailures = readLastFailures(statePath, root);
+  const unmatched = onDisk.length === 0 ? unmatchedTag(config.source) : undefined;
+  const status = siteStatus({ site: config.site, root }, onDisk, activity, {
+    ...(lastFailures === undefined ? {} : { lastFailures }),
+    notes: unmatched === undefined ? [] : [unmatched],
+  });
+  return { ...status, problems: problemsOf(status) };
 };
 
 const readDirectory = (

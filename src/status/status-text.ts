@@ -25,6 +25,9 @@ export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): 
       : [`${counted(finished.length, 'finished directory', 'finished directories')}: ${amount(finished)}`]),
     `total: ${counted(totals.files, 'file', 'files')}, ${formatBytes(totals.bytes)}; ${totals.sent} sent, ${totals.unsent} unsent, ${totals.held} held`,
     ...describeActivity(status, verbose),
+    ...describeLastFailures(status, verbose),
+    ...(status.notes ?? []).map((note) => `note: ${note}`),
+    ...status.problems.map((problem) => `PROBLEM: ${problem}`),
     '',
   ].join('\n');
 };
@@ -104,6 +107,20 @@ const describeActivity = ({ daemon: { activity } }: SiteStatus, verbose: boolean
     ...(watcher === null
       ? []
       : [`watcher: ${showName(watcher)}; overflows ${eventsLost}, files found by rescan alone ${foundByRescan}`]),
+  ];
+};
+
+const describeLastFailures = ({ lastFailures }: SiteStatus, verbose: boolean): string[] => {
+  if (lastFailures === undefined) return [];
+  const { destinations, files, more } = lastFailures;
+  const shown = verbose ? files : files.slice(-MAX_HELD_SHOWN);
+  const left = files.length - shown.length + more;
+  return [
+    ...[...destinations, ...shown].map(({ message, hint, at }) => {
+      const fix = hint === undefined ? '' : `; ${showName(hint)}`;
+      return `last failure, ${showName(at)}: ${showName(message)}${fix}`;
+    }),
+    ...(left === 0 ? [] : [`last failures: ${left} more`]),
   ];
 };
 

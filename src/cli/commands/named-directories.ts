@@ -1,11 +1,10 @@
-import { realpathSync } from 'node:fs';
-import { dirname, basename, resolve } from 'node:path';
 import { UserError } from '../../errors.ts';
 import type { DirectoryPlan } from '../../core/lifecycle.ts';
-import { fsPath, showName, type Name } from '../../name.ts';
+import { showName, type Name } from '../../name.ts';
+import { belowRoot } from './site-path.ts';
 
 /**
- * The directories that the user named, by name ("DC1") or by path; all of them where none is named.
+ * The directories that the user named, all of them where none is named.
  * @throws UserError for one that does not belong to the site
  */
 export const namedDirectories = (
@@ -19,19 +18,9 @@ export const namedDirectories = (
 };
 
 const nameOf = (argument: string, plans: readonly DirectoryPlan[], root: Name): Name => {
-  const exists = (name: Name): boolean => plans.some(({ directory }) => directory.name === name);
-  if (!argument.includes('/') && exists(argument)) return argument;
-  const path = resolve(argument);
-  if (real(dirname(path)) === real(root) && exists(basename(path))) return basename(path);
+  const name = belowRoot(argument, root);
+  if (name !== undefined && plans.some(({ directory }) => directory.name === name)) return name;
   throw new UserError(`Cannot use "${showName(argument)}": it is not a directory of the site below ${showName(root)}`, {
-    hint: 'name an existing directory whose name begins with source.tag, by its name or its path',
+    hint: 'name an existing directory whose name begins with source.tag: by its path from here, or from the root',
   });
-};
-
-const real = (path: Name): string => {
-  try {
-    return realpathSync(fsPath(path));
-  } catch {
-    return path;
-  }
 };

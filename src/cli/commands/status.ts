@@ -17,7 +17,7 @@ const REDRAW_MS = 1000;
 /** Pauses so many times as long as the last listing took: counting a million files each second would be a load of its own. */
 const REST_FACTOR = 4;
 
-/** `isocket status`: what is on disk, daemon or not. Resolves with the exit code. */
+/** `isocket status`: what is on disk, daemon or not. Resolves with the exit code: 3 unless all is well. */
 export const status = async (options: StatusOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   const { verbose = false, quiet = false, json = false } = options;
@@ -31,7 +31,7 @@ export const status = async (options: StatusOptions): Promise<number> => {
     const current = await readStatus(config, statePath, labels);
     if (json) process.stdout.write(`${JSON.stringify(current)}\n`);
     else show(statusText(current, { verbose }), options.watch === true);
-    if (options.watch !== true) return shutdown.exitCode ?? 0;
+    if (options.watch !== true) return shutdown.exitCode ?? (current.problems.length > 0 ? 3 : 0);
     const restMs = Math.max(REDRAW_MS, (performance.now() - started) * REST_FACTOR);
     await delay(restMs, undefined, { signal: shutdown.signal }).catch(() => undefined);
     if (shutdown.exitCode !== undefined) return shutdown.exitCode;

@@ -140,12 +140,12 @@ describe('options', () => {
     ['b', './b'],
     ['-rf', './-rf'],
     [':daemon', './:daemon'],
-    ['~/b', './~/b'],
     ['./x//y/', './x/y'],
   ])('path %s', (path, wanted) => expect(parseRsyncOptions({ transport: 'rsync', host: 'h', path }).path).toBe(wanted));
 
   it.each([
     [{ host: '-oProxyCommand=id' }, 'destination.host'],
+    [{ path: '~/b' }, 'destination.path'],
     [{ user: '-l' }, 'destination.user'],
     [{ port: 0 }, 'destination.port'],
     [{ path: 'a\nb' }, 'destination.path'],
