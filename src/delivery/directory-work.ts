@@ -9,6 +9,7 @@ import { cannotWork, failedDirectory, isGone } from '../source/directory-failure
 import type { SiteContext } from './context.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
+import { UnreadableNames } from './unreadable-names.ts';
 import { UploadQueue } from './upload-queue.ts';
 
 export interface CycleEnd {
@@ -27,6 +28,7 @@ export class DirectoryWork implements Disposable {
   readonly queue: UploadQueue;
   readonly #site: SiteContext;
   readonly #record: MarkRecord;
+  readonly #unreadable: UnreadableNames;
   readonly #outagesBefore: number;
   /** Nothing went wrong, so that no temporary file can be left at a destination. */
   #isClean: boolean;
@@ -45,6 +47,7 @@ export class DirectoryWork implements Disposable {
     const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
     this.#record = openDirectoryRecord(state, name, keys, warn);
     this.#isClean = this.#record.isFresh;
+    this.#unreadable = new UnreadableNames(name, report);
     this.#outagesBefore = sender.outages;
     this.queue = new UploadQueue({
       directory: name,
@@ -74,18 +77,15 @@ export class DirectoryWork implements Disposable {
     this.#cycles += 1;
     this.queue.startCycle();
     this.#cycle = this.#newCycle(plan);
-    await this.#guarded(async () => {
-      await this.#cycle.list({ isFirst: true });
-      return false;
-    });
+    this.#unreadable.startCycle();
+    await this.#guarded(() => this.#cycle.list({ isFirst: true }).then(() => false));
   }
 
   /** Ends a cycle: waits for the sends; a closed directory is listed again until nothing is left, verified and finished. */
   async finish(plan: DirectoryPlan): Promise<CycleEnd> {
-    const cycle = this.#cycle;
-    cycle.plan = plan;
+    this.#cycle.plan = plan;
     const finished = await this.#guarded(() => this.#finishWhenDone());
-    return { finished, dueMs: this.#dueMs(), folders: cycle.listing?.folders ?? [] };
+    return { finished, dueMs: this.#dueMs(), folders: this.#cycle.listing?.folders ?? [] };
   }
 
   /** contract.md §5: files that the last cycle left unsent. Call it when the queue is drained. */
@@ -108,6 +108,7 @@ export class DirectoryWork implements Disposable {
       foundByListing: () => {
         this.#foundByListing += 1;
       },
+      unreadable: (path, error) => this.#unreadable.note(path, error),
     });
   }
 
@@ -243,7 +244,7 @@ export class DirectoryWork implements Disposable {
       report({ type: 'note', level: 'warning', message });
     }
     const excluded = skipped.get('excluded') ?? 0;
-    if (excluded === 0) return;
-    report({ type: 'note', level: 'info', message: `${name} is finished without ${excluded} excluded names` });
+    if (excluded > 0)
+      report({ type: 'note', level: 'info', message: `${name} is finished without ${excluded} excluded names` });
   }
 }

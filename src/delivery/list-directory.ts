@@ -24,6 +24,8 @@ export interface Listing {
   heldBack: number;
   /** Of these, names that are reserved for isocket. */
   reserved: number;
+  /** Of these, names that the disk does not let us read: a folder counts as one. */
+  unreadable: number;
   /** Marks that no record explains and that count as sent all the same (`source.trustMarks`). */
   trusted: number;
   /** What is not sent, by kind. */
@@ -47,6 +49,8 @@ export interface ListingVisitor {
   claimed(path: Name, stats: BigIntStats): Promise<void> | undefined;
   heldBack(path: Name, reason: HeldBackReason): void;
   skipped(path: Name, kind: SkippedKind): void;
+  /** The disk does not let us look at it, nor into it. */
+  unreadable(path: Name, error: unknown): void;
 }
 
 export interface ListingOptions {
@@ -110,6 +114,7 @@ class FileJudge {
       unsent: 0,
       heldBack: 0,
       reserved: 0,
+      unreadable: 0,
       trusted: 0,
       skipped: new Map(),
       openForWriting: false,
@@ -132,6 +137,11 @@ class FileJudge {
         this.listing.unsent += 1;
         this.listing.reserved += 1;
         this.#holdBack(entry.path, { kind: 'reserved-name' });
+        return undefined;
+      case 'unreadable':
+        this.listing.unsent += 1;
+        this.listing.unreadable += 1;
+        this.#visitor.unreadable(entry.path, entry.error);
         return undefined;
       case 'skipped':
         this.listing.skipped.set(entry.why, (this.listing.skipped.get(entry.why) ?? 0) + 1);

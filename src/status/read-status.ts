@@ -6,7 +6,8 @@ import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
-import { readRoot, type IsExcluded } from '../source/scanner.ts';
+import { readRoot } from '../source/root.ts';
+import type { IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
 import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
 import { readFinishedProof } from './finished-proof.ts';
@@ -20,11 +21,18 @@ import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status
 export const readStatus = async (config: Config, statePath: string): Promise<SiteStatus> => {
   const { root, tag, newest, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const directories = readRoot(root, tag, isExcluded);
+  const { directories, unreadable } = readRoot(root, tag, isExcluded);
   const activity = await askActivity({ name: config.site, root, state: statePath });
   const state = viewState(statePath, root);
   const onDisk = plan(directories, newest).flatMap((one) => readDirectory(one, config, state, isExcluded) ?? []);
-  return siteStatus({ site: config.site, root }, onDisk, activity);
+  const others = unreadable.map(({ name, error }) => ({
+    name,
+    phase: 'open' as const,
+    closedBy: null,
+    ...notCounted(error),
+    late: false,
+  }));
+  return siteStatus({ site: config.site, root }, [...others, ...onDisk], activity);
 };
 
 const readDirectory = (
@@ -65,10 +73,20 @@ const countQuietly = (count: () => DirectoryCount): Count | undefined => {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') return undefined;
     if (code === undefined) throw error;
-    const unknown = { files: null, bytes: null, sent: null, sentBytes: null, oldestUnsentSeconds: null };
-    return { ...unknown, skipped: 0, excluded: 0, unreadable: plainMessage(error) };
+    return notCounted(error);
   }
 };
+
+const notCounted = (error: unknown): Count => ({
+  files: null,
+  bytes: null,
+  sent: null,
+  sentBytes: null,
+  oldestUnsentSeconds: null,
+  skipped: 0,
+  excluded: 0,
+  unreadable: plainMessage(error),
+});
 
 /** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
 const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {

@@ -9,7 +9,7 @@ import { findConfig, type FoundConfig } from '../../config/find-config.ts';
 import type { LockedSite } from '../../instance/address.ts';
 import { lockRoot } from '../../instance/lock.ts';
 import { lockState } from '../../instance/state-lock.ts';
-import { checkRoot } from '../../source/scanner.ts';
+import { checkRoot } from '../../source/root.ts';
 import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
 import type { Transport } from '../../transport.ts';
 import { bundledTransportNames } from '../../transports/index.ts';
