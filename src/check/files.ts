@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Config } from '../config/config.ts';
-import { cannotWork } from '../source/directory-failures.ts';
+import { cannotWork, unreadableIn } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan } from '../core/lifecycle.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
@@ -68,6 +68,7 @@ const takeSample = (
   const foreignOwners = new Set<bigint>();
   let [files, createdMarked, claims] = [0, 0, 0];
   for (const entry of walk(path, createIsExcluded(exclude))) {
+    if (entry.kind === 'unreadable') throw unreadableIn(entry);
     if (entry.kind !== 'file') continue;
     const { stats } = entry;
     files += 1;

@@ -10,6 +10,7 @@ import type { SiteContext } from './context.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
 import type { HeldBackFile } from './list-directory.ts';
+import { UnreadableNames } from './unreadable-names.ts';
 import { UploadQueue } from './upload-queue.ts';
 
 export interface CycleEnd {
@@ -29,6 +30,7 @@ export class DirectoryWork implements Disposable {
   readonly queue: UploadQueue;
   readonly #site: SiteContext;
   readonly #record: MarkRecord;
+  readonly #unreadable: UnreadableNames;
   readonly #outagesBefore: number;
   /** Nothing went wrong, and all of it in this state, so that no temporary file can be left at a destination. */
   #isClean: boolean;
@@ -46,6 +48,7 @@ export class DirectoryWork implements Disposable {
     this.#site = site;
     this.#record = openDirectoryRecord(state, name, keys, (message) => this.#warn(message));
     this.#isClean = this.#record.isFresh && !state.isOlder(plan.directory);
+    this.#unreadable = new UnreadableNames(name, report);
     this.#outagesBefore = sender.outages;
     this.queue = new UploadQueue({
       directory: name,
@@ -75,18 +78,15 @@ export class DirectoryWork implements Disposable {
     this.#cycles += 1;
     this.queue.startCycle();
     this.#cycle = this.#newCycle(plan);
-    await this.#guarded(async () => {
-      await this.#cycle.list({ isFirst: true });
-      return false;
-    });
+    this.#unreadable.startCycle();
+    await this.#guarded(() => this.#cycle.list({ isFirst: true }).then(() => false));
   }
 
   /** Ends a cycle: waits for the sends; a closed directory is listed again until nothing is left, verified and finished. */
   async finish(plan: DirectoryPlan): Promise<CycleEnd> {
-    const cycle = this.#cycle;
-    cycle.plan = plan;
+    this.#cycle.plan = plan;
     const finished = await this.#guarded(() => this.#finishWhenDone());
-    const { folders = [], firstHeldBack: heldBack = [] } = cycle.listing ?? {};
+    const { folders = [], firstHeldBack: heldBack = [] } = this.#cycle.listing ?? {};
     return { finished, dueMs: this.#dueMs(), folders, heldBack };
   }
 
@@ -110,6 +110,7 @@ export class DirectoryWork implements Disposable {
       foundByListing: () => {
         this.#foundByListing += 1;
       },
+      unreadable: (path, error) => this.#unreadable.note(path, error),
     });
   }
 

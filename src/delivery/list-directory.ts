@@ -31,6 +31,8 @@ export interface Listing {
   readonly firstHeldBack: HeldBackFile[];
   /** Of these, names that are reserved for isocket. */
   reserved: number;
+  /** Of these, names that the disk does not let us read: a folder counts as one. */
+  unreadable: number;
   /** Marks that no record explains and that count as sent all the same (`source.trustMarks`). */
   trusted: number;
   /** What is not sent, by kind. */
@@ -55,6 +57,8 @@ export interface ListingVisitor {
   /** @param stats undefined where the name alone decided */
   heldBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void;
   skipped(path: Name, kind: SkippedKind): void;
+  /** The disk does not let us look at it, nor into it. */
+  unreadable(path: Name, error: unknown): void;
 }
 
 export interface ListingOptions {
@@ -120,6 +124,7 @@ class FileJudge {
       heldBack: 0,
       firstHeldBack: [],
       reserved: 0,
+      unreadable: 0,
       trusted: 0,
       skipped: new Map(),
       openForWriting: false,
@@ -142,6 +147,11 @@ class FileJudge {
         this.listing.unsent += 1;
         this.listing.reserved += 1;
         this.#holdBack(entry.path, { kind: 'reserved-name' });
+        return undefined;
+      case 'unreadable':
+        this.listing.unsent += 1;
+        this.listing.unreadable += 1;
+        this.#visitor.unreadable(entry.path, entry.error);
         return undefined;
       case 'skipped':
         this.listing.skipped.set(entry.why, (this.listing.skipped.get(entry.why) ?? 0) + 1);

@@ -6,10 +6,10 @@ import { destinationKeys } from '../marks/record-hash.ts';
 import { showName, type Name } from '../name.ts';
 import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
 import { viewState } from '../marks/state.ts';
-import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
+import { cannotRead, cannotWork, failedDirectory, isGone, pathIn } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { createOpenFilesView } from '../source/open-files.ts';
-import { readRoot } from '../source/scanner.ts';
+import { readRoot, type RootListing } from '../source/root.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
@@ -24,8 +24,9 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   const site = createSiteContext(options, 'pass');
   const { isExcluded, counters, sender } = site;
 
-  const directories = readRoot(root, tag, isExcluded);
-  state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
+  const { directories, unreadable } = readRoot(root, tag, isExcluded);
+  state.keepRecordsOf(new Set([...directories, ...unreadable].map(({ name }) => name)));
+  counters.unfinished += reportUnreadable(unreadable, site, only);
   new LateDirectories(state.path, site.report).note(directories);
   const labels = sender.destinations.map(({ label }) => label);
   noteFinishedElsewhere(state.path, root, directories, labels, site.report);
@@ -39,6 +40,17 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
     complete: counters.failed + counters.unfinished === 0 && sender.fatal === undefined,
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
   };
+};
+
+/** Returns how many there are: the others go on. */
+const reportUnreadable = (
+  unreadable: RootListing['unreadable'],
+  { report }: Pick<SiteContext, 'report'>,
+  only?: ReadonlySet<Name>,
+): number => {
+  const concerned = unreadable.filter(({ name }) => only?.has(name) !== false);
+  for (const { name, error } of concerned) report(failedDirectory(name, cannotWork(name, error)));
+  return concerned.length;
 };
 
 /** One directory's share of the pass; it is over when its sends are. */
@@ -108,8 +120,9 @@ export const planPass = async (
   const state = viewState(statePath, root);
   const keys = destinationKeys(config.destinations);
   const listingOptions = { root, isExcluded, settleMs, trustMarks, openFiles: createOpenFilesView() };
-  let failed = 0;
-  for (const { directory, phase, closedBy } of liveFirst(plan(readRoot(root, tag, isExcluded), newest))) {
+  const { directories, unreadable } = readRoot(root, tag, isExcluded);
+  let failed = reportUnreadable(unreadable, { report });
+  for (const { directory, phase, closedBy } of liveFirst(plan(directories, newest))) {
     signal.throwIfAborted();
     if (phase === 'finished') continue;
     const { name } = directory;
@@ -126,6 +139,11 @@ export const planPass = async (
         },
         heldBack: (path, reason) => report({ type: 'held-back', path: `${name}/${path}`, reason }),
         skipped: (path, kind) => report({ type: 'skipped', path: `${name}/${path}`, kind }),
+        unreadable: (path, error) => {
+          failed += 1;
+          const named = pathIn(name, path);
+          report(failedDirectory(named, cannotRead(named, error)));
+        },
       });
     } catch (error) {
       const failure = cannotWork(name, error);

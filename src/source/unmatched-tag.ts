@@ -1,7 +1,7 @@
 import { UserError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import { createIsExcluded } from './exclude.ts';
-import { readRoot } from './scanner.ts';
+import { readRoot } from './root.ts';
 
 const MOST_NAMED = 5;
 /** What a file system has in its root by itself. */
@@ -25,7 +25,8 @@ export const unmatchedTag = ({ root, tag, exclude }: TaggedRoot): string | undef
 
 const readAll = (root: Name, exclude: readonly string[]): Name[] => {
   try {
-    return readRoot(root, '', createIsExcluded(exclude))
+    const { directories, unreadable } = readRoot(root, '', createIsExcluded(exclude));
+    return [...directories, ...unreadable]
       .map(({ name }) => name)
       .filter((name) => !SYSTEM.has(name));
   } catch (error) {

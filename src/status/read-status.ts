@@ -7,7 +7,8 @@ import { unnamedIn } from '../marks/finished-elsewhere.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
-import { readRoot, type IsExcluded } from '../source/scanner.ts';
+import { readRoot } from '../source/root.ts';
+import type { IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
 import { unmatchedTag } from '../source/unmatched-tag.ts';
 import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
@@ -29,15 +30,22 @@ export const readStatus = async (
 ): Promise<SiteStatus> => {
   const { root, tag, newest, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const directories = readRoot(root, tag, isExcluded);
+  const { directories, unreadable } = readRoot(root, tag, isExcluded);
   const activity = await askActivity({ name: config.site, root, state: statePath });
   const state = viewState(statePath, root);
   const onDisk = plan(directories, newest).flatMap(
     (one) => readDirectory(one, config, { state, labels }, isExcluded) ?? [],
   );
+  const others = unreadable.map(({ name, error }) => ({
+    name,
+    phase: 'open' as const,
+    closedBy: null,
+    ...notCounted(error),
+    late: false,
+  }));
   const lastFailures = readLastFailures(statePath, root);
-  const unmatched = onDisk.length === 0 ? unmatchedTag(config.source) : undefined;
-  const status = siteStatus({ site: config.site, root }, onDisk, activity, {
+  const unmatched = onDisk.length + others.length === 0 ? unmatchedTag(config.source) : undefined;
+  const status = siteStatus({ site: config.site, root }, [...others, ...onDisk], activity, {
     ...(lastFailures === undefined ? {} : { lastFailures }),
     notes: unmatched === undefined ? [] : [unmatched],
   });
@@ -85,10 +93,20 @@ const countQuietly = (count: () => DirectoryCount): Count | undefined => {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') return undefined;
     if (code === undefined) throw error;
-    const unknown = { files: null, bytes: null, sent: null, sentBytes: null, oldestUnsentSeconds: null };
-    return { ...unknown, skipped: 0, excluded: 0, unreadable: plainMessage(error) };
+    return notCounted(error);
   }
 };
+
+const notCounted = (error: unknown): Count => ({
+  files: null,
+  bytes: null,
+  sent: null,
+  sentBytes: null,
+  oldestUnsentSeconds: null,
+  skipped: 0,
+  excluded: 0,
+  unreadable: plainMessage(error),
+});
 
 /** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
 const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {

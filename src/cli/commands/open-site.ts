@@ -12,7 +12,7 @@ import { askActivity } from '../../instance/ask.ts';
 import { lockRoot } from '../../instance/lock.ts';
 import { lockState } from '../../instance/state-lock.ts';
 import { UserError } from '../../errors.ts';
-import { checkRoot } from '../../source/scanner.ts';
+import { checkRoot } from '../../source/root.ts';
 import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
 import type { Transport } from '../../transport.ts';
 import { bundledTransportNames } from '../../transports/index.ts';

@@ -3,7 +3,7 @@ import { createSiteContext, type PassOptions, type SiteContext } from '../../../
 import { DirectoryWork } from '../../../src/delivery/directory-work.ts';
 import { createLimits, runCycle, type Limits } from '../../../src/delivery/run-cycle.ts';
 import { isMarker } from '../../../src/source/markers.ts';
-import { readRoot } from '../../../src/source/scanner.ts';
+import { readRoot } from '../../../src/source/root.ts';
 
 /**
  * The daemon without its watcher: the work on a directory lasts from cycle to cycle, close events come at any time, and the root is
@@ -92,7 +92,7 @@ export class SimulatedDaemon {
   /** What closes a directory comes in the same row as what was written before. */
   #look(): DirectoryPlan[] {
     const { root, tag, newest } = this.#options.config.source;
-    const plans = plan(readRoot(root, tag, this.#site.isExcluded), newest);
+    const plans = plan(readRoot(root, tag, this.#site.isExcluded).directories, newest);
     while (this.deliverEvent());
     return plans;
   }
