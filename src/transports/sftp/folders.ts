@@ -1,6 +1,6 @@
 import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
-import { syncFolder } from '../sync-folder.ts';
+import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError, type DirectoryEntry } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
@@ -30,12 +30,17 @@ export const parentOf = (path: Name): Name => {
   return slash > 0 ? path.slice(0, slash) : slash === 0 ? '/' : '.';
 };
 
-/** `channel` returns the channel to use; with `durable` a new folder is on stable storage before `ensure` resolves. */
-export const createFolders = (channel: () => SftpClient, { durable }: { readonly durable: boolean }): Folders => {
+export interface FoldersOptions {
+  /** A new folder is on stable storage before `ensure` resolves. */
+  readonly durable: boolean;
+  /** Called when the server turns out not to sync folders, with what that means. */
+  readonly tell?: (message: string) => void;
+}
+
+/** `channel` returns the channel to use. */
+export const createFolders = (channel: () => SftpClient, { durable, tell }: FoldersOptions): Folders => {
   const existing = new Set<Name>();
   const pending = new Map<Name, PendingMkdir>();
-  const nextSync = new Map<Name, Promise<void>>();
-  const runningSync = new Map<Name, Promise<void>>();
 
   const exists = async (folder: Name): Promise<boolean> => {
     const attributes = await channel().stat(folder);
@@ -80,12 +85,29 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     return pending.get(folder);
   };
 
+  const sync = createFolderSync(channel, tell);
+  return { ensure, forget: (folder) => existing.delete(folder), sync };
+};
+
+const createFolderSync = (channel: () => SftpClient, tell: FoldersOptions['tell']): Folders['sync'] => {
+  const nextSync = new Map<Name, Promise<void>>();
+  const runningSync = new Map<Name, Promise<void>>();
+  let refusesSync = false;
   const syncNow = async (folder: Name): Promise<void> => {
     const use = channel();
-    if (use.has(Extension.FSYNC)) await syncFolder(use, folder);
+    if (refusesSync || !use.has(Extension.FSYNC)) return;
+    try {
+      await syncFolder(use, folder);
+    } catch (error) {
+      if (!(error instanceof FolderSyncRefused)) throw error;
+      refusesSync = true;
+      tell?.(
+        `the server does not put the names in a folder on stable storage (${error.message}): content is there, but names may be lost if its power fails`,
+      );
+    }
   };
 
-  const sync = (folder: Name): Promise<void> => {
+  return (folder) => {
     const queued = nextSync.get(folder);
     if (queued !== undefined) return queued;
     const before = runningSync.get(folder) ?? Promise.resolve();
@@ -101,8 +123,6 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     nextSync.set(folder, next);
     return next;
   };
-
-  return { ensure, forget: (folder) => existing.delete(folder), sync };
 };
 
 const mkdirError = (error: unknown, folder: Name): unknown => {

@@ -2,6 +2,7 @@ import type { TransportContext } from '../../transport.ts';
 import { Reconnecting } from '../reconnecting.ts';
 import type { SftpOptions } from './options.ts';
 import { toTransportError } from './server-errors.ts';
+import { ServerHabits } from './server-habits.ts';
 import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
 
 /** The session of a transport: opened on first use, and again after its connection was lost. */
@@ -13,10 +14,11 @@ export class ReconnectingSession {
   constructor(options: SftpOptions, context: TransportContext, label: string) {
     this.#options = options;
     this.#label = label;
+    const habits = new ServerHabits(context.log);
     this.#connection = new Reconnecting<Session>(label, async (signal) => {
       // Loaded on demand: ssh2 is slow to load, and a run without unsent files does not need it.
       const { openChannels } = await import('./channels.ts');
-      return createSession(await openChannels(options, context, signal), options, context, label);
+      return createSession(await openChannels(options, context, habits, signal), options, context, label, habits);
     });
   }
 
