@@ -20,6 +20,12 @@ export class HandleLimit {
   #most = MOST_HANDLES;
   #opened = 0;
   #isReusing = false;
+  #lessons = 0;
+
+  /** How often the server has shown that it allows less than was thought. */
+  get lessons(): number {
+    return this.#lessons;
+  }
 
   get current(): number {
     return this.#current;
@@ -49,6 +55,7 @@ export class HandleLimit {
 
   /** So many were too many: it stays below. */
   exceeded(open: number): void {
+    this.#lessons += 1;
     this.#most = Math.min(this.#most, Math.max(1, Math.floor(open / 2)));
     this.#lower(this.#most);
   }
