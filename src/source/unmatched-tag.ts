@@ -26,9 +26,7 @@ export const unmatchedTag = ({ root, tag, exclude }: TaggedRoot): string | undef
 const readAll = (root: Name, exclude: readonly string[]): Name[] => {
   try {
     const { directories, unreadable } = readRoot(root, '', createIsExcluded(exclude));
-    return [...directories, ...unreadable]
-      .map(({ name }) => name)
-      .filter((name) => !SYSTEM.has(name));
+    return [...directories, ...unreadable].map(({ name }) => name).filter((name) => !SYSTEM.has(name));
   } catch (error) {
     if (error instanceof UserError) return []; // Reported where it is read for its directories.
     throw error;

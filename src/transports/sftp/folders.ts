@@ -1,6 +1,6 @@
 import { TransportError, type TransportErrorClass } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
-import { syncFolder } from '../sync-folder.ts';
+import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError, type DirectoryEntry } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
@@ -40,17 +40,17 @@ export interface FoldersOptions {
   /** destination.path: what is refused below it concerns the files of that folder only. */
   readonly base: Name;
   readonly isFull?: IsFull;
+  /** Called when the server turns out not to sync folders, with what that means. */
+  readonly tell?: (message: string) => void;
 }
 
 /** `channel` returns the channel to use. */
 export const createFolders = (
   channel: () => SftpClient,
-  { durable, base, isFull = createIsFull() }: FoldersOptions,
+  { durable, base, isFull = createIsFull(), tell }: FoldersOptions,
 ): Folders => {
   const existing = new Set<Name>();
   const pending = new Map<Name, PendingMkdir>();
-  const nextSync = new Map<Name, Promise<void>>();
-  const runningSync = new Map<Name, Promise<void>>();
 
   const exists = async (folder: Name): Promise<boolean> => {
     const attributes = await channel().stat(folder);
@@ -96,12 +96,29 @@ export const createFolders = (
     return pending.get(folder);
   };
 
+  const sync = createFolderSync(channel, tell);
+  return { ensure, forget: (folder) => existing.delete(folder), sync };
+};
+
+const createFolderSync = (channel: () => SftpClient, tell: FoldersOptions['tell']): Folders['sync'] => {
+  const nextSync = new Map<Name, Promise<void>>();
+  const runningSync = new Map<Name, Promise<void>>();
+  let refusesSync = false;
   const syncNow = async (folder: Name): Promise<void> => {
     const use = channel();
-    if (use.has(Extension.FSYNC)) await syncFolder(use, folder);
+    if (refusesSync || !use.has(Extension.FSYNC)) return;
+    try {
+      await syncFolder(use, folder);
+    } catch (error) {
+      if (!(error instanceof FolderSyncRefused)) throw error;
+      refusesSync = true;
+      tell?.(
+        `the server does not put the names in a folder on stable storage (${error.message}): content is there, but names may be lost if its power fails`,
+      );
+    }
   };
 
-  const sync = (folder: Name): Promise<void> => {
+  return (folder) => {
     const queued = nextSync.get(folder);
     if (queued !== undefined) return queued;
     const before = runningSync.get(folder) ?? Promise.resolve();
@@ -117,8 +134,6 @@ export const createFolders = (
     nextSync.set(folder, next);
     return next;
   };
-
-  return { ensure, forget: (folder) => existing.delete(folder), sync };
 };
 
 /** Below destination.path it concerns the files of that folder; at destination.path nothing can be sent. */
