@@ -118,7 +118,8 @@ export interface Transport extends AsyncDisposable {
   readonly list?: (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) => Promise<void>;
   /**
    * Removes the temporary files of this owner that nothing will resume, in these folders below the destination's path
-   * ("DC1", "DC1/sub"). No other file is ever touched. A folder that is not there is not an error.
+   * ("DC1", "DC1/sub"), and where the transport can list folders in all below them: one may have got another name at the source since.
+   * No other file is ever touched. A folder that is not there is not an error.
    */
   tidy(folders: readonly Name[], signal: AbortSignal): Promise<void>;
   /**

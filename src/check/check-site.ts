@@ -6,8 +6,10 @@ import { lateLine } from './late.ts';
 import { checkLock } from './lock.ts';
 import { birthTimeLine } from './birth-time.ts';
 import { checkMark } from './mark.ts';
+import { checkWriters } from './writers.ts';
+import { elsewhereLine } from './elsewhere.ts';
 import { overlapLine } from './overlap.ts';
-import { checkRoot } from './root.ts';
+import { checkRoot, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
 
 /** A line of `isocket check`, and the end that it is about: that decides the exit code. */
@@ -38,18 +40,24 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   }
 }
 
-async function* checkThisEnd({ config, statePath, signal }: CheckOptions): AsyncGenerator<ProbeResult> {
+async function* checkThisEnd({ config, statePath, destinations, signal }: CheckOptions): AsyncGenerator<ProbeResult> {
   const root = checkRoot(config.source);
   const state = checkState(statePath, config.source.root);
   yield root.line;
-  if (root.directories !== undefined) {
+  if (root.listing !== undefined) {
+    const { directories } = root.listing;
+    yield* unreadableLines(root.listing);
     yield await checkLock({ name: config.site, root: config.source.root, state: statePath });
     yield* checkMark(config.source.root);
-    yield birthTimeLine(root.directories, config.source.newest);
+    yield birthTimeLine(directories, config.source.newest);
     // A state folder that cannot be used says nothing of these files.
-    yield* checkFiles(config, root.directories, state.state === 'ok' ? statePath : undefined, signal);
-    const late = lateLine(root.directories);
+    yield* checkFiles(config, directories, state.state === 'ok' ? statePath : undefined, signal);
+    const late = lateLine(directories);
     if (late !== undefined) yield late;
+    const labels = destinations.map(({ label }) => label);
+    const elsewhere = elsewhereLine(config.source.root, directories, labels);
+    if (elsewhere !== undefined) yield elsewhere;
+    yield checkWriters(config, directories);
   }
   yield state;
   yield* checkInotify(config.source.watcher);

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Config } from '../config/config.ts';
-import { cannotWork } from '../source/directory-failures.ts';
+import { cannotWork, unreadableIn } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan } from '../core/lifecycle.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
@@ -68,6 +68,7 @@ const takeSample = (
   const foreignOwners = new Set<bigint>();
   let [files, createdMarked, claims] = [0, 0, 0];
   for (const entry of walk(path, createIsExcluded(exclude))) {
+    if (entry.kind === 'unreadable') throw unreadableIn(entry);
     if (entry.kind !== 'file') continue;
     const { stats } = entry;
     files += 1;
@@ -130,7 +131,7 @@ function* markLines(samples: readonly Sample[], trustMarks: boolean): Generator<
       what,
       state: 'warning',
       message: `files have g+w that isocket did not set: ${born.map(({ name, createdMarked }) => `${createdMarked} in ${name}`).join(', ')}`,
-      hint: 'isocket sends them anyway, but until then "find -perm -g+w" lists them as sent: set umask 022 for the parser, and remove default ACLs from the directories',
+      hint: 'isocket sends them anyway, but until then "find -type f -perm -g+w" lists them as sent: set umask 022 for the parser, and remove default ACLs from the directories',
     };
   } else yield { what, state: 'ok', message: 'no file looked at was born with the mark' };
   const claimed = samples.filter(({ claims }) => claims > 0);

@@ -35,7 +35,7 @@ export function* checkMark(root: Name): Generator<ProbeResult> {
         what: 'born marked',
         state: 'warning',
         message: 'files created here have g+w whatever the umask: a default ACL or a mount option',
-        hint: `isocket sends them anyway, but until then "find -perm -g+w" lists them as sent: setfacl -k "${showName(root)}", and the same for each directory below`,
+        hint: `isocket sends them anyway, but until then "find -type f -perm -g+w" lists them as sent: setfacl -k "${showName(root)}", and the same for each directory below`,
       }
     : { what: 'born marked', state: 'ok', message: 'files created in the root have no g+w' };
   yield timeResolutionLine(timeResolution(trial.times));

@@ -2,9 +2,10 @@ import { statfsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { errorMessage, UserError } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { fsPath, showName } from '../name.ts';
-import { readRoot } from '../source/scanner.ts';
+import { unmatchedTag } from '../source/unmatched-tag.ts';
+import { cannotWork } from '../source/directory-failures.ts';
+import { readRoot, type RootListing } from '../source/root.ts';
 import type { ProbeResult } from '../transport.ts';
 
 /** File systems that other hosts change without an event here, or that keep no permission bits: statfs(2). */
@@ -18,20 +19,25 @@ const UNRELIABLE: ReadonlyMap<number, string> = new Map([
   [0x01021997, '9p'],
 ]);
 
-/** The root and its directories; `directories` is undefined if it cannot be read. */
-export const checkRoot = ({
-  root,
-  tag,
-  exclude,
-}: Config['source']): { line: ProbeResult; directories?: DirectorySnapshot[] } => {
+/** A directory of which the disk does not say what it is. */
+export function* unreadableLines({ unreadable }: RootListing): Generator<ProbeResult> {
+  for (const { name, error } of unreadable) {
+    const { message, hint = '' } = cannotWork(name, error);
+    yield { what: 'directory', state: 'failure', message, hint };
+  }
+}
+
+/** The root and what it shows; `listing` is undefined if it cannot be read. */
+export const checkRoot = ({ root, tag, exclude }: Config['source']): { line: ProbeResult; listing?: RootListing } => {
   const what = 'root';
-  let directories: DirectorySnapshot[];
+  let listing: RootListing;
   try {
-    directories = readRoot(root, tag, createIsExcluded(exclude));
+    listing = readRoot(root, tag, createIsExcluded(exclude));
   } catch (error) {
     const hint = (error instanceof UserError ? error.hint : undefined) ?? 'let the user that runs isocket read it';
     return { line: { what, state: 'failure', message: errorMessage(error), hint } };
   }
+  const { directories } = listing;
   const named = tag === '' ? '' : ` named ${showName(tag)}…`;
   const message = `${showName(root)}: ${directories.length} ${directories.length === 1 ? 'directory' : 'directories'}${named}`;
   const kind = UNRELIABLE.get(statfsSync(fsPath(root)).type >>> 0);
@@ -45,11 +51,12 @@ export const checkRoot = ({
         message: `${message}; it is ${kind}: changes by other hosts raise no event`,
         hint,
       },
-      directories,
+      listing,
     };
   }
-  if (directories.length > 0) return { line: { what, state: 'ok', message }, directories };
+  if (directories.length > 0) return { line: { what, state: 'ok', message }, listing };
+  const others = unmatchedTag({ root, tag, exclude });
   const hint =
     'expected if the parser has not started yet; otherwise correct source.root or source.tag, the prefix of its directories’ names';
-  return { line: { what, state: 'warning', message, hint }, directories };
+  return { line: { what, state: 'warning', message: others ?? message, hint }, listing };
 };

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { UserError } from '../errors.ts';
 
 /** One command of isocket, as the command line and its help show it. */
 export interface CommandDefinition {
@@ -7,9 +8,14 @@ export interface CommandDefinition {
   readonly description: string;
   /** Flags and description of each option; "required" makes commander refuse a call without it. */
   readonly options?: readonly (readonly [flags: string, description: string, presence?: 'required'])[];
+  /** Not shown by --help, and taken with whatever options. */
+  readonly hidden?: boolean;
   /** Takes the parsed command line; resolves with the exit code. Imports the command when it is called: --version and an idle scan must not load ssh. */
   readonly run: (parsed: Command) => Promise<number>;
 }
+
+/** How `site-path.ts` reads what is named. */
+const PATHS = 'What you name is a path from here if it leads below the root, else one from the root.';
 
 export const COMMANDS: readonly CommandDefinition[] = [
   {
@@ -20,18 +26,19 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     usage: 'daemon',
-    description: 'run until SIGTERM or SIGINT: send files as they are closed; SIGHUP lists everything again',
+    description:
+      'run until SIGTERM or SIGINT: send files as they are closed; SIGHUP lists everything again, and says if the configuration was changed: to use it takes a restart',
     run: async (parsed) => (await import('./commands/daemon.ts')).daemon(parsed.optsWithGlobals()),
   },
   {
     usage: 'watch <dir>',
-    description: 'name each file of one directory as it is complete, until finished.parse; sends nothing',
+    description: `name each file of one directory as it is complete, until finished.parse; sends nothing. ${PATHS}`,
     options: [['-0, --null', 'end each name with NUL, for: isocket send -0 -']],
     run: async (parsed) => (await import('./commands/watch.ts')).watch(parsed.args[0] ?? '', parsed.optsWithGlobals()),
   },
   {
     usage: 'send [files...]',
-    description: 'deliver and mark the files named',
+    description: `deliver and mark the files named. ${PATHS}`,
     options: [['-0, --null', 'with "-" as the only file: read NUL-separated names from stdin']],
     run: async (parsed) => (await import('./commands/send.ts')).send(parsed.args, parsed.optsWithGlobals()),
   },
@@ -43,7 +50,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     usage: 'verify [dirs...]',
-    description: 'compare source and destination: size and mtime, or content',
+    description: `compare source and destination: size and mtime, or content. ${PATHS}`,
     options: [
       ['--checksum', 'compare content'],
       ['--repair', 'unmark what is missing or different, and send it again'],
@@ -52,7 +59,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   },
   {
     usage: 'reset <dirs...>',
-    description: 'remove the marks and finished.watch, so that the directories are sent again',
+    description: `remove the marks and finished.watch, so that the directories are sent again. ${PATHS}`,
     run: async (parsed) => (await import('./commands/reset.ts')).reset(parsed.args, parsed.optsWithGlobals()),
   },
   {
@@ -84,6 +91,16 @@ export const COMMANDS: readonly CommandDefinition[] = [
     description: 'the main job, live, on an embedded receiver in a temporary folder; needs no configuration',
     options: [['--keep', 'keep the temporary folder']],
     run: async (parsed) => (await import('./commands/demo.ts')).demo(parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'restore [dirs...]',
+    description: 'of a later version',
+    hidden: true,
+    run: () => {
+      throw new UserError('Cannot restore: the command is not available in this version', {
+        hint: 'copy the directories back with sftp, scp or rsync, then: isocket verify --checksum DIR',
+      });
+    },
   },
   {
     usage: 'check',

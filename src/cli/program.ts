@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { ConfigError } from '../core/config-problems.ts';
 import { COMMANDS, type CommandDefinition } from './command-table.ts';
 import { errorMessage, TransportError, UserError } from '../errors.ts';
 import { packageFile } from '../package-file.ts';
@@ -14,15 +15,35 @@ export const run = async (args: readonly string[]): Promise<number> => {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
-    return reportError(error);
+    const exitCode = reportError(error);
+    if (exitCode !== 0 && asksForJson(args)) process.stdout.write(`${JSON.stringify(errorObject(error, exitCode))}\n`);
+    return exitCode;
   }
 };
+
+/** Whether or not the rest of the command line can be understood. */
+const asksForJson = (args: readonly string[]): boolean => {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).includes('--json');
+};
+
+/** What `--json` prints of an error, as its last line. */
+const errorObject = (error: unknown, exitCode: number): object => ({
+  type: 'error',
+  exitCode,
+  message: errorMessage(error).replace(/^error: /, ''),
+  ...(error instanceof UserError || error instanceof TransportError ? { hint: error.hint } : {}),
+  ...(error instanceof ConfigError ? { problems: error.problems } : {}),
+});
 
 const createProgram = (end: (exitCode: number) => void): Command => {
   const program = new Command('isocket')
     .description('Ships the files that a program keeps producing to another host: once, whole, provably.')
     .version(readVersion())
     .option('--config <file>', 'the configuration (default: .isocketrc here or above, ~/.config/isocket, /etc/isocket)')
+    .option('--json', 'one JSON object a line on stdout, nothing else there')
+    .option('--verbose', 'print more: every file, and which configuration is used')
+    .option('--quiet', 'print nothing but errors')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXIT_CODES)
@@ -33,15 +54,11 @@ const createProgram = (end: (exitCode: number) => void): Command => {
 
 const addCommand = (
   program: Command,
-  { usage, description, options = [], run: runCommand }: CommandDefinition,
+  { usage, description, options = [], hidden = false, run: runCommand }: CommandDefinition,
   end: (exitCode: number) => void,
 ): void => {
-  const command = program
-    .command(usage)
-    .description(description)
-    .option('--json', 'one JSON object a line on stdout, nothing else there')
-    .option('--verbose', 'print more: every file, and which configuration is used')
-    .option('--quiet', 'print nothing but errors');
+  const command = program.command(usage, { hidden }).description(description);
+  if (hidden) command.allowUnknownOption();
   for (const [flags, text, presence] of options) {
     if (presence === 'required') command.requiredOption(flags, text);
     else command.option(flags, text);

@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { ConfigError, problemsOf, valueAt, type ConfigProblem } from '../core/config-problems.ts';
+import {
+  ConfigError,
+  expectedKey,
+  meantWord,
+  problemsOf,
+  valueAt,
+  type ConfigProblem,
+} from '../core/config-problems.ts';
 import { parseBandwidth, parseDurationMs } from '../core/units.ts';
 import { UserError } from '../errors.ts';
 import { showName } from '../name.ts';
@@ -25,6 +32,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const parsed = configSchema.safeParse(input ?? {});
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, configSchema);
   const destinations = parseDestinations(input, context, problems);
+  problems.push(...backOffProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
   const { site, source, send, verify, announce, state } = parsed.data;
   const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
@@ -64,6 +72,15 @@ export const parseReceiveSection = (input: unknown, path: string): ReceiveSectio
   const parsed = only.safeParse(input ?? {});
   if (!parsed.success) throw new ConfigError(path, problemsOf(parsed.error, input, only).map(printable));
   return parsed.data.receive;
+};
+
+/** A first delay that no later one reaches. */
+const backOffProblems = (input: unknown): ConfigProblem[] => {
+  const retry = valueAt(input, ['send', 'retry']);
+  const [first, most = '60s'] = ['first', 'most'].map((key) => valueAt(retry, [key]));
+  const isAbove =
+    typeof first === 'string' && typeof most === 'string' && ms(first) > (parseDurationMs(most) ?? Infinity);
+  return isAbove ? [{ path: 'send.retry.first', found: first, expected: `at most send.retry.most (${most})` }] : [];
 };
 
 const ms = (text: string): number => parseDurationMs(text) ?? 0;
@@ -110,7 +127,7 @@ const parseDestinations = (input: unknown, context: ParseContext, problems: Conf
 const parseDestination = (
   section: unknown,
   path: string,
-  { transport, transportNames }: ParseContext,
+  context: ParseContext,
   problems: ConfigProblem[],
 ): Destination[] => {
   if (typeof section !== 'object' || section === null || Array.isArray(section)) {
@@ -118,29 +135,61 @@ const parseDestination = (
     return [];
   }
   const name = valueAt(section, ['transport']);
-  const plugin = typeof name === 'string' ? transport(name) : undefined;
-  if (plugin === undefined) {
-    problems.push({
-      path: `${path}.transport`,
-      found: name,
-      expected: `one of ${transportNames.join(', ')}, the name of an installed package, or a path such as ./my-transport.mjs`,
-    });
-    return [];
-  }
   try {
-    return [{ plugin, options: plugin.parseOptions({ ...section }), identity: identityOf(section) }];
+    const plugin = typeof name === 'string' ? context.transport(name) : undefined;
+    if (plugin !== undefined)
+      return [{ plugin, options: plugin.parseOptions({ ...section }), identity: identityOf(section) }];
+    problems.push(...unknownTransport(section, path, context));
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    if (!(error instanceof ConfigError)) {
-      const hint = error.hint === undefined ? '' : `\n${error.hint}`;
-      const message = `${error.message}${hint}`;
-      problems.push({ path, found: section, expected: 'what its transport expects', message });
-      return [];
-    }
-    problems.push(...error.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` })));
-    return [];
+    problems.push(...optionProblems(error, section, path));
+  }
+  return [];
+};
+
+/** What a plug-in says of its section, or of itself. */
+const optionProblems = (error: unknown, section: object, path: string): ConfigProblem[] => {
+  if (!(error instanceof UserError)) throw error;
+  if (error instanceof ConfigError)
+    return error.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` }));
+  const hint = error.hint === undefined ? '' : `\n${error.hint}`;
+  return [{ path, found: section, expected: 'what its transport expects', message: `${error.message}${hint}` }];
+};
+
+const TRANSPORT = 'transport';
+/** Letters by which a word may differ from the one that was meant. */
+const [MISSPELT_KEY, MISSPELT_TRANSPORT] = [3, 2];
+/** contract.md §6 names it; it is not there yet. */
+const LATER_TRANSPORT = 'rclone';
+
+/** A transport that is not named, or not known: told with what is wrong in its section if the one that is meant is clear. */
+const unknownTransport = (
+  section: object,
+  path: string,
+  { transport, transportNames }: ParseContext,
+): ConfigProblem[] => {
+  const name = valueAt(section, [TRANSPORT]);
+  const misspelt = name === undefined ? keyMeaning(TRANSPORT, section) : undefined;
+  const named = misspelt === undefined ? name : valueAt(section, [misspelt]);
+  const meant = typeof named === 'string' ? meantWord(named, transportNames, MISSPELT_TRANSPORT) : undefined;
+  const known = `one of ${transportNames.join(', ')}, the name of an installed package, or a path such as ./my-transport.mjs`;
+  const perhaps = meant === undefined || meant === named ? '' : `perhaps "${meant}"; `;
+  const later = name === LATER_TRANSPORT ? ` (${LATER_TRANSPORT} is not available in this version)` : '';
+  const problem =
+    misspelt === undefined
+      ? { path: `${path}.${TRANSPORT}`, found: name, expected: `${perhaps}${known}${later}` }
+      : { path: `${path}.${misspelt}`, found: named, expected: expectedKey(misspelt, [TRANSPORT]) };
+  const rest = Object.fromEntries(Object.entries(section).filter(([key]) => key !== misspelt));
+  try {
+    if (meant !== undefined) transport(meant)?.parseOptions({ ...rest, transport: meant });
+    return [problem];
+  } catch (error) {
+    return [problem, ...optionProblems(error, section, path)];
   }
 };
+
+/** The key of a section that was probably meant to be this one. */
+const keyMeaning = (wanted: string, section: object): string | undefined =>
+  meantWord(wanted, Object.keys(section), MISSPELT_KEY);
 
 /** Keys that say how to get to a destination, and not which one it is. */
 const NOT_IDENTITY = new Set(['identityFile', 'agent', 'passphraseFile', 'knownHosts', 'ssh', 'allowDeleteFirst']);

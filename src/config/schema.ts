@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { valueAt } from '../core/config-problems.ts';
+import { localFile, rootedPath } from '../core/destination-words.ts';
 import { parseBandwidth, parseDurationMs } from '../core/units.ts';
 
 const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 24 days';
@@ -26,10 +27,9 @@ const reserved = z
   .optional()
   .describe(RESERVED);
 
-const absolutePath = z
-  .string({ error: PATH })
-  .regex(/^\/[^\0]*$/, { error: PATH })
-  .transform((path) => path.replace(/(?<=.)\/+$/, ''));
+const absolutePath = rootedPath(PATH).transform((path) => path.replace(/(?<=.)\/+$/, ''));
+
+const file = localFile(z.string().min(1, { error: 'a file' }));
 
 const address = z.string({ error: ADDRESS }).regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$/, { error: ADDRESS });
 
@@ -40,8 +40,8 @@ export const receiveSchema = z
   .strictObject({
     root: absolutePath.describe('The folder that clients see as /'),
     listen: address.describe('For example 0.0.0.0:2222'),
-    authorizedKeys: z.string().min(1, { error: 'a file' }).describe('A file: the public keys that may log in'),
-    hostKey: z.string().min(1, { error: 'a file' }).nullable().default(null).describe('A file; made on first start'),
+    authorizedKeys: file.describe('A file: the public keys that may log in'),
+    hostKey: file.nullable().default(null).describe('A file; made on first start'),
     appendOnly: z
       .boolean()
       .default(false)

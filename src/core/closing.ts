@@ -14,6 +14,8 @@ export interface CycleFacts {
   readonly heldBack: number;
   /** Of these: names that are reserved for isocket, and can never be sent so. */
   readonly reserved?: number;
+  /** Of these: names that the disk does not let us read. */
+  readonly unreadable?: number;
   /** Of these: marks without a record that the destination could not be asked for. */
   readonly openClaims: number;
   /** Since the cycle began: files that could not be sent, or failed lately and wait for their turn. */
@@ -68,7 +70,9 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
   return facts.latest ? { kind: 'finish' } : { kind: 'confirm' };
 };
 
-const stepForUnsent = ({ failed, openClaims, heldBack, reserved = 0, unsent, listings }: CycleFacts): NextStep => {
+const stepForUnsent = (facts: CycleFacts): NextStep => {
+  const { failed, openClaims, heldBack, reserved = 0, unreadable = 0, unsent, listings } = facts;
+  if (unreadable > 0) return wait(`${unreadable} names in it cannot be read`);
   if (failed > 0) return wait(`${failed} files could not be sent`);
   if (openClaims > 0) return wait(`${openClaims} marked files without a record: the destination could not be asked`);
   if (reserved > 0) return wait(`${reserved} names in it are reserved for isocket: rename them`);

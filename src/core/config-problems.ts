@@ -1,4 +1,4 @@
-import { closest } from 'fastest-levenshtein';
+import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { UserError } from '../errors.ts';
 
@@ -11,6 +11,8 @@ export interface ConfigProblem {
   readonly expected: string;
   /** A plug-in's own message, shown in place of `found` and `expected`. */
   readonly message?: string;
+  /** In the file, from 1. */
+  readonly line?: number;
 }
 
 /** Every problem of a configuration, reported at once. Exit code 2. */
@@ -27,14 +29,23 @@ export class ConfigError extends UserError {
   }
 }
 
-const showProblem = ({ path, found, expected, message }: ConfigProblem): string => {
-  if (message !== undefined) return `  ${path}: ${message.replaceAll('\n', '\n  ')}`;
+const showProblem = ({ path, found, expected, message, line }: ConfigProblem): string => {
+  const at = line === undefined ? '  ' : `  line ${line}: `;
+  if (message !== undefined) return `${at}${path}: ${message.replaceAll('\n', '\n  ')}`;
   const value = found === undefined ? 'is missing' : `is ${JSON.stringify(found)}`;
-  return `  ${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
+  return `${at}${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
+};
+
+/** The word that was probably meant; undefined where none is within so many letters. */
+export const meantWord = (word: string, known: readonly string[], letters: number): string | undefined => {
+  const [first] = known;
+  if (first === undefined) return undefined;
+  const nearest = closest(word, known);
+  return distance(word, nearest) <= letters ? nearest : undefined;
 };
 
 /** What to write in place of an unknown key. */
-const expectedKey = (key: string, known: readonly string[]): string =>
+export const expectedKey = (key: string, known: readonly string[]): string =>
   `a known key, perhaps "${closest(key, known)}" (known: ${known.join(', ')})`;
 
 /** The value at a path of the input. */

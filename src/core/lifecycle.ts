@@ -50,12 +50,18 @@ const byName = (a: DirectorySnapshot, b: DirectorySnapshot): number =>
 const byTime = (time: 'birthNs' | 'mtimeNs') => (a: DirectorySnapshot, b: DirectorySnapshot) =>
   a[time] === b[time] ? byName(a, b) : a[time] < b[time] ? -1 : 1;
 
-const oldestFirst = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): DirectorySnapshot[] => {
-  // One directory without a birth time makes the order of births worthless for all.
-  const born = directories.every((directory) => directory.birthNs > 0n);
-  if (newestBy === 'mtime') return directories.toSorted(byTime('mtimeNs'));
-  return directories.toSorted(newestBy === 'birth' && born ? byTime('birthNs') : byName);
-};
+/** The order that holds for all of them: one directory without a birth time makes the order of births worthless. */
+export const orderOf = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): NewestBy =>
+  newestBy === 'birth' && directories.some(({ birthNs }) => birthNs === 0n) ? 'name' : newestBy;
+
+const ORDERS = { birth: byTime('birthNs'), mtime: byTime('mtimeNs'), name: byName };
+
+const oldestFirst = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): DirectorySnapshot[] =>
+  directories.toSorted(ORDERS[orderOf(directories, newestBy)]);
+
+/** In an order of `orderOf`. `than` undefined: it is not. */
+export const isOlder = (one: DirectorySnapshot, than: DirectorySnapshot | undefined, order: NewestBy): boolean =>
+  than !== undefined && ORDERS[order](one, than) < 0;
 
 /** Live files go before the backlog; the backlog goes oldest first. */
 export const liveFirst = (plans: readonly DirectoryPlan[]): DirectoryPlan[] => [

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { plan } from '../core/lifecycle.ts';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
-import { UserError } from '../errors.ts';
+import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
+import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
 import type { Activity } from '../instance/activity.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
+import type { Name } from '../name.ts';
 import type { Watcher } from '../watcher/watcher.ts';
 import { Jobs } from './jobs.ts';
 import { RootWatch } from './root-watch.ts';
@@ -16,6 +18,8 @@ export interface DaemonOptions extends PassOptions {
 
 /** What is in flight when the signal comes may end; a connection that is down must not hold us. */
 const STOP_WITHIN_MS = 10_000;
+/** The root is where it was, though it could not be listed just now: what goes on goes on. */
+const PASSES = new Set(['EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'EINTR']);
 /** Rescans that may be late before the watchdog hears of it. */
 const LATE_RESCANS = 4;
 
@@ -27,25 +31,33 @@ export class Daemon {
   readonly #root: RootWatch;
   readonly #late: LateDirectories;
   readonly #defect = Promise.withResolvers<never>();
+  /** Aborted by a defect: everything ends. */
+  readonly #broken = new AbortController();
   #eventsLost = 0;
   #lastRescanMs = performance.now();
   #isWoken = false;
+  #isCompared = false;
+  /** Names in the root that something happened to; 'all': nobody knows which. */
+  #changed: Set<Name> | 'all' = new Set();
+  #failure: string | undefined;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#site = createSiteContext(options, 'forever');
+    const signal = AbortSignal.any([options.signal, this.#broken.signal]);
+    this.#site = createSiteContext({ ...options, signal }, 'forever');
     this.#root = new RootWatch(options.config.source, this.#site.isExcluded, options.report);
     this.#late = new LateDirectories(options.state.path, options.report);
     this.#jobs = new Jobs({
       site: this.#site,
       watcher: options.watcher,
       limits: createLimits(),
-      wake: () => this.#wake(),
+      wake: (name) => this.#wake(name),
       eventsLost: () => {
         this.#eventsLost += 1;
       },
-      defect: (error) => this.#defect.reject(error),
+      defect: (error) => this.#break(error),
     });
+    this.#defect.promise.catch(() => undefined); // Reported where it is awaited.
   }
 
   /** It lists everything in time: for a watchdog. */
@@ -69,6 +81,7 @@ export class Daemon {
       await Promise.race([this.#stop(), this.#defect.promise]);
     } finally {
       clearInterval(timer);
+      if (this.#broken.signal.aborted) await this.#stop();
       await watch[Symbol.asyncDispose]();
     }
   }
@@ -101,34 +114,79 @@ export class Daemon {
   }
 
   #listRoot(everything: boolean): void {
-    const { signal, config, state } = this.#options;
-    if (signal.aborted) return;
+    this.#changed = new Set();
     this.#lastRescanMs = performance.now();
-    try {
-      const { directories, wasAway } = this.#root.list();
-      state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
-      this.#late.note(directories);
+    this.#guarded(() => {
+      const whole = this.#root.list();
+      this.#options.state.keepRecordsOf(whole.names);
+      this.#late.note(whole.directories);
+      if (!this.#isCompared) this.#compareDestinations(whole.directories);
       // While the root was away nothing that happened was heard.
-      this.#jobs.apply(plan(directories, config.source.newest), everything || wasAway);
+      this.#jobs.apply(whole, everything || whole.wasAway);
+      this.#failure = undefined;
+    });
+  }
+
+  /** What happened in the root costs what it changed, and not what is there. */
+  #look(): void {
+    const names = this.#changed;
+    this.#changed = new Set();
+    this.#guarded(() => {
+      const view = names === 'all' ? undefined : this.#root.look(names);
+      if (view === undefined) this.#listRoot(false);
+      else this.#jobs.apply(view, false);
+    });
+  }
+
+  /** A root that is away ends the work on it; what the disk refuses otherwise is told once, and tried again by the next rescan. */
+  #guarded(work: () => void): void {
+    if (this.#site.signal.aborted) return;
+    try {
+      work();
     } catch (error) {
-      if (error instanceof UserError) this.#jobs.endAll();
-      else this.#defect.reject(error);
+      if (error instanceof UserError) {
+        if (!PASSES.has(systemErrorCode(error.cause) ?? '')) this.#jobs.endAll();
+      } else if (systemErrorCode(error) === undefined) this.#break(error);
+      else this.#noteFailure(errorMessage(error));
     }
   }
 
-  /** One listing for all that happens in one turn. */
-  #wake(): void {
+  /** Once: the destinations are the same for as long as the daemon runs. */
+  #compareDestinations(directories: readonly DirectorySnapshot[]): void {
+    const { state, config, report, destinations } = this.#options;
+    this.#isCompared = true;
+    const labels = destinations.map(({ label }) => label);
+    noteFinishedElsewhere(state.path, config.source.root, directories, labels, report);
+  }
+
+  #noteFailure(state: string): void {
+    const message = `Cannot list everything: ${state}; it is tried again every source.rescan`;
+    if (message !== this.#failure) this.#options.report({ type: 'note', level: 'warning', message });
+    this.#failure = message;
+  }
+
+  #break(defect: unknown): void {
+    this.#defect.reject(defect);
+    this.#broken.abort();
+  }
+
+  /** One look for all that happens in one turn. `name` undefined: nobody knows what changed. */
+  #wake(name?: Name): void {
+    if (name === undefined) this.#changed = 'all';
+    else if (this.#changed !== 'all') this.#changed.add(name);
     if (this.#isWoken) return;
     this.#isWoken = true;
     setImmediate(() => {
       this.#isWoken = false;
-      this.#listRoot(false);
+      this.#look();
     });
   }
 
   #hear(event: FileEvent): void {
     if (event.kind === 'rescan' && event.why !== 'ready') this.#eventsLost += 1;
-    this.#wake();
+    const path = event.kind === 'rescan' || event.kind === 'gone' ? '' : (event.path ?? '');
+    if (path === '') this.#wake();
+    else if (this.#root.concerns(path)) this.#wake(path);
   }
 
   async #stop(): Promise<void> {

@@ -1,8 +1,10 @@
 import { isSameDirectory, liveFirst, type DirectoryPlan } from '../core/lifecycle.ts';
+import { UserError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import type { Report } from '../core/events.ts';
 import { DirectoryJob, type JobContext } from './directory-job.ts';
+import type { RootView } from './root-watch.ts';
 
 /** Each watched directory takes an inotify instance, and a user has 128 of them: the newest ones count. */
 const MOST_WATCHED = 16;
@@ -14,10 +16,19 @@ export class Jobs implements Iterable<DirectoryJob> {
   readonly #unworkable = new Map<Name, string>();
   readonly #ending = new Set<Promise<void>>();
   readonly #context: JobContext;
+  readonly #wake: (name: Name) => void;
   #foundByEnded = 0;
 
-  constructor(context: Omit<JobContext, 'finished'>) {
-    this.#context = { ...context, finished: (job) => this.#end(job) };
+  constructor(context: Omit<JobContext, 'finished' | 'wake'> & { readonly wake: (name: Name) => void }) {
+    this.#wake = context.wake;
+    this.#context = {
+      ...context,
+      wake: () => undefined, // Each job has its own.
+      finished: (job) => {
+        this.#end(job);
+        this.#wake(job.plan.directory.name);
+      },
+    };
   }
 
   [Symbol.iterator](): Iterator<DirectoryJob> {
@@ -30,22 +41,20 @@ export class Jobs implements Iterable<DirectoryJob> {
   }
 
   /**
-   * Takes what a listing of the root shows: jobs end whose directory is gone or finished, new ones begin.
+   * Takes what a look at the root shows: jobs end whose directory is gone or finished, new ones begin.
    * @param everything every directory is to be listed, not only those that changed
    */
-  apply(plans: readonly DirectoryPlan[], everything: boolean): void {
-    const unfinished = plans.filter(({ phase }) => phase !== 'finished');
-    const planned = new Map(unfinished.map((one) => [one.directory.name, one]));
-    const present = new Set(plans.map(({ directory }) => directory.name));
+  apply({ plans, has }: RootView, everything: boolean): void {
+    const planned = new Map(plans.map((one) => [one.directory.name, one]));
     for (const [name, job] of this.#jobs) {
       if (job.isGone || !isSameDirectory(planned.get(name)?.directory, job.plan.directory)) {
-        if (!present.has(name)) this.#reportVanished(name);
+        if (!has(name)) this.#reportVanished(name);
         this.#end(job);
       }
     }
     for (const name of this.#unworkable.keys()) if (!planned.has(name)) this.#unworkable.delete(name);
     const watched = new Set(plans.slice(-MOST_WATCHED));
-    for (const one of liveFirst(unfinished)) {
+    for (const one of liveFirst(plans)) {
       const known = this.#jobs.get(one.directory.name);
       const job = known ?? this.#begin(one);
       if (job === undefined) continue;
@@ -77,12 +86,12 @@ export class Jobs implements Iterable<DirectoryJob> {
   #begin(one: DirectoryPlan): DirectoryJob | undefined {
     const { name } = one.directory;
     try {
-      const job = new DirectoryJob(one, this.#context);
+      const job = new DirectoryJob(one, { ...this.#context, wake: () => this.#wake(name) });
       this.#unworkable.delete(name);
       this.#jobs.set(name, job);
       return job;
     } catch (error) {
-      const failure = cannotWork(name, error);
+      const failure = error instanceof UserError ? error : cannotWork(name, error);
       const isReported = this.#unworkable.get(name) === failure.message;
       if (!isGone(error) && !isReported) this.#report(failedDirectory(name, failure));
       this.#unworkable.set(name, failure.message);

@@ -66,6 +66,7 @@ export const nameCompleteFiles = async (
         claimed: nameNew,
         heldBack: () => undefined,
         skipped: () => undefined,
+        unreadable: () => undefined,
       },
     );
     return heldBack;

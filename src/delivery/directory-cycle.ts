@@ -19,6 +19,8 @@ export interface CycleOptions {
   /** The first cycle reports what is held back and skipped; later ones would repeat it. */
   readonly tells: boolean;
   readonly foundByListing: () => void;
+  /** Called for each name that a listing could not read. */
+  readonly unreadable: (path: Name, error: unknown) => void;
 }
 
 const FOUND_A_REPORT = 256;
@@ -77,7 +79,8 @@ export class DirectoryCycle {
   leftUnsent(): number {
     const { queue } = this.#options;
     // A file that failed twice is one file.
-    const stuck = queue.failures.size + queue.outcomes.stopped + this.openClaims;
+    const unreadable = this.listing?.unreadable ?? 0;
+    const stuck = queue.failures.size + queue.outcomes.stopped + this.openClaims + unreadable;
     if (this.plan.closedBy === null || this.listing === undefined) return stuck;
     const sent = queue.outcomes.sent - this.#sentBefore;
     const unsent = Math.max(0, this.listing.unsent - this.#confirmedClaims - sent);
@@ -96,6 +99,7 @@ export class DirectoryCycle {
       openClaims: this.openClaims,
       failed: failed + stopped + waiting,
       reserved: listing?.reserved ?? 0,
+      unreadable: listing?.unreadable ?? 0,
       refuted: this.refuted,
       openForWriting: listing?.openForWriting ?? false,
       quietMs: Date.now() - (listing?.changedMs ?? 0),
@@ -144,7 +148,7 @@ export class DirectoryCycle {
   /** Lists once more without sending: `facts` is then of a listing from after the verification. */
   async confirm(): Promise<void> {
     const nothing = (): undefined => undefined;
-    const visitor = { ready: nothing, claimed: nothing, heldBack: nothing, skipped: nothing };
+    const visitor = { ready: nothing, claimed: nothing, heldBack: nothing, skipped: nothing, unreadable: nothing };
     this.#confirmedClaims = 0;
     this.listing = await this.#list(visitor, { fresh: true });
     this.#listings += 1;
@@ -203,8 +207,9 @@ export class DirectoryCycle {
         signal.throwIfAborted();
         return queue.has(path) ? undefined : claims.add(path, stats);
       },
-      heldBack: (path, reason) => this.#noteHeldBack(path, reason),
+      heldBack: (path, reason, stats) => this.#noteHeldBack(path, reason, stats),
       skipped: (path, kind) => this.#noteSkipped(path, kind, isFirst),
+      unreadable: (path, error) => this.#options.unreadable(path, error),
     };
   }
 
@@ -222,10 +227,12 @@ export class DirectoryCycle {
     this.#found = { files: 0, bytes: 0 };
   }
 
-  #noteHeldBack(path: Name, reason: HeldBackReason): void {
+  #noteHeldBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void {
     const { queue, areEventsReported, tells } = this.#options;
+    // The close of a file with several names is reported under the one that it was opened by, which may be anywhere.
+    const isCloseReported = areEventsReported && (stats?.nlink ?? 1n) === 1n;
     // In a closed directory its close was reported already, and the look at open files may be a second old.
-    const isReported = queue.has(path) || (areEventsReported && reason.kind === 'open-for-writing');
+    const isReported = queue.has(path) || (isCloseReported && reason.kind === 'open-for-writing');
     // A reserved name is held until it is renamed, which no waiting brings about.
     const mayEnd = reason.kind !== 'reserved-name';
     if (mayEnd && (this.plan.closedBy !== null || !isReported)) this.awaitsQuiet = true;

@@ -9,6 +9,8 @@ import { cannotWork, failedDirectory, isGone } from '../source/directory-failure
 import type { SiteContext } from './context.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
+import type { HeldBackFile } from './list-directory.ts';
+import { UnreadableNames } from './unreadable-names.ts';
 import { UploadQueue } from './upload-queue.ts';
 
 export interface CycleEnd {
@@ -17,6 +19,7 @@ export interface CycleEnd {
   readonly dueMs: number | undefined;
   /** Sub-folders that the last listing met, below the directory. */
   readonly folders: readonly Name[];
+  readonly heldBack: readonly HeldBackFile[];
 }
 
 /** A cycle is a listing: not more often than this, whatever the configuration says. */
@@ -27,8 +30,9 @@ export class DirectoryWork implements Disposable {
   readonly queue: UploadQueue;
   readonly #site: SiteContext;
   readonly #record: MarkRecord;
+  readonly #unreadable: UnreadableNames;
   readonly #outagesBefore: number;
-  /** Nothing went wrong, so that no temporary file can be left at a destination. */
+  /** Nothing went wrong, and all of it in this state, so that no temporary file can be left at a destination. */
   #isClean: boolean;
   #cycle: DirectoryCycle;
   #cycles = 0;
@@ -42,9 +46,9 @@ export class DirectoryWork implements Disposable {
     const { config, state, keys, sender, isExcluded, counters, report } = site;
     const { name } = plan.directory;
     this.#site = site;
-    const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
-    this.#record = openDirectoryRecord(state, name, keys, warn);
-    this.#isClean = this.#record.isFresh;
+    this.#record = openDirectoryRecord(state, name, keys, (message) => this.#warn(message));
+    this.#isClean = this.#record.isFresh && !state.isOlder(plan.directory);
+    this.#unreadable = new UnreadableNames(name, report);
     this.#outagesBefore = sender.outages;
     this.queue = new UploadQueue({
       directory: name,
@@ -74,18 +78,16 @@ export class DirectoryWork implements Disposable {
     this.#cycles += 1;
     this.queue.startCycle();
     this.#cycle = this.#newCycle(plan);
-    await this.#guarded(async () => {
-      await this.#cycle.list({ isFirst: true });
-      return false;
-    });
+    this.#unreadable.startCycle();
+    await this.#guarded(() => this.#cycle.list({ isFirst: true }).then(() => false));
   }
 
   /** Ends a cycle: waits for the sends; a closed directory is listed again until nothing is left, verified and finished. */
   async finish(plan: DirectoryPlan): Promise<CycleEnd> {
-    const cycle = this.#cycle;
-    cycle.plan = plan;
+    this.#cycle.plan = plan;
     const finished = await this.#guarded(() => this.#finishWhenDone());
-    return { finished, dueMs: this.#dueMs(), folders: cycle.listing?.folders ?? [] };
+    const { folders = [], firstHeldBack: heldBack = [] } = this.#cycle.listing ?? {};
+    return { finished, dueMs: this.#dueMs(), folders, heldBack };
   }
 
   /** contract.md §5: files that the last cycle left unsent. Call it when the queue is drained. */
@@ -108,13 +110,13 @@ export class DirectoryWork implements Disposable {
       foundByListing: () => {
         this.#foundByListing += 1;
       },
+      unreadable: (path, error) => this.#unreadable.note(path, error),
     });
   }
 
   /** Is it finished? */
   async #finishWhenDone(): Promise<boolean> {
-    const { sender, signal, config } = this.#site;
-    const cycle = this.#cycle;
+    const [{ sender, signal, config }, cycle] = [this.#site, this.#cycle];
     // An open directory goes on with its sends under way.
     if (cycle.plan.closedBy === null || cycle.listing === undefined) return false;
     await this.queue.drain();
@@ -164,8 +166,7 @@ export class DirectoryWork implements Disposable {
     const { directory } = this.#cycle.plan;
     for (const [path, detail] of refuted) {
       const targetPath = `${directory.name}/${path}`;
-      const message = `"${showName(targetPath)}" at the destination: ${detail}. It is sent again`;
-      this.#site.report({ type: 'note', level: 'warning', message });
+      this.#warn(`"${showName(targetPath)}" at the destination: ${detail}. It is sent again`);
       unmark(this.#site.config.source.root, targetPath);
     }
     if (refuted.size > 0) this.#isClean = false;
@@ -180,10 +181,12 @@ export class DirectoryWork implements Disposable {
   #warnOfChanging(): void {
     if (this.#reportedReason === KEEPS_CHANGING) return;
     const { name } = this.#cycle.plan.directory;
-    for (const path of this.queue.changing) {
-      const message = `"${showName(`${name}/${path}`)}" changed whenever it was sent: it is left unsent`;
-      this.#site.report({ type: 'note', level: 'warning', message });
-    }
+    for (const path of this.queue.changing)
+      this.#warn(`"${showName(`${name}/${path}`)}" changed whenever it was sent: it is left unsent`);
+  }
+
+  #warn(message: string): void {
+    this.#site.report({ type: 'note', level: 'warning', message });
   }
 
   #reportUnfinished(reason: string): void {
@@ -204,7 +207,7 @@ export class DirectoryWork implements Disposable {
       this.#cycle.listing = undefined;
       const reason = plainMessage(error); // Without the path, which may name another descriptor each time.
       if (isGone(error)) {
-        report({ type: 'note', level: 'warning', message: `${showName(name)} vanished while it was worked on` });
+        this.#warn(`${showName(name)} vanished while it was worked on`);
       } else {
         counters.unfinished += 1;
         const failure = error instanceof TransportError ? error : cannotWork(name, error);
@@ -239,11 +242,10 @@ export class DirectoryWork implements Disposable {
     const name = showName(this.#cycle.plan.directory.name);
     const kinds = [...skipped].filter(([kind]) => kind !== 'excluded').map(([kind, count]) => `${count} ${kind}`);
     if (kinds.length > 0) {
-      const message = `${name} is finished without what cannot be sent: ${kinds.join(', ')}${this.#cycle.firstSkipped}`;
-      report({ type: 'note', level: 'warning', message });
+      this.#warn(`${name} is finished without what cannot be sent: ${kinds.join(', ')}${this.#cycle.firstSkipped}`);
     }
     const excluded = skipped.get('excluded') ?? 0;
-    if (excluded === 0) return;
-    report({ type: 'note', level: 'info', message: `${name} is finished without ${excluded} excluded names` });
+    const message = `${name} is finished without ${excluded} excluded names`;
+    if (excluded > 0) report({ type: 'note', level: 'info', message });
   }
 }

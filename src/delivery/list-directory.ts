@@ -10,6 +10,11 @@ import { fsPath, type Name } from '../name.ts';
 import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
 import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
 
+export interface HeldBackFile {
+  readonly path: Name;
+  readonly reason: HeldBackReason;
+}
+
 /** What one whole listing of a directory showed. */
 export interface Listing {
   /** How the directory was closed as the listing began. */
@@ -22,8 +27,12 @@ export interface Listing {
   unsent: number;
   /** Of these, files that may not be sent yet, or never under their name. */
   heldBack: number;
+  /** The first of these. */
+  readonly firstHeldBack: HeldBackFile[];
   /** Of these, names that are reserved for isocket. */
   reserved: number;
+  /** Of these, names that the disk does not let us read: a folder counts as one. */
+  unreadable: number;
   /** Marks that no record explains and that count as sent all the same (`source.trustMarks`). */
   trusted: number;
   /** What is not sent, by kind. */
@@ -45,8 +54,11 @@ export interface ListingVisitor {
   ready(path: Name, stats: BigIntStats): Promise<void> | undefined;
   /** A mark that the record does not explain: destinations are asked. */
   claimed(path: Name, stats: BigIntStats): Promise<void> | undefined;
-  heldBack(path: Name, reason: HeldBackReason): void;
+  /** @param stats undefined where the name alone decided */
+  heldBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void;
   skipped(path: Name, kind: SkippedKind): void;
+  /** The disk does not let us look at it, nor into it. */
+  unreadable(path: Name, error: unknown): void;
 }
 
 export interface ListingOptions {
@@ -62,6 +74,7 @@ export interface ListingOptions {
 // The parser's word that it is done makes the look at open files a matter of care, not of knowledge: it may be a second old.
 const OPEN_FILES_AGE_MS = { parser: 1000, guess: 100 } as const;
 const ENTRIES_A_TURN = 256;
+const NAMED_HELD_BACK = 3;
 
 /** Lists a directory once and judges every file: is it sent, may it be sent, must it wait? */
 export const listDirectory = async (
@@ -109,7 +122,9 @@ class FileJudge {
       bytes: 0,
       unsent: 0,
       heldBack: 0,
+      firstHeldBack: [],
       reserved: 0,
+      unreadable: 0,
       trusted: 0,
       skipped: new Map(),
       openForWriting: false,
@@ -132,6 +147,11 @@ class FileJudge {
         this.listing.unsent += 1;
         this.listing.reserved += 1;
         this.#holdBack(entry.path, { kind: 'reserved-name' });
+        return undefined;
+      case 'unreadable':
+        this.listing.unsent += 1;
+        this.listing.unreadable += 1;
+        this.#visitor.unreadable(entry.path, entry.error);
         return undefined;
       case 'skipped':
         this.listing.skipped.set(entry.why, (this.listing.skipped.get(entry.why) ?? 0) + 1);
@@ -163,7 +183,7 @@ class FileJudge {
     const closedByParser = listing.closedBy === 'parser';
     const reason = heldBack({ closedByParser, quietMs, writer }, this.#options.settleMs);
     if (reason !== undefined) {
-      this.#holdBack(path, reason);
+      this.#holdBack(path, reason, stats);
       return undefined;
     }
     // Asked within the tick of its last change, what is recorded would hold for a later change as well: it is sent.
@@ -171,9 +191,10 @@ class FileJudge {
     return isClaim ? this.#visitor.claimed(path, stats) : this.#visitor.ready(path, stats);
   }
 
-  #holdBack(path: Name, reason: HeldBackReason): void {
+  #holdBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void {
     this.listing.heldBack += 1;
-    this.#visitor.heldBack(path, reason);
+    if (this.listing.firstHeldBack.length < NAMED_HELD_BACK) this.listing.firstHeldBack.push({ path, reason });
+    this.#visitor.heldBack(path, reason, stats);
   }
 
   #count(stats: BigIntStats): void {

@@ -7,7 +7,7 @@ import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork } from '../source/directory-failures.ts';
 import { isMarker, isReservedPath } from '../source/markers.ts';
-import { readRoot } from '../source/scanner.ts';
+import { isSiteName, readDirectory } from '../source/root.ts';
 import type { SiteContext } from './context.ts';
 import type { Outcome } from './sender.ts';
 import { UploadQueue } from './upload-queue.ts';
@@ -119,7 +119,7 @@ export class NamedFiles implements Disposable {
     const { config, state, keys, sender, counters, isExcluded, report } = this.#site;
     const { root, tag } = config.source;
     // Looked for when it is named: a pipe may be older than the directory.
-    if (!readRoot(root, tag, isExcluded).some((one) => one.name === name)) return undefined;
+    if (!isSiteName(name, { tag, isExcluded }) || readDirectory(root, name) === undefined) return undefined;
     const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
     const record = openDirectoryRecord(state, name, keys, warn);
     const queue: UploadQueue = new UploadQueue({

@@ -1,18 +1,19 @@
-import type { SummaryEvent } from '../core/events.ts';
+import type { Report, SummaryEvent } from '../core/events.ts';
 import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
-import { showName } from '../name.ts';
+import { showName, type Name } from '../name.ts';
+import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
 import { viewState } from '../marks/state.ts';
-import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
+import { cannotRead, cannotWork, failedDirectory, isGone, pathIn } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { createOpenFilesView } from '../source/open-files.ts';
-import { readRoot } from '../source/scanner.ts';
+import { readRoot, type RootListing } from '../source/root.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
-import { listDirectory } from './list-directory.ts';
+import { listDirectory, type HeldBackFile } from './list-directory.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
 /** One pass over a site: list, send, verify, finish. `complete` says that nothing was left that could be sent. */
@@ -23,9 +24,12 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   const site = createSiteContext(options, 'pass');
   const { isExcluded, counters, sender } = site;
 
-  const directories = readRoot(root, tag, isExcluded);
-  state.keepRecordsOf(new Set(directories.map(({ name }) => name)));
+  const { directories, unreadable } = readRoot(root, tag, isExcluded);
+  state.keepRecordsOf(new Set([...directories, ...unreadable].map(({ name }) => name)));
+  counters.unfinished += reportUnreadable(unreadable, site, only);
   new LateDirectories(state.path, site.report).note(directories);
+  const labels = sender.destinations.map(({ label }) => label);
+  noteFinishedElsewhere(state.path, root, directories, labels, site.report);
   const limits = createLimits();
   const passes = liveFirst(plan(directories, newest))
     .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
@@ -38,6 +42,17 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   };
 };
 
+/** Returns how many there are: the others go on. */
+const reportUnreadable = (
+  unreadable: RootListing['unreadable'],
+  { report }: Pick<SiteContext, 'report'>,
+  only?: ReadonlySet<Name>,
+): number => {
+  const concerned = unreadable.filter(({ name }) => only?.has(name) !== false);
+  for (const { name, error } of concerned) report(failedDirectory(name, cannotWork(name, error)));
+  return concerned.length;
+};
+
 /** One directory's share of the pass; it is over when its sends are. */
 const passDirectory = async (one: DirectoryPlan, site: SiteContext, limits: Limits): Promise<void> => {
   const cycle = await runCycle(limits, {
@@ -48,7 +63,23 @@ const passDirectory = async (one: DirectoryPlan, site: SiteContext, limits: Limi
   if (cycle === undefined) return;
   using work = cycle.work;
   await work.queue.drain();
-  if (cycle.end?.finished !== true) site.counters.failed += work.leftUnsent();
+  if (cycle.end?.finished === true) return;
+  const unsent = work.leftUnsent();
+  site.counters.failed += unsent;
+  if (unsent > 0 && one.closedBy !== null) warnOfHeldBack(one.directory.name, cycle.end?.heldBack ?? [], site.report);
+};
+
+/** A closed directory is left unsent, so what holds its files back is named: of an open one it is nobody's trouble. */
+const warnOfHeldBack = (directory: Name, files: readonly HeldBackFile[], report: Report): void => {
+  for (const { path, reason } of files) {
+    if (reason.kind !== 'settling' && reason.kind !== 'open-for-writing') continue;
+    const why =
+      reason.kind === 'settling'
+        ? `it changed less than source.settle ago, ${reason.secondsLeft} s to go`
+        : `process ${reason.pid} has it open for writing`;
+    const message = `"${showName(`${directory}/${path}`)}" is not sent yet: ${why}; the next scan sends it`;
+    report({ type: 'note', level: 'warning', message });
+  }
 };
 
 /** Undefined where the directory cannot be worked on, which is reported and counted: the others go on. */
@@ -89,8 +120,9 @@ export const planPass = async (
   const state = viewState(statePath, root);
   const keys = destinationKeys(config.destinations);
   const listingOptions = { root, isExcluded, settleMs, trustMarks, openFiles: createOpenFilesView() };
-  let failed = 0;
-  for (const { directory, phase, closedBy } of liveFirst(plan(readRoot(root, tag, isExcluded), newest))) {
+  const { directories, unreadable } = readRoot(root, tag, isExcluded);
+  let failed = reportUnreadable(unreadable, { report });
+  for (const { directory, phase, closedBy } of liveFirst(plan(directories, newest))) {
     signal.throwIfAborted();
     if (phase === 'finished') continue;
     const { name } = directory;
@@ -107,6 +139,11 @@ export const planPass = async (
         },
         heldBack: (path, reason) => report({ type: 'held-back', path: `${name}/${path}`, reason }),
         skipped: (path, kind) => report({ type: 'skipped', path: `${name}/${path}`, kind }),
+        unreadable: (path, error) => {
+          failed += 1;
+          const named = pathIn(name, path);
+          report(failedDirectory(named, cannotRead(named, error)));
+        },
       });
     } catch (error) {
       const failure = cannotWork(name, error);

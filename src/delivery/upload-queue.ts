@@ -92,7 +92,7 @@ export class UploadQueue {
 
   /** Resolves when nothing is on its way any more. Rejects with a defect. */
   async drain(): Promise<void> {
-    while (this.#isBusy()) await (this.#drained = Promise.withResolvers()).promise;
+    while (this.#isBusy()) await (this.#drained ??= Promise.withResolvers()).promise;
     if (this.#defects.length > 0) throw new AggregateError(this.#defects, 'sending failed in a way that it must not');
   }
 
@@ -101,7 +101,9 @@ export class UploadQueue {
   }
 
   #noteDrained(): void {
-    if (!this.#isBusy()) this.#drained?.resolve();
+    if (this.#isBusy()) return;
+    this.#drained?.resolve();
+    this.#drained = undefined;
   }
 
   async #send(path: Name, stats: BigIntStats, urgency: Urgency): Promise<void> {
@@ -146,6 +148,7 @@ export class UploadQueue {
       }
     } catch (error) {
       this.#defects.push(error);
+      this.#closed.clear(); // A defect ends the run. What stayed here would keep `drain` waiting for ever.
     } finally {
       this.#isPumping = false;
       this.#noteDrained();

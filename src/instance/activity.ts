@@ -46,6 +46,10 @@ export const parseActivity = (answer: string): Activity | undefined => {
   return activitySchema.safeParse(typeof input === 'number' ? { pid: input } : input).data;
 };
 
+/** "the daemon, process 4711" */
+export const describeHolder = ({ kind, pid }: Activity): string =>
+  `${kind === 'daemon' ? 'the daemon' : 'a scan or another command'}, process ${pid}`;
+
 /** The activity of a process that works on a root, before it reports more. */
 export const idleActivity = (since: Date): Activity => ({
   pid: process.pid,

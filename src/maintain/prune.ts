@@ -3,7 +3,7 @@ import { deleteDirectory } from './delete-directory.ts';
 import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import type { Report } from '../core/events.ts';
+import type { Report, SkippedKind } from '../core/events.ts';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
 import { plan, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked } from '../marks/mark.ts';
@@ -12,7 +12,9 @@ import { fsPath, showName, type Name } from '../name.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import { createStateSet, type StateSet } from '../marks/state-set.ts';
-import { readRoot, walk } from '../source/scanner.ts';
+import { cureOf, unreadableIn } from '../source/directory-failures.ts';
+import { readRoot } from '../source/root.ts';
+import { walk } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
 import type { Transport } from '../transport.ts';
 import { verifyDirectory } from '../verify/verify-directory.ts';
@@ -51,7 +53,12 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const writers = createOpenFilesView();
   const isStopped = (): boolean => signal.aborted;
   const result = { pruned: 0, files: 0, bytes: 0, kept: 0 };
-  const candidates = plan(readRoot(root, tag, createIsExcluded(exclude)), newest)
+  const { directories, unreadable } = readRoot(root, tag, createIsExcluded(exclude));
+  for (const { name, error } of unreadable) {
+    result.kept += 1;
+    report({ type: 'kept', directory: name, reason: `it cannot be read: ${plainMessage(error)}; ${cureOf(error)}` });
+  }
+  const candidates = plan(directories, newest)
     .slice(0, -1)
     .filter(({ phase }) => phase === 'finished');
   for (const work of candidates) {
@@ -104,8 +111,9 @@ const examine = async (
     const openFilesNow = writers(0);
     let [files, bytes] = [0, 0];
     for (const entry of walk(`${root}/${directory.name}`, isExcluded)) {
-      if (entry.kind === 'skipped') return `"${showName(entry.path)}" in it was never sent (${entry.why})`;
+      if (entry.kind === 'skipped') return whySkippedKeeps(entry.path, entry.why);
       if (entry.kind === 'folder') continue;
+      if (entry.kind === 'unreadable') return unreadableIn(entry).message;
       if (entry.kind === 'reserved') return `"${showName(entry.path)}" in it was never sent (a reserved name)`;
       const { stats } = entry;
       if (!isMarked(stats)) return `"${showName(entry.path)}" in it is not marked`;
@@ -137,6 +145,12 @@ const examine = async (
     return plainMessage(error);
   }
 };
+
+/** An excluded file may have been sent by hand; no record of excluded names is compared. */
+const whySkippedKeeps = (path: Name, why: SkippedKind): string =>
+  why === 'excluded'
+    ? `"${showName(path)}" in it is excluded (source.exclude) and not compared: delete it by hand, or no longer exclude it`
+    : `"${showName(path)}" in it was never sent (${why})`;
 
 const deleteVerified = (
   directory: DirectorySnapshot,

@@ -6,6 +6,7 @@ import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked, unmark } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
 import { beginRecord } from '../marks/record.ts';
+import { cannotRead, pathIn } from '../source/directory-failures.ts';
 import { walk, type IsExcluded } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
 
@@ -20,7 +21,7 @@ const ENTRIES_A_TURN = 256;
 
 /**
  * Makes a directory unsent: `finished.watch` goes first, so that a crash from here on leaves it unfinished, then what we knew
- * of its marks, then the marks. Returns how many files could not be un-marked. (The record begins anew and empty: without one,
+ * of its marks, then the marks. Returns how many names could not be un-marked or read. (The record begins anew and empty: without one,
  * a file that is renamed into place g+w a moment later would pass for marked by somebody before us.)
  */
 export const resetDirectory = async (
@@ -35,6 +36,11 @@ export const resetDirectory = async (
   let entries = 0;
   for (const entry of walk(`${root}/${name}`, isExcluded)) {
     if ((entries += 1) % ENTRIES_A_TURN === 0) await nextTurn();
+    if (entry.kind === 'unreadable') {
+      failed += 1;
+      const { message, hint = '' } = cannotRead(pathIn(name, entry.path), entry.error);
+      report({ type: 'note', level: 'warning', message: `${message}; ${hint}` });
+    }
     if (entry.kind !== 'file') continue;
     files += 1;
     if (!isMarked(entry.stats)) continue;

@@ -35,7 +35,8 @@ export const checkMayMark = (path: Name, stats: { readonly uid: bigint }): void 
   );
 };
 
-const hasCapability = (capability: bigint): boolean => {
+/** One of this process's effective capabilities, by its number. */
+export const hasCapability = (capability: bigint): boolean => {
   const effective = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
   return ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
 };

@@ -12,6 +12,8 @@ export interface StateFolder extends StateView {
   recordedBefore(directory: Name): number;
   /** Forgets the records of directories that are no longer there. `directories`: what is there for sure. */
   keepRecordsOf(directories: ReadonlySet<Name>): void;
+  /** Was the directory there before this state? Then another one, that was lost, may have been of it. True where nothing tells. */
+  isOlder(directory: { readonly birthNs: bigint }): boolean;
 }
 
 /** The state as it is, for looking without leaving a trace. */
@@ -50,8 +52,10 @@ export const openState = (path: string, root: Name): StateFolder => {
     for (const folder of [path, records]) checkOwner(folder);
     checkSameRoot(path, root);
     rememberRoot(path, root);
+    const { birthtimeNs: sinceNs } = statSync(records, { bigint: true });
     return {
       path,
+      isOlder: ({ birthNs }) => birthNs === 0n || sinceNs === 0n || birthNs < sinceNs,
       recordPath: (directory) => join(records, recordName(directory)),
       recordedBefore,
       keepRecordsOf: (directories) => {

@@ -1,6 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { Name } from '../name.ts';
-import type { PacketReader } from './packet-reader.ts';
+import { createBurst } from './burst.ts';
+import { handleCommands, type HandleCommands } from './handle-commands.ts';
+import { HandleOpener } from './handle-opener.ts';
+import { OpenHandles, type HandleLimit } from './open-handles.ts';
 import { Extension, Packet, type Attributes } from './protocol.ts';
 import {
   ChannelClosedError,
@@ -8,13 +11,14 @@ import {
   readAttributes,
   readAttributesIfPresent,
   readDataOrEnd,
-  readHandle,
   readNamesOrEnd,
   readNumbers,
   type DirectoryEntry,
 } from './replies.ts';
 import type { ChannelWindow } from './receive-window.ts';
-import { RequestChannel, toError, type Encode, type Pending } from './request-channel.ts';
+import { RequestChannel, type Encode } from './request-channel.ts';
+
+export type { HandleCommands } from './handle-commands.ts';
 
 export interface ServerLimits {
   /** Bytes of data in one WRITE. */
@@ -31,24 +35,21 @@ export interface FileSystemSpace {
   readonly inodes: number;
 }
 
-/** Commands on an open handle, which the server answers with a status only. */
-export interface HandleCommands<Done> {
-  /** `data` is encoded before this returns and may be reused afterwards. */
-  write(handle: Buffer, offset: number, data: Buffer): Done;
-  fsetstat(handle: Buffer, attributes: Attributes): Done;
-  fsync(handle: Buffer): Done;
-  close(handle: Buffer): Done;
-}
-
 /**
  * The client's side of one SFTP channel. Every request settles: with its reply (an `SftpStatusError` for a failure), or with a
  * `ChannelClosedError` when the channel closes.
  */
 export interface SftpClient extends HandleCommands<Promise<void>> {
-  /** Number of requests without a reply so far. */
+  /** Number of requests without a reply so far, with those that wait for a handle. */
   readonly pending: number;
   readonly closed: boolean;
   readonly limits: ServerLimits;
+  /** How many handles may be open at once just now; Infinity: what `limits` says. */
+  readonly handlesAtOnce: number;
+  /** `listener` is called once, when the server or the connection closes the channel, with the handles that were open. */
+  onClosed(listener: (openHandles: number) => void): void;
+  /** One limit for all channels to a server, and for its next connection: for a server that does not say how many handles it allows. */
+  shareHandleLimit(limit: HandleLimit): void;
   has(extension: string): boolean;
   open(path: Name, flags: number, attributes: Attributes): Promise<Buffer>;
   /**
@@ -66,6 +67,7 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   /** The next entries, or undefined after the last. */
   readdir(handle: Buffer): Promise<DirectoryEntry[] | undefined>;
   mkdir(path: Name, attributes: Attributes): Promise<void>;
+  setstat(path: Name, attributes: Attributes): Promise<void>;
   remove(path: Name): Promise<void>;
   /** Fails if the target exists (version 3). */
   rename(from: Name, to: Name): Promise<void>;
@@ -79,51 +81,6 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   destroy(reason?: string): void;
 }
 
-const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): HandleCommands<Done> => ({
-  write: (handle, offset, data) => run(Packet.WRITE, (packet) => packet.bytes(handle).u64(offset).bytes(data)),
-  fsetstat: (handle, attributes) => run(Packet.FSETSTAT, (packet) => packet.bytes(handle).attributes(attributes)),
-  fsync: (handle) => run(Packet.EXTENDED, (packet) => packet.bytes(Extension.FSYNC).bytes(handle)),
-  close: (handle) => run(Packet.CLOSE, (packet) => packet.bytes(handle)),
-});
-
-/** Waits for the replies to all commands of a burst. A class, since one is allocated for every small file. */
-class BurstReplies implements Pending {
-  readonly #done = Promise.withResolvers<undefined>();
-  #unanswered = 1; // The enqueueing itself, until `allEnqueued`.
-  #failure: Error | undefined;
-
-  expectOneMore(): this {
-    this.#unanswered += 1;
-    return this;
-  }
-
-  allEnqueued(): Promise<void> {
-    this.#answered();
-    return this.#done.promise;
-  }
-
-  settle(reply: PacketReader): void {
-    try {
-      expectOk(reply);
-    } catch (error) {
-      this.#failure ??= toError(error);
-    }
-    this.#answered();
-  }
-
-  reject(error: Error): void {
-    this.#failure ??= error;
-    this.#answered();
-  }
-
-  #answered(): void {
-    this.#unanswered -= 1;
-    if (this.#unanswered > 0) return;
-    if (this.#failure === undefined) this.#done.resolve(undefined);
-    else this.#done.reject(this.#failure);
-  }
-}
-
 // Every server accepts this much: some corrupt files beyond it (rclone#6416, Netcatty#2022).
 const SAFE_WRITE_BYTES = 32_000;
 
@@ -134,32 +91,42 @@ const SAFE_WRITE_BYTES = 32_000;
 export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWindow): Promise<SftpClient> => {
   const requests = await RequestChannel.open(channel, channelWindow);
   const limits = await queryLimits(requests);
+  const handles = new OpenHandles(requests.extensions.has(Extension.LIMITS));
+  let onClosed: ((openHandles: number) => void) | undefined;
+  requests.onClosed(() => {
+    const { inUse } = handles;
+    handles.end();
+    if (!isDestroyed) onClosed?.(inUse);
+  });
+  let isDestroyed = false;
+  const opener = new HandleOpener(requests, handles);
 
   /** A request that the server answers with a status only. */
   const command = (type: number, encode: Encode): Promise<void> => requests.request(type, encode, expectOk);
-  let burstNow: BurstReplies | undefined;
-  const burstCommands = handleCommands((type, encode) => {
-    if (burstNow !== undefined) requests.submit(type, encode, burstNow.expectOneMore());
-  });
-  const burst = (enqueue: (commands: HandleCommands<void>) => void): Promise<void> => {
-    const replies = new BurstReplies();
-    burstNow = replies;
-    enqueue(burstCommands);
-    burstNow = undefined;
-    return replies.allEnqueued();
-  };
+  const single = handleCommands(command);
+  const burst = createBurst(requests, handles);
   return {
     get pending() {
-      return requests.pending;
+      return requests.pending + handles.waiting;
     },
     get closed() {
       return requests.closed;
     },
     limits,
+    get handlesAtOnce() {
+      return handles.most;
+    },
+    onClosed: (listener) => {
+      onClosed = listener;
+    },
+    shareHandleLimit: (limit) => {
+      handles.limit = limit;
+    },
     has: (extension) => requests.extensions.has(extension),
     open: (path, flags, attributes) =>
-      requests.request(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes), readHandle),
-    ...handleCommands(command),
+      opener.open(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes)),
+    ...single,
+    close: (handle) => single.close(handle).finally(() => handles.closed(handle)),
     burst,
     read: (handle, offset, length) => {
       requests.expectReply(length);
@@ -168,9 +135,10 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     fstat: (handle) => requests.request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
     lstat: (path) => requests.request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
     stat: (path) => requests.request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
-    opendir: (path) => requests.request(Packet.OPENDIR, (packet) => packet.name(path), readHandle),
+    opendir: (path) => opener.open(Packet.OPENDIR, (packet) => packet.name(path)),
     readdir: (handle) => requests.request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
     mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
+    setstat: (path, attributes) => command(Packet.SETSTAT, (packet) => packet.name(path).attributes(attributes)),
     remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
     rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
     posixRename: (from, to) =>
@@ -189,7 +157,10 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
       return { free: fragment * available, freeInodes, inodes };
     },
     setWindowUnlimited: () => requests.setWindowUnlimited(),
-    destroy: (reason = 'isocket closed the SFTP channel') => requests.close(new ChannelClosedError(reason)),
+    destroy: (reason = 'isocket closed the SFTP channel') => {
+      isDestroyed = true;
+      requests.close(new ChannelClosedError(reason));
+    },
   };
 };
 

@@ -35,6 +35,7 @@ export class RequestChannel {
   #nextId = 0;
   #isFlushScheduled = false;
   #closedBy: Error | undefined;
+  #onClosed: (() => void) | undefined;
 
   /**
    * Performs the SFTP handshake over an open `sftp` subsystem channel.
@@ -68,6 +69,12 @@ export class RequestChannel {
 
   get closed(): boolean {
     return this.#closedBy !== undefined;
+  }
+
+  /** `listener` is called once, when the channel closes. There is one listener. */
+  onClosed(listener: () => void): void {
+    if (this.closed) listener();
+    else this.#onClosed = listener;
   }
 
   /** The extensions that the server announced, by name, with their version. */
@@ -122,6 +129,7 @@ export class RequestChannel {
     this.#pending.clear();
     this.#channel.destroy();
     for (const pending of unanswered) pending.reject(reason);
+    this.#onClosed?.();
   }
 
   #shakeHands(): Promise<ReadonlyMap<string, string>> {

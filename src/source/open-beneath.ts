@@ -2,7 +2,7 @@ import { closeSync, constants, lstatSync, openSync, type BigIntStats } from 'nod
 import { systemErrorCode } from '../errors.ts';
 import { fsPath, type Name } from '../name.ts';
 
-const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+export const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
 /**
  * Opens a folder below `root` ("DC1/sub") one name at a time, never through a symbolic link: O_NOFOLLOW alone guards the last

@@ -1,10 +1,10 @@
-import { closeSync, lstatSync, opendirSync, type BigIntStats, type Dir, type Dirent, type Stats } from 'node:fs';
-import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
+import { Dirent, lstatSync, opendirSync, readdirSync, type BigIntStats, type Dir } from 'node:fs';
+import { systemErrorCode } from '../errors.ts';
 import type { SkippedKind } from '../core/events.ts';
-import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { pathAt, openFolderBeneath, splitPath } from './open-beneath.ts';
-import { FINISHED_PARSE, FINISHED_WATCH, isMarker, isTemporaryName } from './markers.ts';
-import { decodeName, fsPath, showName, type Name } from '../name.ts';
+import { pathAt, splitPath } from './open-beneath.ts';
+import { isMarker, isTemporaryName } from './markers.ts';
+import { decodeName, encodeName, fsPath, type Name } from '../name.ts';
+import { TreeCursor } from './tree-cursor.ts';
 
 /** Is this path below the root or a directory (`sub/name`) one that the configuration excludes? */
 export type IsExcluded = (path: Name) => boolean;
@@ -15,166 +15,170 @@ export type Entry =
   | { readonly kind: 'folder'; readonly path: Name; readonly stats: BigIntStats }
   | { readonly kind: 'skipped'; readonly path: Name; readonly why: SkippedKind }
   /** A name that isocket needs itself, and that is no marker of this directory: it can never be sent so. */
-  | { readonly kind: 'reserved'; readonly path: Name };
+  | { readonly kind: 'reserved'; readonly path: Name }
+  /** The disk does not let us: nothing is known of it, nor of what is in it. '' is the directory itself. */
+  | { readonly kind: 'unreadable'; readonly path: Name; readonly error: unknown };
 
 /**
- * Looks at the root: every directory that carries the tag.
- * @throws UserError where the root is missing, unreadable or no directory: that is never "nothing to do"
- */
-export const readRoot = (root: Name, tag: string, isExcluded: IsExcluded): DirectorySnapshot[] => {
-  checkRoot(root);
-  const directories: DirectorySnapshot[] = [];
-  for (const entry of readEntries(open(root))) {
-    const name = decodeName(entry.name);
-    if (!name.startsWith(tag) || isExcluded(name)) continue;
-    const snapshot = entry.isDirectory() || !isKnownType(entry) ? readDirectory(root, name) : undefined;
-    if (snapshot !== undefined) directories.push(snapshot);
-  }
-  return directories;
-};
-
-export const checkRoot = (root: Name): void => {
-  let stats;
-  try {
-    stats = lstatSync(fsPath(root));
-    if (stats.isDirectory()) opendirSync(fsPath(root)).closeSync();
-  } catch (error) {
-    const code = systemErrorCode(error);
-    const state = code === 'ENOENT' ? 'it is not there' : code === 'EACCES' ? 'permission denied' : errorMessage(error);
-    throw new UserError(`Cannot read source.root "${showName(root)}": ${state}`, {
-      hint:
-        code === 'EACCES'
-          ? 'let the user that runs isocket read it (r-x), or run isocket as the parser’s user'
-          : 'create it, mount it, or correct source.root in the configuration',
-    });
-  }
-  if (stats.isDirectory()) return;
-  throw new UserError(
-    `Cannot use source.root "${showName(root)}": it is ${stats.isSymbolicLink() ? 'a symbolic link' : 'not a directory'}`,
-    {
-      hint: 'write the real path of a directory into source.root',
-    },
-  );
-};
-
-/**
- * `finished.watch` gets its name and its ctime by one rename; the folder's mtime may be a clock tick later. Our `writeFinishedWatch`
- * sets the ctime once more after the rename, for file systems where a rename does not.
- */
-const LATE_AFTER_MS = 10;
-
-const readDirectory = (root: Name, name: Name): DirectorySnapshot | undefined => {
-  const path = `${root}/${name}`;
-  const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
-  if (stats?.isDirectory() !== true) return undefined;
-  const finished = markerStats(path, FINISHED_WATCH);
-  return {
-    name,
-    dev: stats.dev,
-    ino: stats.ino,
-    birthNs: stats.birthtimeNs,
-    mtimeNs: stats.mtimeNs,
-    finishedWatch: finished !== undefined,
-    // A finished directory costs no second look.
-    finishedParse: finished === undefined && markerStats(path, FINISHED_PARSE) !== undefined,
-    late: finished !== undefined && Number(stats.mtimeMs) > finished.ctimeMs + LATE_AFTER_MS,
-  };
-};
-
-const markerStats = (directoryPath: Name, marker: string): Stats | undefined => {
-  try {
-    const stats = lstatSync(fsPath(`${directoryPath}/${marker}`), { throwIfNoEntry: false });
-    return stats?.isFile() === true ? stats : undefined;
-  } catch (error) {
-    // It counts as unfinished; whoever lists it tells why that cannot be done.
-    if (systemErrorCode(error) === 'EACCES') return undefined;
-    throw error;
-  }
-};
-
-/**
- * Walks a directory, streaming: never more than a few hundred names of it are in memory. What vanishes while it is walked is
- * left out; the directory itself vanishing is an error (ENOENT). What it tells of a file is never of what a link points to, on
- * whatever part of its path: each folder is listed through its descriptor.
+ * Walks a directory, streaming: never more than a few hundred names of a folder are in memory, and the names of the sub-folders on the way.
+ * What vanishes while it is walked is left out; what cannot be read is told and passed by; the directory itself, if it cannot be opened, is
+ * an error. What it tells of a file is never of what a link points to, on whatever part of its path: each folder is listed through its
+ * descriptor.
  */
 export function* walk(directoryPath: Name, isExcluded: IsExcluded): Generator<Entry> {
-  yield* walkFolder(directoryPath, '', isExcluded);
-}
-
-function* walkFolder(directoryPath: Name, folder: Name, isExcluded: IsExcluded): Generator<Entry> {
-  const below = folder === '' ? '' : `${folder}/`;
-  const subFolders: Name[] = [];
-  const opened = openToList(directoryPath, folder);
-  if (opened === 'symlink') yield { kind: 'skipped', path: folder, why: 'symlink' };
-  if (typeof opened === 'string') return;
-  try {
-    for (const entry of readEntries(open(pathAt(opened, '.')))) {
-      const name = decodeName(entry.name);
-      const path = below + name;
-      const kind = kindOf(entry);
-      if (folder === '' && isMarker(name)) {
-        if (!isRegularFile(entry, pathAt(opened, name))) yield { kind: 'reserved', path };
-        continue;
-      }
-      if (isExcluded(path)) {
-        yield { kind: 'skipped', path, why: 'excluded' };
-        continue;
-      }
-      if (isTemporaryName(name)) {
-        yield { kind: 'reserved', path };
-        continue;
-      }
-      if (kind !== 'file' && kind !== 'folder' && kind !== 'unknown') {
-        yield { kind: 'skipped', path, why: kind };
-        continue;
-      }
-      const stats = lstatSync(fsPath(pathAt(opened, name)), { bigint: true, throwIfNoEntry: false });
-      if (stats === undefined) continue;
-      const now = kindOf(stats);
-      if (now === 'folder') {
-        yield { kind: 'folder', path, stats };
-        subFolders.push(path);
-      } else if (now === 'file') yield { kind: 'file', path, stats };
-      else if (now !== 'unknown') yield { kind: 'skipped', path, why: now };
+  const { folder: root, name: directory } = splitPath(directoryPath);
+  using cursor = new TreeCursor(root, directory);
+  const places: Place[] = [{ path: '', subFolders: [] }];
+  const maxBytes = LONGEST_PATH - encodeName(directoryPath).length - 1;
+  yield* listFolder(cursor.descriptor, places[0] as Place, { isExcluded, maxBytes });
+  for (let place = places.at(-1); place !== undefined; place = places.at(-1)) {
+    const name = place.subFolders.pop();
+    if (name === undefined) {
+      places.pop();
+      continue;
     }
-  } finally {
-    closeSync(opened);
+    const path = below(place.path, name);
+    const opened = openToList(cursor, below(directory, place.path), name);
+    if (typeof opened === 'object') yield { kind: 'unreadable', path, error: opened.error };
+    else if (opened === 'symlink') yield { kind: 'skipped', path, why: 'symlink' };
+    else if (opened !== 'vanished') {
+      const inside: Place = { path, subFolders: [] };
+      places.push(inside);
+      yield* listFolder(opened, inside, { isExcluded, maxBytes });
+    }
   }
-  for (const path of subFolders) yield* walkFolder(directoryPath, path, isExcluded);
 }
 
-/** A folder of a directory may have vanished since it was named, or have been swapped for a link: that is not followed. */
-const openToList = (directoryPath: Name, folder: Name): number | 'vanished' | 'symlink' => {
-  const { folder: root, name } = splitPath(directoryPath);
+/** A folder on the way to the one that is listed, and its sub-folders that are still to be listed: the next one last. */
+interface Place {
+  readonly path: Name;
+  readonly subFolders: Name[];
+}
+
+interface ListOptions {
+  readonly isExcluded: IsExcluded;
+  /** A path below the directory may be so long. */
+  readonly maxBytes: number;
+}
+
+/** The system takes no longer path (PATH_MAX, without the NUL): what is below could neither be read by its path nor sent. */
+const LONGEST_PATH = 4095;
+const MOST_BYTES_A_CHARACTER = 3;
+
+function* listFolder(opened: number, { path: folder, subFolders }: Place, options: ListOptions): Generator<Entry> {
   try {
-    return openFolderBeneath(root, folder === '' ? name : `${name}/${folder}`);
+    for (const entry of readFolder(pathAt(opened, '.'))) {
+      const found = examine(entry, opened, folder, options);
+      if (found === undefined) continue;
+      if (found.kind === 'folder') subFolders.push(splitPath(found.path).name);
+      yield found;
+    }
   } catch (error) {
     const code = systemErrorCode(error);
-    if (folder !== '' && code === 'ENOENT') return 'vanished';
-    if (folder !== '' && (code === 'ELOOP' || code === 'ENOTDIR')) return 'symlink';
-    throw error;
+    // A folder that was removed has no entries any more.
+    if (code === undefined || (folder === '' && code === 'ENOENT')) throw error;
+    if (code !== 'ENOENT') yield { kind: 'unreadable', path: folder, error };
+  }
+  subFolders.reverse();
+}
+
+/** undefined: a marker, or what has vanished meanwhile. */
+const examine = (
+  entry: FolderEntry,
+  opened: number,
+  folder: Name,
+  { isExcluded, maxBytes }: ListOptions,
+): Entry | undefined => {
+  const name = decodeName(entry.name);
+  const path = below(folder, name);
+  const kind = kindOf(entry);
+  try {
+    if (folder === '' && isMarker(name))
+      return isRegularFile(entry, pathAt(opened, name)) ? undefined : { kind: 'reserved', path };
+    if (isExcluded(path)) return { kind: 'skipped', path, why: 'excluded' };
+    if (isTemporaryName(name)) return { kind: 'reserved', path };
+    if (kind !== 'file' && kind !== 'folder' && kind !== 'unknown') return { kind: 'skipped', path, why: kind };
+    if (isLongerThan(path, maxBytes)) return { kind: 'unreadable', path, error: tooLong() };
+    const stats = lstatSync(fsPath(pathAt(opened, name)), { bigint: true, throwIfNoEntry: false });
+    const now = stats === undefined ? 'unknown' : kindOf(stats);
+    if (stats === undefined || now === 'unknown') return undefined;
+    return now === 'folder' || now === 'file' ? { kind: now, path, stats } : { kind: 'skipped', path, why: now };
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return { kind: 'unreadable', path, error };
+  }
+};
+
+const isLongerThan = (path: Name, bytes: number): boolean =>
+  path.length * MOST_BYTES_A_CHARACTER > bytes && encodeName(path).length > bytes;
+
+const tooLong = (): Error =>
+  Object.assign(new Error(`its path is longer than the ${LONGEST_PATH} bytes that the system takes`), {
+    code: 'ENAMETOOLONG',
+  });
+
+const below = (folder: Name, name: Name): Name => (folder === '' || name === '' ? folder + name : `${folder}/${name}`);
+
+/** A folder of a directory may have vanished since it was named, or have been swapped for a link: that is not followed. */
+const openToList = (
+  cursor: TreeCursor,
+  parent: Name,
+  name: Name,
+): number | 'vanished' | 'symlink' | { readonly error: unknown } => {
+  try {
+    return cursor.enter(parent, name);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === undefined) throw error;
+    if (code === 'ENOENT') return 'vanished';
+    return code === 'ELOOP' || code === 'ENOTDIR' ? 'symlink' : { error };
   }
 };
 
 // The types know no listing of bytes, which Node has.
 const open = (path: Name): Dir => opendirSync(fsPath(path), { encoding: 'buffer' as BufferEncoding, bufferSize: 512 });
 
-/** The entries of a folder, by its path: for who only looks, and sends nothing of it. */
-export const readFolder = (path: Name): Generator<Dirent<Buffer>> => readEntries(open(path));
+/** A name in a folder, and what it is if the file system says so in a listing. */
+export type FolderEntry = Typed & { readonly name: Buffer };
 
-function* readEntries(folder: Dir): Generator<Dirent<Buffer>> {
+/**
+ * The entries of a folder, by its path. Where the file system does not say what an entry is, Node looks at each, and one that cannot be looked
+ * at ends its listing: the names that are left are then given with an unknown type.
+ */
+export function* readFolder(path: Name): Generator<FolderEntry> {
+  const looked = new Set<string>();
+  const folder = open(path);
   try {
-    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync())
-      yield entry as unknown as Dirent<Buffer>;
+    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+      const { name } = entry as unknown as FolderEntry;
+      if (Object.getPrototypeOf(entry) !== Dirent.prototype) looked.add(name.toString('latin1'));
+      yield entry as unknown as FolderEntry;
+    }
+    return;
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error && error.syscall === 'lstat')) throw error;
   } finally {
     folder.closeSync();
   }
+  for (const name of readdirSync(fsPath(path), { encoding: 'buffer' }))
+    if (!looked.has(name.toString('latin1'))) yield { name, ...UNKNOWN };
 }
 
 type Typed = Pick<
-  Dirent | BigIntStats,
+  BigIntStats,
   'isFile' | 'isDirectory' | 'isSymbolicLink' | 'isSocket' | 'isFIFO' | 'isCharacterDevice' | 'isBlockDevice'
 >;
+
+const no = (): boolean => false;
+const UNKNOWN: Typed = {
+  isFile: no,
+  isDirectory: no,
+  isSymbolicLink: no,
+  isSocket: no,
+  isFIFO: no,
+  isCharacterDevice: no,
+  isBlockDevice: no,
+};
 
 const kindOf = (entry: Typed): 'file' | 'folder' | 'unknown' | Exclude<SkippedKind, 'excluded'> => {
   if (entry.isFile()) return 'file';
@@ -186,12 +190,12 @@ const kindOf = (entry: Typed): 'file' | 'folder' | 'unknown' | Exclude<SkippedKi
 };
 
 /** Is this entry of a listing a folder (and no link to one)? */
-export const isFolder = (entry: Dirent<Buffer>, path: Name): boolean =>
+export const isFolder = (entry: FolderEntry, path: Name): boolean =>
   entry.isDirectory() ||
   (!isKnownType(entry) && lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true);
 
-const isRegularFile = (entry: Dirent<Buffer>, path: Name): boolean =>
+const isRegularFile = (entry: FolderEntry, path: Name): boolean =>
   entry.isFile() || (!isKnownType(entry) && lstatSync(fsPath(path), { throwIfNoEntry: false })?.isFile() === true);
 
 /** Some file systems do not say in a listing what an entry is. */
-const isKnownType = (entry: Typed): boolean => kindOf(entry) !== 'unknown';
+export const isKnownType = (entry: Typed): boolean => kindOf(entry) !== 'unknown';

@@ -1,6 +1,7 @@
 import { isMarked } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
 import type { FileState } from '../marks/record-hash.ts';
+import { unreadableIn } from '../source/directory-failures.ts';
 import { walk, type IsExcluded } from '../source/scanner.ts';
 
 /** Does this marked file count as sent? contract.md §3. */
@@ -16,6 +17,8 @@ export interface DirectoryCount {
   /** The first few names that are reserved for isocket, if any. */
   readonly reserved?: readonly Name[];
   readonly oldestUnsentSeconds: number | null;
+  /** The first name that the disk does not let us read, with its reason. */
+  readonly unreadable?: string;
 }
 
 const RESERVED_NAMED = 3;
@@ -30,6 +33,7 @@ export const countDirectory = (
   let [files, bytes, sent, sentBytes, skipped, excluded] = [0, 0, 0, 0, 0, 0];
   const reserved: Name[] = [];
   let oldestNs: bigint | undefined;
+  let unreadable: string | undefined;
   for (const entry of walk(directoryPath, isExcluded)) {
     if (entry.kind === 'skipped') {
       if (entry.why === 'excluded') excluded += 1;
@@ -39,6 +43,7 @@ export const countDirectory = (
       files += 1;
       if (reserved.length < RESERVED_NAMED) reserved.push(entry.path);
     }
+    if (entry.kind === 'unreadable') unreadable ??= unreadableIn(entry).message;
     if (entry.kind !== 'file') continue;
     const { stats, path } = entry;
     const size = Number(stats.size);
@@ -51,6 +56,6 @@ export const countDirectory = (
   }
   const oldestUnsentSeconds =
     oldestNs === undefined ? null : Math.max(0, Math.round((nowMs - Number(oldestNs / 1_000_000n)) / 1000));
-  const named = reserved.length > 0 ? { reserved } : {};
+  const named = { ...(reserved.length > 0 ? { reserved } : {}), ...(unreadable === undefined ? {} : { unreadable }) };
   return { files, bytes, sent, sentBytes, skipped, excluded, ...named, oldestUnsentSeconds };
 };

@@ -9,13 +9,14 @@ const proofSchema = z.object({
   bytes: z.int().min(0).nullable().catch(null),
   skipped: z.int().min(0).catch(0),
   excluded: z.int().min(0).catch(0),
+  destinations: z.array(z.object({ label: z.string() })).catch([]),
   closedBy: z.enum(['parser', 'superseded']).nullable().catch(null),
 });
 
 export type FinishedProof = Readonly<z.infer<typeof proofSchema>>;
 
 /** The old tool writes empty files: only that the directory is finished is known. */
-const UNKNOWN: FinishedProof = { files: null, bytes: null, skipped: 0, excluded: 0, closedBy: null };
+const UNKNOWN: FinishedProof = { files: null, bytes: null, skipped: 0, excluded: 0, destinations: [], closedBy: null };
 /** Bytes. Our files have a few hundred. */
 const MAX_PROOF_BYTES = 64 * 1024;
 

@@ -3,40 +3,67 @@ import { askActivity } from '../instance/ask.ts';
 import { plainMessage, systemErrorCode } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import { unnamedIn } from '../marks/finished-elsewhere.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
-import { readRoot, type IsExcluded } from '../source/scanner.ts';
+import { readRoot } from '../source/root.ts';
+import type { IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
+import { unmatchedTag } from '../source/unmatched-tag.ts';
 import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
 import { readFinishedProof } from './finished-proof.ts';
+import { readLastFailures } from './last-failures.ts';
+import { problemsOf } from './problems.ts';
 import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';
 
 /**
  * The state on the disk and, if a daemon runs, what it reports. Acquires no lock, creates no folder, writes nothing.
  * @param statePath the site's state folder; it need not exist
+ * @param labels the destinations, as `finished.watch` names them
  * @throws UserError if the root cannot be read
  */
-export const readStatus = async (config: Config, statePath: string): Promise<SiteStatus> => {
+export const readStatus = async (
+  config: Config,
+  statePath: string,
+  labels: readonly string[] = [],
+): Promise<SiteStatus> => {
   const { root, tag, newest, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
-  const directories = readRoot(root, tag, isExcluded);
+  const { directories, unreadable } = readRoot(root, tag, isExcluded);
   const activity = await askActivity({ name: config.site, root, state: statePath });
   const state = viewState(statePath, root);
-  const onDisk = plan(directories, newest).flatMap((one) => readDirectory(one, config, state, isExcluded) ?? []);
-  return siteStatus({ site: config.site, root }, onDisk, activity);
+  const onDisk = plan(directories, newest).flatMap(
+    (one) => readDirectory(one, config, { state, labels }, isExcluded) ?? [],
+  );
+  const others = unreadable.map(({ name, error }) => ({
+    name,
+    phase: 'open' as const,
+    closedBy: null,
+    ...notCounted(error),
+    late: false,
+  }));
+  const lastFailures = readLastFailures(statePath, root);
+  const unmatched = onDisk.length + others.length === 0 ? unmatchedTag(config.source) : undefined;
+  const status = siteStatus({ site: config.site, root }, [...others, ...onDisk], activity, {
+    ...(lastFailures === undefined ? {} : { lastFailures }),
+    notes: unmatched === undefined ? [] : [unmatched],
+  });
+  return { ...status, problems: problemsOf(status) };
 };
 
 const readDirectory = (
   { directory, phase, closedBy }: DirectoryPlan,
   config: Config,
-  state: StateView,
+  { state, labels }: { readonly state: StateView; readonly labels: readonly string[] },
   isExcluded: IsExcluded,
 ): Omit<DirectoryStatus, 'held'> | undefined => {
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') {
-    const { files, bytes, skipped, excluded, closedBy: by } = readFinishedProof(path);
+    const proof = readFinishedProof(path);
+    const { files, bytes, skipped, excluded, closedBy: by } = proof;
+    const lacks = unnamedIn(proof, labels);
     return {
       name,
       phase,
@@ -49,6 +76,7 @@ const readDirectory = (
       oldestUnsentSeconds: null,
       excluded,
       late: directory.late === true,
+      ...(lacks.length === 0 ? {} : { lacks }),
     };
   }
   const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config), Date.now()));
@@ -65,10 +93,20 @@ const countQuietly = (count: () => DirectoryCount): Count | undefined => {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') return undefined;
     if (code === undefined) throw error;
-    const unknown = { files: null, bytes: null, sent: null, sentBytes: null, oldestUnsentSeconds: null };
-    return { ...unknown, skipped: 0, excluded: 0, unreadable: plainMessage(error) };
+    return notCounted(error);
   }
 };
+
+const notCounted = (error: unknown): Count => ({
+  files: null,
+  bytes: null,
+  sent: null,
+  sentBytes: null,
+  oldestUnsentSeconds: null,
+  skipped: 0,
+  excluded: 0,
+  unreadable: plainMessage(error),
+});
 
 /** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
 const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {

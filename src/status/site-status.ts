@@ -1,6 +1,7 @@
 import type { Activity } from '../instance/activity.ts';
 import type { ClosedBy } from '../core/lifecycle.ts';
 import type { Name } from '../name.ts';
+import type { LastFailures } from './last-failures.ts';
 
 /** contract.md §5: what `status --json` prints. null: unknown, as with the old tool's empty finished.watch. */
 export interface DirectoryStatus {
@@ -21,6 +22,8 @@ export interface DirectoryStatus {
   readonly excluded: number;
   /** Finished, and changed since: what came late is not sent. */
   readonly late: boolean;
+  /** Finished, and not for these destinations, which were added or changed since. */
+  readonly lacks?: readonly string[];
   /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
   readonly reserved?: readonly Name[];
   /** Why the directory cannot be counted, if so. */
@@ -45,6 +48,12 @@ export interface SiteStatus {
     /** What the process that works on the root reports, if there is one. */
     readonly activity?: Activity;
   };
+  /** What failed in the last run, if no process works on the root now. */
+  readonly lastFailures?: LastFailures;
+  /** Why not all is well: then the exit code is 3. */
+  readonly problems: readonly string[];
+  /** No problem, but worth a look. */
+  readonly notes?: readonly string[];
 }
 
 /** Combines the state on the disk with what the daemon reports. Pure. */
@@ -52,32 +61,40 @@ export const siteStatus = (
   { site, root }: Pick<SiteStatus, 'site' | 'root'>,
   onDisk: readonly Omit<DirectoryStatus, 'held'>[],
   activity: Activity | undefined,
-): SiteStatus => {
+  { lastFailures, notes = [] }: Pick<SiteStatus, 'lastFailures' | 'notes'> = {},
+): Omit<SiteStatus, 'problems'> => {
   const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
-  const directories = onDisk.map(({ skipped, oldestUnsentSeconds, excluded, late, reserved, unreadable, ...one }) => ({
-    ...one,
-    held: held.get(one.name)?.length ?? 0,
-    skipped,
-    oldestUnsentSeconds,
-    excluded,
-    late,
-    ...(reserved === undefined ? {} : { reserved }),
-    ...(unreadable === undefined ? {} : { unreadable }),
-  }));
+  const directories = onDisk.map(
+    ({ skipped, oldestUnsentSeconds, excluded, late, lacks, reserved, unreadable, ...one }) => ({
+      ...one,
+      held: held.get(one.name)?.length ?? 0,
+      skipped,
+      oldestUnsentSeconds,
+      excluded,
+      late,
+      ...(lacks === undefined ? {} : { lacks }),
+      ...(reserved === undefined ? {} : { reserved }),
+      ...(unreadable === undefined ? {} : { unreadable }),
+    }),
+  );
   const sum = (count: (directory: DirectoryStatus) => number | null): number =>
     directories.reduce((total, directory) => total + (count(directory) ?? 0), 0);
   const [files, sent] = [sum((directory) => directory.files), sum((directory) => directory.sent)];
   const running = activity?.kind === 'daemon';
+  const daemon = {
+    running,
+    pid: running ? activity.pid : null,
+    since: running ? activity.since : null,
+    ...(activity === undefined ? {} : { activity }),
+  };
+  const failures = activity !== undefined || lastFailures === undefined ? {} : { lastFailures };
   return {
     site,
     root,
     directories,
     totals: { files, sent, unsent: files - sent, bytes: sum(({ bytes }) => bytes), held: sum((one) => one.held) },
-    daemon: {
-      running,
-      pid: running ? activity.pid : null,
-      since: running ? activity.since : null,
-      ...(activity === undefined ? {} : { activity }),
-    },
+    daemon,
+    ...failures,
+    ...(notes.length === 0 ? {} : { notes }),
   };
 };

@@ -13,7 +13,9 @@ const MAX_HELD_SHOWN = 10;
 export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): string => {
   const { site, root, directories, totals } = status;
   const finished = directories.filter(({ phase }) => phase === 'finished');
-  const shown = verbose ? directories : directories.filter(({ phase, late }) => phase !== 'finished' || late);
+  const shown = verbose
+    ? directories
+    : directories.filter(({ phase, late, lacks }) => phase !== 'finished' || late || lacks !== undefined);
   return [
     `${showName(site)}: ${showName(root)}, ${describeProcess(status)}`,
     ...(directories.length === 0 ? ['no directories'] : []),
@@ -23,6 +25,9 @@ export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): 
       : [`${counted(finished.length, 'finished directory', 'finished directories')}: ${amount(finished)}`]),
     `total: ${counted(totals.files, 'file', 'files')}, ${formatBytes(totals.bytes)}; ${totals.sent} sent, ${totals.unsent} unsent, ${totals.held} held`,
     ...describeActivity(status, verbose),
+    ...describeLastFailures(status, verbose),
+    ...(status.notes ?? []).map((note) => `note: ${note}`),
+    ...status.problems.map((problem) => `PROBLEM: ${problem}`),
     '',
   ].join('\n');
 };
@@ -51,7 +56,8 @@ const row = (directory: DirectoryStatus): string[] => {
 
 /** What there is to know of a directory beside its figures. */
 const notes = (directory: DirectoryStatus): string[] => {
-  const { name, files, sent, held, skipped, excluded, oldestUnsentSeconds, late, reserved, unreadable } = directory;
+  const { name, files, sent, held, skipped, excluded, oldestUnsentSeconds, late, lacks, reserved, unreadable } =
+    directory;
   const unsent = files === null || sent === null ? 0 : files - sent;
   return [
     unreadable === undefined
@@ -63,6 +69,9 @@ const notes = (directory: DirectoryStatus): string[] => {
     reserved === undefined ? '' : `RESERVED NAME, rename it: ${reserved.map(showName).join(', ')}`,
     skipped === 0 ? '' : `${skipped} skipped`,
     excluded === 0 ? '' : `${excluded} excluded`,
+    lacks === undefined
+      ? ''
+      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: isocket reset ${showName(name)}`,
     late ? `LATE: changed after it was finished, and not sent since; to send it: isocket reset ${showName(name)}` : '',
   ].filter((part) => part !== '');
 };
@@ -98,6 +107,20 @@ const describeActivity = ({ daemon: { activity } }: SiteStatus, verbose: boolean
     ...(watcher === null
       ? []
       : [`watcher: ${showName(watcher)}; overflows ${eventsLost}, files found by rescan alone ${foundByRescan}`]),
+  ];
+};
+
+const describeLastFailures = ({ lastFailures }: SiteStatus, verbose: boolean): string[] => {
+  if (lastFailures === undefined) return [];
+  const { destinations, files, more } = lastFailures;
+  const shown = verbose ? files : files.slice(-MAX_HELD_SHOWN);
+  const left = files.length - shown.length + more;
+  return [
+    ...[...destinations, ...shown].map(({ message, hint, at }) => {
+      const fix = hint === undefined ? '' : `; ${showName(hint)}`;
+      return `last failure, ${showName(at)}: ${showName(message)}${fix}`;
+    }),
+    ...(left === 0 ? [] : [`last failures: ${left} more`]),
   ];
 };
 

@@ -5,7 +5,8 @@ import { createIsExcluded } from '../source/exclude.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { isMarked } from '../marks/mark.ts';
 import { heldBack } from '../core/readiness.ts';
-import { walk } from '../source/scanner.ts';
+import { unreadableIn } from '../source/directory-failures.ts';
+import { walk, type Entry } from '../source/scanner.ts';
 import type { Discrepancy, Transport } from '../transport.ts';
 import { Verification } from './verification.ts';
 import type { OpenFilesView } from '../source/open-files.ts';
@@ -49,11 +50,13 @@ export const verifyDirectory = async (
   };
   let checked = 0;
   let entries = 0;
+  let unreadable: Extract<Entry, { kind: 'unreadable' }> | undefined;
   for (const entry of walk(`${root}/${directory.name}`, createIsExcluded(exclude))) {
     if ((entries += 1) % ENTRIES_A_TURN === 0) {
       await nextTurn();
       signal.throwIfAborted();
     }
+    if (entry.kind === 'unreadable') unreadable ??= entry;
     if (entry.kind !== 'file') continue;
     const { path, stats } = entry;
     if (phase !== 'finished' && !isMarked(stats) && isBeingWritten(stats)) continue;
@@ -62,5 +65,7 @@ export const verifyDirectory = async (
     if (wait !== undefined) await wait;
   }
   await verification.end();
+  // All else is compared first.
+  if (unreadable !== undefined) throw unreadableIn(unreadable);
   return checked;
 };

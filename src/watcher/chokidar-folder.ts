@@ -86,10 +86,16 @@ class ChokidarFolder implements FolderWatch {
     watcher.on('all', (event, path) => {
       if (this.isUp) this.#onChange(event, path);
     });
-    // A name that is not UTF-8 arrives with U+FFFD in place of its bytes: the file cannot be found by it.
-    watcher.on('raw', (_event, path) => {
-      if (this.isUp && path?.includes('\ufffd') === true) this.#onEvent({ kind: 'hint', path: undefined });
+    watcher.on('raw', (event, path) => {
+      if (this.isUp && typeof path === 'string') this.#onRaw(event, path);
     });
+  }
+
+  /** What the kernel said, before chokidar compares names: it misses a folder that takes the name of another one. */
+  #onRaw(event: string, name: string): void {
+    // A name that is not UTF-8 arrives with U+FFFD in place of its bytes: the file cannot be found by it.
+    if (name.includes('\ufffd')) this.#onEvent({ kind: 'hint', path: undefined });
+    else if (event === 'rename' && isFolder(`${this.#folder}/${name}`)) this.#onEvent({ kind: 'folder', path: name });
   }
 
   #onChange(event: string, path: string): void {

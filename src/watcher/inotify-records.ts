@@ -27,6 +27,7 @@ export const createRecordReader = (recordTerminator: RecordTerminator): RecordRe
         // A name with a newline was split: the record before this one held only its first part.
         if (event === 'unknown') events.splice(-1, 1, UNKNOWN);
         else if (event !== undefined) events.push(event);
+        if (isCloseOfUnnamed(event)) events.push(UNKNOWN);
         start = at + 1;
       }
       // A copy: a subarray would keep the whole chunk alive.
@@ -41,6 +42,13 @@ export const createRecordReader = (recordTerminator: RecordTerminator): RecordRe
 };
 
 const UNKNOWN: FileEvent = { kind: 'hint', path: undefined };
+
+/**
+ * A file of O_TMPFILE that got its name while it was open: its close is reported as of "#INODE", and which name it has now is not.
+ * (A file may be called so: then its close is reported as well.)
+ */
+const isCloseOfUnnamed = (event: FileEvent | 'unknown' | undefined): boolean =>
+  typeof event === 'object' && event.kind === 'closed' && /^#\d+$/.test(event.path);
 
 const readRecord = (record: Buffer): FileEvent | 'unknown' | undefined => {
   const tab = record.indexOf(TAB);

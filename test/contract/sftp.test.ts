@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -41,9 +42,17 @@ describe.each([
     const transport = stack.use(target.connect({ ...context, log: () => undefined }));
     mkdirSync(`${server.folder}/DC1`);
     const others = ['.hidden.part', '.isocket-76543210-other.part', 'mine.part'];
-    for (const name of [...others, '.isocket-01234567-left.part']) writeFileSync(`${server.folder}/DC1/${name}`, '');
+    // A folder that had another name at the source when it was sent to is named by nobody.
+    mkdirSync(`${server.folder}/DC1/renamed/deep`, { recursive: true });
+    mkdirSync(`${server.folder}/DC2`);
+    symlinkSync('../DC2', `${server.folder}/DC1/link`);
+    const mine = '.isocket-01234567-left.part';
+    for (const at of ['DC1', 'DC1/renamed/deep', 'DC2'])
+      for (const name of [...others, mine]) writeFileSync(`${server.folder}/${at}/${name}`, '');
     await transport.tidy(['DC1', 'not-there'], new AbortController().signal);
-    expect(readdirSync(`${server.folder}/DC1`).toSorted()).toEqual(others);
+    expect(readdirSync(`${server.folder}/DC1`).toSorted()).toEqual([...others, 'link', 'renamed'].toSorted());
+    expect(readdirSync(`${server.folder}/DC1/renamed/deep`).toSorted()).toEqual(others);
+    expect(readdirSync(`${server.folder}/DC2`)).toContain(mine);
   });
 
   it('does not continue after a checkpoint of other content whose mtime is the same', async () => {

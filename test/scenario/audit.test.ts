@@ -255,7 +255,11 @@ describe.each([
         /"DC1\/late" at sftp:.*it does not exist/,
       ],
       ['is a link', (own) => symlinkSync('/etc', `${own}/link`), /"link" in it was never sent \(symlink\)/],
-      ['is excluded', (own) => writeFileSync(`${own}/.hidden`, 'x'), /"\.hidden" in it was never sent \(excluded\)/],
+      [
+        'is excluded',
+        (own) => writeFileSync(`${own}/.hidden`, 'x'),
+        /"\.hidden" in it is excluded \(source\.exclude\)/,
+      ],
     ])('keeps a directory with a file that %s', async (_title, harm, reason) => {
       age('DC1', 31);
       age('DC2', 31);

@@ -313,7 +313,7 @@ describe('a directory that may not be read', () => {
 
   it.each([
     [['scan', '--dry-run'], 3, words],
-    [['status'], 0, 'NOT READABLE: permission denied'],
+    [['status'], 3, 'NOT READABLE: permission denied'],
     [['check'], 2, words],
     [['reset', 'DC1'], 3, words],
     [['verify', 'DC1'], 3, 'Cannot verify DC1: permission denied'],

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { openSite } from '../../src/cli/commands/open-site.ts';
 import { plan, type DirectoryPlan } from '../../src/core/lifecycle.ts';
-import { readRoot } from '../../src/source/scanner.ts';
+import { readRoot } from '../../src/source/root.ts';
 import { createSiteContext } from '../../src/delivery/context.ts';
 import { DirectoryWork, type CycleEnd } from '../../src/delivery/directory-work.ts';
 import { createOpenFilesView, OpenFiles, type OpenFilesView } from '../../src/source/open-files.ts';
@@ -38,7 +38,7 @@ const workOnDc1 = async (openFiles: OpenFilesView) => {
   const context = { ...createSiteContext({ ...site, report, signal }, 'forever'), openFiles };
   const { isExcluded, counters } = context;
   const now = (): DirectoryPlan => {
-    const [only] = plan(readRoot(root, 'DC', isExcluded), 'birth');
+    const [only] = plan(readRoot(root, 'DC', isExcluded).directories, 'birth');
     if (only === undefined) throw new Error('DC1 is not there');
     return only;
   };

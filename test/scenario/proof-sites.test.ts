@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   lstatSync,
@@ -9,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../src/core/events.ts';
 import { isFinished, parser } from '../support/parser.ts';
@@ -157,6 +158,18 @@ describe.each(TRANSPORTS)('with %s', (transport) => {
     }
     expect(readdirSync(`${first.state}/records`)).toEqual(before);
     expect((await first.scan()).summary.sent).toBe(0);
+  });
+
+  it('tidies what was left by a run whose state was lost', async () => {
+    const site = makeProofSite(folder, server, transport);
+    parser(site.root).writeFiles('DC1', 3);
+    parser(site.root).closeDirectory('DC1');
+    const owner = createHash('sha256').update(`${site.name}\0${site.root}`).digest('hex').slice(0, 8);
+    const left = transport === 'sftp' ? `.isocket-${owner}-0123456789ab1.part` : `.isocket-${owner}.part/file-2`;
+    mkdirSync(dirname(`${site.there}/DC1/${left}`), { recursive: true });
+    writeFileSync(`${site.there}/DC1/${left}`, 'half');
+    expect((await site.scan()).summary.finished).toBe(1);
+    expect(readdirSync(`${site.there}/DC1`).toSorted()).toEqual(['file-1', 'file-2', 'file-3']);
   });
 
   it('keeps the records of two tags of one root that share a state folder', async () => {

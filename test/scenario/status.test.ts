@@ -43,9 +43,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const statusOf = async (of = site): Promise<SiteStatus> => {
+const statusOf = async (of = site, code = 0): Promise<SiteStatus> => {
   const { exitCode, stdout, stderr } = await of.run(['status', '--json']);
-  expect([exitCode, stderr]).toEqual([0, '']);
+  expect([exitCode, stderr]).toEqual([code, '']);
   expect(stdout.split('\n')).toHaveLength(1);
   return JSON.parse(stdout) as SiteStatus;
 };
@@ -150,6 +150,7 @@ describe('status', () => {
       root: site.root,
       totals: { files: 14, sent: 7, unsent: 7, bytes: 764, held: 0 },
       daemon: { running: false, pid: null, since: null },
+      problems: [],
     });
     expect(readdirSync(join(folder, 'site'))).toEqual(before);
     expect(existsSync(site.state)).toBe(false);
@@ -170,7 +171,7 @@ describe('status', () => {
   it('shows what the daemon reports: held files and why, files in flight, the connection, the watcher', async () => {
     parser(site.root).writeFiles('DC1', 2);
     await answering(answerWith(() => activity));
-    const found = await statusOf();
+    const found = await statusOf(site, 3);
     expect(found.daemon).toEqual({ running: true, pid: 4711, since: activity.since, activity });
     expect([found.directories[0]?.held, found.totals.held]).toEqual([1, 1]);
     const { stdout } = await site.run(['status']);
@@ -218,6 +219,15 @@ describe('status', () => {
     expect(drawn).toContain('DC1 ');
     expect(drawn).not.toContain('DC9 ');
     expect(again).toContain('DC1 ');
+  });
+
+  it('shows what failed in the last run, and ends with 3', async () => {
+    parser(site.root).writeFiles('DC1', 2);
+    expect((await site.scan()).exitCode).toBe(3);
+    const { lastFailures, problems } = await statusOf(site, 3);
+    const [{ message = '' } = {}] = lastFailures?.destinations ?? [];
+    expect(message).toContain('Cannot read destination.identityFile "/none"');
+    expect(problems).toEqual([expect.stringContaining(message)]);
   });
 
   it('reports a missing root', async () => {

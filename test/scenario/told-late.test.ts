@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../src/core/events.ts';
 import { createIsExcluded } from '../../src/source/exclude.ts';
-import { readRoot } from '../../src/source/scanner.ts';
+import { readRoot } from '../../src/source/root.ts';
 import type { SiteStatus } from '../../src/status/site-status.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
@@ -108,7 +108,7 @@ describe('a file that came after its directory was finished', () => {
     expect((await site.run(['verify', '--repair'])).exitCode).toBe(0);
     expect((await site.run(['reset', 'DC2'])).exitCode).toBe(0);
     expect((await site.scan()).summary).toMatchObject({ finished: 1 });
-    const directories = readRoot(site.root, 'DC', createIsExcluded([]));
+    const { directories } = readRoot(site.root, 'DC', createIsExcluded([]));
     expect(directories.filter(({ late }) => late === true)).toEqual([]);
     expect((await site.run(['scan'])).stderr).toBe('');
   });

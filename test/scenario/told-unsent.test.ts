@@ -105,6 +105,24 @@ describe('the number of files that are not sent', () => {
   });
 });
 
+describe('what merely waits in a closed directory', () => {
+  it('is named, the first few', async () => {
+    parser(site.root).writeFiles('DC1', 5, 10);
+    parser(site.root).makeDirectory('DC2');
+    const config = JSON.parse(readFileSync(site.config, 'utf8')) as { source: object };
+    writeFileSync(site.config, JSON.stringify({ ...config, source: { ...config.source, settle: '1h' } }));
+    const { summary, complete, events } = await pass();
+    expect([summary.sent, summary.failed, complete]).toEqual([0, 5, false]);
+    const named = events.filter(
+      (event) =>
+        event.type === 'note' &&
+        event.level === 'warning' &&
+        /^"DC1\/file-\d" is not sent yet: it changed less than source.settle ago, \d+ s to go/.test(event.message),
+    );
+    expect(named).toHaveLength(3);
+  });
+});
+
 describe('a directory that could not be verified', () => {
   it('has a count of its own', async () => {
     closed(2);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -30,6 +30,23 @@ const destinationsOf = (change: (destination: Destination) => readonly object[])
 };
 
 const lastLine = ({ stdout }: Outcome): unknown => JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+
+describe('verify --repair', () => {
+  it('sends at once what it takes the mark off, however long files must settle', async () => {
+    const { writeFiles, makeDirectory } = parser(site.root);
+    writeFiles('DC1', 3);
+    makeDirectory('DC2'); // DC1 is superseded: with finished.parse nothing has to settle.
+    expect((await site.scan()).summary).toMatchObject({ sent: 3, finished: 1 });
+    const config = JSON.parse(readFileSync(site.config, 'utf8')) as { readonly source: object };
+    writeFileSync(site.config, JSON.stringify({ ...config, source: { ...config.source, settle: '1h' } }));
+    rmSync(`${server.folder}/DC1/file-2`);
+    const outcome = await site.run(['verify', '--repair', '--json']);
+    expect(outcome.exitCode, outcome.stdout).toBe(0);
+    expect(lastLine(outcome)).toMatchObject({ checked: 3, missing: 1 });
+    expect(existsSync(`${server.folder}/DC1/file-2`)).toBe(true);
+    expect(existsSync(`${site.root}/DC1/finished.watch`)).toBe(true);
+  });
+});
 
 describe('verify with one of two destinations down', () => {
   // More directories than are compared side by side: the failure of one must not end the others.

@@ -9,6 +9,7 @@ vi.mock('../../src/marks/record-hash.ts', async (real) =>
 vi.mock('../../src/marks/record.ts', async (real) =>
   (await import('./support/mutations.ts')).breakRecord(await real()),
 );
+vi.mock('../../src/marks/mark.ts', async (real) => (await import('./support/mutations.ts')).breakMark(await real()));
 vi.mock('../../src/identity.ts', async (real) => (await import('./support/mutations.ts')).breakIdentity(await real()));
 vi.mock('../../src/core/closing.ts', async (real) =>
   (await import('./support/mutations.ts')).breakClosing(await real()),

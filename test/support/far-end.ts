@@ -12,7 +12,11 @@ const sizesBelow = (folder: string): ReadonlyMap<number, number> =>
   );
 
 /** Resolves when the destination has a file that this scan has grown to `bytes`, under any name, or when the scan has ended. */
-export const writtenOrOver = async (folder: string, bytes: number, scan: RunningSite): Promise<'written' | 'over'> => {
+export const writtenOrOver = async (
+  folder: string,
+  bytes: number,
+  scan: Pick<RunningSite, 'ended'>,
+): Promise<'written' | 'over'> => {
   const before = sizesBelow(folder);
   let isOver = false as boolean;
   void scan.ended.then(() => {

@@ -1,6 +1,6 @@
 /** A destination for tests: OpenSSH or our own receiver, on loopback, with throw-away keys. */
 export interface TestServer extends AsyncDisposable {
-  readonly kind: 'openssh' | 'receiver';
+  readonly kind: 'openssh' | 'receiver' | 'program';
   readonly port: number;
   readonly identityFile: string;
   readonly knownHosts: string;

@@ -4,8 +4,10 @@ import type { Report } from '../../core/events.ts';
 import type { CommonOptions } from '../options.ts';
 import { connectServiceManager } from '../service-manager.ts';
 import { listenForShutdown } from '../shutdown.ts';
+import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
+import { rememberConfig } from './config-since.ts';
 import { openSite } from './open-site.ts';
 import { openOutput } from './output.ts';
 
@@ -29,13 +31,20 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   const watching = describeSource(choice, facts, site.config.source);
   report({ type: 'watching', message: watching });
   await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
-  const running = new Daemon({ ...site, watcher, report, signal: shutdown.signal });
+  using failures = new FailureLog(site.state.path, report, 'none');
+  const running = new Daemon({ ...site, watcher, report: failures.report, signal: shutdown.signal });
   Object.assign(told, { watcher: watching, daemon: running });
+  const changeSince = await rememberConfig(options);
+  const tellChange = async (): Promise<void> => {
+    const message = await changeSince();
+    if (message !== undefined) report({ type: 'note', level: 'warning', message });
+  };
   using stack = new DisposableStack();
   stack.use(
     onHangUp(() => {
       manager.reloading();
       running.rescan();
+      void tellChange();
       manager.ready(watching);
     }),
   );

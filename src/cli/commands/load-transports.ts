@@ -9,23 +9,32 @@ import type { TransportPlugin } from '../../transport.ts';
 import { bundledTransport } from '../../transports/index.ts';
 import { guardPlugin } from './guard-plugin.ts';
 
-/** The transports that a configuration names, by the name it uses. */
+/** The transports that a configuration names, by the name it uses. Throws a `UserError` for one that cannot be used. */
 export type LoadedTransports = (name: string) => TransportPlugin | undefined;
 
 /**
  * Loads the transports that a configuration names and isocket does not bundle: a path, relative to the configuration's folder, or a
- * package, installed there or beside isocket. A name that is neither stays unknown: `parseConfig` reports it with all other problems.
- * @throws UserError where a module is missing, broken, or not a transport
+ * package, installed there or beside isocket. A name that is neither stays unknown, and a module that is missing, broken or no transport
+ * is refused when it is asked for: `parseConfig` reports it with all other problems.
  */
 export const loadTransports = async (input: unknown, configPath: string): Promise<LoadedTransports> => {
-  const loaded = new Map<string, TransportPlugin>();
+  const loaded = new Map<string, TransportPlugin | UserError>();
   const names = namesIn(input);
   if (names.length > 0) offerContract();
   for (const name of names) {
-    const url = isPath(name) ? pathToFileURL(resolve(dirname(configPath), name)).href : packageUrl(name, configPath);
-    if (url !== undefined) loaded.set(name, await load(name, url));
+    try {
+      const url = isPath(name) ? pathToFileURL(resolve(dirname(configPath), name)).href : packageUrl(name, configPath);
+      if (url !== undefined) loaded.set(name, await load(name, url));
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      loaded.set(name, error);
+    }
   }
-  return (name) => bundledTransport(name) ?? loaded.get(name);
+  return (name) => {
+    const found = bundledTransport(name) ?? loaded.get(name);
+    if (found instanceof UserError) throw found;
+    return found;
+  };
 };
 
 const namesIn = (input: unknown): string[] => {

@@ -1,37 +1,40 @@
-import { realpathSync } from 'node:fs';
-import { dirname, basename, resolve } from 'node:path';
 import { UserError } from '../../errors.ts';
-import type { DirectoryPlan } from '../../core/lifecycle.ts';
-import { fsPath, showName, type Name } from '../../name.ts';
+import type { Config } from '../../config/config.ts';
+import { plan, type DirectoryPlan } from '../../core/lifecycle.ts';
+import { createIsExcluded } from '../../source/exclude.ts';
+import { readRoot, type RootListing } from '../../source/root.ts';
+import { showName, type Name } from '../../name.ts';
+import { belowRoot } from './site-path.ts';
+
+/** The directories of a site that the user means, and those of them that cannot be read. */
+export interface NamedDirectories {
+  readonly plans: readonly DirectoryPlan[];
+  readonly unreadable: RootListing['unreadable'];
+}
 
 /**
- * The directories that the user named, by name ("DC1") or by path; all of them where none is named.
+ * The directories that the user named, all of them where none is named.
  * @throws UserError for one that does not belong to the site
  */
 export const namedDirectories = (
-  plans: readonly DirectoryPlan[],
+  { root, tag, newest, exclude }: Config['source'],
   named: readonly string[],
-  root: Name,
-): DirectoryPlan[] => {
-  if (named.length === 0) return [...plans];
-  const wanted = new Set(named.map((argument) => nameOf(argument, plans, root)));
-  return plans.filter(({ directory }) => wanted.has(directory.name));
+): NamedDirectories => {
+  const { directories, unreadable } = readRoot(root, tag, createIsExcluded(exclude));
+  const plans = plan(directories, newest);
+  if (named.length === 0) return { plans, unreadable };
+  const known = new Set([...directories, ...unreadable].map(({ name }) => name));
+  const wanted = new Set(named.map((argument) => nameOf(argument, known, root)));
+  return {
+    plans: plans.filter(({ directory }) => wanted.has(directory.name)),
+    unreadable: unreadable.filter(({ name }) => wanted.has(name)),
+  };
 };
 
-const nameOf = (argument: string, plans: readonly DirectoryPlan[], root: Name): Name => {
-  const exists = (name: Name): boolean => plans.some(({ directory }) => directory.name === name);
-  if (!argument.includes('/') && exists(argument)) return argument;
-  const path = resolve(argument);
-  if (real(dirname(path)) === real(root) && exists(basename(path))) return basename(path);
+const nameOf = (argument: string, known: ReadonlySet<Name>, root: Name): Name => {
+  const name = belowRoot(argument, root);
+  if (name !== undefined && known.has(name)) return name;
   throw new UserError(`Cannot use "${showName(argument)}": it is not a directory of the site below ${showName(root)}`, {
-    hint: 'name an existing directory whose name begins with source.tag, by its name or its path',
+    hint: 'name an existing directory whose name begins with source.tag: by its path from here, or from the root',
   });
-};
-
-const real = (path: Name): string => {
-  try {
-    return realpathSync(fsPath(path));
-  } catch {
-    return path;
-  }
 };

@@ -3,13 +3,16 @@ import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
-import { idleActivity, type Activity } from '../../instance/activity.ts';
+import { describeHolder, idleActivity, type Activity } from '../../instance/activity.ts';
 import type { Report } from '../../core/events.ts';
 import { findConfig, type FoundConfig } from '../../config/find-config.ts';
+import { withLines } from '../../config/find-line.ts';
 import type { LockedSite } from '../../instance/address.ts';
+import { askActivity } from '../../instance/ask.ts';
 import { lockRoot } from '../../instance/lock.ts';
 import { lockState } from '../../instance/state-lock.ts';
-import { checkRoot } from '../../source/scanner.ts';
+import { UserError } from '../../errors.ts';
+import { checkRoot } from '../../source/root.ts';
 import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
 import type { Transport } from '../../transport.ts';
 import { bundledTransportNames } from '../../transports/index.ts';
@@ -32,12 +35,10 @@ export const findConfigFor = async ({ config: flag }: CommonOptions, report: Rep
 /** Finds and reads the site's configuration. */
 export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> => {
   const { path, input } = await findConfigFor(options, report);
-  return parseConfig(input, {
-    path,
-    hostname: hostname(),
-    transport: await loadTransports(input, path),
-    transportNames: bundledTransportNames,
-  });
+  const transport = await loadTransports(input, path);
+  return withLines(path, () =>
+    parseConfig(input, { path, hostname: hostname(), transport, transportNames: bundledTransportNames }),
+  );
 };
 
 /** A site that this process alone works on. */
@@ -68,13 +69,26 @@ export const openSite = async (
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   const answer = (): Activity => ({ ...idle, ...activity() });
-  if (!unlocked) stack.use(await lockRoot(lockedSite(config), answer));
+  const locked = lockedSite(config);
+  if (!unlocked) stack.use(await namingHolder(locked, lockRoot(locked, answer)));
   const state = openSiteState(config);
-  if (!unlocked) stack.use(await lockState(lockedSite(config), answer));
+  if (!unlocked) stack.use(await namingHolder(locked, lockState(locked, answer)));
   const destinations = connectAll(config, state.path, report);
   for (const transport of destinations) stack.use(transport);
   const held = stack.move();
   return { config, state, destinations, [Symbol.asyncDispose]: () => held.disposeAsync() };
+};
+
+/** The error of a lock that another process holds, with what that one says of itself. */
+const namingHolder = async <T>(site: LockedSite, locking: Promise<T>): Promise<T> => {
+  try {
+    return await locking;
+  } catch (error) {
+    if (!(error instanceof UserError) || error.exitCode !== 4) throw error;
+    const holder = await askActivity(site);
+    if (holder === undefined) throw error;
+    throw new UserError(`${error.message}: ${describeHolder(holder)}`, { exitCode: 4, cause: error });
+  }
 };
 
 export const openSiteState = (config: Config): StateFolder => openState(statePathOf(config), config.source.root);

@@ -1,4 +1,5 @@
 import type { ReceiveSection } from '../../config/config.ts';
+import { withLines } from '../../config/find-line.ts';
 import { parseReceiveSection } from '../../config/parse-config.ts';
 import { UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
@@ -60,7 +61,7 @@ const readSection = async (flags: ReceiveFlags, report: Report): Promise<Receive
     if (flags.config !== undefined || !(error instanceof UserError)) throw error;
     throw missingOptions(flags, 'there is no configuration', error);
   }
-  return parseReceiveSection(found.input, found.path);
+  return withLines(found.path, () => parseReceiveSection(found.input, found.path));
 };
 
 const missingOptions = (flags: ReceiveFlags, instead: string, cause?: unknown): UserError =>

@@ -1,9 +1,7 @@
 import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
-import { plan } from '../../core/lifecycle.ts';
 import type { CommonOptions } from '../options.ts';
 import { resetDirectory } from '../../maintain/reset.ts';
-import { readRoot } from '../../source/scanner.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { namedDirectories } from './named-directories.ts';
 import { openSite } from './open-site.ts';
@@ -15,10 +13,11 @@ export const reset = async (named: readonly string[], options: CommonOptions): P
   using output = await openOutput(options);
   const { report } = output;
   await using site = await openSite(options, report);
-  const { root, tag, newest, exclude } = site.config.source;
+  const { root, exclude } = site.config.source;
   const isExcluded = createIsExcluded(exclude);
-  const plans = namedDirectories(plan(readRoot(root, tag, isExcluded), newest), named, root);
-  let failed = 0;
+  const { plans, unreadable } = namedDirectories(site.config.source, named);
+  for (const { name, error } of unreadable) report(failedDirectory(name, cannotWork(name, error)));
+  let failed = unreadable.length;
   for (const { directory } of plans) {
     if (shutdown.signal.aborted) break;
     try {

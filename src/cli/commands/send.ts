@@ -4,11 +4,13 @@ import { createSiteContext } from '../../delivery/context.ts';
 import { NamedFiles } from '../../delivery/named-files.ts';
 import { UserError } from '../../errors.ts';
 import type { Name } from '../../name.ts';
+import { FailureLog } from '../../status/last-failures.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openSite, type OpenSite } from './open-site.ts';
 import { openOutput } from './output.ts';
 import { readNames } from './read-names.ts';
+import { belowRoot } from './site-path.ts';
 
 /** `isocket send`: delivers and marks the files named. Resolves with the exit code. */
 export const send = async (
@@ -20,7 +22,8 @@ export const send = async (
   const { report } = output;
   checkNames(files, options.null === true);
   await using site = await openSite(options, report);
-  const complete = await sendFiles(options.null === true ? 'stdin' : files, site, report, shutdown.signal);
+  using failures = new FailureLog(site.state.path, report, 'earlier');
+  const complete = await sendFiles(options.null === true ? 'stdin' : files, site, failures.report, shutdown.signal);
   return shutdown.exitCode ?? (complete ? 0 : 3);
 };
 
@@ -54,7 +57,7 @@ const sendFiles = async (
     for await (const file of names) {
       await site.sender.slots.free('backlog');
       if (ends.aborted) break;
-      await files.add(file);
+      await files.add(absolute(file, open.config.source.root));
     }
   } catch (error) {
     if (!ends.aborted) throw error;
@@ -62,4 +65,10 @@ const sendFiles = async (
   await files.drain();
   report({ type: 'summary', ...site.counters, failed: files.unsent, seconds: (performance.now() - started) / 1000 });
   return files.unsent === 0;
+};
+
+/** As it was named where it is not of the site: whoever refuses it shows that. */
+const absolute = (file: Name, root: Name): Name => {
+  const path = belowRoot(file, root);
+  return path === undefined ? file : `${root}/${path}`;
 };

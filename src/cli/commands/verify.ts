@@ -1,10 +1,8 @@
-import { createIsExcluded } from '../../source/exclude.ts';
+import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
 import type { Report } from '../../core/events.ts';
-import { plan } from '../../core/lifecycle.ts';
 import { showName } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
 import { createRepair } from '../../maintain/repair.ts';
-import { readRoot } from '../../source/scanner.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { runPass } from '../../delivery/pass.ts';
 import { Comparison } from './comparison.ts';
@@ -25,9 +23,9 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
   using output = await openOutput(options);
   const { report } = output;
   await using site = await openSite(options, report, { unlocked: options.repair !== true });
-  const { root, tag, newest, exclude } = site.config.source;
-  const plans = namedDirectories(plan(readRoot(root, tag, createIsExcluded(exclude)), newest), named, root);
-  const repair = options.repair === true ? createRepair(root, report) : undefined;
+  const { plans, unreadable } = namedDirectories(site.config.source, named);
+  for (const { name, error } of unreadable) report(failedDirectory(name, cannotWork(name, error)));
+  const repair = options.repair === true ? createRepair(site.config.source.root, report) : undefined;
   // What a verification is asked for are its findings: they go to stdout, without time and level.
   const tell: Report = (event) => {
     if (event.type !== 'discrepancy' || json) report(event);
@@ -46,6 +44,7 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
     await again.run(plans.filter(({ directory }) => only.has(directory.name)));
     isWell = complete && again.isWell;
   }
+  isWell &&= unreadable.length === 0;
   if (json) process.stdout.write(`${JSON.stringify(summaryOf(first))}\n`);
   else if (!quiet || !isWell) process.stdout.write(summaryText(first, repair !== undefined && isWell));
   return shutdown.exitCode ?? (isWell ? 0 : 3);

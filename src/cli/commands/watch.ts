@@ -10,6 +10,7 @@ import { chooseSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
 import { readConfig } from './open-site.ts';
 import { openOutput } from './output.ts';
+import { belowRoot } from './site-path.ts';
 
 /** `isocket watch DIR`: prints the names of complete files on stdout. Resolves with the exit code. */
 export const watch = async (dir: string, options: CommonOptions & { readonly null?: boolean }): Promise<number> => {
@@ -45,13 +46,12 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
   return shutdown.exitCode ?? 0;
 };
 
-/** A path, or the name of a directory of the site. */
+/** A directory of the root, or any other by its path. */
 const findDirectory = (dir: string, root: Name): Name => {
-  const isDirectory = (path: Name): boolean =>
-    lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
-  const found = [resolve(dir), `${root}/${dir}`].find(isDirectory);
-  if (found !== undefined) return found;
+  const name = belowRoot(dir, root);
+  const path = name === undefined ? resolve(dir) : `${root}/${name}`;
+  if (lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true) return path;
   throw new UserError(`Cannot watch "${showName(dir)}": it is not a directory`, {
-    hint: `name a directory of ${showName(root)}, or its path`,
+    hint: `name a directory of ${showName(root)}, by its path from here or from the root`,
   });
 };

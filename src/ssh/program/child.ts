@@ -1,7 +1,9 @@
 import { execa } from 'execa';
 import { accessSync, constants } from 'node:fs';
+import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { systemErrorCode } from '../../errors.ts';
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -14,17 +16,20 @@ export interface Child {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** The exit code once the process has ended; undefined: killed by a signal. Never rejects. */
+  /** The exit code once the process has ended and its output has been read; undefined: killed by a signal. Never rejects. */
   readonly ended: Promise<number | undefined>;
-  /** Sends SIGTERM, and SIGKILL `KILL_AFTER_MS` later. */
+  /** Sends SIGTERM to it and to what it has started, and SIGKILL `KILL_AFTER_MS` later. Harmless when repeated. */
   end(): void;
 }
 
 const KILL_AFTER_MS = 5_000;
+/** A process that it has started, and that goes on, may hold its output open: what it wrote itself is read long before. */
+const OUTPUT_AFTER_EXIT_MS = 1_000;
 
 /**
- * Starts a program from an argument array, never through a shell. It ends with this process, even after `kill -9`: `setpriv`
- * (util-linux 2.33) makes the kernel send it SIGTERM. Where `setpriv` is missing, it ends when its pipes close.
+ * Starts a program from an argument array, never through a shell, in a process group of its own: a Ctrl-C in the terminal is isocket's
+ * to handle. It ends with this process, even after `kill -9`: `setpriv` (util-linux 2.33) makes the kernel send it SIGTERM. Where
+ * `setpriv` is missing, it ends when its pipes close.
  */
 export const startChild = (
   program: string,
@@ -40,21 +45,40 @@ export const startChild = (
     stdin: 'pipe',
     extendEnv: false,
     env: { ...inheritedEnv(), ...env },
-    forceKillAfterDelay: KILL_AFTER_MS,
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
+    detached: true,
   });
   // EPIPE after the child ended: its exit code and stderr report the reason.
   child.stdin.on('error', () => undefined);
+  const { pid } = child;
+  const end = endGroup(pid);
+  signal?.addEventListener('abort', end, { once: true });
+  if (signal?.aborted === true) end();
+  child.nodeChildProcess.once('exit', () => {
+    signal?.removeEventListener('abort', end);
+    groups.delete(pid);
+    closeWhenRead([child.stdout, child.stderr], () => {
+      for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
+    });
+  });
   return {
-    pid: child.pid,
+    pid,
     stdin: child.stdin,
     stdout: child.stdout,
     stderr: child.stderr,
     ended: child.then(({ exitCode }) => exitCode),
-    end: () => {
-      child.kill('SIGTERM');
-    },
+    end,
   };
+};
+
+/** Calls `close` when nothing was read for a while: a process that the child has left behind may hold the pipes for ever. */
+const closeWhenRead = (outputs: readonly Readable[], close: () => void, before = -1): void => {
+  const check = (): void => {
+    const read = outputs.reduce((sum, output) => sum + (output instanceof Socket ? output.bytesRead : 0), 0);
+    if (read === before) close();
+    else closeWhenRead(outputs, close, read);
+  };
+  // A timer runs before what has come meanwhile is read.
+  setTimeout(() => setImmediate(check), OUTPUT_AFTER_EXIT_MS / 2).unref();
 };
 
 /** LC_ALL=C: messages are matched in English. RSYNC_* variables would change rsync's options. */
@@ -66,6 +90,35 @@ const inheritedEnv = (): Record<string, string> => ({
   ),
   LC_ALL: 'C',
 });
+
+/** The children that run. */
+const groups = new Set<number | undefined>();
+process.on('exit', () => {
+  for (const pid of groups) signalGroup(pid, 'SIGTERM');
+});
+
+const endGroup = (pid: number | undefined): (() => void) => {
+  if (pid === undefined) return () => undefined;
+  groups.add(pid);
+  let isEnding = false;
+  return () => {
+    if (isEnding || !groups.has(pid)) return;
+    isEnding = true;
+    signalGroup(pid, 'SIGTERM');
+    setTimeout(() => {
+      if (groups.has(pid)) signalGroup(pid, 'SIGKILL');
+    }, KILL_AFTER_MS).unref();
+  };
+};
+
+const signalGroup = (pid: number | undefined, signal: NodeJS.Signals): void => {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error; // ESRCH: it has ended.
+  }
+};
 
 let setpriv: boolean | undefined;
 const hasSetpriv = (): boolean => (setpriv ??= isOnPath('setpriv'));

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { collectStderr, isOnPath, startChild } from './child.ts';
 import { fastCiphers } from './ciphers.ts';
+import { neededOverrides, readConfiguration } from './configuration.ts';
 import { makeControlFolder } from './control-folder.ts';
 import { loginProblem } from './login-problem.ts';
 import type { OpenSshLogin } from './options.ts';
@@ -36,13 +37,15 @@ export const startMaster = async (
       hint: 'install openssh-client',
     });
   }
-  const ciphers = await fastCiphers(login);
+  const configuration = await readConfiguration(login, where, signal);
+  const [ciphers, overrides] = [fastCiphers(configuration), neededOverrides(configuration)];
   using stack = new DisposableStack();
   const folder = stack.use(makeControlFolder(stateFolder));
   const askpass = askpassEnv(login, folder.path);
   const { socket } = folder;
   const appeared = stack.adopt(watchFor(socket), (watching) => watching.stop());
-  const args = masterArguments(login, { socket, home: homedir(), hasPassphrase: askpass !== undefined, ciphers });
+  const hasPassphrase = askpass !== undefined;
+  const args = masterArguments(login, { socket, home: homedir(), hasPassphrase, ciphers, overrides });
   const startedMs = Date.now();
   const child = startChild('ssh', args, { ...(askpass === undefined ? {} : { env: askpass }) });
   const stderr = collectStderr(child);

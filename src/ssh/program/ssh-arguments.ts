@@ -7,17 +7,20 @@ export interface MasterOptions {
   readonly hasPassphrase: boolean;
   /** A comma-separated list, preferred first; undefined: ssh's own. */
   readonly ciphers: string | undefined;
+  /** Settings of ssh_config to be overridden: see configuration.ts. */
+  readonly overrides: Readonly<Record<string, string>>;
 }
 
 /** Pure. Arguments of the master connection, without the program. */
 export const masterArguments = (
   login: OpenSshLogin,
-  { socket, home, hasPassphrase, ciphers }: MasterOptions,
+  { socket, home, hasPassphrase, ciphers, overrides }: MasterOptions,
 ): string[] => [
   '-N',
   '-M',
   ...['-S', socket],
   ...options({
+    ...overrides,
     ControlPersist: 'no',
     ClearAllForwardings: 'yes',
     PermitLocalCommand: 'no',
@@ -32,7 +35,11 @@ export const masterArguments = (
     Compression: 'no',
     ...(ciphers === undefined ? {} : { Ciphers: ciphers }),
     ...(hasPassphrase
-      ? { NumberOfPasswordPrompts: '1', PreferredAuthentications: 'gssapi-with-mic,hostbased,publickey' }
+      ? {
+          BatchMode: 'no', // ssh_config may say "yes": the passphrase would not be asked for.
+          NumberOfPasswordPrompts: '1',
+          PreferredAuthentications: 'gssapi-with-mic,hostbased,publickey',
+        }
       : { BatchMode: 'yes' }),
     ...(login.knownHosts === undefined ? {} : { UserKnownHostsFile: quoted(login.knownHosts, home) }),
     ...(login.identityFile === undefined

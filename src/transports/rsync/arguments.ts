@@ -22,7 +22,8 @@ export interface SendRun extends RunTarget {
   readonly partialFolder: string | undefined;
 }
 
-// A run fails after this long without a byte. Both ends send keep-alives, so slow work does not reach it.
+// A run fails after this long without a byte. Both ends send keep-alives, so slow work does not reach it, nor a run that stands still:
+// see progress.ts.
 const TIMEOUT_S = 120;
 
 /**

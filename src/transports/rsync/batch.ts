@@ -3,9 +3,9 @@ import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { compareArguments, sendArguments } from './arguments.ts';
 import {
   connectionError,
-  excerpt,
   fileProblem,
   judgeRun,
+  showEnd,
   type ConnectionVerdict,
   type RunEnd,
   type Verdict,
@@ -25,6 +25,8 @@ export interface BatchEnd {
   /** Not tried and not settled: for a later run. */
   readonly unsent: readonly PendingSend[];
   readonly connectionLost: boolean;
+  /** The run stood still, and was ended. */
+  readonly stalled: boolean;
 }
 
 /** Sends a batch in one run of rsync and settles each send by itself. After an abort only confirmed files are settled. */
@@ -36,28 +38,29 @@ export const sendBatch = async (
 ): Promise<BatchEnd> => {
   using staged = new StagedBatch(session.stagingFolder, batch);
   const { unsent } = staged;
-  if (staged.names.length === 0) return { unsent, connectionLost: false };
+  if (staged.names.length === 0) return { unsent, connectionLost: false, stalled: false };
 
   const end = await runSend(session, staged, lockstep, signal);
   const { confirmed, verdict } = await findConfirmed(session, staged, end, signal);
+  const stalled = end.stalledMs !== undefined;
   staged.confirm(confirmed);
   if (signal.aborted) {
     staged.settleRest(() => undefined);
-    return { unsent, connectionLost: false };
+    return { unsent, connectionLost: false, stalled };
   }
   if (verdict.kind === 'refused') session.refuse(verdict.options);
   staged.settleRest((file, source) => failureOf(file, source, verdict, end, session.label));
   // rsync gave up at a file that it did not name: sending the same batch again would never end.
   if (verdict.kind === 'stopped' && unsent.length === batch.length)
     for (const send of unsent.splice(0)) send.reject(notConfirmed(send.file, end, session.label));
-  return { unsent, connectionLost: verdict.kind === 'connection' && verdict.class === 'network' };
+  return { unsent, connectionLost: verdict.kind === 'connection' && verdict.class === 'network', stalled };
 };
 
 const runSend = (session: Session, staged: StagedBatch, lockstep: boolean, signal: AbortSignal): Promise<RunEnd> => {
   const { durable, bandwidth } = session.context;
-  const partialFolder = staged.holdsFileOf(RESUME_MIN_BYTES) ? session.partialFolder : undefined;
+  const partialFolder = staged.largestBytes >= RESUME_MIN_BYTES ? session.partialFolder : undefined;
   const args = sendArguments({ ...session.target(staged.tree), durable, bandwidth, lockstep, partialFolder });
-  return session.runs.run(args, { list: staged.tree.list }, signal);
+  return session.runs.run(args, { list: staged.tree.list, largestBytes: staged.largestBytes }, signal);
 };
 
 /**
@@ -98,7 +101,8 @@ const compareContent = async (
   };
   staged.relink();
   const args = compareArguments(session.target(staged.tree), 'content');
-  const end = await session.runs.run(args, { list: staged.tree.list, onLine }, signal);
+  const { largestBytes } = staged;
+  const end = await session.runs.run(args, { list: staged.tree.list, onLine, largestBytes }, signal);
   return { same, verdict: judgeRun(end) };
 };
 
@@ -134,9 +138,7 @@ const failureOf = (
   return own ?? (verdict.kind === 'stopped' ? undefined : notConfirmed(file, end, label));
 };
 
-const notConfirmed = (file: OutgoingFile, { exitCode, stderr }: RunEnd, label: string): TransportError =>
-  new TransportError(
-    'file',
-    `Cannot send "${showName(file.targetPath)}" to ${label}: rsync ended with ${exitCode ?? 'a signal'}${stderr === '' ? '' : `: ${showName(excerpt(stderr))}`}`,
-    { hint: 'look for the reason at the destination' },
-  );
+const notConfirmed = (file: OutgoingFile, end: RunEnd, label: string): TransportError =>
+  new TransportError('file', `Cannot send "${showName(file.targetPath)}" to ${label}: ${showEnd(end)}`, {
+    hint: 'look for the reason at the destination',
+  });

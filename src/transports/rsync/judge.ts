@@ -8,6 +8,8 @@ export interface RunEnd {
   /** undefined: killed by a signal. */
   readonly exitCode: number | undefined;
   readonly stderr: string;
+  /** It stood still for so long, and was ended: see progress.ts. */
+  readonly stalledMs?: number;
 }
 
 /**
@@ -40,6 +42,14 @@ const DENIED = /Permission denied|Operation not permitted|Read-only file system/
 const MAKE_ROOM = 'make room at the destination; isocket then continues by itself';
 const MAY_NOT_WRITE = 'give the account the right to write there, or correct destination.path';
 
+const stoodStill = (ms: number): string => `rsync made no progress for ${Math.round(ms / 1000)} s, and was ended`;
+
+/** Pure. How it ended, in words. */
+export const showEnd = ({ exitCode, stderr, stalledMs }: RunEnd): string => {
+  const how = stalledMs === undefined ? `rsync ended with ${exitCode ?? 'a signal'}` : stoodStill(stalledMs);
+  return stderr.trim() === '' ? how : `${how}: ${showName(excerpt(stderr))}`;
+};
+
 /** rrsync admits one rsync at a time, and another one is running. */
 export const isBusy = ({ exitCode, stderr }: RunEnd): boolean =>
   exitCode !== 0 && /Another instance of rrsync/.test(stderr);
@@ -57,6 +67,11 @@ export const judgeRun = (end: RunEnd): Verdict => {
   if (FULL.test(stderr)) return connection('destination-full', 'no space left on device', MAKE_ROOM);
   if (isBusy(end))
     return connection('network', 'rrsync is busy with another rsync', 'find out what else uses this key');
+  if (end.stalledMs !== undefined) {
+    // What it said of files is true of them; of the others nothing is known.
+    if (/\[(?:receiver|generator)\]/i.test(stderr)) return { kind: 'stopped' };
+    return connection('network', stoodStill(end.stalledMs), 'see whether the host or the disk there hangs');
+  }
   const options = refusedOptions(stderr);
   if (options.length > 0) return { kind: 'refused', options };
   const base = /\[Receiver\] (?:mkdir|change_dir)[^\n]*|\[Receiver\][^\n]*destination must be a directory[^\n]*/i.exec(
@@ -123,8 +138,7 @@ export const fileProblem = (stderr: string, target: Name, destination: string): 
   // Files of a folder that could not be created fail with ENOENT: the folder's own error is the reason.
   const folder = lines.find((line) => / mkdir "/.test(line));
   const reason = own.includes('No such file or directory') && folder !== undefined ? folder : own;
-  const errorClass = reason === folder && DENIED.test(reason) ? 'auth' : 'file';
-  return new TransportError(errorClass, `Cannot send "${showName(target)}" to ${destination}: ${plainText(reason)}`, {
+  return new TransportError('file', `Cannot send "${showName(target)}" to ${destination}: ${plainText(reason)}`, {
     hint: hintFor(reason),
   });
 };

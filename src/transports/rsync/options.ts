@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../core/config-problems.ts';
+import { destinationPath, hostKey, localFile } from '../../core/destination-words.ts';
 import { openSshKeys, openSshLogin, type OpenSshLogin } from '../../ssh/program/options.ts';
 
 /** The `destination` section of an `rsync` destination: contract.md §6. */
@@ -11,11 +12,14 @@ export interface RsyncOptions extends OpenSshLogin {
 
 export const rsyncOptionsSchema = z.strictObject({
   transport: z.literal('rsync'),
-  path: z
-    .string()
-    .regex(/^[^\0\r\n]+$/, { error: 'a path at the destination' })
-    .describe('DC1/sub/file lands below it; with rrsync relative to its folder'),
+  path: destinationPath(z.string().regex(/^[^\0\r\n]+$/, { error: 'a path at the destination' })).describe(
+    'DC1/sub/file lands below it; with rrsync relative to its folder',
+  ),
   ...openSshKeys,
+  host: hostKey.describe('A name, an address, or a Host of ssh_config'),
+  identityFile: localFile(openSshKeys.identityFile),
+  passphraseFile: localFile(openSshKeys.passphraseFile),
+  knownHosts: localFile(openSshKeys.knownHosts),
 });
 
 /** `posix.normalize` is pure; rrsync refuses a path that is not normal. */

@@ -1,7 +1,7 @@
 import { TransportError, type ProbeResult } from '../../transport.ts';
 import { compareArguments, sendArguments, tidyArguments } from './arguments.ts';
 import { StagingTree } from './staging-tree.ts';
-import { fileProblem, isBusy, judgeRun, type RunEnd } from './judge.ts';
+import { fileProblem, isBusy, judgeRun, showEnd, type RunEnd } from './judge.ts';
 import { runRsync } from './run-rsync.ts';
 import type { Session } from './session.ts';
 
@@ -54,7 +54,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
       ...session.target(tree),
       durable,
       bandwidth: null,
-      lockstep: false,
+      lockstep: true, // As a scan may send: rsync can fail in it where it does not otherwise.
       partialFolder: undefined,
     };
     return await runRsync(sendArguments(how), { list: tree.list }, signal);
@@ -82,7 +82,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   return {
     what,
     state: 'failure',
-    message: problem?.message ?? `rsync ended with ${end.exitCode ?? 'a signal'}`,
+    message: problem?.message ?? showEnd(end),
     hint: problem?.hint ?? 'look for the reason at the destination',
   };
 };

@@ -12,6 +12,8 @@ export const MAX_IN_FLIGHT = MAX_RUNS * MAX_FILES_PER_RUN;
 export class RunPolicy {
   #maxWeight = FIRST_WEIGHT;
   #lockstep = false;
+  /** A run in lockstep stood still. */
+  #hasStalled = false;
 
   /** Weight of the next run, at most: see `weightOf`. */
   get maxWeight(): number {
@@ -23,11 +25,13 @@ export class RunPolicy {
   }
 
   noteConnected(latency: Latency): void {
-    this.#lockstep = isLowLatency(latency);
+    this.#lockstep = isLowLatency(latency) && !this.#hasStalled;
   }
 
   noteEnded(run: FinishedRun): void {
-    this.#lockstep &&= keepsLockstep(run.files, run.ms);
+    // rsync 3.5.0 waits for ever in lockstep once a file could not be written.
+    this.#hasStalled ||= run.stalled && this.#lockstep;
+    this.#lockstep &&= !run.stalled && keepsLockstep(run.files, run.ms);
     this.#maxWeight = nextWeight(this.#maxWeight, run);
   }
 }

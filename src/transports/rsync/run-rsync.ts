@@ -1,22 +1,38 @@
 import { collectStderr, startChild } from '../../ssh/program/child.ts';
 import type { RunEnd } from './judge.ts';
 import { createLineSplitter } from './output.ts';
+import { bytesMoved, ProgressWatch, STALL_LIMITS, stallLimitMs, type StallLimits } from './progress.ts';
 
 export interface RunIo {
   /** For stdin: names, NUL-separated. */
   readonly list?: Buffer;
   readonly onLine?: (line: Buffer) => void;
+  /** The size of the largest file that is read or written as a whole; default: none is. */
+  readonly largestBytes?: number;
+  readonly limits?: StallLimits;
 }
+
+const WATCH_EVERY_MS = 500;
 
 /** Runs rsync to its end. An abort terminates it; the result is then reported as of any other run. Never rejects. */
 export const runRsync = async (
   args: readonly string[],
-  { list, onLine = () => undefined }: RunIo,
+  { list, onLine = () => undefined, largestBytes = 0, limits = STALL_LIMITS }: RunIo,
   signal: AbortSignal,
 ): Promise<RunEnd> => {
   const child = startChild('rsync', args, { signal });
   const stderr = collectStderr(child);
   child.stdout.on('data', createLineSplitter(onLine));
   child.stdin.end(list);
-  return { exitCode: await child.ended, stderr: stderr() };
+  const progress = new ProgressWatch(performance.now());
+  let stalledMs: number | undefined;
+  const watch = setInterval(() => {
+    const quietMs = progress.note(bytesMoved(child.pid), performance.now());
+    if (quietMs < stallLimitMs(limits, { largestBytes, hasErrors: stderr() !== '' })) return;
+    stalledMs = quietMs;
+    child.end();
+  }, WATCH_EVERY_MS);
+  const exitCode = await child.ended;
+  clearInterval(watch);
+  return { exitCode, stderr: stderr(), ...(stalledMs === undefined ? {} : { stalledMs }) };
 };

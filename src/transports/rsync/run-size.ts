@@ -8,6 +8,8 @@ export interface FinishedRun {
   readonly weight: number;
   readonly ms: number;
   readonly connectionLost: boolean;
+  /** It stood still, and was ended. */
+  readonly stalled: boolean;
 }
 
 const KIB = 1024;
@@ -24,7 +26,7 @@ const SHORT_MS = 2_000;
 const LONG_MS = 4_000;
 
 /** Pure. The weight limit of the next run. */
-export const nextWeight = (weight: number, run: Omit<FinishedRun, 'files'>): number => {
+export const nextWeight = (weight: number, run: Omit<FinishedRun, 'files' | 'stalled'>): number => {
   if (run.connectionLost) return Math.max(MIN_WEIGHT, weight / 4);
   if (run.ms > LONG_MS) return Math.max(MIN_WEIGHT, weight / 2);
   const wasFull = run.weight * 2 > weight;

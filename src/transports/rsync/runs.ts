@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createSemaphore } from '../../core/semaphore.ts';
 import type { Master } from '../../ssh/program/master.ts';
 import { isBusy, judgeRun, type RunEnd } from './judge.ts';
+import { STALL_LIMITS } from './progress.ts';
 import { runRsync, type RunIo } from './run-rsync.ts';
 
 /** Runs rsync through one connection, as many at once as the remote end admits. */
@@ -17,13 +18,13 @@ const BUSY_RETRY = { firstMs: 25, maxMs: 2_000, attempts: 20 } as const;
 /** A run reports a lost connection before its master's exit is seen: wait this long for that, so that the caller reconnects. */
 const MASTER_EXIT_MS = 500;
 
-export const createRuns = (master: Master): Runs => {
+export const createRuns = (master: Master, limits = STALL_LIMITS): Runs => {
   let exclusive = false;
   const slots = createSemaphore(() => (exclusive ? 1 : MAX_AT_ONCE));
   const runOnce = async (args: readonly string[], io: RunIo, signal: AbortSignal): Promise<RunEnd> => {
     await slots.acquire(1);
     try {
-      const end = await runRsync(args, io, signal);
+      const end = await runRsync(args, { limits, ...io }, signal);
       if (!signal.aborted && isConnectionLost(end)) {
         const exited = new AbortController();
         const timeout = delay(MASTER_EXIT_MS, undefined, { signal: exited.signal }).catch(() => undefined);

@@ -108,9 +108,9 @@ export class SendQueue {
       if (run.signal.aborted) return this.#stillPending(batch);
       const { sendBatch } = await import('./batch.ts');
       const startedMs = performance.now();
-      const { unsent, connectionLost } = await sendBatch(session, batch, policy, run.signal);
+      const { unsent, ...how } = await sendBatch(session, batch, policy, run.signal);
       const ms = performance.now() - startedMs;
-      policy.noteEnded({ files: batch.length, weight: totalWeight(batch), ms, connectionLost });
+      policy.noteEnded({ files: batch.length, weight: totalWeight(batch), ms, ...how });
       return this.#stillPending(unsent);
     } catch (error) {
       for (const send of batch) send.reject(this.#toTransportError(error));

@@ -27,8 +27,8 @@ export class StagedBatch implements Disposable {
     return [...this.#held.keys()];
   }
 
-  holdsFileOf(bytes: number): boolean {
-    return [...this.#held.values()].some(({ send }) => send.file.identity.size >= bytes);
+  get largestBytes(): number {
+    return [...this.#held.values()].reduce((most, { send }) => Math.max(most, Number(send.file.identity.size)), 0);
   }
 
   /** Makes again the links that rsync removed in lockstep. */

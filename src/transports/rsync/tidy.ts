@@ -4,6 +4,9 @@ import { StagingTree } from './staging-tree.ts';
 import { connectionError, judgeRun } from './judge.ts';
 import type { Session } from './session.ts';
 
+/** The far end reads whole folders without a word. */
+const TIDY_LIMITS = { quietMs: 600_000, afterErrorMs: 60_000 };
+
 /** Removes this owner's folders of partial files from these folders, and from destination.path, where rrsync puts them. */
 export const removePartials = async (
   session: Session,
@@ -13,7 +16,11 @@ export const removePartials = async (
   using tree = new StagingTree(session.stagingFolder);
   for (const folder of folders) tree.folder(folder);
   const { context, label } = session;
-  const end = await session.runs.run(tidyArguments(session.target(tree), session.partialFolder), {}, signal);
+  const end = await session.runs.run(
+    tidyArguments(session.target(tree), session.partialFolder),
+    { limits: TIDY_LIMITS },
+    signal,
+  );
   signal.throwIfAborted();
   const verdict = judgeRun(end);
   if (verdict.kind !== 'connection') return;

@@ -25,6 +25,9 @@ export const verifyFiles = async (
   });
 };
 
+const largestOf = (files: readonly ExpectedFile[]): number =>
+  files.reduce((most, { size }) => Math.max(most, Number(size)), 0);
+
 type Difference = Exclude<Comparison['verdict'], 'same'>;
 
 /** One run. Returns the files that it did not report as the same. */
@@ -50,6 +53,7 @@ const compare = async (
         const comparison = comparisonOf(line);
         if (comparison !== undefined) found.set(comparison.name, comparison.verdict);
       },
+      largestBytes: how === 'content' ? largestOf(files) : 0,
     },
     signal,
   );

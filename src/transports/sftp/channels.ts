@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream';
 import { TransportError } from '../../errors.ts';
 import type { SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
 import { connect } from '../../ssh/connect.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
 import type { SftpOptions } from './options.ts';
+import type { ServerHabits } from './server-habits.ts';
 
 /** The SFTP channels of one connection. More may be added while the first ones are in use. */
 export interface Channels {
@@ -46,18 +48,29 @@ const IDLE_PROBE_MS = 20_000;
 export const openChannels = async (
   options: SftpOptions,
   { durable, stateFolder, log }: ChannelsOptions,
+  habits: ServerHabits,
   signal: AbortSignal,
 ): Promise<Channels> => {
   const connection = await connect(options, { stateFolder }, signal);
   try {
-    const first = await connection.openSftp();
+    const openChannel = async (): Promise<SftpClient> => {
+      const channel = await connection.openSftp();
+      noteDeath(channel, connection, habits);
+      return channel;
+    };
+    const first = await openChannel();
     const all = [first];
     const roundTripMs = await measureRoundTrip(first);
     const isLowLatency = roundTripMs <= LOW_LATENCY_MS;
     if (!isLowLatency) first.setWindowUnlimited();
-    const wanted =
-      roundTripMs > HIGH_LATENCY_MS ? CHANNELS.highLatency : durable ? CHANNELS.durable : CHANNELS.lowLatency;
-    void openMore(connection, { wanted, isLowLatency }, all, log);
+    const wanted = habits.handles.isReusing
+      ? 1
+      : roundTripMs > HIGH_LATENCY_MS
+        ? CHANNELS.highLatency
+        : durable
+          ? CHANNELS.durable
+          : CHANNELS.lowLatency;
+    void openMore(openChannel, connection, { wanted, isLowLatency }, all, log);
     return watchConnection(connection, all, roundTripMs);
   } catch (error) {
     await connection.close();
@@ -78,14 +91,31 @@ const measureRoundTrip = async (channel: SftpClient): Promise<number> => {
   let shortest = Infinity;
   for (let attempt = 1; attempt <= (shortest > HIGH_LATENCY_MS ? 2 : 4) && shortest > LOW_LATENCY_MS; attempt += 1) {
     const started = performance.now();
-    await channel.realpath('.');
+    await channel.realpath('.').catch(ignoreRefusal);
     shortest = Math.min(shortest, performance.now() - started);
   }
   return shortest;
 };
 
+/** A server without REALPATH answers as fast. */
+const ignoreRefusal = (error: unknown): void => {
+  if (!(error instanceof SftpStatusError)) throw error;
+};
+
+/** A channel that ends while its connection lives: the server's program has died, of too many handles as likely as not. */
+const noteDeath = (channel: SftpClient, connection: SshConnection, { handles }: ServerHabits): void => {
+  channel.shareHandleLimit(handles);
+  channel.onClosed((openHandles) => {
+    // The channels of a lost connection may close before it does.
+    setImmediate(() => {
+      if (!connection.closed && openHandles > 1) handles.exceeded(openHandles);
+    });
+  });
+};
+
 /** Never rejects: a channel that cannot be opened is done without, and a lost connection is reported by its own requests. */
 const openMore = async (
+  openChannel: () => Promise<SftpClient>,
   connection: SshConnection,
   { wanted, isLowLatency }: { readonly wanted: number; readonly isLowLatency: boolean },
   all: SftpClient[],
@@ -93,7 +123,7 @@ const openMore = async (
 ): Promise<void> => {
   await Promise.allSettled(
     Array.from({ length: wanted - all.length }, async () => {
-      const channel = await connection.openSftp();
+      const channel = await openChannel();
       if (!isLowLatency) channel.setWindowUnlimited();
       all.push(channel);
     }),
@@ -112,7 +142,11 @@ const watchConnection = (connection: SshConnection, all: readonly SftpClient[], 
   const watch = setInterval(() => {
     if (isBusy() && connection.silentMs() > SILENCE_MS)
       void close(`nothing was received from the server for ${SILENCE_MS / 1000} s`);
-    else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS) all[0]?.realpath('.').catch(() => close());
+    else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS)
+      all[0]
+        ?.realpath('.')
+        .catch(ignoreRefusal)
+        .catch(() => close());
   }, WATCH_EVERY_MS);
   watch.unref();
   connection.onClose(({ message }) => void close(message));

@@ -60,7 +60,7 @@ export class Checkpoints {
   }
 
   /** Forgets what was left of files in these folders: their temporary files are removed. */
-  forget(folders: readonly Name[]): void {
+  forget(folders: Iterable<Name>): void {
     const left = this.#load();
     const tidied = new Set(folders);
     for (const [name, { folder }] of left) {

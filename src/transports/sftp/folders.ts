@@ -1,12 +1,16 @@
-import { TransportError } from '../../errors.ts';
+import { TransportError, type TransportErrorClass } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
-import { syncFolder } from '../sync-folder.ts';
+import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError, type DirectoryEntry } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
+import { createIsFull, type IsFull } from './server-errors.ts';
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
+
+/** Of a folder itself, not of a link to one; false where the server tells no type. */
+export const isFolderMode = (permissions: number | undefined): boolean => ((permissions ?? 0) & S_IFMT) === S_IFDIR;
 
 /** A folder that is being created. */
 export interface PendingMkdir {
@@ -30,12 +34,23 @@ export const parentOf = (path: Name): Name => {
   return slash > 0 ? path.slice(0, slash) : slash === 0 ? '/' : '.';
 };
 
-/** `channel` returns the channel to use; with `durable` a new folder is on stable storage before `ensure` resolves. */
-export const createFolders = (channel: () => SftpClient, { durable }: { readonly durable: boolean }): Folders => {
+export interface FoldersOptions {
+  /** A new folder is on stable storage before `ensure` resolves. */
+  readonly durable: boolean;
+  /** destination.path: what is refused below it concerns the files of that folder only. */
+  readonly base: Name;
+  readonly isFull?: IsFull;
+  /** Called when the server turns out not to sync folders, with what that means. */
+  readonly tell?: (message: string) => void;
+}
+
+/** `channel` returns the channel to use. */
+export const createFolders = (
+  channel: () => SftpClient,
+  { durable, base, isFull = createIsFull(), tell }: FoldersOptions,
+): Folders => {
   const existing = new Set<Name>();
   const pending = new Map<Name, PendingMkdir>();
-  const nextSync = new Map<Name, Promise<void>>();
-  const runningSync = new Map<Name, Promise<void>>();
 
   const exists = async (folder: Name): Promise<boolean> => {
     const attributes = await channel().stat(folder);
@@ -60,7 +75,8 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
       await channel().mkdir(folder, {});
     } catch (error) {
       // It exists already, or another process created it meanwhile.
-      if (!(error instanceof SftpStatusError) || !(await exists(folder))) throw mkdirError(error, folder);
+      if (!(error instanceof SftpStatusError)) throw error;
+      if (!(await exists(folder))) throw await refusedMkdir(error, folder, { channel: channel(), base, isFull });
     }
     if (durable) await sync(parent);
   };
@@ -80,12 +96,29 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     return pending.get(folder);
   };
 
+  const sync = createFolderSync(channel, tell);
+  return { ensure, forget: (folder) => existing.delete(folder), sync };
+};
+
+const createFolderSync = (channel: () => SftpClient, tell: FoldersOptions['tell']): Folders['sync'] => {
+  const nextSync = new Map<Name, Promise<void>>();
+  const runningSync = new Map<Name, Promise<void>>();
+  let refusesSync = false;
   const syncNow = async (folder: Name): Promise<void> => {
     const use = channel();
-    if (use.has(Extension.FSYNC)) await syncFolder(use, folder);
+    if (refusesSync || !use.has(Extension.FSYNC)) return;
+    try {
+      await syncFolder(use, folder);
+    } catch (error) {
+      if (!(error instanceof FolderSyncRefused)) throw error;
+      refusesSync = true;
+      tell?.(
+        `the server does not put the names in a folder on stable storage (${error.message}): content is there, but names may be lost if its power fails`,
+      );
+    }
   };
 
-  const sync = (folder: Name): Promise<void> => {
+  return (folder) => {
     const queued = nextSync.get(folder);
     if (queued !== undefined) return queued;
     const before = runningSync.get(folder) ?? Promise.resolve();
@@ -101,21 +134,29 @@ export const createFolders = (channel: () => SftpClient, { durable }: { readonly
     nextSync.set(folder, next);
     return next;
   };
-
-  return { ensure, forget: (folder) => existing.delete(folder), sync };
 };
 
-const mkdirError = (error: unknown, folder: Name): unknown => {
-  if (!(error instanceof SftpStatusError)) return error;
-  const denied = error.status === Status.PERMISSION_DENIED;
-  return new TransportError(
-    'auth',
-    `Cannot make folder "${showName(folder)}" at the destination: ${denied ? 'permission denied' : error.message}`,
-    {
-      hint: 'give the account the right to write there, or correct destination.path',
-      cause: error,
-    },
-  );
+/** Below destination.path it concerns the files of that folder; at destination.path nothing can be sent. */
+const refusedMkdir = async (
+  error: SftpStatusError,
+  folder: Name,
+  { channel, base, isFull }: { readonly channel: SftpClient; readonly base: Name; readonly isFull: IsFull },
+): Promise<TransportError> => {
+  const isForSpace = error.status === Status.FAILURE && (await isFull(channel, parentOf(folder)));
+  const isBelow = folder.startsWith(`${base}/`);
+  return mkdirError(error, folder, isForSpace ? 'destination-full' : isBelow ? 'file' : 'auth');
+};
+
+const mkdirError = (error: SftpStatusError, folder: Name, errorClass: TransportErrorClass): TransportError => {
+  const isFull = errorClass === 'destination-full';
+  const isDenied = error.status === Status.PERMISSION_DENIED;
+  const state = isFull ? 'no space left on device' : isDenied ? 'permission denied' : error.message;
+  return new TransportError(errorClass, `Cannot make folder "${showName(folder)}" at the destination: ${state}`, {
+    hint: isFull
+      ? 'make room at the destination; isocket goes on by itself'
+      : 'give the account the right to write there, or correct destination.path',
+    cause: error,
+  });
 };
 
 // READDIR requests in flight: with one at a time latency would cost a round trip for every hundred names. Requests beyond the end cost little.

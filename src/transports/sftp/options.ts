@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../core/config-problems.ts';
+import { destinationPath, hostKey, localFile } from '../../core/destination-words.ts';
 import type { SshOptions } from '../../ssh/connect.ts';
 import { openSshKeys, openSshLogin } from '../../ssh/program/options.ts';
 
@@ -16,18 +17,14 @@ const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
 const PORT = 'a whole number from 1 to 65535';
 const FILE = 'a file';
 
-const file = z.string().regex(/^[^\0]+$/, { error: FILE });
+const file = localFile(z.string().regex(/^[^\0]+$/, { error: FILE }));
 
 export const sftpOptionsSchema = z.strictObject({
   transport: z.literal('sftp'),
-  host: z
-    .string()
-    .regex(HARMLESS, { error: 'the name or address of a host' })
-    .describe('Any SSH server with SFTP, or "isocket receive"'),
-  path: z
-    .string()
-    .regex(/^[^\0]+$/, { error: 'a path at the destination' })
-    .describe('DC1/sub/file lands below it'),
+  host: hostKey.describe('Any SSH server with SFTP, or "isocket receive"'),
+  path: destinationPath(z.string().regex(/^[^\0]+$/, { error: 'a path at the destination' })).describe(
+    'DC1/sub/file lands below it',
+  ),
   port: z.int({ error: PORT }).min(1, { error: PORT }).max(65535, { error: PORT }).default(22),
   user: z
     .string()

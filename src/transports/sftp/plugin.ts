@@ -49,8 +49,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
         () => 'tidy folders',
         signal,
         async (live) => {
-          await removeTemporaries(live, folders);
-          checkpoints.forget(folders);
+          checkpoints.forget(await removeTemporaries(live, folders));
         },
       ),
     probe: async function* (signal) {

@@ -4,6 +4,7 @@ import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 import { showName, TransportError, type Name, type ProbeResult } from '../../transport.ts';
 import { formatBytes } from '../../core/units.ts';
+import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
 import { createFolders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
 import { toTransportError } from './server-errors.ts';
@@ -44,8 +45,7 @@ export async function* probeFiles(
     yield checkClock(mtime);
     if (durable && channel.has(Extension.FSYNC)) {
       step = 'put a name on stable storage';
-      await createFolders(() => channel, { durable }).sync(folder);
-      yield { what: 'fsync', state: 'ok', message: 'content and name are put on stable storage' };
+      yield await probeFolderSync(channel, folder);
     }
     step = 'keep the time of a file';
     yield checkMtime((await channel.lstat(temporary))?.mtime);
@@ -70,7 +70,7 @@ export async function* probeFiles(
 
 const probeFolder = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
   const existed = (await channel.stat(folder)) !== undefined;
-  await createFolders(() => channel, { durable: false }).ensure(folder)?.done;
+  await createFolders(() => channel, { durable: false, base: folder }).ensure(folder)?.done;
   return {
     what: 'folder',
     state: 'ok',
@@ -125,6 +125,23 @@ const writeProbe = async (
     return mtime === undefined ? {} : { mtime };
   } finally {
     await channel.close(handle);
+  }
+};
+
+/** Which level of `durable` the server reaches. */
+const probeFolderSync = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
+  const what = 'fsync';
+  try {
+    await syncFolder(channel, folder);
+    return { what, state: 'ok', message: 'content and name are put on stable storage' };
+  } catch (error) {
+    if (!(error instanceof FolderSyncRefused)) throw error;
+    return {
+      what,
+      state: 'warning',
+      message: `content is put on stable storage, but the name of a file is not: the server syncs no folder (${error.message})`,
+      hint: 'files are sent and marked all the same; the names of the last ones may be lost if the power fails there. OpenSSH syncs them too',
+    };
   }
 };
 

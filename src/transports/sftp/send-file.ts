@@ -22,13 +22,13 @@ export const sendFile = async (
   temporaries: Temporaries,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { context, folders, channels, slots } = session;
+  const { context, folders, slots } = session;
   const final = `${session.options.path}/${file.targetPath}`;
   const folder = parentOf(final);
   // Hot path: awaits only what is not done yet. On a single channel OPEN follows MKDIR without waiting for its reply, which is queued
   // behind everything in flight: the connection would be idle meanwhile.
   const pending = folders.ensure(folder);
-  if (pending !== undefined && !(pending.isRequested && channels.all.length === 1)) await pending.done;
+  if (pending !== undefined && !(pending.isRequested && isInOrder(session))) await pending.done;
   // For callers that ignore `inFlight`.
   const slot = slots.acquire(1);
   if (slot !== undefined) await slot;
@@ -47,6 +47,10 @@ export const sendFile = async (
   }
   if (context.durable) await folders.sync(folder);
 };
+
+/** A later request is executed after an earlier one, whatever channel it comes on. */
+const isInOrder = ({ channels: { all }, habits }: Session): boolean =>
+  all.length === 1 && all[0] !== undefined && !habits.isStepwise(all[0]);
 
 const upload = (
   session: Session,

@@ -15,6 +15,7 @@ import type { Channels } from './channels.ts';
 import { createFolders, type Folders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
 import { createIsFull, type IsFull } from './server-errors.ts';
+import { ServerHabits } from './server-habits.ts';
 
 /** All that an upload needs of the connection that it uses. */
 export interface Session {
@@ -31,6 +32,7 @@ export interface Session {
   readonly context: TransportContext;
   readonly label: string;
   readonly isFull: IsFull;
+  readonly habits: ServerHabits;
   readonly closed: boolean;
   close(): Promise<void>;
 }
@@ -49,15 +51,23 @@ export const createSession = (
   options: SftpOptions,
   context: TransportContext,
   label: string,
+  habits: ServerHabits = new ServerHabits(context.log),
 ): Session => {
   const sendsAtOnce = (): number =>
     channels.all.reduce(
-      (sum, { limits }) => sum + Math.min(SENDS_PER_CHANNEL, Math.ceil((limits.handles || Infinity) / 2)),
+      (sum, { limits, handlesAtOnce }) =>
+        sum + Math.min(SENDS_PER_CHANNEL, handlesAtOnce, Math.ceil((limits.handles || Infinity) / 2)),
       0,
     );
+  const isFull = createIsFull();
   return {
     channels,
-    folders: createFolders(() => channels.leastBusy(), context),
+    folders: createFolders(() => channels.leastBusy(), {
+      durable: context.durable,
+      base: options.path,
+      isFull,
+      tell: (message) => habits.tell('warning', message),
+    }),
     get sendsAtOnce() {
       return sendsAtOnce();
     },
@@ -67,7 +77,8 @@ export const createSession = (
     options,
     context,
     label,
-    isFull: createIsFull(),
+    isFull,
+    habits,
     get closed() {
       return channels.closed;
     },
@@ -113,7 +124,7 @@ const publishWithoutReplacing = async (
   } catch (error) {
     if (
       !(error instanceof SftpStatusError) ||
-      error.status !== Status.FAILURE ||
+      error.status === Status.NO_SUCH_FILE ||
       (await channel.lstat(final)) === undefined
     )
       throw error;

@@ -5,7 +5,8 @@ import { TransportError, type Name, type OutgoingFile } from '../../transport.ts
 import type { Attempt } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
 import { findEarlierAttempt, openTemporary } from './resume.ts';
-import { finalAttributes, publish, syncsContent, type Session } from './session.ts';
+import { seal } from './seal.ts';
+import { publish, type Session } from './session.ts';
 import { checkUnchanged, openSource, sourceChanged } from './source.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
@@ -55,7 +56,7 @@ export const uploadBig = async (
       await closeStripes([opened]);
       throw error;
     }
-    await seal(session, opened, file);
+    await seal(session, { ...opened, temporary, file });
     attempt.checkOurs();
     await publish(session, first, temporary, final);
     attempt.clear();
@@ -162,20 +163,4 @@ const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number,
     filled += bytesRead;
   }
   return chunk;
-};
-
-/** Sets times and permissions, syncs, closes, and checks the size: the last step before the rename. */
-const seal = async (session: Session, { channel, handle }: Stripe, file: OutgoingFile): Promise<void> => {
-  const [, attributes] = await Promise.all([
-    channel.fsetstat(handle, finalAttributes(file)),
-    channel.fstat(handle),
-    syncsContent(session, channel) ? channel.fsync(handle) : undefined,
-    channel.close(handle),
-  ]);
-  if (attributes.size !== undefined && BigInt(attributes.size) !== file.identity.size) {
-    throw new TransportError(
-      'network',
-      `Sent ${file.identity.size} bytes to ${session.label}, but the temporary file has ${attributes.size}`,
-    );
-  }
 };

@@ -1,7 +1,9 @@
-import { OpenFlag } from '../../sftp/protocol.ts';
-import type { SftpClient } from '../../sftp/client.ts';
+import { OpenFlag, Status } from '../../sftp/protocol.ts';
+import type { HandleCommands, SftpClient } from '../../sftp/client.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { orDestinationFull } from './server-errors.ts';
+import { sealStepwise, type WrittenFile } from './seal.ts';
+import { isRefusal } from './server-habits.ts';
 import { finalAttributes, publish, REQUEST_OVERHEAD_BYTES, syncsContent, type Session } from './session.ts';
 import { readSmallFile } from './source.ts';
 
@@ -29,7 +31,11 @@ export const uploadSmall = async (
     const acquired = session.content.acquire(size + REQUEST_OVERHEAD_BYTES);
     if (acquired !== undefined) await acquired;
     try {
-      await fill(session, channel, handle, file);
+      await (session.habits.isStepwise(channel)
+        ? fillStepwise(session, { channel, handle, temporary, file })
+        : fill(session, channel, handle, file).catch((error: unknown) =>
+            fillAgain(session, { channel, temporary, file }, error),
+          ));
     } finally {
       session.content.release(size + REQUEST_OVERHEAD_BYTES);
     }
@@ -57,10 +63,41 @@ const fill = (session: Session, channel: SftpClient, handle: Buffer, file: Outgo
     });
   }
   return channel.burst((commands) => {
-    for (let offset = 0; offset < content.length; offset += channel.limits.write)
-      commands.write(handle, offset, content.subarray(offset, offset + channel.limits.write));
+    writeAll(channel, commands, handle, content);
     commands.fsetstat(handle, finalAttributes(file));
     if (syncsContent(session, channel)) commands.fsync(handle);
     commands.close(handle);
   });
+};
+
+const writeAll = (
+  { limits }: SftpClient,
+  commands: Pick<HandleCommands<void>, 'write'>,
+  handle: Buffer,
+  content: Buffer,
+): void => {
+  for (let offset = 0; offset < content.length; offset += limits.write)
+    commands.write(handle, offset, content.subarray(offset, offset + limits.write));
+};
+
+/** The same in steps, each after the reply to the one before. */
+const fillStepwise = async (session: Session, written: WrittenFile): Promise<void> => {
+  const { channel, handle, file } = written;
+  try {
+    const content = readSmallFile(file);
+    if (content.length > 0) await channel.burst((commands) => writeAll(channel, commands, handle, content));
+  } catch (error) {
+    await channel.close(handle).catch(() => undefined);
+    throw error;
+  }
+  await sealStepwise(session, written);
+};
+
+/** A server that executes requests in order may still refuse one of them, of which there is another form. */
+const fillAgain = async (session: Session, unfilled: Omit<WrittenFile, 'handle'>, error: unknown): Promise<void> => {
+  if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
+  const { channel, temporary } = unfilled;
+  const handle = await channel.open(temporary, OpenFlag.WRITE, {});
+  await fillStepwise(session, { ...unfilled, handle });
+  session.habits.learnStepwise();
 };

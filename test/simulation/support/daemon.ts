@@ -3,7 +3,7 @@ import { createSiteContext, type PassOptions, type SiteContext } from '../../../
 import { DirectoryWork } from '../../../src/delivery/directory-work.ts';
 import { createLimits, runCycle, type Limits } from '../../../src/delivery/run-cycle.ts';
 import { isMarker } from '../../../src/source/markers.ts';
-import { readRoot } from '../../../src/source/scanner.ts';
+import { readRoot } from '../../../src/source/root.ts';
 
 /**
  * The daemon without its watcher: the work on a directory lasts from cycle to cycle, close events come at any time, and the root is
@@ -14,6 +14,8 @@ export class SimulatedDaemon {
   readonly #site: SiteContext;
   readonly #limits: Limits = createLimits();
   readonly #works = new Map<string, { readonly work: DirectoryWork; plan: DirectoryPlan }>();
+  /** Works that are over once what they sent has its outcome; meanwhile another may begin under the same name. */
+  readonly #ending = new Map<DirectoryWork, Promise<void>>();
   /** Files that were closed, in their order, as paths below the root. */
   readonly #events: string[] = [];
 
@@ -55,13 +57,15 @@ export class SimulatedDaemon {
     for (const [name, known] of this.#works)
       if (!isSameDirectory(planned.get(name)?.directory, known.plan.directory)) this.#end(name);
     const ended = await Promise.allSettled(unfinished.map((one) => this.#cycle(one)));
+    await Promise.all(this.#ending.values());
     const defect = ended.find(({ status }) => status === 'rejected');
     if (defect?.status === 'rejected') throw defect.reason;
   }
 
-  /** Ends in order, or, after a crash, without effect. */
+  /** After a crash: without effect. */
   [Symbol.dispose](): void {
-    for (const name of this.#works.keys()) this.#end(name);
+    for (const { work } of this.#works.values()) work[Symbol.dispose]();
+    for (const work of this.#ending.keys()) work[Symbol.dispose]();
   }
 
   async #cycle(one: DirectoryPlan): Promise<void> {
@@ -88,13 +92,20 @@ export class SimulatedDaemon {
   /** What closes a directory comes in the same row as what was written before. */
   #look(): DirectoryPlan[] {
     const { root, tag, newest } = this.#options.config.source;
-    const plans = plan(readRoot(root, tag, this.#site.isExcluded), newest);
+    const plans = plan(readRoot(root, tag, this.#site.isExcluded).directories, newest);
     while (this.deliverEvent());
     return plans;
   }
 
   #end(name: string): void {
-    this.#works.get(name)?.work[Symbol.dispose]();
+    const work = this.#works.get(name)?.work;
     this.#works.delete(name);
+    if (work !== undefined) this.#ending.set(work, this.#drain(work));
+  }
+
+  async #drain(work: DirectoryWork): Promise<void> {
+    await work.queue.drain();
+    this.#ending.delete(work);
+    work[Symbol.dispose]();
   }
 }

@@ -17,6 +17,16 @@ interface Delivered {
   readonly mtimeSeconds: number;
 }
 
+export interface DestinationOptions {
+  readonly inFlight: number;
+  readonly lists: boolean;
+  readonly readsAtOnce: boolean;
+  /** Content that no file ever had was written. */
+  readonly half: (path: string) => void;
+  /** A file is about to be read. */
+  readonly sending: (file: OutgoingFile) => void;
+}
+
 /** A destination in memory. It survives crashes of the program, and reads the source as the transports do. */
 export class Destination implements Transport {
   readonly label: string;
@@ -27,23 +37,22 @@ export class Destination implements Transport {
   readonly list?: NonNullable<Transport['list']>;
   readonly #world: World;
   readonly #readsAtOnce: boolean;
-  readonly #half: (path: string) => void;
+  readonly #half: DestinationOptions['half'];
+  readonly #sending: DestinationOptions['sending'];
 
-  constructor(
-    label: string,
-    world: World,
-    options: { inFlight: number; lists: boolean; readsAtOnce: boolean; half: (path: string) => void },
-  ) {
+  constructor(label: string, world: World, options: DestinationOptions) {
     this.label = label;
     this.inFlight = options.inFlight;
     this.#world = world;
     this.#readsAtOnce = options.readsAtOnce;
     this.#half = options.half;
+    this.#sending = options.sending;
     if (options.lists) this.list = (folder, visit) => this.#list(folder, visit);
   }
 
   async send(file: OutgoingFile): Promise<void> {
     await this.#request();
+    this.#sending(file);
     const content = this.#readsAtOnce ? Buffer.from(readSmallFile(file)) : await this.#readInPieces(file);
     await this.#request();
     if (!this.#world.contents.has(content.toString('latin1'))) this.#half(file.targetPath);

@@ -1,9 +1,11 @@
+import { lstatSync } from 'node:fs';
 import { below } from './random.ts';
 import { createSchedule, createStep, type Schedule, type Settings, type StepKind } from './steps.ts';
 import type * as Closing from '../../../src/core/closing.ts';
 import type * as Identity from '../../../src/identity.ts';
 import type * as Record from '../../../src/marks/record.ts';
 import type * as RecordHash from '../../../src/marks/record-hash.ts';
+import type * as Mark from '../../../src/marks/mark.ts';
 
 /** A rule of the program that is broken, to see that the simulation notices. */
 export const RULES = [
@@ -12,6 +14,7 @@ export const RULES = [
   'size',
   'destination',
   'claim',
+  'un-mark first',
   'list after closing',
   'superseded confirm',
   'same file after reading',
@@ -71,6 +74,15 @@ export const breakRecord = (real: typeof Record): typeof Record => ({
   },
 });
 
+export const breakMark = (real: typeof Mark): typeof Mark => ({
+  ...real,
+  unmark: (root, path) => {
+    const stats =
+      broken === 'un-mark first' ? lstatSync(`${root}/${path}`, { bigint: true, throwIfNoEntry: false }) : undefined;
+    return stats ?? real.unmark(root, path);
+  },
+});
+
 export const breakIdentity = (real: typeof Identity): typeof Identity => ({
   ...real,
   isSameFile: (a, b) => broken === 'same file after reading' || real.isSameFile(a, b),
@@ -111,6 +123,17 @@ const FOCUSES: Partial<Record<Rule, Focus>> = {
       ['wait', 0, 40],
       ['append-keeping-times', 80],
       ['finish', 'pass'],
+    ],
+  },
+  'un-mark first': {
+    settings: { fineness: 'distinct', isDaemon: false, hasClaims: false, isBornMarked: true, endsSuperseded: false },
+    steps: [
+      ['wait', 0, 40],
+      ['crash', 80],
+      ['rewrite-keeping-times', 'pass'],
+      // A claim is asked only when the tick of its last change is over.
+      ['wait', 0, 24],
+      ['finish', 0],
     ],
   },
   'list after closing': {

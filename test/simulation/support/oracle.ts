@@ -24,12 +24,13 @@ const readDirectory = (path: string, below = ''): [string, string][] =>
 
 /** Holds what `finished.watch` says against what is there. */
 export class Oracle {
-  readonly violations: string[] = [];
+  readonly violations: string[];
   finishes = 0;
   readonly #proofs = new Map<string, Proof>();
   readonly #destinations: ReadonlyMap<string, Destination>;
 
-  constructor(destinations: readonly Destination[]) {
+  constructor(destinations: readonly Destination[], violations: string[]) {
+    this.violations = violations;
     this.#destinations = new Map(destinations.map((destination) => [destination.label, destination]));
   }
 

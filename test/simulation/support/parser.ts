@@ -26,6 +26,8 @@ interface LastChange {
 export interface ParserEvents {
   /** A directory was moved or removed as a whole. */
   readonly moved: (directory: string) => void;
+  /** Something has another name now. */
+  readonly renamed: (from: string, to: string) => void;
   /** A file was closed by its writer, or renamed into its place. */
   readonly closed: (path: string) => void;
 }
@@ -421,6 +423,7 @@ export class Parser {
     const moved = inodeOf(from);
     if (replaced?.ino === moved) return;
     fs.renameSync(from, to);
+    this.#heard.renamed(from, to);
     if (replaced !== undefined) this.#unlinked(replaced.ino, replaced.nlink - 1);
     if (this.#world.options.renameMovesCtime) this.#world.touchStatus(moved);
     this.#touchFolder(from);

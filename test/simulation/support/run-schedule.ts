@@ -5,6 +5,7 @@ import { openState, type StateFolder } from '../../../src/marks/state.ts';
 import { definePlugin } from '../../../src/transport.ts';
 import { SimulatedDaemon } from './daemon.ts';
 import { Destination } from './destination.ts';
+import { MarkOracle } from './mark-oracle.ts';
 import { Oracle } from './oracle.ts';
 import { Parser, SUPERSEDED_MS } from './parser.ts';
 import { createRandom, pick } from './random.ts';
@@ -47,6 +48,7 @@ const plugin = definePlugin({
 class Run {
   readonly world: World;
   readonly oracle: Oracle;
+  readonly marks: MarkOracle;
   readonly log: string[] = [];
   points = 0;
   readonly #schedule: Schedule;
@@ -64,6 +66,8 @@ class Run {
   /** Directories that were moved or removed since the daemon heard of it. */
   readonly #gone: string[] = [];
   #isLogging: boolean;
+  /** The destinations of the process that runs. */
+  #sentTo: readonly Destination[] = [];
   #state: StateFolder | undefined;
   #daemon: SimulatedDaemon | undefined;
 
@@ -82,6 +86,7 @@ class Run {
         this.#note(`finished ${path}`);
         this.oracle.finished(path);
       },
+      onMarked: (file) => this.marks.marked(file, this.#sentTo),
     });
     this.#destinations = ['A', 'B', 'C'].map(
       (label) =>
@@ -90,14 +95,17 @@ class Run {
           lists: settings.listsAtDestination,
           readsAtOnce: settings.readsAtOnce,
           half: (path) => this.oracle.half(path),
+          sending: (file) => this.marks.sending(file),
         }),
     );
-    this.oracle = new Oracle(this.#destinations);
+    this.oracle = new Oracle(this.#destinations, this.world.violations);
+    this.marks = new MarkOracle(this.world);
     this.#parser = new Parser(this.world, settings, {
       moved: (path) => {
         this.oracle.forget(path);
         this.#gone.push(path.slice(this.world.root.length + 1));
       },
+      renamed: (from, to) => this.marks.renamed(from, to),
       closed: (path) => this.#daemon?.closed(path.slice(this.world.root.length + 1)),
     });
   }
@@ -220,6 +228,7 @@ class Run {
       (error: unknown) => ({ error }),
     );
     const failed = await this.#drive(work);
+    this.marks.check();
     if (this.world.isCrashed) await this.#endProcess();
     else if (failed !== undefined) throw failed.error;
     this.oracle.checkAgain();
@@ -232,6 +241,7 @@ class Run {
     this.#daemon?.[Symbol.dispose]();
     this.#daemon = undefined;
     this.#state = undefined;
+    this.world.hasEnded = true;
     this.world.isCrashed = false;
   }
 
@@ -249,6 +259,7 @@ class Run {
     // What a step changes from here on is for the next pass.
     const config = this.#config();
     const destinations = this.#site.destinations.flatMap((index) => this.#destinations[index] ?? []);
+    this.#sentTo = destinations;
     return {
       config,
       state: (this.#state ??= openState(this.#statePath(), config.source.root)),

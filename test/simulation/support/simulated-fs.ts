@@ -8,6 +8,7 @@ const PROCESS = /^\/proc\/(\d+)\/(fd|maps|map_files)(?:\/(.+))?$/;
 const IN_OPEN_FOLDER = /^\/proc\/self\/fd\/(\d+)\//;
 /** So many bytes come with one read: a file may change between two. */
 const READ_BYTES = 8;
+const MARK = 0o020;
 
 /** Wraps one function: outside a simulation, and for what is no concern of it, it is the real one. */
 const wrap = <Args extends unknown[], Result>(
@@ -80,6 +81,7 @@ const fstatSync = wrap(
 const openSync = wrap(real.openSync, (world, [path, flags, mode]) => {
   world.point();
   const descriptor = real.openSync(path, flags, mode);
+  world.opened.add(descriptor);
   if (typeof flags === 'number' && (flags & O_DIRECTORY) !== 0)
     world.openFolders.set(descriptor, real.readlinkSync(`/proc/self/fd/${descriptor}`));
   if (typeof flags === 'number' && (flags & O_CREAT) !== 0) touchFolderOf(world, path);
@@ -100,21 +102,29 @@ const readSync = wrap(
   },
 );
 
+const closeSync = wrap(real.closeSync, (world, [descriptor]) => {
+  world.opened.delete(descriptor);
+  real.closeSync(descriptor);
+});
+
 // What a crashed process still has in a buffer is lost, and its descriptors are closed.
 const writeSync = wrap(
   real.writeSync as (descriptor: number, buffer: Buffer, offset: number, length: number, position: number) => number,
   (world, [descriptor, buffer, offset, length, position]) =>
-    world.isCrashed ? length : real.writeSync(descriptor, buffer, offset, length, position),
+    world.isLost(descriptor) ? length : real.writeSync(descriptor, buffer, offset, length, position),
 );
 
 const ftruncateSync = wrap(real.ftruncateSync, (world, args) => {
-  if (!world.isCrashed) real.ftruncateSync(...args);
+  if (!world.isLost(args[0])) real.ftruncateSync(...args);
 });
 
 const fchmodSync = wrap(real.fchmodSync, (world, [descriptor, mode]) => {
   world.point();
+  const before = real.fstatSync(descriptor);
   real.fchmodSync(descriptor, mode);
-  world.touchStatus(real.fstatSync(descriptor).ino);
+  world.touchStatus(before.ino);
+  if ((before.mode & MARK) === 0 && (Number(mode) & MARK) !== 0)
+    world.options.onMarked(real.readlinkSync(`/proc/self/fd/${descriptor}`));
 });
 
 const renameSync = wrap(real.renameSync, (world, [from, to]) => {
@@ -165,6 +175,7 @@ export const simulatedFs = {
   readSync,
   writeSync,
   ftruncateSync,
+  closeSync,
   fchmodSync,
   renameSync,
   rmSync,

@@ -33,6 +33,8 @@ export interface WorldOptions {
   readonly reusesInodes: boolean;
   readonly onPoint: () => void;
   readonly onFinished: (directory: string) => void;
+  /** The program set the mark on a file. */
+  readonly onMarked: (file: string) => void;
 }
 
 interface Waiting {
@@ -51,7 +53,12 @@ export class World {
   readonly contents = new Set<string>(['']);
   isCrashed = false;
   hasCrashed = false;
+  /** Some process of the program is over; what it left under way may still come to its end. */
+  hasEnded = false;
+  readonly violations: string[] = [];
   /** The folders that the program opened, as they were called then. */
+  /** Descriptors that the program has open. */
+  readonly opened = new Set<number>();
   readonly openFolders = new Map<number, string>();
   readonly #inodes = new Map<number, Inode>();
   readonly #freed: bigint[] = [];
@@ -72,6 +79,14 @@ export class World {
     this.#endIfCrashed();
     this.options.onPoint();
     this.#endIfCrashed();
+  }
+
+  /** A write through it has no effect: its process is over, or has closed it, which would write into another file. */
+  isLost(descriptor: number): boolean {
+    if (this.isCrashed) return true;
+    if (this.opened.has(descriptor)) return false;
+    if (!this.hasEnded) this.violations.push(`a write to descriptor ${descriptor} after it was closed`);
+    return true;
   }
 
   #endIfCrashed(): void {

@@ -92,7 +92,7 @@ describe('arguments of rsync', () => {
 
 describe('arguments of ssh', () => {
   const login = parseRsyncOptions({ transport: 'rsync', host: 'drms', path: '/b' });
-  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined };
+  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined, overrides: {} };
 
   it('leaves to ssh what is not configured, and trusts no unknown host key', () => {
     const args = masterArguments(login, options);
@@ -140,12 +140,12 @@ describe('options', () => {
     ['b', './b'],
     ['-rf', './-rf'],
     [':daemon', './:daemon'],
-    ['~/b', './~/b'],
     ['./x//y/', './x/y'],
   ])('path %s', (path, wanted) => expect(parseRsyncOptions({ transport: 'rsync', host: 'h', path }).path).toBe(wanted));
 
   it.each([
     [{ host: '-oProxyCommand=id' }, 'destination.host'],
+    [{ path: '~/b' }, 'destination.path'],
     [{ user: '-l' }, 'destination.user'],
     [{ port: 0 }, 'destination.port'],
     [{ path: 'a\nb' }, 'destination.path'],

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeName, encodeName } from '../../../src/name.ts';
 import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
-import { fileProblem, judgeRun } from '../../../src/transports/rsync/judge.ts';
+import { fileProblem, judgeRun, showEnd } from '../../../src/transports/rsync/judge.ts';
+import { ProgressWatch, stallLimitMs } from '../../../src/transports/rsync/progress.ts';
 import { comparisonOf, createLineSplitter, unescapeName } from '../../../src/transports/rsync/output.ts';
 
 // Recorded output of rsync 3.5.0 and 3.2.7, rrsync and OpenSSH 9.2, with the folder's name shortened.
@@ -54,6 +55,42 @@ describe('how a run ended', () => {
   ] as const)('%s', (_title, exitCode, stderr, wanted) => expect(judgeRun({ exitCode, stderr })).toMatchObject(wanted));
 });
 
+describe('a run that stood still', () => {
+  const stalled = { exitCode: undefined, stalledMs: 10_000 };
+  it.each([
+    ['what it said of files is true', READ_ONLY, { kind: 'stopped' }],
+    ['a full disk', FULL, { kind: 'connection', class: 'destination-full' }],
+    [
+      'without a word',
+      '',
+      { kind: 'connection', class: 'network', state: 'rsync made no progress for 10 s, and was ended' },
+    ],
+  ])('%s', (_title, stderr, wanted) => expect(judgeRun({ ...stalled, stderr })).toMatchObject(wanted));
+  it('is told with what it said', () => {
+    expect(showEnd({ ...stalled, stderr: 'rsync: x' })).toBe(
+      'rsync made no progress for 10 s, and was ended: rsync: x',
+    );
+    expect(showEnd({ exitCode: 23, stderr: '' })).toBe('rsync ended with 23');
+  });
+});
+
+describe('progress', () => {
+  it('is bytes, but not those of keep-alives', () => {
+    const progress = new ProgressWatch(0);
+    expect(progress.note(1000, 10)).toBe(0);
+    expect(progress.note(1016, 50)).toBe(40);
+    expect(progress.note(1400, 90)).toBe(80);
+    expect(progress.note(1513, 100)).toBe(0);
+    expect(progress.note(0, 150)).toBe(50);
+  });
+  it('is awaited longer where a big file is read or synced, and less long after an error', () => {
+    const limits = { quietMs: 60_000, afterErrorMs: 10_000 };
+    expect(stallLimitMs(limits, { largestBytes: 0, hasErrors: false })).toBe(60_000);
+    expect(stallLimitMs(limits, { largestBytes: 0, hasErrors: true })).toBe(10_000);
+    expect(stallLimitMs(limits, { largestBytes: 1e9, hasErrors: false })).toBe(160_000);
+  });
+});
+
 describe('why one file was not confirmed', () => {
   it.each([
     ['a directory in its place', IN_THE_WAY, 'DC1/a', 'file'],
@@ -62,7 +99,7 @@ describe('why one file was not confirmed', () => {
     ['a name that begins like another', READ_ONLY, 'DC1/a', undefined],
     ['an escaped name', READ_ONLY, 'DC1/new\nline', 'file'],
     ['a name like an escape', READ_ONLY, 'DC1/\\#123', 'file'],
-    ['a folder that cannot be created', NO_FOLDER, 'DC1/a', 'auth'],
+    ['a folder that cannot be created', NO_FOLDER, 'DC1/a', 'file'],
   ])('%s', (_title, stderr, target, errorClass) =>
     expect(fileProblem(stderr, target, 'there')?.class).toBe(errorClass),
   );

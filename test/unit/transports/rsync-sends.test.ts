@@ -165,7 +165,7 @@ describe('the send queue', () => {
 });
 
 describe('the run policy', () => {
-  const run = { files: 10, weight: FIRST_WEIGHT, ms: 100, connectionLost: false };
+  const run = { files: 10, weight: FIRST_WEIGHT, ms: 100, connectionLost: false, stalled: false };
 
   it('uses lockstep at low latency until a run with it is slow, and again after a reconnection', () => {
     const policy = new RunPolicy();
@@ -178,6 +178,15 @@ describe('the run policy', () => {
     expect(policy.lockstep).toBe(false);
     policy.noteConnected({ loginMs: 100, retransmitMs: 200 });
     expect(policy.lockstep).toBe(true);
+  });
+
+  it('never uses lockstep again once a run with it stood still', () => {
+    const policy = new RunPolicy();
+    policy.noteConnected({ loginMs: 100, retransmitMs: 200 });
+    policy.noteEnded({ ...run, stalled: true });
+    expect(policy.lockstep).toBe(false);
+    policy.noteConnected({ loginMs: 100, retransmitMs: 200 });
+    expect(policy.lockstep).toBe(false);
   });
 
   it('keeps what it learnt of the weight over a reconnection', () => {

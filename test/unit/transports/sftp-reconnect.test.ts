@@ -7,7 +7,11 @@ import { ReconnectingSession } from '../../../src/transports/sftp/reconnecting-s
 const { openChannels } = vi.hoisted(() => ({ openChannels: vi.fn<() => Promise<Channels>>() }));
 vi.mock('../../../src/transports/sftp/channels.ts', () => ({ openChannels }));
 
-const channel = { limits: { write: 32_000, handles: 20 }, has: () => false } as unknown as SftpClient;
+const channel = {
+  limits: { write: 32_000, handles: 20 },
+  handlesAtOnce: Infinity,
+  has: () => false,
+} as unknown as SftpClient;
 
 /** Channels that the test may declare lost. */
 const openFake = () => {

@@ -13,6 +13,7 @@ const slowChannel = () => {
   const unanswered: (() => void)[] = [];
   const channel = {
     limits: { write: 32_000, handles: 0 },
+    handlesAtOnce: Infinity,
     has: () => true,
     open: () => Promise.resolve(Buffer.from('handle')),
     burst: () => new Promise<void>((resolve) => unanswered.push(resolve)),

@@ -15,6 +15,7 @@ const countingChannel = (open: () => Promise<Buffer>, close: () => Promise<void>
   let handles = 0;
   const channel = {
     limits: { write: 32_000, handles: 0 },
+    handlesAtOnce: Infinity,
     has: () => true,
     lstat: () => Promise.resolve(undefined),
     open: async () => {

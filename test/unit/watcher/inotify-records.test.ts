@@ -5,7 +5,8 @@ import { createRecordReader } from '../../../src/watcher/inotify-records.ts';
 
 const fileName = fc
   .uint8Array({ minLength: 1, maxLength: 255 })
-  .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x61 : byte))));
+  .map((bytes) => Buffer.from(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x61 : byte))))
+  .filter((name) => !/^#\d+$/.test(name.toString('latin1'))); // The close of such a one makes two events.
 const record = (events: string, name: Uint8Array | string, end = '\0'): Buffer =>
   Buffer.concat([Buffer.from(`${events}\t`), Buffer.from(name), Buffer.from(end)]);
 
@@ -63,6 +64,15 @@ describe('records of inotifywait', () => {
     ]);
     expect(reader.read(chunk)).toEqual([
       { kind: 'closed', path: 'good' },
+      { kind: 'hint', path: undefined },
+    ]);
+  });
+
+  it('takes the close of a file without a name for one of an unknown name', () => {
+    const bytes = Buffer.concat([record('CREATE', 'b'), record('CLOSE_WRITE,CLOSE', '#2662804')]);
+    expect(createRecordReader('\0').read(bytes)).toEqual([
+      { kind: 'hint', path: 'b' },
+      { kind: 'closed', path: '#2662804' },
       { kind: 'hint', path: undefined },
     ]);
   });

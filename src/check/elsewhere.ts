@@ -1,0 +1,25 @@
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { finishedElsewhere } from '../marks/finished-elsewhere.ts';
+import { showName, type Name } from '../name.ts';
+import type { ProbeResult } from '../transport.ts';
+
+const MOST_NAMED = 5;
+
+/** Finished directories of which a destination that was added or changed since has nothing. Undefined where there is none. */
+export const elsewhereLine = (
+  root: Name,
+  directories: readonly DirectorySnapshot[],
+  labels: readonly string[],
+): ProbeResult | undefined => {
+  const found = finishedElsewhere(root, directories, labels);
+  if (found.length === 0) return undefined;
+  const names = found.slice(0, MOST_NAMED).map(({ name }) => showName(name));
+  const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
+  const lacked = [...new Set(found.flatMap(({ lacks }) => lacks))].map(showName).join(', ');
+  return {
+    what: 'other destination',
+    state: 'warning',
+    message: `finished before ${lacked} was a destination, and not sent there: ${names.join(', ')}${more}`,
+    hint: `to send them there: isocket reset ${names.join(' ')}`,
+  };
+};

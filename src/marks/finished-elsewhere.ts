@@ -1,0 +1,90 @@
+import { closeSync, constants, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Report } from '../core/events.ts';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { systemErrorCode } from '../errors.ts';
+import { fsPath, showName, type Name } from '../name.ts';
+import { FINISHED_WATCH } from '../source/markers.ts';
+
+/** The part of `finished.watch` that says where everything is. */
+interface NamedDestinations {
+  readonly destinations?: readonly { readonly label?: unknown }[];
+}
+
+/** Directories named one by one; the rest are counted. */
+const MOST_NAMED = 10;
+/** Bytes. Our files have a few hundred. */
+const MOST_BYTES = 64 * 1024;
+
+/**
+ * Which of these destinations a proof does not name: the configuration was changed since. None where it names no destination at all (an
+ * empty file of the old tool, trusted marks, no files). Pure.
+ */
+export const unnamedIn = (proof: unknown, labels: readonly string[]): string[] => {
+  const { destinations } = (proof ?? {}) as NamedDestinations;
+  if (!Array.isArray(destinations) || destinations.length === 0) return [];
+  const named = new Set((destinations as NonNullable<NamedDestinations['destinations']>).map(({ label }) => label));
+  return labels.filter((label) => !named.has(label));
+};
+
+/** Finished directories whose proof does not name every destination, with those that it lacks. Reads a small file of each. */
+export const finishedElsewhere = (
+  root: Name,
+  directories: readonly DirectorySnapshot[],
+  labels: readonly string[],
+): { readonly name: Name; readonly lacks: readonly string[] }[] =>
+  directories
+    .filter(({ finishedWatch }) => finishedWatch)
+    .map(({ name }) => ({ name, lacks: unnamedIn(readProof(`${root}/${name}/${FINISHED_WATCH}`), labels) }))
+    .filter(({ lacks }) => lacks.length > 0);
+
+/**
+ * Warns, once for each change of the destinations, of directories that were finished before it: nothing of them is sent to the new ones,
+ * since a finished directory is not looked into. What the destinations were is kept in the state folder; while they are the same nothing is read.
+ */
+export const noteFinishedElsewhere = (
+  statePath: string,
+  root: Name,
+  directories: readonly DirectorySnapshot[],
+  labels: readonly string[],
+  report: Report,
+): void => {
+  const file = join(statePath, 'destinations.json');
+  const now = JSON.stringify(labels.toSorted());
+  if (attempt(() => readFileSync(file, 'utf8')) === now) return;
+  const found = finishedElsewhere(root, directories, labels);
+  const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
+  for (const { name, lacks } of found.slice(0, MOST_NAMED)) warn(elsewhereWarning(name, lacks));
+  const more = found.length - MOST_NAMED;
+  if (more > 0) warn(`${more} more directories were finished for other destinations: isocket status names them`);
+  attempt(() => {
+    writeFileSync(`${file}.new`, now, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  });
+};
+
+const elsewhereWarning = (name: Name, lacks: readonly string[]): string => {
+  const shown = showName(name);
+  return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: isocket reset ${shown}`;
+};
+
+const readProof = (path: Name): unknown =>
+  attempt(() => {
+    const descriptor = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const bytes = Buffer.alloc(MOST_BYTES);
+      return JSON.parse(bytes.toString('utf8', 0, readSync(descriptor, bytes))) as unknown;
+    } finally {
+      closeSync(descriptor);
+    }
+  });
+
+/** Undefined where the disk refuses, or holds something else: then it is found, and told, once more. */
+const attempt = <T>(act: () => T): T | undefined => {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return undefined;
+    throw error;
+  }
+};

@@ -1,0 +1,69 @@
+import type { OpenHandles } from './open-handles.ts';
+import type { PacketReader } from './packet-reader.ts';
+import { Status } from './protocol.ts';
+import { readHandle, SftpStatusError } from './replies.ts';
+import { toError, type Encode, type RequestChannel } from './request-channel.ts';
+
+// What says itself why no handle was given: it is not that there are too many.
+const OTHER_REASONS: ReadonlySet<number> = new Set([
+  Status.NO_SUCH_FILE,
+  Status.PERMISSION_DENIED,
+  Status.BAD_MESSAGE,
+  Status.OP_UNSUPPORTED,
+]);
+
+/** Opens files and folders, as many at once as the server allows. */
+export class HandleOpener {
+  readonly #requests: RequestChannel;
+  readonly #handles: OpenHandles;
+
+  constructor(requests: RequestChannel, handles: OpenHandles) {
+    this.#requests = requests;
+    this.#handles = handles;
+  }
+
+  /** Hot path: where the server says how many handles it allows, there is one promise. */
+  open(type: number, encode: Encode): Promise<Buffer> {
+    const acquired = this.#handles.acquire();
+    const opened =
+      acquired === undefined ? this.#request(type, encode) : acquired.then(() => this.#request(type, encode));
+    return this.#handles.isTold ? opened : opened.catch((error: unknown) => this.#openWithFewer(type, encode, error));
+  }
+
+  #request(type: number, encode: Encode): Promise<Buffer> {
+    return this.#requests.request(type, encode, this.#decode);
+  }
+
+  // Version 3 has one status, "Failure", for too many handles and for much else: with half as many open the reason shows.
+  async #openWithFewer(type: number, encode: Encode, error: unknown): Promise<Buffer> {
+    const others = this.#handles.inUse;
+    if (!(error instanceof SftpStatusError) || OTHER_REASONS.has(error.status) || others === 0) throw error;
+    const takeBack = this.#handles.limit.refused(others);
+    await this.#handles.acquire();
+    try {
+      const handle = await this.#request(type, encode);
+      this.#handles.limit.exceeded(others);
+      return handle;
+    } catch (again) {
+      takeBack();
+      throw again;
+    }
+  }
+
+  readonly #decode = (reply: PacketReader): Buffer => {
+    let handle: Buffer;
+    try {
+      handle = readHandle(reply);
+    } catch (error) {
+      this.#handles.release();
+      throw error;
+    }
+    try {
+      this.#handles.opened(handle);
+    } catch (error) {
+      this.#requests.close(toError(error));
+      throw error;
+    }
+    return handle;
+  };
+}

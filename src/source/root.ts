@@ -1,0 +1,137 @@
+import { lstatSync, opendirSync, type Stats } from 'node:fs';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { plainMessage, systemErrorCode, UserError } from '../errors.ts';
+import { decodeName, fsPath, showName, type Name } from '../name.ts';
+import { cureOf } from './directory-failures.ts';
+import { FINISHED_PARSE, FINISHED_WATCH } from './markers.ts';
+import { isKnownType, readFolder, type IsExcluded } from './scanner.ts';
+
+/** What one look at the root shows. */
+export interface RootListing {
+  readonly directories: readonly DirectorySnapshot[];
+  /** Names that may be directories of the site: the disk does not say what they are. */
+  readonly unreadable: readonly UnreadableDirectory[];
+}
+
+export interface UnreadableDirectory {
+  readonly name: Name;
+  readonly error: unknown;
+}
+
+export interface SiteNames {
+  readonly tag: string;
+  readonly isExcluded: IsExcluded;
+}
+
+/** May a directory of this name be one of the site? */
+export const isSiteName = (name: Name, { tag, isExcluded }: SiteNames): boolean =>
+  name.startsWith(tag) && !isExcluded(name);
+
+/**
+ * Looks at the root: every directory that carries the tag.
+ * @throws UserError where the root is missing, unreadable or no directory: that is never "nothing to do"
+ */
+export const readRoot = (root: Name, tag: string, isExcluded: IsExcluded): RootListing => {
+  checkRoot(root);
+  const directories: DirectorySnapshot[] = [];
+  const unreadable: UnreadableDirectory[] = [];
+  for (const name of namesIn(root, { tag, isExcluded })) {
+    try {
+      const snapshot = readDirectory(root, name);
+      if (snapshot !== undefined) directories.push(snapshot);
+    } catch (error) {
+      if (systemErrorCode(error) === undefined) throw error;
+      unreadable.push({ name, error });
+    }
+  }
+  return { directories, unreadable };
+};
+
+function* namesIn(root: Name, names: SiteNames): Generator<Name> {
+  try {
+    for (const entry of readFolder(root)) {
+      const name = decodeName(entry.name);
+      if (isSiteName(name, names) && (entry.isDirectory() || !isKnownType(entry))) yield name;
+    }
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    throw unreadableRoot(root, error);
+  }
+}
+
+/** @throws UserError where the root is missing, may not be listed and entered, or is no directory */
+export const checkRoot = (root: Name): void => {
+  let stats;
+  try {
+    stats = lstatSync(fsPath(root));
+    if (stats.isDirectory()) {
+      opendirSync(fsPath(root)).closeSync();
+      lstatSync(fsPath(`${root}/.`)); // Who may list it need not be allowed to enter it.
+    }
+  } catch (error) {
+    throw unreadableRoot(root, error);
+  }
+  if (stats.isDirectory()) return;
+  throw new UserError(
+    `Cannot use source.root "${showName(root)}": it is ${stats.isSymbolicLink() ? 'a symbolic link' : 'not a directory'}`,
+    {
+      hint: 'write the real path of a directory into source.root',
+    },
+  );
+};
+
+const unreadableRoot = (root: Name, error: unknown): UserError => {
+  const code = systemErrorCode(error);
+  if (code === undefined) throw error;
+  const isAway = code === 'ENOENT' || code === 'ENOTDIR';
+  return new UserError(
+    `Cannot read source.root "${showName(root)}": ${code === 'ENOENT' ? 'it is not there' : plainMessage(error)}`,
+    {
+      hint: isAway
+        ? 'create it, mount it, or correct source.root in the configuration'
+        : code === 'EACCES'
+          ? 'let the user that runs isocket read it (r-x), or run isocket as the parser’s user'
+          : cureOf(error),
+      cause: error,
+    },
+  );
+};
+
+/**
+ * `finished.watch` gets its name and its ctime by one rename; the folder's mtime may be a clock tick later. Our `writeFinishedWatch`
+ * sets the ctime once more after the rename, for file systems where a rename does not.
+ */
+const LATE_AFTER_MS = 10;
+
+/**
+ * Looks at one name in the root. undefined: it is no directory.
+ * @throws system errors where the disk does not say
+ */
+export const readDirectory = (root: Name, name: Name): DirectorySnapshot | undefined => {
+  const path = `${root}/${name}`;
+  const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+  if (stats?.isDirectory() !== true) return undefined;
+  const finished = markerStats(path, FINISHED_WATCH);
+  return {
+    name,
+    dev: stats.dev,
+    ino: stats.ino,
+    birthNs: stats.birthtimeNs,
+    mtimeNs: stats.mtimeNs,
+    finishedWatch: finished !== undefined,
+    // A finished directory costs no second look.
+    finishedParse: finished === undefined && markerStats(path, FINISHED_PARSE) !== undefined,
+    late: finished !== undefined && Number(stats.mtimeMs) > finished.ctimeMs + LATE_AFTER_MS,
+  };
+};
+
+const markerStats = (directoryPath: Name, marker: string): Stats | undefined => {
+  try {
+    const stats = lstatSync(fsPath(`${directoryPath}/${marker}`), { throwIfNoEntry: false });
+    return stats?.isFile() === true ? stats : undefined;
+  } catch (error) {
+    // It counts as unfinished; whoever lists it tells why that cannot be done.
+    if (systemErrorCode(error) === undefined) throw error;
+    return undefined;
+  }
+};

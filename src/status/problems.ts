@@ -1,0 +1,48 @@
+import { showName } from '../name.ts';
+import { formatDuration } from '../core/units.ts';
+import type { DirectoryStatus, SiteStatus } from './site-status.ts';
+
+/** So long may a file of a closed directory wait before somebody should look. */
+const LONG_SECONDS = 15 * 60;
+
+/** What keeps a site from being well, for who watches it: contract.md §5, exit code 3. Pure. */
+export const problemsOf = ({
+  directories,
+  daemon: { activity },
+  lastFailures,
+}: Pick<SiteStatus, 'directories' | 'daemon' | 'lastFailures'>): string[] => [
+  ...(activity?.connections ?? [])
+    .filter(({ state }) => state !== 'up')
+    .map(
+      ({ destination, message }) =>
+        `${showName(destination)} is down${message === null ? '' : `: ${showName(message)}`}`,
+    ),
+  ...directories.flatMap((one) => directoryProblems(one, activity?.inFlight ?? [])),
+  // A process that works on the root says itself what fails.
+  ...(activity === undefined && lastFailures !== undefined
+    ? [
+        ...lastFailures.destinations.map(({ message, at }) => `${showName(message)} (${at})`),
+        ...counted(lastFailures.files.length + lastFailures.more, 'failed in the last run'),
+      ]
+    : []),
+];
+
+const directoryProblems = (directory: DirectoryStatus, inFlight: readonly string[]): string[] => {
+  const { name, phase, files, sent, held, oldestUnsentSeconds, unreadable } = directory;
+  const unsent = (files ?? 0) - (sent ?? 0);
+  const isMoving = inFlight.some((path) => path.startsWith(`${name}/`));
+  const isStuck = phase === 'closed' && unsent > 0 && !isMoving && (oldestUnsentSeconds ?? 0) >= LONG_SECONDS;
+  return [
+    ...(unreadable === undefined ? [] : [`${showName(name)} cannot be read: ${unreadable}`]),
+    ...counted(held, `held in ${showName(name)}`),
+    ...(isStuck
+      ? counted(
+          unsent,
+          `unsent in ${showName(name)}, which is closed, for ${formatDuration((oldestUnsentSeconds ?? 0) * 1000)}`,
+        )
+      : []),
+  ];
+};
+
+const counted = (count: number, what: string): string[] =>
+  count === 0 ? [] : [`${count} ${count === 1 ? 'file' : 'files'} ${what}`];

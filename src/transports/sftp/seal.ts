@@ -1,0 +1,64 @@
+import type { SftpClient } from '../../sftp/client.ts';
+import { TransportError, type Name, type OutgoingFile } from '../../transport.ts';
+import { isRefusal } from './server-habits.ts';
+import { finalAttributes, syncsContent, type Session } from './session.ts';
+
+export interface WrittenFile {
+  readonly channel: SftpClient;
+  readonly handle: Buffer;
+  readonly temporary: Name;
+  readonly file: OutgoingFile;
+}
+
+/**
+ * Sets times and permissions, checks the size, syncs, and closes: the last step before the rename. The content is confirmed. Where the
+ * server executes requests in order, they are sent together.
+ */
+export const seal = async (session: Session, written: WrittenFile): Promise<void> => {
+  const { channel, handle, file } = written;
+  if (session.habits.isStepwise(channel)) return sealStepwise(session, written);
+  const [, attributes] = await Promise.all([
+    channel.fsetstat(handle, finalAttributes(file)),
+    channel.fstat(handle),
+    syncsContent(session, channel) ? channel.fsync(handle) : undefined,
+    channel.close(handle),
+  ]);
+  checkSize(session, file, attributes.size);
+};
+
+/** Each step waits for the one before. The handle is closed, whatever happens. */
+export const sealStepwise = async (session: Session, written: WrittenFile): Promise<void> => {
+  const { channel, handle, file } = written;
+  try {
+    await setAttributes(session, written);
+    checkSize(session, file, (await channel.fstat(handle)).size);
+    if (syncsContent(session, channel)) await channel.fsync(handle);
+  } catch (error) {
+    await channel.close(handle).catch(() => undefined);
+    throw error;
+  }
+  await channel.close(handle);
+};
+
+/** By the handle, or by name where the server refuses that. */
+const setAttributes = async ({ habits }: Session, { channel, handle, temporary, file }: WrittenFile): Promise<void> => {
+  const attributes = finalAttributes(file);
+  if (habits.refusesFsetstat) return channel.setstat(temporary, attributes);
+  try {
+    await channel.fsetstat(handle, attributes);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await channel.setstat(temporary, attributes).catch(() => {
+      throw error;
+    });
+    habits.learnRefusesFsetstat();
+  }
+};
+
+const checkSize = ({ label }: Session, file: OutgoingFile, size: number | undefined): void => {
+  if (size === undefined || BigInt(size) === file.identity.size) return;
+  throw new TransportError(
+    'network',
+    `Sent ${file.identity.size} bytes to ${label}, but the temporary file has ${size}`,
+  );
+};

@@ -1,0 +1,70 @@
+import { HandleLimit } from '../../sftp/open-handles.ts';
+import { Extension, Status } from '../../sftp/protocol.ts';
+import type { SftpClient } from '../../sftp/client.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
+import type { TransportContext } from '../../transport.ts';
+
+// The server knows the request and does not do it, or does not know it. Not "Failure" of a full disk: a refusal is one each time.
+const REFUSALS: ReadonlySet<number> = new Set([
+  Status.PERMISSION_DENIED,
+  Status.FAILURE,
+  Status.BAD_MESSAGE,
+  Status.OP_UNSUPPORTED,
+]);
+
+/** The server refused the request, whatever the state of the file is. */
+export const isRefusal = (error: unknown): error is SftpStatusError =>
+  error instanceof SftpStatusError && REFUSALS.has(error.status);
+
+/** What was learned of a server; kept for its next connection. */
+export class ServerHabits {
+  readonly handles = new HandleLimit();
+  readonly #log: TransportContext['log'];
+  readonly #told = new Set<string>();
+  #isStepwise = false;
+  #refusesFsetstat = false;
+  #writesInOrder = false;
+
+  constructor(log: TransportContext['log']) {
+    this.#log = log;
+  }
+
+  /** FSETSTAT is refused: times are set by name. */
+  get refusesFsetstat(): boolean {
+    return this.#refusesFsetstat;
+  }
+
+  /** WRITEs are taken in the order of their offsets only. */
+  get writesInOrder(): boolean {
+    return this.#writesInOrder;
+  }
+
+  /**
+   * Each step of a file waits for the reply to the one before. Requests that are sent together are executed in order by OpenSSH and by
+   * whoever has its `limits` extension; others may set the time of a file, or close it, before its content is written.
+   */
+  isStepwise(channel: SftpClient): boolean {
+    return this.#isStepwise || !channel.has(Extension.LIMITS);
+  }
+
+  learnStepwise(): void {
+    this.#isStepwise = true;
+  }
+
+  learnRefusesFsetstat(): void {
+    this.#refusesFsetstat = true;
+    this.#isStepwise = true;
+  }
+
+  learnWritesInOrder(): void {
+    this.#writesInOrder = true;
+    this.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
+  }
+
+  /** Says a thing once. */
+  tell(level: 'info' | 'warning', message: string): void {
+    if (this.#told.has(message)) return;
+    this.#told.add(message);
+    this.#log(level, message);
+  }
+}

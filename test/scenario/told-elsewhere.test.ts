@@ -1,0 +1,66 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { IsocketEvent } from '../../src/core/events.ts';
+import { parser } from '../support/parser.ts';
+import { scanHere } from '../support/proof.ts';
+import { makeSite, type TestSite } from '../support/site.ts';
+
+const FOLDER_TRANSPORT = new URL('../fixtures/folder-transport.mjs', import.meta.url).pathname;
+
+let folder: string;
+let site: TestSite;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-told-elsewhere-'));
+  site = makeSite(folder, { port: 1, path: '/', identityFile: '/none', knownHosts: '/none' } as never);
+  sendTo('there1');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const sendTo = (...names: readonly string[]): void => {
+  const config = JSON.parse(readFileSync(site.config, 'utf8')) as object;
+  const destination = names.map((name) => ({ transport: FOLDER_TRANSPORT, path: `${folder}/${name}` }));
+  writeFileSync(site.config, JSON.stringify({ ...config, destination }));
+};
+
+const told = (events: readonly IsocketEvent[]): string[] =>
+  events.flatMap((event) =>
+    event.type === 'note' && event.message.includes('was finished before') ? [event.message] : [],
+  );
+
+it(
+  'a directory that was finished for other destinations is told, once by scan and daemon, with the cure',
+  { timeout: 120_000 },
+  async () => {
+    const { writeFiles, closeDirectory } = parser(site.root);
+    for (const name of ['DC1', 'DC2']) {
+      writeFiles(name, 2);
+      closeDirectory(name);
+    }
+    const first = await scanHere(site.config);
+    expect([first.summary.finished, told(first.events)]).toEqual([2, []]);
+
+    sendTo('there1', 'there2');
+    const warning = (name: string): unknown =>
+      expect.stringMatching(
+        new RegExp(`^${name} was finished before .*/there2 was a destination.*: isocket reset ${name}$`),
+      );
+    expect(told((await scanHere(site.config)).events)).toEqual([warning('DC1'), warning('DC2')]);
+    expect(told((await scanHere(site.config)).events)).toEqual([]);
+
+    // Who asks by hand is told each time.
+    expect((await site.run(['status'])).stdout).toMatch(
+      /FINISHED WITHOUT .*there2; to send it there: isocket reset DC1/,
+    );
+    expect((await site.run(['check'])).stdout).toMatch(/other destination.*there2.*DC1, DC2.*isocket reset DC1 DC2/s);
+
+    expect((await site.run(['reset', 'DC1'])).exitCode).toBe(0);
+    expect((await scanHere(site.config)).summary).toMatchObject({ finished: 1 });
+    expect(existsSync(`${folder}/there2/DC1/file-2`)).toBe(true);
+    sendTo('there2');
+    await using daemon = site.start(['daemon']);
+    await daemon.event((event) => told([event]).length > 0);
+    expect(told(daemon.events)).toEqual([warning('DC2')]);
+  },
+);

@@ -1,0 +1,76 @@
+import type { OutgoingFile } from '../../../src/transport.ts';
+import type { Destination } from './destination.ts';
+import type { World } from './world.ts';
+
+const fs = process.getBuiltinModule('node:fs');
+const MARK = 0o020;
+
+interface Marked {
+  readonly ino: number;
+  /** Size and times right after the program's `chmod`. */
+  readonly state: string;
+  readonly destinations: readonly Destination[];
+}
+
+/**
+ * Holds the marks that the program sets against what is at the destinations (contract.md §3): a file that bears one, and that nobody
+ * touched or renamed since, is there byte for byte; and a file that is about to be sent bears none.
+ */
+export class MarkOracle {
+  readonly #world: World;
+  /** By absolute path. */
+  readonly #marked = new Map<string, Marked>();
+  /** Under which path each inode was read last. */
+  readonly #sent = new Map<number, string>();
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** A file is about to be read. One with hard links keeps its mark. */
+  sending({ sourcePath, targetPath, identity }: OutgoingFile): void {
+    const now = fs.lstatSync(sourcePath, { throwIfNoEntry: false });
+    if (now !== undefined) this.#sent.set(now.ino, sourcePath);
+    if (now === undefined || (now.mode & MARK) === 0 || now.nlink > 1) return;
+    const { number, ctimeNs } = this.#world.inode(now.ino);
+    if (number === identity.ino && ctimeNs === identity.ctimeNs)
+      this.#world.violations.push(`${targetPath} is read with its mark on: a crash now leaves it marked`);
+  }
+
+  marked(path: string, destinations: readonly Destination[]): void {
+    const ino = fs.lstatSync(path, { throwIfNoEntry: false })?.ino;
+    // Renamed or removed since the program opened it.
+    if (ino === undefined || this.#sent.get(ino) !== path) return;
+    this.#marked.set(path, { ino, state: this.#stateOf(path), destinations });
+  }
+
+  renamed(...names: readonly string[]): void {
+    for (const path of this.#marked.keys())
+      if (names.some((name) => path === name || path.startsWith(`${name}/`))) this.#marked.delete(path);
+  }
+
+  /** A pass is over, or was cut off by a crash. */
+  check(): void {
+    const { isCrashed, clock } = this.#world;
+    // With whole-second times content is compared after the mark was set: until then the mark alone says nothing.
+    if (isCrashed && clock.fineness === 'second') this.#marked.clear();
+    for (const [path, marked] of this.#marked) this.#check(path, marked);
+  }
+
+  #check(path: string, { ino, state, destinations }: Marked): void {
+    const now = fs.lstatSync(path, { throwIfNoEntry: false });
+    const isTouched = now?.ino !== ino || this.#stateOf(path) !== state || (now.mode & MARK) === 0;
+    const content = isTouched ? undefined : fs.readFileSync(path, 'latin1');
+    if (content === undefined) this.#marked.delete(path);
+    const name = path.slice(this.#world.root.length + 1);
+    for (const { label, files } of content === undefined ? [] : destinations)
+      if (files.get(name)?.content.toString('latin1') !== content)
+        this.#world.violations.push(`${name} is marked, and ${label} does not have it`);
+  }
+
+  #stateOf(path: string): string {
+    const { ino, size } = fs.lstatSync(path);
+    const { mtimeNs, ctimeNs } = this.#world.inode(ino);
+    return [size, mtimeNs, ctimeNs].join(' ');
+  }
+}

@@ -1,0 +1,68 @@
+"""A mount of FOLDER at MOUNT that fails as FAULTS says: lines "ERRNO OPERATION PATH", read anew at each call. OPERATION may be "any"."""
+import errno, os, sys
+try:
+    from fusepy import FUSE, FuseOSError, Operations
+except ImportError:
+    from fuse import FUSE, FuseOSError, Operations
+
+FOLDER, MOUNT, FAULTS = sys.argv[1:]
+
+
+class Sick(Operations):
+    def __call__(self, operation, path, *args):
+        with open(FAULTS) as faults:
+            for line in faults:
+                code, which, where = line.rstrip("\n").split(" ", 2)
+                if where == path and which in ("any", operation):
+                    raise FuseOSError(getattr(errno, code))
+        return super().__call__(operation, FOLDER + path, *args)
+
+    def getattr(self, path, fh=None):
+        stats = os.lstat(path)
+        names = ("st_atime", "st_ctime", "st_gid", "st_mode", "st_mtime", "st_nlink", "st_size", "st_uid", "st_ino")
+        return {name: getattr(stats, name) for name in names}
+
+    def readdir(self, path, fh):
+        return [".", ".."] + os.listdir(path)
+
+    def open(self, path, flags):
+        return os.open(path, flags)
+
+    def create(self, path, mode, fi=None):
+        return os.open(path, os.O_WRONLY | os.O_CREAT, mode)
+
+    def read(self, path, size, offset, fh):
+        return os.pread(fh, size, offset)
+
+    def write(self, path, data, offset, fh):
+        return os.pwrite(fh, data, offset)
+
+    def release(self, path, fh):
+        return os.close(fh)
+
+    def fsync(self, path, datasync, fh):
+        return os.fsync(fh)
+
+    def flush(self, path, fh):
+        return 0
+
+    def chmod(self, path, mode):
+        return os.chmod(path, mode)
+
+    def chown(self, path, uid, gid):
+        return os.chown(path, uid, gid)
+
+    def rename(self, old, new):
+        return os.rename(old, FOLDER + new)
+
+    def unlink(self, path):
+        return os.unlink(path)
+
+    def mkdir(self, path, mode):
+        return os.mkdir(path, mode)
+
+    def utimens(self, path, times=None):
+        return os.utime(path, times)
+
+
+FUSE(Sick(), MOUNT, foreground=True, nothreads=True, attr_timeout=0, entry_timeout=0, negative_timeout=0, allow_other=True)

@@ -1,0 +1,129 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { run } from '../../../src/cli/program.ts';
+import { idleActivity } from '../../../src/instance/activity.ts';
+import { lockRoot } from '../../../src/instance/lock.ts';
+
+let folder: string;
+let root: string;
+let config: string;
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'isocket-program-')));
+  root = join(folder, 'datas');
+  config = join(folder, 'rc');
+  mkdirSync(join(root, 'DC1'), { recursive: true });
+  writeConfig('');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const writeConfig = (more: string): void =>
+  writeFileSync(
+    config,
+    `site: program\nsource: { root: ${root}, tag: DC, settle: 0s }\ndestination: { transport: sftp, host: 127.0.0.1, port: 1, path: /p }\nstate: ${folder}/state\n${more}`,
+  );
+
+/** A command in this process: what it prints, and its exit code. */
+const isocket = async (...args: string[]) => {
+  const printed = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((stream) =>
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      printed[stream] += String(text);
+      return true;
+    }),
+  );
+  try {
+    return { exitCode: await run(args), ...printed };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+};
+
+const objects = (stdout: string): unknown[] =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as unknown);
+
+describe('options of every command', () => {
+  it.each([
+    ['before the command', ['--json', '--config'], ['status']],
+    ['after it', ['--config'], ['status', '--json']],
+  ])('%s', async (_where, before, after) => {
+    const { exitCode, stdout, stderr } = await isocket(...before, config, ...after);
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(objects(stdout)).toMatchObject([{ site: 'program' }]);
+  });
+
+  it.each([[['--verbose', 'status']], [['status', '--verbose']]])('%j', async (args) => {
+    expect((await isocket('--config', config, ...args)).stderr).toContain(`configuration: ${config}`);
+  });
+
+  it.each([[['--quiet', 'check']], [['check', '--quiet']]])('%j', async (args) => {
+    expect((await isocket('--config', config, ...args)).stdout).not.toMatch(/^ok/m);
+  });
+});
+
+describe('an error with --json is an object on stdout too', () => {
+  it('of the configuration, with each problem', async () => {
+    writeConfig('vrify: all\n');
+    const { exitCode, stdout, stderr } = await isocket('--config', config, 'scan', '--json');
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('isocket: Cannot use');
+    expect(objects(stdout)).toEqual([
+      { type: 'config', path: config },
+      {
+        type: 'error',
+        exitCode: 2,
+        message: expect.stringContaining('vrify') as string,
+        hint: expect.any(String) as string,
+        problems: [
+          { path: 'vrify', found: 'all', expected: expect.stringContaining('perhaps "verify"') as string, line: 5 },
+        ],
+      },
+    ]);
+  });
+
+  it.each([
+    ['a file that is not there', ['--json', '--config', '/nowhere', 'scan'], 'it is not there'],
+    ['an unknown option', ['scan', '--json', '--dryrun'], '--dryrun'],
+    ['an unknown command', ['--json', 'scna'], 'scna'],
+    ['a command of a later version', ['--json', 'restore', 'DC1', '--to', '/x'], 'not available in this version'],
+  ])('%s', async (_title, args, words) => {
+    const { exitCode, stdout } = await isocket(...args);
+    expect(exitCode).toBe(2);
+    const expected = expect.stringContaining(words) as string;
+    expect(objects(stdout)).toMatchObject([{ type: 'error', exitCode: 2, message: expected }]);
+  });
+
+  it('and not one without it', async () => {
+    expect((await isocket('--config', '/nowhere', 'scan')).stdout).toBe('');
+    expect((await isocket('--help')).exitCode).toBe(0);
+  });
+});
+
+it('says which process works on the root', async () => {
+  const site = { name: 'program', root, state: `${folder}/state` };
+  await using stack = new AsyncDisposableStack();
+  stack.use(await lockRoot(site, () => ({ ...idleActivity(new Date()), kind: 'daemon', pid: process.pid })));
+  const { exitCode, stderr } = await isocket('--config', config, 'scan');
+  expect(exitCode).toBe(4);
+  expect(stderr).toContain(`another isocket already works on "${root}": the daemon, process ${process.pid}`);
+});
+
+describe('scan --dry-run', () => {
+  it('lists what is never sent', async () => {
+    symlinkSync('/etc/passwd', join(root, 'DC1/link'));
+    writeFileSync(join(root, 'DC1/.hidden'), '');
+    const { exitCode, stdout } = await isocket('--config', config, 'scan', '--dry-run');
+    expect([exitCode, stdout]).toEqual([0, 'skipped DC1/link: symlink\n']);
+  });
+
+  it('says that the tag matches nothing, and what there is', async () => {
+    writeFileSync(config, `source: { root: ${root}, tag: ED }\ndestination: { transport: sftp, host: h, path: /p }\n`);
+    const words = `no directory in ${root} begins with "ED" (source.tag); there are: DC1`;
+    expect((await isocket('--config', config, 'scan', '--dry-run')).stderr).toContain(words);
+    expect((await isocket('--config', config, 'status')).stdout).toContain(words);
+  });
+});

@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readConfig } from '../../../src/cli/commands/open-site.ts';
+import { UserError } from '../../../src/errors.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-mistakes-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What the user is told of a configuration; "" where it can be used. */
+const told = async (text: string): Promise<string> => {
+  const config = join(folder, 'rc');
+  writeFileSync(config, text);
+  const error: unknown = await readConfig({ config }, () => undefined).catch((reason: unknown) => reason);
+  if (!(error instanceof UserError)) return '';
+  expect(error.exitCode).toBe(2);
+  return error.message;
+};
+
+const sftp = (keys: string): string =>
+  `source: { root: /datas }\ndestination: { transport: sftp, host: h, path: /p, ${keys} }\n`;
+const rsync = (keys: string): string => sftp(keys).replace('sftp', 'rsync');
+const host = (value: string): string => sftp('').replace('host: h', `host: "${value}"`);
+const path = (value: string): string => sftp('').replace('path: /p', `path: "${value}"`);
+
+/** What is wrong, the configuration, and what must be said of it; the line that begins with a minus must not be. */
+const mistakes: readonly (readonly [string, string, ...string[]])[] = [
+  ['a transport misspelt', sftp('').replace('sftp', 'sfpt'), 'destination.transport is "sfpt"', 'perhaps "sftp"'],
+  [
+    'a transport misspelt, and an unknown key beside it',
+    sftp('prot: 22').replace('sftp', 'sfpt'),
+    'perhaps "sftp"',
+    'destination.prot is 22: expected a known key, perhaps "port"',
+  ],
+  [
+    'the key of the transport misspelt, and others beside it',
+    `source: { root: /datas, setle: 2s }\ndestination: { transprot: sftp, hots: h, path: /p }\nvrify: all\n`,
+    '5 problems',
+    'destination.transprot is "sftp": expected a known key, perhaps "transport"',
+    'destination.hots is "h": expected a known key, perhaps "host"',
+    'source.setle',
+    'vrify',
+  ],
+  [
+    'a transport that cannot be loaded, and an unknown key elsewhere',
+    `${sftp('').replace('sftp', './none.mjs')}vrify: all\n`,
+    '2 problems',
+    'line 2: destination: Cannot use transport "./none.mjs"',
+    'perhaps "verify"',
+  ],
+  ['a transport of a later version', sftp('').replace('sftp', 'rclone'), 'rclone is not available in this version'],
+  ['user@host', host('me@drms'), 'destination.host is "me@drms": expected', 'host: drms, user: me'],
+  ['ssh://', host('ssh://me@drms:2222/b'), 'host: drms, user: me, port: 2222, path: /b'],
+  ['host:port', host('drms:2222'), 'host: drms, port: 2222'],
+  ['host:/path', host('drms:/backup'), 'host: drms, path: /backup'],
+  ['an address in brackets', host('[::1]:2222'), 'host: ::1, port: 2222'],
+  ['user@host with rsync', host('me@drms').replace('sftp', 'rsync'), 'host: drms, user: me'],
+  ['a path in the home', path('~/x'), 'destination.path is "~/x": expected', 'path: x'],
+  ['a path in the home, with rsync', path('~/x').replace('sftp', 'rsync'), 'path: x'],
+  ['a path in the home of another', path('~joe/x'), 'no "~"'],
+  ['a path with a variable', path('$HOME/x'), 'no variable'],
+  ['a path with a host', path('drms:/backup'), 'path: /backup'],
+  ['a file in the home of another', sftp('identityFile: ~joe/key'), 'destination.identityFile', '"~/"'],
+  ['a file with a variable', rsync('knownHosts: $HOME/k'), 'destination.knownHosts', 'no variable'],
+  ['a root in the home', sftp('').replace('/datas', '~/datas'), 'source.root is "~/datas"', 'an absolute path', '"~"'],
+  [
+    'a back-off that begins above its end',
+    `${sftp('')}send: { retry: { first: 2m } }\n`,
+    'send.retry.first is "2m": expected at most send.retry.most (60s)',
+  ],
+  [
+    'keys of a later version',
+    `${sftp('')}status: { listen: "127.0.0.1:9180" }\nhooks: { finished: mail, alert: mail }\n`,
+    'line 3: status.listen is "127.0.0.1:9180"',
+    'line 4: hooks.finished',
+    'line 4: hooks.alert',
+    'not available in this version',
+  ],
+];
+
+describe('a mistake in the configuration', () => {
+  it.each(mistakes)('%s', async (_title, text, ...words) => {
+    const message = await told(text);
+    for (const word of words) expect(message).toContain(word);
+  });
+
+  it.each([
+    ['an IPv6 address', host('fe80::1%eth0')],
+    ['a relative path', path('backup/ED1')],
+    ['a back-off of one length', `${sftp('')}send: { retry: { first: 60s } }\n`],
+    ['a file in the home', sftp('identityFile: ~/key')],
+  ])('is not %s', async (_title, text) => {
+    expect(await told(text)).toBe('');
+  });
+});
+
+describe('the line of a mistake', () => {
+  const block = `# settle: 1
+source:
+  root: /datas
+  settle: 2 # "settle: 3"
+destination:
+  - transport: sftp
+    host: h
+    path: /p
+  - { transport: sftp, host: h, path: /p,
+      "prot": 22 }
+  - transport: sftp
+    path: /p
+`;
+  it('is the one that an editor shows, in block and flow, quoted and not', async () => {
+    const message = await told(block);
+    expect(message).toContain('line 4: source.settle is 2');
+    expect(message).toContain('line 10: destination.1.prot is 22');
+    expect(message).toContain('destination.2.host is missing');
+  });
+
+  it('is told of JSON too', async () => {
+    const message = await told('{\n\t"source": {\n\t\t"root": "datas"\n\t},\n\t"destination": 7\n}\n');
+    expect(message).toContain('line 3: source.root is "datas"');
+    expect(message).toContain('line 5: destination is 7');
+  });
+
+  it('of a missing key is that of its section', async () => {
+    expect(await told('source:\n  root: /d\n\ndestination:\n  transport: sftp\n  path: /p\n')).toContain(
+      'line 4: destination.host is missing',
+    );
+  });
+
+  it('is not told where there is none', async () => {
+    expect(await told('verify: all\n')).toContain('\n  source is missing');
+  });
+});

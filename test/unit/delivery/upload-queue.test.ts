@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { UploadQueue } from '../../../src/delivery/upload-queue.ts';
+import { Sender } from '../../../src/delivery/sender.ts';
+import { createMemoryRecord } from '../../../src/marks/record.ts';
+import type { Transport } from '../../../src/transport.ts';
+
+const transport: Transport = {
+  label: 'nowhere',
+  inFlight: 4,
+  send: () => Promise.resolve(),
+  verify: () => Promise.resolve([]),
+  tidy: () => Promise.resolve(),
+  probe: () => {
+    throw new Error('not probed');
+  },
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};
+
+const queueWith = (sender: Sender): UploadQueue =>
+  new UploadQueue({
+    directory: 'DC1',
+    record: createMemoryRecord(),
+    sender,
+    isExcluded: () => false,
+    retry: { firstMs: 1, mostMs: 1, hold: 5 },
+    counters: { sent: 0, bytes: 0, held: 0 },
+    report: () => undefined,
+  });
+
+const { signal } = new AbortController();
+const senderThatStats = (stat: Sender['stat']): Sender => {
+  const retry = { firstMs: 1, mostMs: 1, hold: 5 };
+  const report = (): void => undefined;
+  const sender = new Sender({ root: '/', destinations: [transport], retry, retryMode: 'forever', report, signal });
+  sender.stat = stat;
+  return sender;
+};
+
+it('ends with a defect at the first of several closed files, and waits for none of the others', async () => {
+  const queue = queueWith(
+    senderThatStats(() => {
+      throw new TypeError('a defect');
+    }),
+  );
+  for (const path of ['a', 'b', 'c']) queue.close(path);
+  await expect(queue.drain()).rejects.toThrow('in a way that it must not');
+});
+
+it('is drained for all who wait', async () => {
+  const queue = queueWith(senderThatStats(() => undefined));
+  queue.close('a');
+  expect(await Promise.all([queue.drain(), queue.drain()])).toHaveLength(2);
+});

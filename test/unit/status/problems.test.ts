@@ -1,0 +1,67 @@
+import { expect, it } from 'vitest';
+import { idleActivity, type Activity } from '../../../src/instance/activity.ts';
+import { problemsOf } from '../../../src/status/problems.ts';
+import type { DirectoryStatus, SiteStatus } from '../../../src/status/site-status.ts';
+
+const directory: DirectoryStatus = {
+  name: 'DC1',
+  phase: 'closed',
+  closedBy: 'parser',
+  files: 3,
+  bytes: 30,
+  sent: 3,
+  sentBytes: 30,
+  held: 0,
+  skipped: 1,
+  oldestUnsentSeconds: null,
+  excluded: 0,
+  late: true,
+};
+const activity: Activity = { ...idleActivity(new Date()), kind: 'daemon' };
+const at = '2026-11-26T00:00:00.000Z';
+const lastFailures = {
+  destinations: [{ destination: 'sftp://h', message: 'Cannot connect to h', at }],
+  files: [{ path: 'DC1/a', message: 'Cannot send "DC1/a"', at }],
+  more: 0,
+};
+
+const problems = (
+  directories: readonly Partial<DirectoryStatus>[],
+  running: Partial<Activity> | undefined,
+  more: Pick<SiteStatus, 'lastFailures'> = {},
+): string[] => {
+  const process = running === undefined ? {} : { activity: { ...activity, ...running } };
+  return problemsOf({
+    directories: directories.map((one) => ({ ...directory, ...one })),
+    daemon: { running: running !== undefined, pid: null, since: null, ...process },
+    ...more,
+  });
+};
+
+it.each<[string, ...Parameters<typeof problems>]>([
+  ['all sent, some late, some skipped', [{}], undefined],
+  ['finished by the old tool', [{ phase: 'finished', files: null, sent: null }], undefined],
+  ['closed, and unsent for a moment', [{ sent: 2, oldestUnsentSeconds: 600 }], undefined],
+  ['open, and unsent for long', [{ phase: 'open', sent: 2, oldestUnsentSeconds: 9000 }], undefined],
+  ['closed, and on its way for long', [{ sent: 2, oldestUnsentSeconds: 9000 }], { inFlight: ['DC1/big'] }],
+  ['connected', [], { connections: [{ destination: 'h', state: 'up', message: null }] }],
+  ['what failed before this process began', [], {}, { lastFailures }],
+])('%s is well', (_title, directories, running, more) => expect(problems(directories, running, more)).toEqual([]));
+
+it.each<[string, string, ...Parameters<typeof problems>]>([
+  ['held', '1 file held in DC1', [{ held: 1 }], {}],
+  ['unreadable', 'DC1 cannot be read: permission denied', [{ unreadable: 'permission denied' }], undefined],
+  ['down', 'h is down: refused', [], { connections: [{ destination: 'h', state: 'down', message: 'refused' }] }],
+  [
+    'closed and unsent for long',
+    '2 files unsent in DC1, which is closed, for 15 m 0 s',
+    [{ sent: 1, oldestUnsentSeconds: 900 }],
+    { inFlight: ['DC10/big'] },
+  ],
+])('%s is not', (_title, message, directories, running) => expect(problems(directories, running)).toEqual([message]));
+
+it('what failed last is not, where no process can be asked', () =>
+  expect(problems([], undefined, { lastFailures })).toEqual([
+    `Cannot connect to h (${at})`,
+    '1 file failed in the last run',
+  ]));
