@@ -4,11 +4,15 @@ export type Urgency = 'live' | 'backlog';
 /** Share of all slots that live files leave to the backlog, so that it moves however many of them come. */
 const BACKLOG_SHARE = 1 / 4;
 
+/** A transport may allow more while all slots are in use: channels open, or the server tells its limits. */
+const LOOK_FOR_GROWTH_MS = 20;
+
 /** How many sends may run: live files first, without starving the backlog. */
 export class SendSlots {
   readonly #total: () => number;
   readonly #active = { live: 0, backlog: 0 };
   #released: PromiseWithResolvers<void> | undefined;
+  #growth: NodeJS.Timeout | undefined;
 
   /** @param total is asked each time: it may change */
   constructor(total: () => number) {
@@ -26,8 +30,7 @@ export class SendSlots {
 
   release(urgency: Urgency): void {
     this.#active[urgency] -= 1;
-    this.#released?.resolve();
-    this.#released = undefined;
+    this.#wake();
   }
 
   #isFull(urgency: Urgency): boolean {
@@ -38,6 +41,17 @@ export class SendSlots {
   }
 
   async #waitForFree(urgency: Urgency): Promise<void> {
-    while (this.#isFull(urgency)) await (this.#released ??= Promise.withResolvers()).promise;
+    while (this.#isFull(urgency)) {
+      this.#growth ??= setTimeout(() => {
+        this.#growth = undefined;
+        this.#wake();
+      }, LOOK_FOR_GROWTH_MS);
+      await (this.#released ??= Promise.withResolvers()).promise;
+    }
+  }
+
+  #wake(): void {
+    this.#released?.resolve();
+    this.#released = undefined;
   }
 }

@@ -43,7 +43,10 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Number of requests without a reply so far, with those that wait for a handle. */
   readonly pending: number;
   readonly closed: boolean;
+  /** What the server says, and until then what every server of its kind takes. */
   readonly limits: ServerLimits;
+  /** Milliseconds that the server took to tell its limits, a question that costs it nothing. undefined: it does not tell them. */
+  readonly limitsTold: Promise<number> | undefined;
   /** How many handles may be open at once just now; Infinity: what `limits` says. */
   readonly handlesAtOnce: number;
   /** `listener` is called once, when the server or the connection closes the channel, with the handles that were open. */
@@ -83,6 +86,8 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
 
 // Every server accepts this much: some corrupt files beyond it (rclone#6416, Netcatty#2022).
 const SAFE_WRITE_BYTES = 32_000;
+/** Handles on a server that tells its limits: those who do allow some hundreds. */
+const SAFE_HANDLES = 128;
 
 /**
  * Speaks SFTP version 3 over an open `sftp` subsystem channel.
@@ -90,8 +95,14 @@ const SAFE_WRITE_BYTES = 32_000;
  */
 export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWindow): Promise<SftpClient> => {
   const requests = await RequestChannel.open(channel, channelWindow);
-  const limits = await queryLimits(requests);
-  const handles = new OpenHandles(requests.extensions.has(Extension.LIMITS));
+  const hasLimits = requests.extensions.has(Extension.LIMITS);
+  let limits: ServerLimits = { write: SAFE_WRITE_BYTES, handles: hasLimits ? SAFE_HANDLES : 0 };
+  const limitsTold = hasLimits
+    ? queryLimits(requests, (told) => {
+        limits = told;
+      })
+    : undefined;
+  const handles = new OpenHandles(hasLimits);
   let onClosed: ((openHandles: number) => void) | undefined;
   requests.onClosed(() => {
     const { inUse } = handles;
@@ -112,7 +123,10 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     get closed() {
       return requests.closed;
     },
-    limits,
+    get limits() {
+      return limits;
+    },
+    limitsTold,
     get handlesAtOnce() {
       return handles.most;
     },
@@ -164,12 +178,18 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   };
 };
 
-const queryLimits = async (requests: RequestChannel): Promise<ServerLimits> => {
-  if (!requests.extensions.has(Extension.LIMITS)) return { write: SAFE_WRITE_BYTES, handles: 0 };
-  const [, , write = 0, handles = 0] = await requests.request(
-    Packet.EXTENDED,
-    (packet) => packet.bytes(Extension.LIMITS),
-    (reply) => readNumbers(reply, 4),
-  );
-  return { write: write > 0 ? write : SAFE_WRITE_BYTES, handles };
+const queryLimits = (requests: RequestChannel, told: (limits: ServerLimits) => void): Promise<number> => {
+  const started = performance.now();
+  const answered = requests
+    .request(
+      Packet.EXTENDED,
+      (packet) => packet.bytes(Extension.LIMITS),
+      (reply) => readNumbers(reply, 4),
+    )
+    .then(([, , write = 0, handles = 0]) => {
+      told({ write: write > 0 ? write : SAFE_WRITE_BYTES, handles });
+      return performance.now() - started;
+    });
+  answered.catch(() => undefined); // Reported where it is awaited; a channel that closes is reported by its other requests.
+  return answered;
 };

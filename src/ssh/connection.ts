@@ -16,6 +16,8 @@ export interface BuiltInLogin {
 /** One authenticated SSH connection. */
 export interface SshConnection {
   readonly closed: boolean;
+  /** Milliseconds that identification and key exchange took: two round trips and some computing. undefined: not known. */
+  readonly handshakeMs: number | undefined;
   /** Opens a channel to the `sftp` subsystem. Rejects when the server allows no further channel. */
   openSftp(): Promise<SftpClient>;
   /** Runs a fixed command in the account's shell; rejects if the account has none. */

@@ -13,6 +13,7 @@ export class Ssh2Connection implements SshConnection {
   readonly #closeListeners: ((reason: Error) => void)[] = [];
   #lastInboundMs = performance.now();
   #isClosed = false;
+  #handshakeMs: number | undefined;
 
   /** @param where user@host:port, for messages */
   constructor(client: Client, socket: Socket, where: string) {
@@ -22,6 +23,10 @@ export class Ssh2Connection implements SshConnection {
     socket.on('data', () => {
       this.#lastInboundMs = performance.now();
     });
+    const startedMs = this.#lastInboundMs;
+    client.once('handshake', () => {
+      this.#handshakeMs = performance.now() - startedMs;
+    });
     client.once('close', () => {
       this.#isClosed = true;
       for (const listener of this.#closeListeners.splice(0)) listener(this.#lost());
@@ -30,6 +35,10 @@ export class Ssh2Connection implements SshConnection {
 
   get closed(): boolean {
     return this.#isClosed;
+  }
+
+  get handshakeMs(): number | undefined {
+    return this.#handshakeMs;
   }
 
   async openSftp(): Promise<SftpClient> {

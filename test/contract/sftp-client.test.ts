@@ -148,7 +148,7 @@ it.each(['a limited window', 'an unlimited window'])(
     for (const name of names) writeFileSync(`${folder}/many/${name}`, '');
     const list = async (): Promise<string[]> => {
       const listed: string[] = [];
-      for await (const entries of listFolder(channel, `${folder}/many`))
+      for await (const entries of listFolder(channel, `${folder}/many`, false))
         listed.push(...entries.map(({ name }) => name));
       return listed.filter((name) => !name.startsWith('.'));
     };

@@ -61,7 +61,7 @@ it.each<[string, readonly string[], readonly string[]]>([
   const names = Array.from({ length: 500 }, (_, index) => `${'name'.repeat(10)}${index}`);
   for (const name of names) writeFileSync(`${server.folder}/many/${name}`, '');
   const listed: string[] = [];
-  for await (const entries of listFolder(channel, `${server.folder}/many`))
+  for await (const entries of listFolder(channel, `${server.folder}/many`, false))
     listed.push(...entries.map(({ name }) => name));
   expect(listed).toEqual(expect.arrayContaining(names));
   const found = await Promise.all(names.map((name) => channel.lstat(`${server.folder}/many/${name}`)));

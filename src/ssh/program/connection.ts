@@ -32,6 +32,7 @@ export const connectSystemSsh = async (
     get closed() {
       return master.closed;
     },
+    handshakeMs: undefined,
     openSftp: async () =>
       openSftpClient(await (master.closed ? lost() : track(openSftpChannel(master.socket, noteInbound)))),
     openExec: (command) => (master.closed ? lost() : track(openExecChannel(master.socket, command, noteInbound))),

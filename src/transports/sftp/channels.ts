@@ -12,8 +12,12 @@ export interface Channels {
   readonly closed: boolean;
   /** Milliseconds for a request that costs the server nothing, measured when the connection was made. */
   readonly roundTripMs: number;
+  /** A round trip costs more than what it would save the server. */
+  readonly isFar: boolean;
   /** The open channels; never empty. */
   readonly all: readonly SftpClient[];
+  /** `listener` is called whenever more can be sent at once: a channel was opened, or a server told its limits. */
+  onGrowth(listener: () => void): void;
   /** Runs a fixed command in the account's shell; rejects if the account has none. */
   readonly openExec: (command: string) => Promise<Duplex>;
   /** The channel with the fewest pending requests. */
@@ -31,6 +35,11 @@ export interface ChannelsOptions {
 
 /** Up to this round trip a limited receive window costs less than batched replies save at both ends. */
 const LOW_LATENCY_MS = 1;
+/** Identification with the offer of algorithms, and the exchange of keys. */
+const HANDSHAKE_ROUND_TRIPS = 2;
+/** A handshake of a near server takes some 15 ms of computing. */
+const LONG_LINE_MS = 30;
+const VERY_LONG_LINE_MS = 100;
 /** Beyond this round trip latency limits the throughput, and not the CPU. */
 const HIGH_LATENCY_MS = 5;
 const CHANNELS = { lowLatency: 1, durable: 4, highLatency: 8 } as const;
@@ -53,25 +62,23 @@ export const openChannels = async (
 ): Promise<Channels> => {
   const connection = await connect(options, { stateFolder }, signal);
   try {
-    const openChannel = async (): Promise<SftpClient> => {
-      const channel = await connection.openSftp();
-      noteDeath(channel, connection, habits);
-      return channel;
+    const line = new Line(connection, habits);
+    const first = line.open();
+    const isLong = line.roundTripMs > LONG_LINE_MS;
+    // Behind the first one: on a line that is certainly long they would come round trips later.
+    if (line.roundTripMs > VERY_LONG_LINE_MS)
+      void openMore(line, { most: CHANNELS.highLatency, isLowLatency: false }, log);
+    const channel = await first;
+    const prepare = async (): Promise<void> => {
+      line.roundTripMs = await measureRoundTrip(channel, isLong);
+      const isLowLatency = line.roundTripMs <= LOW_LATENCY_MS;
+      if (!isLowLatency) channel.setWindowUnlimited();
+      await openMore(line, { most: channelsWanted(line.roundTripMs, durable), isLowLatency }, log);
     };
-    const first = await openChannel();
-    const all = [first];
-    const roundTripMs = await measureRoundTrip(first);
-    const isLowLatency = roundTripMs <= LOW_LATENCY_MS;
-    if (!isLowLatency) first.setWindowUnlimited();
-    const wanted = habits.handles.isReusing
-      ? 1
-      : roundTripMs > HIGH_LATENCY_MS
-        ? CHANNELS.highLatency
-        : durable
-          ? CHANNELS.durable
-          : CHANNELS.lowLatency;
-    void openMore(openChannel, connection, { wanted, isLowLatency }, all, log);
-    return watchConnection(connection, all, roundTripMs);
+    // On a long line the first files do not wait for the measurement.
+    if (isLong) prepare().catch(() => undefined);
+    else await prepare();
+    return watchConnection(line);
   } catch (error) {
     await connection.close();
     if (error instanceof TransportError) throw error;
@@ -86,19 +93,68 @@ export const openChannels = async (
   }
 };
 
-/** The shortest of a few attempts: a busy machine may be slow once. Stops at the first low one, after two high ones, or after four. */
-const measureRoundTrip = async (channel: SftpClient): Promise<number> => {
-  let shortest = Infinity;
-  for (let attempt = 1; attempt <= (shortest > HIGH_LATENCY_MS ? 2 : 4) && shortest > LOW_LATENCY_MS; attempt += 1) {
+/** One connection with its channels. */
+class Line {
+  readonly connection: SshConnection;
+  readonly all: SftpClient[] = [];
+  roundTripMs: number;
+  /** Called when more can be sent at once than before. */
+  grew: () => void = () => undefined;
+  readonly #habits: ServerHabits;
+  #requested = 0;
+
+  constructor(connection: SshConnection, habits: ServerHabits) {
+    this.connection = connection;
+    this.#habits = habits;
+    // An estimate, until it is measured.
+    this.roundTripMs = (connection.handshakeMs ?? 0) / HANDSHAKE_ROUND_TRIPS;
+  }
+
+  /** Channels that are open, or being opened. */
+  get requested(): number {
+    return this.#requested;
+  }
+
+  /** How many may be used at once. */
+  get most(): number {
+    return this.#habits.handles.isReusing ? 1 : Infinity;
+  }
+
+  async open(): Promise<SftpClient> {
+    this.#requested += 1;
+    const channel = await this.connection.openSftp();
+    noteDeath(channel, this.connection, this.#habits);
+    channel.limitsTold?.then(() => this.grew()).catch(() => undefined);
+    this.all.push(channel);
+    this.grew();
+    return channel;
+  }
+}
+
+const channelsWanted = (roundTripMs: number, durable: boolean): number => {
+  if (roundTripMs > HIGH_LATENCY_MS) return CHANNELS.highLatency;
+  return durable ? CHANNELS.durable : CHANNELS.lowLatency;
+};
+
+/**
+ * The shortest of a few attempts: a busy machine may be slow once. Stops at the first low one, after two high ones (on a line that its
+ * handshake showed to be long: one), or after four.
+ */
+const measureRoundTrip = async (channel: SftpClient, isLong: boolean): Promise<number> => {
+  const mostHigh = isLong ? 1 : 2;
+  let shortest = (await channel.limitsTold?.catch(ignoreRefusal)) ?? Infinity;
+  let attempts = shortest === Infinity ? 0 : 1;
+  while (shortest > LOW_LATENCY_MS && attempts < (shortest > HIGH_LATENCY_MS ? mostHigh : 4)) {
     const started = performance.now();
     await channel.realpath('.').catch(ignoreRefusal);
     shortest = Math.min(shortest, performance.now() - started);
+    attempts += 1;
   }
   return shortest;
 };
 
 /** A server without REALPATH answers as fast. */
-const ignoreRefusal = (error: unknown): void => {
+const ignoreRefusal = (error: unknown): undefined => {
   if (!(error instanceof SftpStatusError)) throw error;
 };
 
@@ -115,24 +171,22 @@ const noteDeath = (channel: SftpClient, connection: SshConnection, { handles }: 
 
 /** Never rejects: a channel that cannot be opened is done without, and a lost connection is reported by its own requests. */
 const openMore = async (
-  openChannel: () => Promise<SftpClient>,
-  connection: SshConnection,
-  { wanted, isLowLatency }: { readonly wanted: number; readonly isLowLatency: boolean },
-  all: SftpClient[],
+  line: Line,
+  { most, isLowLatency }: { readonly most: number; readonly isLowLatency: boolean },
   log: ChannelsOptions['log'],
 ): Promise<void> => {
-  await Promise.allSettled(
-    Array.from({ length: wanted - all.length }, async () => {
-      const channel = await openChannel();
-      if (!isLowLatency) channel.setWindowUnlimited();
-      all.push(channel);
-    }),
-  );
-  if (all.length < wanted && !connection.closed)
-    log('info', `the server allows ${all.length} channels a connection (MaxSessions), not ${wanted}`);
+  const wanted = Math.min(most, line.most);
+  const more = Array.from({ length: Math.max(0, wanted - line.requested) }, async () => {
+    const channel = await line.open();
+    if (!isLowLatency) channel.setWindowUnlimited();
+  });
+  const refused = (await Promise.allSettled(more)).filter(({ status }) => status === 'rejected').length;
+  if (refused > 0 && !line.connection.closed)
+    log('info', `the server allows ${line.all.length} channels a connection (MaxSessions), not ${wanted}`);
 };
 
-const watchConnection = (connection: SshConnection, all: readonly SftpClient[], roundTripMs: number): Channels => {
+const watchConnection = (line: Line): Channels => {
+  const { connection, all } = line;
   const isBusy = (): boolean => all.some((channel) => channel.pending > 0);
   const close = (reason?: string): Promise<void> => {
     clearInterval(watch);
@@ -154,8 +208,16 @@ const watchConnection = (connection: SshConnection, all: readonly SftpClient[], 
     get closed() {
       return connection.closed || all.some((channel) => channel.closed);
     },
-    roundTripMs,
+    get roundTripMs() {
+      return line.roundTripMs;
+    },
+    get isFar() {
+      return line.roundTripMs > HIGH_LATENCY_MS;
+    },
     all,
+    onGrowth: (listener) => {
+      line.grew = listener;
+    },
     openExec: connection.openExec,
     leastBusy: () => all.reduce((best, channel) => (channel.pending < best.pending ? channel : best)),
     close: () => close(),

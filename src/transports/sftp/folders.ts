@@ -15,8 +15,8 @@ export const isFolderMode = (permissions: number | undefined): boolean => ((perm
 /** A folder that is being created. */
 export interface PendingMkdir {
   readonly done: Promise<void>;
-  /** Its MKDIR was sent: a later request on the same channel finds the folder. */
-  readonly isRequested: boolean;
+  /** MKDIR was sent on it: later requests on this channel find the folder, if the server executes them in order. */
+  readonly channel: SftpClient;
 }
 
 /** The folders at the destination: created when needed, and synced to stable storage. */
@@ -25,6 +25,10 @@ export interface Folders {
   ensure(folder: Name): PendingMkdir | undefined;
   /** The folder turned out to be missing: the next `ensure` checks again. */
   forget(folder: Name): void;
+  /** Made by this session, and no send failed since: it holds no temporary file. */
+  isClean(folder: Name): boolean;
+  /** A send failed, and may have left a temporary file. */
+  noteFailure(): void;
   /** Syncs the folder's entries to stable storage: one fsync serves all callers that came before it started. */
   sync(folder: Name): Promise<void>;
 }
@@ -50,6 +54,7 @@ export const createFolders = (
   { durable, base, isFull = createIsFull(), tell }: FoldersOptions,
 ): Folders => {
   const existing = new Set<Name>();
+  const clean = new Set<Name>();
   const pending = new Map<Name, PendingMkdir>();
 
   const exists = async (folder: Name): Promise<boolean> => {
@@ -65,19 +70,21 @@ export const createFolders = (
     );
   };
 
-  const create = async (folder: Name): Promise<void> => {
+  /** MKDIR goes out at once, behind those of the folders above: what came of them is looked at when it is answered. */
+  const create = async (folder: Name, use: SftpClient, above: PendingMkdir | undefined): Promise<void> => {
     const parent = parentOf(folder);
-    if (!existing.has(parent)) {
-      if (await exists(folder)) return;
-      if (parent !== folder) await ensure(parent)?.done;
+    let refusal = await refusalOf(use.mkdir(folder, {}));
+    if (refusal?.status === Status.NO_SUCH_FILE && parent !== folder) {
+      existing.delete(parent);
+      await (above ?? ensure(parent))?.done;
+      refusal = await refusalOf(use.mkdir(folder, {}));
     }
-    try {
-      await channel().mkdir(folder, {});
-    } catch (error) {
-      // It exists already, or another process created it meanwhile.
-      if (!(error instanceof SftpStatusError)) throw error;
-      if (!(await exists(folder))) throw await refusedMkdir(error, folder, { channel: channel(), base, isFull });
-    }
+    // It exists already, or another process created it meanwhile.
+    if (refusal !== undefined && !(await exists(folder)))
+      throw await refusedMkdir(refusal, folder, { channel: channel(), base, isFull });
+    await above?.done;
+    if (refusal !== undefined) return;
+    clean.add(folder);
     if (durable) await sync(parent);
   };
 
@@ -85,19 +92,40 @@ export const createFolders = (
     if (existing.has(folder)) return undefined;
     const running = pending.get(folder);
     if (running !== undefined) return running;
-    const isRequested = existing.has(parentOf(folder));
-    const done = create(folder)
+    // destination.path and what is above it are made only where they turn out to be missing.
+    const parent = parentOf(folder);
+    const above = parent.startsWith(`${base}/`) ? ensure(parent) : undefined;
+    const use = above?.channel ?? channel();
+    const done = create(folder, use, above)
       .then(() => {
         existing.add(folder);
       })
       .finally(() => pending.delete(folder));
     done.catch(() => undefined); // Reported to the callers, who await it.
-    pending.set(folder, { done, isRequested });
-    return pending.get(folder);
+    const mkdir = { done, channel: use };
+    pending.set(folder, mkdir);
+    return mkdir;
   };
 
   const sync = createFolderSync(channel, tell);
-  return { ensure, forget: (folder) => existing.delete(folder), sync };
+  return {
+    ensure,
+    forget: (folder) => existing.delete(folder),
+    isClean: (folder) => clean.has(folder),
+    noteFailure: () => clean.clear(),
+    sync,
+  };
+};
+
+/** The status with which a request was refused. */
+const refusalOf = async (request: Promise<void>): Promise<SftpStatusError | undefined> => {
+  try {
+    await request;
+    return undefined;
+  } catch (error) {
+    if (error instanceof SftpStatusError) return error;
+    throw error;
+  }
 };
 
 const createFolderSync = (channel: () => SftpClient, tell: FoldersOptions['tell']): Folders['sync'] => {
@@ -162,8 +190,11 @@ const mkdirError = (error: SftpStatusError, folder: Name, errorClass: TransportE
 // READDIR requests in flight: with one at a time latency would cost a round trip for every hundred names. Requests beyond the end cost little.
 const MAX_REQUESTS_AHEAD = 32;
 
-/** The entries of a folder, in batches as the server sends them; none if the folder does not exist. */
-export async function* listFolder(channel: SftpClient, folder: Name): AsyncGenerator<DirectoryEntry[]> {
+/**
+ * The entries of a folder, in batches as the server sends them; none if the folder does not exist.
+ * @param isFar a round trip costs more than requests beyond the end
+ */
+export async function* listFolder(channel: SftpClient, folder: Name, isFar: boolean): AsyncGenerator<DirectoryEntry[]> {
   let handle: Buffer;
   try {
     handle = await channel.opendir(folder);
@@ -179,7 +210,11 @@ export async function* listFolder(channel: SftpClient, folder: Name): AsyncGener
   };
   try {
     let isAtEnd = false;
-    for (let limit = 2; !isAtEnd || ahead.length > 0; limit = Math.min(limit * 2, MAX_REQUESTS_AHEAD)) {
+    for (
+      let limit = isFar ? MAX_REQUESTS_AHEAD : 2;
+      !isAtEnd || ahead.length > 0;
+      limit = Math.min(limit * 2, MAX_REQUESTS_AHEAD)
+    ) {
       while (!isAtEnd && ahead.length < limit) request();
       const entries = await ahead.shift();
       // A server that handles several requests at once may report the end before the last names.
@@ -187,7 +222,8 @@ export async function* listFolder(channel: SftpClient, folder: Name): AsyncGener
       else yield entries;
     }
   } finally {
-    await channel.close(handle);
+    // Nobody needs its reply; a channel that closes is reported by its other requests.
+    channel.close(handle).catch(() => undefined);
   }
 }
 

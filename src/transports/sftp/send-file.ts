@@ -9,6 +9,9 @@ import type { TemporaryNames } from './temporary-names.ts';
 import { uploadBig } from './upload-big.ts';
 import { uploadSmall } from './upload-small.ts';
 
+/** Files that may follow MKDIR on its channel: the others go to whatever channel is least busy when it is done. */
+const MOST_BEHIND_MKDIR = 64;
+
 /** Where the temporary files of one transport get their names. */
 export interface Temporaries {
   readonly names: TemporaryNames;
@@ -22,21 +25,28 @@ export const sendFile = async (
   temporaries: Temporaries,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { context, folders, slots } = session;
+  const { context, folders, slots, habits } = session;
   const final = `${session.options.path}/${file.targetPath}`;
   const folder = parentOf(final);
-  // Hot path: awaits only what is not done yet. On a single channel OPEN follows MKDIR without waiting for its reply, which is queued
-  // behind everything in flight: the connection would be idle meanwhile.
+  // Hot path: awaits only what is not done yet. OPEN follows MKDIR on its channel without waiting for the reply, which is queued behind
+  // everything in flight, and is a round trip.
   const pending = folders.ensure(folder);
-  if (pending !== undefined && !(pending.isRequested && isInOrder(session))) await pending.done;
+  const isBig = file.identity.size > SMALL_FILE_BYTES;
+  const follows =
+    !isBig &&
+    pending !== undefined &&
+    !habits.isStepwise(pending.channel) &&
+    pending.channel.pending < MOST_BEHIND_MKDIR;
+  if (pending !== undefined && !follows) await pending.done;
   // For callers that ignore `inFlight`.
   const slot = slots.acquire(1);
   if (slot !== undefined) await slot;
   try {
     signal.throwIfAborted();
-    await upload(session, file, final, temporaries, signal);
+    await upload(session, file, final, temporaries, signal, follows ? pending.channel : undefined);
     if (pending !== undefined) await pending.done;
   } catch (error) {
+    folders.noteFailure();
     // MKDIR failed, or the folder was removed since: create it again, once.
     if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
     folders.forget(folder);
@@ -48,18 +58,15 @@ export const sendFile = async (
   if (context.durable) await folders.sync(folder);
 };
 
-/** A later request is executed after an earlier one, whatever channel it comes on. */
-const isInOrder = ({ channels: { all }, habits }: Session): boolean =>
-  all.length === 1 && all[0] !== undefined && !habits.isStepwise(all[0]);
-
 const upload = (
   session: Session,
   file: OutgoingFile,
   final: Name,
   { names, checkpoints }: Temporaries,
   signal: AbortSignal,
+  channel = session.channels.leastBusy(),
 ): Promise<void> => {
   if (file.identity.size > SMALL_FILE_BYTES) return uploadBig(session, file, final, checkpoints.begin(file), signal);
   const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
-  return uploadSmall(session, session.channels.leastBusy(), file, temporary, final);
+  return uploadSmall(session, channel, file, temporary, final);
 };

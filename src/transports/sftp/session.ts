@@ -60,6 +60,13 @@ export const createSession = (
       0,
     );
   const isFull = createIsFull();
+  const slots = createSemaphore(sendsAtOnce);
+  const content = createSemaphore(() => contentInFlight(channels));
+  channels.onGrowth(() => {
+    // Whoever waits is let in.
+    slots.release(0);
+    content.release(0);
+  });
   return {
     channels,
     folders: createFolders(() => channels.leastBusy(), {
@@ -71,8 +78,8 @@ export const createSession = (
     get sendsAtOnce() {
       return sendsAtOnce();
     },
-    slots: createSemaphore(sendsAtOnce),
-    content: createSemaphore(() => contentInFlight(channels)),
+    slots,
+    content,
     rateLimit: createRateLimiter(context.bandwidth),
     options,
     context,

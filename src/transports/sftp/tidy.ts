@@ -7,7 +7,7 @@ import type { Session } from './session.ts';
  * the source is in none that is named. Those of other owners, and all other files, are kept. Resolves with the folders.
  */
 export const removeTemporaries = async (
-  { channels, options, context }: Session,
+  { channels, options, context, folders: known }: Session,
   folders: readonly Name[],
 ): Promise<ReadonlySet<Name>> => {
   const prefix = `.isocket-${context.owner}-`;
@@ -17,8 +17,9 @@ export const removeTemporaries = async (
     if (tidied.has(folder)) continue;
     tidied.add(folder);
     const path = `${options.path}/${folder}`;
+    if (known.isClean(path)) continue;
     const channel = channels.leastBusy();
-    for await (const entries of listFolder(channel, path)) {
+    for await (const entries of listFolder(channel, path, channels.isFar)) {
       for (const { name, attributes } of entries) {
         if (name.startsWith(prefix) && name.endsWith('.part'))
           await channel.remove(`${path}/${name}`).catch(ignoreMissing);

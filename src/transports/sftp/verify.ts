@@ -9,6 +9,8 @@ const S_IFREG = 0o100000;
 
 // A listing has a hundred files in one reply, but is abandoned in a folder with many more files than are to be verified.
 const MIN_FILES_TO_LIST = 32;
+// On a long line a listing takes several round trips, and questions for each file take one.
+const MIN_FILES_TO_LIST_FAR = 2000;
 const MAX_LISTED_PER_FILE = 16;
 
 /** Compares each file under its final name: size and whole-second mtime, and with `checksum` the content. */
@@ -38,7 +40,7 @@ export const listFiles = async (
   visit: (file: ListedFile) => void,
   signal: AbortSignal,
 ): Promise<void> => {
-  for await (const entries of listFolder(channels.leastBusy(), `${options.path}/${folder}`)) {
+  for await (const entries of listFolder(channels.leastBusy(), `${options.path}/${folder}`, channels.isFar)) {
     signal.throwIfAborted();
     for (const { name, attributes } of entries) {
       const { size = 0, permissions = 0, mtime = 0 } = attributes;
@@ -55,9 +57,9 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
     const discrepancy = compareAttributes(file, attributes);
     if (discrepancy !== undefined) found.push(discrepancy);
   };
-  if (files.length > MIN_FILES_TO_LIST) {
+  if (files.length > (channels.isFar ? MIN_FILES_TO_LIST_FAR : MIN_FILES_TO_LIST)) {
     let entries = files.length * MAX_LISTED_PER_FILE;
-    for await (const piece of listFolder(channels.leastBusy(), `${options.path}/${folder}`)) {
+    for await (const piece of listFolder(channels.leastBusy(), `${options.path}/${folder}`, channels.isFar)) {
       for (const { name, attributes } of piece) {
         const file = left.get(name);
         if (file !== undefined && left.delete(name)) check(file, attributes);

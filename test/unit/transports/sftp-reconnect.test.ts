@@ -18,6 +18,8 @@ const openFake = () => {
   const fake = {
     closed: false,
     roundTripMs: 1,
+    isFar: false,
+    onGrowth: () => undefined,
     all: [channel],
     leastBusy: () => channel,
     close: () => {

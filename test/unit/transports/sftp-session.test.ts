@@ -34,7 +34,11 @@ it.each([
     const path = join(folder, 'file');
     writeFileSync(path, Buffer.alloc(given.kib * 1024));
     const { channel, unanswered } = slowChannel();
-    const channels = { all: Array<SftpClient>(given.channels).fill(channel), roundTripMs: given.roundTripMs };
+    const channels = {
+      all: Array<SftpClient>(given.channels).fill(channel),
+      roundTripMs: given.roundTripMs,
+      onGrowth: () => undefined,
+    };
     const options = parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d' });
     const context = {
       site: 's',

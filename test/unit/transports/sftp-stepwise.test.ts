@@ -51,7 +51,12 @@ const connect = async ({ extensions = [Extension.FSYNC], refuses, size = SIZE }:
     });
   });
   const client = await openSftpClient(peer.channel);
-  const channels = { all: [client], roundTripMs: 1, leastBusy: () => client } as unknown as Channels;
+  const channels = {
+    all: [client],
+    roundTripMs: 1,
+    onGrowth: () => undefined,
+    leastBusy: () => client,
+  } as unknown as Channels;
   const options = parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d' });
   const log: string[] = [];
   const context = {

@@ -42,7 +42,12 @@ const upload = async (counting: readonly [Counting, ...Counting[]]): Promise<voi
     writeFileSync(path, '');
     truncateSync(path, 8 * 1024 * 1024);
     const all = counting.map(({ channel }) => channel);
-    const channels = { all, roundTripMs: 1, leastBusy: () => counting[0].channel } as unknown as Channels;
+    const channels = {
+      all,
+      roundTripMs: 1,
+      onGrowth: () => undefined,
+      leastBusy: () => counting[0].channel,
+    } as unknown as Channels;
     const options = parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d' });
     const context = {
       site: 's',
