@@ -47,6 +47,10 @@ export interface HandleCommands<Done> {
 export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Number of requests without a reply so far. */
   readonly pending: number;
+  /** Number of replies so far. */
+  readonly answered: number;
+  /** Identifies the request that has waited longest; undefined: none waits. */
+  readonly oldest: number | undefined;
   readonly closed: boolean;
   readonly limits: ServerLimits;
   has(extension: string): boolean;
@@ -151,6 +155,12 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   return {
     get pending() {
       return requests.pending;
+    },
+    get answered() {
+      return requests.answered;
+    },
+    get oldest() {
+      return requests.oldest;
     },
     get closed() {
       return requests.closed;
