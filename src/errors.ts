@@ -64,6 +64,19 @@ export class TransportError extends Error {
 export const systemErrorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
+/** This process, or the host, may open no more files: no fault of the file that was to be opened. */
+export const isOutOfDescriptors = (error: unknown): boolean => {
+  const code = systemErrorCode(error);
+  return code === 'EMFILE' || code === 'ENFILE';
+};
+
+/** What becomes of a request that met it: it is tried again. */
+export const outOfDescriptors = (action: string, cause: unknown): TransportError =>
+  new TransportError('network', `Cannot ${action}: ${plainMessage(cause)}`, {
+    hint: 'let isocket open more files: ulimit -n, or LimitNOFILE= of its systemd unit',
+    cause,
+  });
+
 /** The message of an error for a person: for a system error "permission denied", without the system call and the path. */
 export const plainMessage = (error: unknown): string =>
   error instanceof Error && 'errno' in error && typeof error.errno === 'number'

@@ -42,6 +42,10 @@ export interface FileSystemSpace {
 export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Number of requests without a reply so far, with those that wait for a handle. */
   readonly pending: number;
+  /** Number of replies so far. */
+  readonly answered: number;
+  /** Identifies the request that has waited longest; undefined: none waits. */
+  readonly oldest: number | undefined;
   readonly closed: boolean;
   readonly limits: ServerLimits;
   /** How many handles may be open at once just now; Infinity: what `limits` says. */
@@ -108,6 +112,12 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   return {
     get pending() {
       return requests.pending + handles.waiting;
+    },
+    get answered() {
+      return requests.answered;
+    },
+    get oldest() {
+      return requests.oldest;
     },
     get closed() {
       return requests.closed;

@@ -1,11 +1,12 @@
 import type { Duplex } from 'node:stream';
-import { TransportError } from '../../errors.ts';
+import { errorMessage, TransportError } from '../../errors.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { connect } from '../../ssh/connect.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
 import type { SftpOptions } from './options.ts';
 import type { ServerHabits } from './server-habits.ts';
+import { Silence, type SilenceLimits } from './silence.ts';
 
 /** The SFTP channels of one connection. More may be added while the first ones are in use. */
 export interface Channels {
@@ -18,6 +19,8 @@ export interface Channels {
   readonly openExec: (command: string) => Promise<Duplex>;
   /** The channel with the fewest pending requests. */
   leastBusy(): SftpClient;
+  /** isocket is to end: a server that does not answer is given up soon. */
+  hurry(): void;
   /** Closes the channels and the connection. Harmless when repeated. */
   close(): Promise<void>;
 }
@@ -35,9 +38,18 @@ const LOW_LATENCY_MS = 1;
 const HIGH_LATENCY_MS = 5;
 const CHANNELS = { lowLatency: 1, durable: 4, highLatency: 8 } as const;
 
-const WATCH_EVERY_MS = 5_000;
-/** Requests are pending and nothing was received for this long: the connection is lost, even if TCP has not noticed. */
-const SILENCE_MS = 30_000;
+const WATCH_EVERY_MS = 1_000;
+/**
+ * Requests are pending and none was answered for this long: the connection is lost, even if TCP has not noticed. One of many may wait
+ * longer: behind what is in flight on a slow line, or for an fsync.
+ */
+const SILENCE = { allMs: 29_000, oneMs: 300_000 } as const;
+/** isocket is to end: what is in flight may end too, but is not waited for in vain. */
+const SILENCE_AT_END = { allMs: 2_000, oneMs: 10_000 } as const;
+/** It is so for a while only: what was aborted may be one request among others. */
+const HURRY_MS = 30_000;
+/** A channel opens, or not: the server's sshd may accept it, and what it starts say nothing. */
+const OPEN_MS = 30_000;
 const IDLE_PROBE_MS = 20_000;
 
 /**
@@ -52,6 +64,7 @@ export const openChannels = async (
   signal: AbortSignal,
 ): Promise<Channels> => {
   const connection = await connect(options, { stateFolder }, signal);
+  const opening = closeUnlessDone(connection, signal);
   try {
     const openChannel = async (): Promise<SftpClient> => {
       const channel = await connection.openSftp();
@@ -61,6 +74,7 @@ export const openChannels = async (
     const first = await openChannel();
     const all = [first];
     const roundTripMs = await measureRoundTrip(first);
+    opening.done();
     const isLowLatency = roundTripMs <= LOW_LATENCY_MS;
     if (!isLowLatency) first.setWindowUnlimited();
     const wanted = habits.handles.isReusing
@@ -75,15 +89,40 @@ export const openChannels = async (
   } catch (error) {
     await connection.close();
     if (error instanceof TransportError) throw error;
+    const isLate = opening.isLate();
     throw new TransportError(
       'network',
-      `Cannot open an SFTP channel to ${options.host}: ${error instanceof Error ? error.message : String(error)}`,
+      `Cannot open an SFTP channel to ${options.host}: ${isLate ? `no answer for ${OPEN_MS / 1000} s` : errorMessage(error)}`,
       {
         hint: 'check that the server offers the sftp subsystem to this account',
         cause: error,
       },
     );
+  } finally {
+    opening.done();
   }
+};
+
+/** What is asked on a connection that is closed is answered: with an error. */
+const closeUnlessDone = (
+  connection: SshConnection,
+  signal: AbortSignal,
+): { readonly done: () => void; readonly isLate: () => boolean } => {
+  let isLate = false;
+  const close = (): void => void connection.close();
+  const timer = setTimeout(() => {
+    isLate = true;
+    close();
+  }, OPEN_MS);
+  signal.addEventListener('abort', close, { once: true });
+  if (signal.aborted) close();
+  return {
+    done: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', close);
+    },
+    isLate: () => isLate,
+  };
 };
 
 /** The shortest of a few attempts: a busy machine may be slow once. Stops at the first low one, after two high ones, or after four. */
@@ -139,9 +178,13 @@ const watchConnection = (connection: SshConnection, all: readonly SftpClient[], 
     for (const channel of all) channel.destroy(reason);
     return connection.close();
   };
+  const silence = new Silence();
+  let hurriedMs = -Infinity;
+  const limitsNow = (): SilenceLimits => (performance.now() - hurriedMs < HURRY_MS ? SILENCE_AT_END : SILENCE);
   const watch = setInterval(() => {
-    if (isBusy() && connection.silentMs() > SILENCE_MS)
-      void close(`nothing was received from the server for ${SILENCE_MS / 1000} s`);
+    const silentMs = silence.tooLong(all, limitsNow(), performance.now());
+    if (silentMs !== undefined)
+      void close(`the server has not answered for ${Math.round(silentMs / 1000)} s, though it was asked`);
     else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS)
       all[0]
         ?.realpath('.')
@@ -158,6 +201,9 @@ const watchConnection = (connection: SshConnection, all: readonly SftpClient[], 
     all,
     openExec: connection.openExec,
     leastBusy: () => all.reduce((best, channel) => (channel.pending < best.pending ? channel : best)),
+    hurry: () => {
+      hurriedMs = performance.now();
+    },
     close: () => close(),
   };
 };

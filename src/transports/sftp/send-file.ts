@@ -1,9 +1,9 @@
 import { Status } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import type { Name, OutgoingFile } from '../../transport.ts';
+import { showName, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
-import type { Session } from './session.ts';
+import { protocolTime, type Session } from './session.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
 import type { TemporaryNames } from './temporary-names.ts';
 import { uploadBig } from './upload-big.ts';
@@ -23,6 +23,7 @@ export const sendFile = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const { context, folders, slots } = session;
+  noteTime(session, file);
   const final = `${session.options.path}/${file.targetPath}`;
   const folder = parentOf(final);
   // Hot path: awaits only what is not done yet. On a single channel OPEN follows MKDIR without waiting for its reply, which is queued
@@ -51,6 +52,24 @@ export const sendFile = async (
 /** A later request is executed after an earlier one, whatever channel it comes on. */
 const isInOrder = ({ channels: { all }, habits }: Session): boolean =>
   all.length === 1 && all[0] !== undefined && !habits.isStepwise(all[0]);
+
+/** Directories with a time that SFTP cannot carry, told once in each run. */
+const told = new WeakMap<Session['context'], Set<Name>>();
+
+const noteTime = ({ context, label }: Session, { targetPath, identity }: OutgoingFile): void => {
+  const seconds = wholeSeconds(identity.mtimeNs);
+  if (protocolTime(seconds) === seconds) return;
+  const directories = told.get(context) ?? new Set();
+  told.set(context, directories);
+  const [directory = targetPath] = targetPath.split('/', 1);
+  if (directories.has(directory)) return;
+  directories.add(directory);
+  const kept = seconds < 0 ? 'of 1970' : 'of 2106';
+  context.log(
+    'warning',
+    `${showName(directory)} has files with times that SFTP cannot carry, "${showName(targetPath)}" for one: at ${label} they have the nearest, ${kept}`,
+  );
+};
 
 const upload = (
   session: Session,

@@ -1,7 +1,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { OpenFlag, Extension } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
-import { TransportError, type Name, type OutgoingFile } from '../../transport.ts';
+import { formatBytes } from '../../core/units.ts';
+import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
 import { findEarlierAttempt, openTemporary } from './resume.ts';
@@ -63,6 +64,11 @@ export const uploadBig = async (
   } catch (error) {
     if (!(error instanceof TransportError) || error.class !== 'source-changed') {
       attempt.leave();
+      if (signal.aborted)
+        session.context.log(
+          'info',
+          `stopped sending "${showName(file.targetPath)}" (${formatBytes(size)}) to ${session.label}: a later run goes on with what is there`,
+        );
     } else {
       attempt.clear();
       await session.channels
