@@ -43,12 +43,12 @@ export const checkMayMark = (path: Name, stats: { readonly uid: bigint }): void 
   );
 };
 
-/** What to do when a mark cannot be set or taken off. `uid`: the owner; undefined: unknown. */
-export const markHint = (code: string | undefined, uid: bigint | undefined): string => {
+/** What to do when a mark cannot be set or taken off. `stranger`: the owner, if this process may not mark the owner's files. */
+export const markHint = (code: string | undefined, stranger: bigint | undefined): string => {
   if (code !== 'EPERM') return 'see that the file system is writable and keeps permission bits';
-  return uid === undefined || mayMark({ uid })
+  return stranger === undefined
     ? 'it may be immutable or append-only, which lsattr shows: chattr -i -a it'
-    : `only the owner of a file or root may mark it: run isocket as user ${userName(uid)} (User= of the service, the user of the cron line)`;
+    : `only the owner of a file or root may mark it: run isocket as user ${userName(stranger)} (User= of the service, the user of the cron line)`;
 };
 
 const hasCapability = (capability: bigint): boolean => {
@@ -119,14 +119,15 @@ const toMarkError = (error: unknown, action: string, path: Name): TransportError
   const code = systemErrorCode(error);
   if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return changed(path);
   return new TransportError('file', `Cannot ${action} "${showName(path)}": ${errorMessage(error)}`, {
-    hint: markHint(code, ownerOf(path)),
+    hint: markHint(code, strangerOwning(path)),
     cause: error,
   });
 };
 
-const ownerOf = (path: Name): bigint | undefined => {
+const strangerOwning = (path: Name): bigint | undefined => {
   try {
-    return lstatSync(fsPath(path), { bigint: true }).uid;
+    const stats = lstatSync(fsPath(path), { bigint: true });
+    return mayMark(stats) ? undefined : stats.uid;
   } catch {
     return undefined;
   }

@@ -10,9 +10,14 @@ export const isGone = (error: unknown): boolean => GONE.has(systemErrorCode(erro
 
 export const cannotFinish = (directory: Name, cause: unknown): TransportError =>
   new TransportError('file', `Cannot write "${showName(directory)}/${FINISHED_WATCH}": ${plainMessage(cause)}`, {
-    hint: 'its files are sent and marked; make room there, and let the user that runs isocket write there: it is tried again',
+    hint: `its files are sent and marked; ${finishHint(systemErrorCode(cause))}: it is tried again`,
     cause,
   });
+
+const finishHint = (code: string | undefined): string =>
+  code === 'EPERM'
+    ? 'if lsattr -d shows that the directory is immutable or append-only: chattr -i -a it'
+    : 'make room there, and let the user that runs isocket write there';
 
 /** What the disk says of a directory → an error that names it. What is no system error is a defect of ours, and is thrown on. */
 export const cannotWork = (directory: Name, cause: unknown): TransportError => {
