@@ -3,6 +3,7 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, st
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
+import { userName } from '../user-name.ts';
 import { decodeName, encodeName, fsPath, showName, type Name } from '../name.ts';
 
 /** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
@@ -85,7 +86,10 @@ const checkOwner = (folder: string): void => {
   const us = process.geteuid?.() ?? uid;
   const [state, hint] =
     uid !== us && uid !== 0
-      ? [`it belongs to user ${uid}, isocket runs as user ${us}`, `chown it, or name another one with state`]
+      ? [
+          `it belongs to user ${userName(uid)}, isocket runs as user ${userName(us)}`,
+          `chown it, or name another one with state`,
+        ]
       : (mode & 0o022) !== 0
         ? ['others than its owner can write it', `chmod go-w ${folder}`]
         : [];

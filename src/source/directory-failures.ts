@@ -11,10 +11,14 @@ export const isGone = (error: unknown): boolean => GONE.has(systemErrorCode(erro
 
 export const cannotFinish = (directory: Name, cause: unknown): TransportError =>
   new TransportError('file', `Cannot write "${showName(directory)}/${FINISHED_WATCH}": ${plainMessage(cause)}`, {
-    hint: 'its files are sent and marked; make room there, and let the user that runs isocket write there: it is tried again',
+    hint: `its files are sent and marked; ${finishHint(systemErrorCode(cause))}: it is tried again`,
     cause,
   });
 
+const finishHint = (code: string | undefined): string =>
+  code === 'EPERM'
+    ? 'if lsattr -d shows that the directory is immutable or append-only: chattr -i -a it'
+    : 'make room there, and let the user that runs isocket write there';
 const CURES: Readonly<Record<string, string>> = {
   ENOTCONN: 'the program that serves this mount has ended: mount it again (umount -l, then mount)',
   EIO: 'see what the kernel says (dmesg), and check the disk or the server that has it',

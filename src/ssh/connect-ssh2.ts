@@ -94,12 +94,22 @@ const logIn = async (
   }
 };
 
-const connectError = (error: Error & { level?: string }, where: string): TransportError => {
+export const connectError = (error: Error & { level?: string }, where: string): TransportError => {
   if (error.level === 'client-authentication') {
     return new TransportError('auth', `Cannot log in to ${where}: the server refused the key`, {
       hint: 'put the public key into the account’s authorized_keys, or correct destination.user or destination.identityFile',
       cause: error,
     });
+  }
+  if (/too many authentication failures/i.test(error.message)) {
+    return new TransportError(
+      'auth',
+      `Cannot log in to ${where}: the agent has more keys than the server lets it try`,
+      {
+        hint: 'set destination.agent: false and destination.identityFile: only that key is offered; or take keys from the agent: ssh-add -d',
+        cause: error,
+      },
+    );
   }
   return new TransportError('network', `Cannot connect to ${where}: ${error.message}`, { cause: error });
 };

@@ -124,7 +124,7 @@ it('names the owner of files that this user may not mark', async () => {
   const { exitCode, failures, line } = await check(site, NOBODY);
   expect(exitCode).toBe(2);
   expect(failures).toContain('owner');
-  expect(line('owner').message).toContain(`they belong to user 0, isocket runs as user ${NOBODY}`);
+  expect(line('owner').message).toContain(`they belong to user root, isocket runs as user nobody`);
   expect(line('mark')).toMatchObject({ state: 'warning' });
   expect(line('state')).toMatchObject({ state: 'failure' });
 });
