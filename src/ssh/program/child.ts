@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import { CHILD_OPTIONS } from '../../child-options.ts';
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -34,6 +35,7 @@ export const startChild = (
   const command = hasSetpriv() ? ['setpriv', '--pdeathsig', 'TERM', program, ...args] : [program, ...args];
   const [file = program, ...rest] = command;
   const child = execa(file, rest, {
+    ...CHILD_OPTIONS,
     encoding: 'buffer',
     reject: false,
     buffer: false,

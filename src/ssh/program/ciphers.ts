@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { CHILD_OPTIONS } from '../../child-options.ts';
 import { readFileSync } from 'node:fs';
 import type { OpenSshLogin } from './options.ts';
 
@@ -16,6 +17,7 @@ export const fastCiphers = async ({ host, port, user }: OpenSshLogin): Promise<s
   if (!hasAesInstructions(readFileSync('/proc/cpuinfo', 'latin1'))) return undefined;
   const login = [...(port === undefined ? [] : ['-p', String(port)]), ...(user === undefined ? [] : ['-l', user])];
   const { exitCode, stdout } = await execa('ssh', ['-G', ...login, '--', host], {
+    ...CHILD_OPTIONS,
     reject: false,
     stdin: 'ignore',
     timeout: QUERY_TIMEOUT_MS,
