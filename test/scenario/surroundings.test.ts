@@ -55,6 +55,8 @@ it('Ctrl-C, which a terminal sends to the whole group, tells of no program that 
   parser(site.root).writeFile('DC1/file');
   await using daemon = site.start(['daemon'], { through: ['setsid'] });
   await daemon.event((event) => event.type === 'sent');
+  // The group that the terminal signals has no program in it that would end before us, and be told of.
+  expect((await execa('pgrep', ['-g', String(daemon.pid)])).stdout).toBe(String(daemon.pid));
   await execa('kill', ['-INT', '--', `-${daemon.pid}`]);
   expect(await daemon.ended).toBe(130);
   const warnings = daemon.events.filter((event) => event.type === 'note' && event.level === 'warning');

@@ -10,7 +10,7 @@ it('makes no connection that was stopped before it was asked for', async () => {
   await once(server, 'listening');
   const address = server.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  await expect(connectSocket('127.0.0.1', port, AbortSignal.abort())).rejects.toMatchObject({ class: 'network' });
+  await expect(connectSocket('localhost', port, AbortSignal.abort())).rejects.toMatchObject({ class: 'network' });
   // A later connection arrives after any earlier one.
   const socket = await connectSocket('127.0.0.1', port, new AbortController().signal);
   while (connections === 0) await delay(5);
