@@ -13,7 +13,8 @@ export interface FindOptions {
   /** `ISOCKET_CONFIG`; an empty one counts as not set. */
   readonly env?: string;
   readonly cwd: string;
-  readonly home: string;
+  /** undefined: the user has none. */
+  readonly home: string | undefined;
   /** Default: `/etc/isocket`. */
   readonly etc?: string;
 }
@@ -35,15 +36,15 @@ export const findConfig = async ({ flag, env, cwd, home, etc = '/etc/isocket' }:
   const named = flag ?? (env === '' ? undefined : env);
   if (named === '') throw new UserError('Cannot read configuration "": no file is named', { hint: 'correct --config' });
   if (named !== undefined) return load(resolve(cwd, named));
-  const personal = join(home, '.config/isocket');
+  const personal = home === undefined ? [] : [join(home, '.config/isocket')];
   const inaccessible: string[] = [];
-  for (const folder of [...upward(resolve(cwd)), personal, etc]) {
+  for (const folder of [...upward(resolve(cwd)), ...personal, etc]) {
     const path = firstIn(folder, inaccessible);
     if (path !== undefined) return load(path);
   }
   const note = inaccessible.length === 0 ? '' : ` (no permission to read ${inaccessible.join(', ')})`;
   throw new UserError(
-    `Cannot find a configuration: no .isocketrc in ${cwd} or above, in ${personal} or in ${etc}${note}`,
+    `Cannot find a configuration: no .isocketrc in ${cwd} or above, in ${[...personal, etc].join(' or in ')}${note}`,
     { hint: 'write one with "isocket init", or name a file with --config' },
   );
 };

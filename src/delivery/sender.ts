@@ -3,10 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isCoarse, tickLeftMs } from '../core/clock-tick.ts';
 import type { Report } from '../core/events.ts';
 import type { RetryOptions } from '../core/retry.ts';
-import { TransportError } from '../errors.ts';
+import { isHostFailure, plainMessage, TransportError } from '../errors.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
-import type { Name } from '../name.ts';
+import { showName, type Name } from '../name.ts';
+import { cureOf } from '../source/directory-failures.ts';
 import { fineTickMs } from '../source/file-clock.ts';
 import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
@@ -110,9 +111,9 @@ export class Sender {
       return { result: 'sent' };
     } catch (error) {
       if (signal.aborted) return { result: 'stopped' };
-      if (!(error instanceof TransportError)) throw error;
-      if (error.class === 'source-changed') return { result: 'changed' };
-      return error.class === 'file' ? { result: 'failed', error } : { result: 'stopped' };
+      const failure = error instanceof TransportError ? error : cannotSend(targetPath, error);
+      if (failure.class === 'source-changed') return { result: 'changed' };
+      return failure.class === 'file' ? { result: 'failed', error: failure } : { result: 'stopped' };
     }
   }
 
@@ -193,3 +194,10 @@ export class Sender {
     }
   }
 }
+
+/** What the disk refused on the way is this file's failure. What is no system error is a defect of ours, and is thrown on. */
+const cannotSend = (targetPath: Name, cause: unknown): TransportError => {
+  if (!isHostFailure(cause)) throw cause;
+  const hint = cureOf(cause);
+  return new TransportError('file', `Cannot send "${showName(targetPath)}": ${plainMessage(cause)}`, { hint, cause });
+};

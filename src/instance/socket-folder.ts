@@ -1,5 +1,6 @@
-import { closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolders } from '../make-folders.ts';
 
 /** A socket that was bound, but not named yet, so long ago that its process has ended in between. */
 const UNNAMED_MS = 60_000;
@@ -22,7 +23,7 @@ const pathOf = (state: string): string => join(state, 'lock');
 /** @throws a system error where it is not there, and was not to be made */
 export const openSocketFolder = (state: string, { make }: { readonly make: boolean }): SocketFolder => {
   const path = pathOf(state);
-  if (make) mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (make) makeFolders(path, 0o700);
   const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   const addressOf = (name: string): string => `/proc/self/fd/${descriptor}/${name}`;
   const remove = (name: string): void => rmSync(addressOf(name), { force: true });

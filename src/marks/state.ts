@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolders } from '../make-folders.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import { userName } from '../user-name.ts';
 import { decodeName, encodeName, fsPath, showName, type Name } from '../name.ts';
+import { homeFolder } from '../home.ts';
 
 /** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
 export interface StateFolder extends StateView {
@@ -33,7 +34,15 @@ export const viewState = (path: string, root: Name): StateView => {
 export const defaultStatePath = (site: string): string =>
   process.geteuid?.() === 0
     ? join('/var/lib/isocket', site)
-    : join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'isocket', site);
+    : join(process.env.XDG_STATE_HOME ?? join(ownHome(), '.local/state'), 'isocket', site);
+
+const ownHome = (): string => {
+  const home = homeFolder();
+  if (home !== undefined) return home;
+  throw new UserError(`Cannot choose a state folder: user ${process.geteuid?.()} has no home`, {
+    hint: 'name one with state in the configuration, or set HOME',
+  });
+};
 
 /**
  * Opens the state folder of a root, and makes it where there is none.
@@ -49,7 +58,7 @@ export const openState = (path: string, root: Name): StateFolder => {
     return length ?? 0;
   };
   try {
-    mkdirSync(records, { recursive: true, mode: 0o700 });
+    makeFolders(records, 0o700);
     for (const folder of [path, records]) checkOwner(folder);
     checkSameRoot(path, root);
     rememberRoot(path, root);

@@ -1,10 +1,18 @@
-import { homedir } from 'node:os';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { TransportError } from '../errors.ts';
 import type { BuiltInLogin } from './connection.ts';
 import { keyProblem, readSecret } from './key-file.ts';
+import { homeFolder } from '../home.ts';
 
-export const expandHome = (path: string): string => (path.startsWith('~/') ? homedir() + path.slice(1) : path);
+/** @throws TransportError `auth` for "~/" where the user has no home */
+export const expandHome = (path: string): string => {
+  if (!path.startsWith('~/')) return path;
+  const home = homeFolder();
+  if (home !== undefined) return home + path.slice(1);
+  throw new TransportError('auth', `Cannot find "${path}": user ${process.geteuid?.()} has no home`, {
+    hint: 'write an absolute path, or set HOME',
+  });
+};
 
 /** The credentials for ssh2, read from files and the environment. @throws TransportError `auth` if the key or the agent cannot be used */
 export const readLogin = async (

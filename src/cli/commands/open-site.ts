@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { homedir, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
@@ -18,6 +18,7 @@ import type { Transport } from '../../transport.ts';
 import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
+import { homeFolder, workingFolder } from '../../home.ts';
 
 /** Finds the configuration's file for a command. */
 export const findConfigFor = async ({ config: flag }: CommonOptions, report: Report): Promise<FoundConfig> => {
@@ -25,8 +26,8 @@ export const findConfigFor = async ({ config: flag }: CommonOptions, report: Rep
   const found = await findConfig({
     ...(flag === undefined ? {} : { flag }),
     ...(env === undefined ? {} : { env }),
-    cwd: process.cwd(),
-    home: homedir(),
+    cwd: workingFolder(),
+    home: homeFolder(),
   });
   report({ type: 'config', path: found.path });
   return found;
