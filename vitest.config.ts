@@ -7,6 +7,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'contract/transports': 130,
   'scenario/install': 60,
   'fault/line': 58,
+  'scenario/proof-matrix': 55,
   'scenario/audit': 53,
   'scenario/daemon': 39,
   'fault/churn': 32,

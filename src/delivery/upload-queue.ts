@@ -38,6 +38,8 @@ export class UploadQueue {
   readonly changing = new Set<Name>();
   readonly #options: UploadQueueOptions;
   readonly #defects: unknown[] = [];
+  /** Files with several names that were changed while they were sent, by our mark under another name probably, and went once more. */
+  readonly #again = new Set<Name>();
   /** What is being sent; true: it was closed once more since. */
   readonly #sending = new Map<Name, boolean>();
   /** Closed files that wait for their turn, in their order. */
@@ -57,6 +59,7 @@ export class UploadQueue {
   startCycle(): void {
     Object.assign(this.outcomes, NO_OUTCOMES);
     this.changing.clear();
+    this.#again.clear();
   }
 
   /** It is in the queue or on its way already. */
@@ -126,6 +129,11 @@ export class UploadQueue {
         this.#options.report({ type: 'failed', path: fullPath, class: kind, message, ...hint, attempts, held });
       } else if (outcome.result === 'changed' && this.changing.size < MOST_NAMED) this.changing.add(path);
       this.#options.onOutcome?.(path, outcome);
+      // No event tells of that change. Once: somebody may be writing it all the time.
+      if (outcome.result === 'changed' && stats.nlink > 1n && !this.#again.has(path)) {
+        this.#again.add(path);
+        this.#sending.set(path, true);
+      }
     } catch (error) {
       this.#defects.push(error);
     } finally {
