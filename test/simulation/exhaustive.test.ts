@@ -123,8 +123,16 @@ test.each(RANKS)(
   async (kind) => {
     const reduced = places(await run([]), kind, undefined);
     const { stretches } = await run([]);
-    const told = async (at: number): Promise<string[]> =>
-      (await run([{ kind, at }])).log.filter((line) => line.includes('{')).map((line) => line.replace(/^ *\d+/, ''));
+    // What the process told that ends leaves no trace.
+    const told = async (at: number): Promise<string[]> => {
+      const { log } = await run([{ kind, at }]);
+      const ended = log.findIndex((line) => line.includes(' crash '));
+      const from = log.findIndex((line, index) => index > ended && line.includes(' pass '));
+      return log
+        .slice(ended === -1 ? 0 : from)
+        .filter((line) => line.includes('{'))
+        .map((line) => line.replace(/^ *\d+/, ''));
+    };
     let same: string[] = [];
     for (let at = 1; at < stretches.length; at += 1) {
       const now = await told(at);

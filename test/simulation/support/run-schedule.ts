@@ -269,6 +269,12 @@ class Run {
     this.#daemon = undefined;
     this.#state = undefined;
     this.world.hasEnded = true;
+    // What it still waits for never comes: it must not go on beside the next process.
+    this.world.isCrashed = true;
+    for (let quiet = 0; quiet < 2; quiet += 1) {
+      if (this.world.resume(this.#random)) quiet = 0;
+      await nextTurn();
+    }
     this.world.isCrashed = false;
   }
 
