@@ -4,6 +4,7 @@ import { isCoarse, tickLeftMs } from '../core/clock-tick.ts';
 import type { Report } from '../core/events.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import { isHostFailure, plainMessage, TransportError } from '../errors.ts';
+import { isSameFile } from '../identity.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
@@ -128,7 +129,7 @@ export class Sender {
       const waitMs = tickLeftMs(identity.ctimeNs, Date.now(), this.#fineTickMs);
       // A change within the tick of the last one would leave the same times: content is read when the tick is over.
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
-      if (isCoarse(identity.ctimeNs)) this.#noteUnproven(unsent, identity);
+      this.#noteUnproven(unsent, identity);
       await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
       const marked = mark(sourcePath, identity);
       if (isCoarse(marked.ctimeNs)) await this.#tickCheck.ready();
@@ -145,13 +146,15 @@ export class Sender {
    */
   #withoutMark({ directory, path, stats, record }: UnsentFile, urgency: Urgency): BigIntStats {
     if (stats.nlink > 1n) return stats;
-    const unmarked = unmark(this.#options.root, `${directory}/${path}`);
+    const { before, after } = unmark(this.#options.root, `${directory}/${path}`);
+    // Written meanwhile, it is not what any destination has.
+    const isUntouched = isSameFile(before, stats) && after.size === stats.size && after.mtimeNs === stats.mtimeNs;
     // A destination that was added later does not make the others lose what they confirmed. (A close event does.)
-    if (urgency === 'backlog') {
+    if (urgency === 'backlog' && isUntouched) {
       for (const index of this.destinations.keys())
-        if (record.has(path, stats, index)) record.addFor(path, unmarked, index);
+        if (record.has(path, stats, index)) record.addFor(path, after, index);
     }
-    return unmarked;
+    return after;
   }
 
   /** What one destination has is not sent there again because another one failed. */
@@ -174,8 +177,8 @@ export class Sender {
   }
 
   /**
-   * A crash before that check must not leave a mark without a record, which is asked for by size and time only: the name is known,
-   * in no state that a file can have.
+   * A crash between the mark and its entry in the record must not leave a claim, which is asked for by size and time only, as though
+   * nobody could have written the file since: the name is known, in no state that a file can have. Flushed while the file travels.
    */
   #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats): void {
     const { ino, mtimeNs, ctimeNs } = identity;

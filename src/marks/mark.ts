@@ -76,13 +76,16 @@ export const mark = (path: Name, sent: FileIdentity): BigIntStats =>
     return after;
   });
 
-/**
- * Takes the mark off a file below the root ("DC1/sub/file"), so that a crash from here on leaves it unsent. Returns its state
- * right after.
- */
-export const unmark = (root: Name, path: Name): BigIntStats => {
+/** The state of a file right before and right after its mark was taken off. */
+export interface Unmarked {
+  readonly before: BigIntStats;
+  readonly after: BigIntStats;
+}
+
+/** Takes the mark off a file below the root ("DC1/sub/file"), so that a crash from here on leaves it unsent. */
+export const unmark = (root: Name, path: Name): Unmarked => {
   const { folder, name } = splitPath(path);
-  const takeOff = (parent: number): BigIntStats =>
+  const takeOff = (parent: number): Unmarked =>
     withFile(
       pathAt(parent, name),
       'take the mark off',
@@ -90,7 +93,7 @@ export const unmark = (root: Name, path: Name): BigIntStats => {
         const before = fstatSync(descriptor, { bigint: true });
         if (!before.isFile()) throw changed(path);
         fchmodSync(descriptor, Number(before.mode) & 0o7777 & ~MARK);
-        return fstatSync(descriptor, { bigint: true });
+        return { before, after: fstatSync(descriptor, { bigint: true }) };
       },
       `${root}/${path}`,
     );
