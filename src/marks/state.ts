@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { homedir, userInfo } from 'node:os';
+import { dirname, join } from 'node:path';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
+import { userName } from '../user-name.ts';
 import { decodeName, encodeName, fsPath, showName, type Name } from '../name.ts';
 
 /** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
@@ -46,6 +47,8 @@ export const openState = (path: string, root: Name): StateFolder => {
     return length ?? 0;
   };
   try {
+    // What is above it is no state of ours: other users have theirs there.
+    mkdirSync(dirname(path), { recursive: true });
     mkdirSync(records, { recursive: true, mode: 0o700 });
     for (const folder of [path, records]) checkOwner(folder);
     checkSameRoot(path, root);
@@ -67,7 +70,10 @@ export const openState = (path: string, root: Name): StateFolder => {
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`Cannot use the state folder "${path}": ${errorMessage(error)}`, {
-      hint: 'let the user that runs isocket write it, or name another one with state in the configuration',
+      hint:
+        systemErrorCode(error) === 'EACCES'
+          ? `as root: chown -R ${userInfo().username} ${path}; or name another one with state in the configuration`
+          : 'let the user that runs isocket write it, or name another one with state in the configuration',
       // A full disk is no fault of the configuration.
       ...(systemErrorCode(error) === 'ENOSPC' ? { exitCode: 3 } : {}),
       cause: error,
@@ -81,7 +87,12 @@ const checkOwner = (folder: string): void => {
   const us = process.geteuid?.() ?? uid;
   const [state, hint] =
     uid !== us && uid !== 0
-      ? [`it belongs to user ${uid}, isocket runs as user ${us}`, `chown it, or name another one with state`]
+      ? [
+          `it belongs to user ${userName(uid)}, isocket runs as ${userName(us)}`,
+          us === 0
+            ? `run isocket as that user, with runuser -u ${userName(uid)} -- isocket …: what root writes there, that user cannot change`
+            : 'run isocket as that user, or name another one with state',
+        ]
       : (mode & 0o022) !== 0
         ? ['others than its owner can write it', `chmod go-w ${folder}`]
         : [];

@@ -19,7 +19,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 it('a state folder that is another user’s is refused', () => {
   mkdirSync(`${folder}/state`, { mode: 0o700 });
   chownSync(`${folder}/state`, 65_534, 65_534);
-  expect(() => openState(`${folder}/state`, folder)).toThrow('it belongs to user 65534');
+  expect(() => openState(`${folder}/state`, folder)).toThrow('it belongs to user nobody, isocket runs as root');
 });
 
 it('a source file that belongs to another user is read, though only its owner may ask to leave its access time alone', () => {

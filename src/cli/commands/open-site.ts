@@ -15,6 +15,7 @@ import type { Transport } from '../../transport.ts';
 import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
+import { refuseFirstRunAsRoot, serviceState } from './service-state.ts';
 
 /** Finds the configuration's file for a command. */
 export const findConfigFor = async ({ config: flag }: CommonOptions, report: Report): Promise<FoundConfig> => {
@@ -30,14 +31,21 @@ export const findConfigFor = async ({ config: flag }: CommonOptions, report: Rep
 };
 
 /** Finds and reads the site's configuration. */
-export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> => {
+export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> =>
+  (await readFoundConfig(options, report)).config;
+
+const readFoundConfig = async (
+  options: CommonOptions,
+  report: Report,
+): Promise<{ readonly config: Config; readonly path: string }> => {
   const { path, input } = await findConfigFor(options, report);
-  return parseConfig(input, {
+  const config = parseConfig(input, {
     path,
     hostname: hostname(),
     transport: await loadTransports(input, path),
     transportNames: bundledTransportNames,
   });
+  return { config: { ...config, state: config.state ?? serviceState(path) }, path };
 };
 
 /** A site that this process alone works on. */
@@ -63,12 +71,16 @@ export const openSite = async (
   report: Report,
   { unlocked = false, activity = () => ({}) }: OpenOptions = {},
 ): Promise<OpenSite> => {
-  const config = await readConfig(options, report);
+  const { config, path } = await readFoundConfig(options, report);
   checkRoot(config.source.root);
+  refuseFirstRunAsRoot(path, statePathOf(config));
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   const answer = (): Activity => ({ ...idle, ...activity() });
-  if (!unlocked) stack.use(await lockRoot(lockedSite(config), answer));
+  if (!unlocked)
+    stack.use(
+      await lockRoot(lockedSite(config), answer, (message) => report({ type: 'note', level: 'warning', message })),
+    );
   const state = openSiteState(config);
   if (!unlocked) stack.use(await lockState(lockedSite(config), answer));
   const destinations = connectAll(config, state.path, report);

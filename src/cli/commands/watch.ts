@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { lstatSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { lstatSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { plainMessage, systemErrorCode, UserError } from '../../errors.ts';
 import { encodeName, fsPath, showName, type Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
@@ -50,8 +50,20 @@ const findDirectory = (dir: string, root: Name): Name => {
   const isDirectory = (path: Name): boolean =>
     lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
   const found = [resolve(dir), `${root}/${dir}`].find(isDirectory);
-  if (found !== undefined) return found;
+  if (found !== undefined && isSameFolder(dirname(found), root)) return found;
+  if (found !== undefined)
+    throw new UserError(
+      `Cannot watch "${showName(found)}": it is no directory of the site's root, "${showName(root)}"`,
+      {
+        hint: `name one of the directories in ${showName(root)}, or a site of its own with --config`,
+      },
+    );
   throw new UserError(`Cannot watch "${showName(dir)}": it is not a directory`, {
     hint: `name a directory of ${showName(root)}, or its path`,
   });
+};
+
+const isSameFolder = (a: Name, b: Name): boolean => {
+  const [one, other] = [a, b].map((path) => statSync(fsPath(path), { bigint: true, throwIfNoEntry: false }));
+  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 };
