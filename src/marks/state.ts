@@ -49,8 +49,11 @@ export const openState = (path: string, root: Name): StateFolder => {
   try {
     // What is above it is no state of ours: other users have theirs there.
     mkdirSync(dirname(path), { recursive: true });
-    mkdirSync(records, { recursive: true, mode: 0o700 });
-    for (const folder of [path, records]) checkOwner(folder);
+    // One by one: in a folder that is refused nothing is made.
+    for (const folder of [path, records]) {
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
+      checkOwner(folder);
+    }
     checkSameRoot(path, root);
     rememberRoot(path, root);
     return {
