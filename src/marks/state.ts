@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { makeFolders } from '../make-folders.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import { userName } from '../user-name.ts';
@@ -58,8 +58,13 @@ export const openState = (path: string, root: Name): StateFolder => {
     return length ?? 0;
   };
   try {
-    makeFolders(records, 0o700);
-    for (const folder of [path, records]) checkOwner(folder);
+    // What is above it is no state of ours: other users have theirs there.
+    makeFolders(dirname(path), 0o755);
+    // One by one: in a folder that is refused nothing is made.
+    for (const folder of [path, records]) {
+      makeFolders(folder, 0o700);
+      checkOwner(folder);
+    }
     checkSameRoot(path, root);
     rememberRoot(path, root);
     const { birthtimeNs: sinceNs } = statSync(records, { bigint: true });
@@ -81,7 +86,10 @@ export const openState = (path: string, root: Name): StateFolder => {
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`Cannot use the state folder "${path}": ${errorMessage(error)}`, {
-      hint: 'let the user that runs isocket write it, or name another one with state in the configuration',
+      hint:
+        systemErrorCode(error) === 'EACCES'
+          ? `as root: chown -R ${userName(process.geteuid?.() ?? 0)} ${path}; or name another one with state in the configuration`
+          : 'let the user that runs isocket write it, or name another one with state in the configuration',
       // A full disk is no fault of the configuration.
       ...(systemErrorCode(error) === 'ENOSPC' ? { exitCode: 3 } : {}),
       cause: error,
@@ -96,8 +104,10 @@ const checkOwner = (folder: string): void => {
   const [state, hint] =
     uid !== us && uid !== 0
       ? [
-          `it belongs to user ${userName(uid)}, isocket runs as user ${userName(us)}`,
-          `chown it, or name another one with state`,
+          `it belongs to user ${userName(uid)}, isocket runs as ${userName(us)}`,
+          us === 0
+            ? `run isocket as that user, with runuser -u ${userName(uid)} -- isocket …: what root writes there, that user cannot change`
+            : 'run isocket as that user, or name another one with state',
         ]
       : (mode & 0o022) !== 0
         ? ['others than its owner can write it', `chmod go-w ${folder}`]

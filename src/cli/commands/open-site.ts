@@ -19,6 +19,7 @@ import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
 import { homeFolder, workingFolder } from '../../home.ts';
+import { refuseFirstRunAsRoot, serviceState } from './service-state.ts';
 
 /** Finds the configuration's file for a command. */
 export const findConfigFor = async ({ config: flag }: CommonOptions, report: Report): Promise<FoundConfig> => {
@@ -34,12 +35,19 @@ export const findConfigFor = async ({ config: flag }: CommonOptions, report: Rep
 };
 
 /** Finds and reads the site's configuration. */
-export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> => {
+export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> =>
+  (await readFoundConfig(options, report)).config;
+
+const readFoundConfig = async (
+  options: CommonOptions,
+  report: Report,
+): Promise<{ readonly config: Config; readonly path: string }> => {
   const { path, input } = await findConfigFor(options, report);
   const transport = await loadTransports(input, path);
-  return withLines(path, () =>
+  const config = withLines(path, () =>
     parseConfig(input, { path, hostname: hostname(), transport, transportNames: bundledTransportNames }),
   );
+  return { config: { ...config, state: config.state ?? serviceState(path) }, path };
 };
 
 /** A site that this process alone works on. */
@@ -65,13 +73,15 @@ export const openSite = async (
   report: Report,
   { unlocked = false, activity = () => ({}) }: OpenOptions = {},
 ): Promise<OpenSite> => {
-  const config = await readConfig(options, report);
+  const { config, path } = await readFoundConfig(options, report);
   checkRoot(config.source.root);
+  refuseFirstRunAsRoot(path, statePathOf(config));
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   const answer = (): Activity => ({ ...idle, ...activity() });
   const locked = lockedSite(config);
-  if (!unlocked) stack.use(await namingHolder(locked, lockRoot(locked, answer)));
+  const taken = (message: string): void => report({ type: 'note', level: 'warning', message });
+  if (!unlocked) stack.use(await namingHolder(locked, lockRoot(locked, answer, taken)));
   const state = openSiteState(config);
   if (!unlocked) stack.use(await namingHolder(locked, lockState(locked, answer)));
   const destinations = connectAll(config, state.path, report);
