@@ -5,6 +5,7 @@ import { checkInotify } from './inotify.ts';
 import { lateLine } from './late.ts';
 import { checkLock } from './lock.ts';
 import { birthTimeLine } from './birth-time.ts';
+import { manifestLine } from './manifest.ts';
 import { checkMark } from './mark.ts';
 import { overlapLine } from './overlap.ts';
 import { checkRoot } from './root.ts';
@@ -48,6 +49,8 @@ async function* checkThisEnd({ config, statePath, signal }: CheckOptions): Async
     yield birthTimeLine(root.directories, config.source.newest);
     // A state folder that cannot be used says nothing of these files.
     yield* checkFiles(config, root.directories, state.state === 'ok' ? statePath : undefined, signal);
+    const manifest = manifestLine(config, root.directories);
+    if (manifest !== undefined) yield manifest;
     const late = lateLine(root.directories);
     if (late !== undefined) yield late;
   }

@@ -1,4 +1,3 @@
-import type { SkippedKind } from '../core/events.ts';
 import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
@@ -9,6 +8,7 @@ import { cannotWork, failedDirectory, isGone } from '../source/directory-failure
 import type { SiteContext } from './context.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
+import { Manifest } from './manifest.ts';
 import { UploadQueue } from './upload-queue.ts';
 
 export interface CycleEnd {
@@ -27,6 +27,7 @@ export class DirectoryWork implements Disposable {
   readonly queue: UploadQueue;
   readonly #site: SiteContext;
   readonly #record: MarkRecord;
+  readonly #manifest: Manifest | undefined;
   readonly #outagesBefore: number;
   /** Nothing went wrong, so that no temporary file can be left at a destination. */
   #isClean: boolean;
@@ -39,11 +40,12 @@ export class DirectoryWork implements Disposable {
 
   /** @throws UserError where its record cannot be begun */
   constructor(plan: DirectoryPlan, site: SiteContext) {
-    const { config, state, keys, sender, isExcluded, counters, report } = site;
+    const { config, state, keys, sender, isExcluded, isReserved, counters, report } = site;
     const { name } = plan.directory;
     this.#site = site;
     const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
-    this.#record = openDirectoryRecord(state, name, keys, warn);
+    this.#record = openDirectoryRecord(state, name, keys, warn, { sums: config.manifest });
+    this.#manifest = config.manifest ? new Manifest(site, name, this.#record) : undefined;
     this.#isClean = this.#record.isFresh;
     this.#outagesBefore = sender.outages;
     this.queue = new UploadQueue({
@@ -51,6 +53,7 @@ export class DirectoryWork implements Disposable {
       record: this.#record,
       sender,
       isExcluded,
+      isReserved,
       retry: config.send.retry,
       counters,
       report,
@@ -103,6 +106,7 @@ export class DirectoryWork implements Disposable {
     return new DirectoryCycle(plan, this.#site, {
       record: this.#record,
       queue: this.queue,
+      manifest: this.#manifest,
       areEventsReported,
       tells: this.#cycles === 1,
       foundByListing: () => {
@@ -136,6 +140,9 @@ export class DirectoryWork implements Disposable {
         case 'confirm':
           await cycle.confirm();
           break;
+        case 'write-manifest':
+          await cycle.writeManifest();
+          break;
         case 'finish':
           return this.#finish();
       }
@@ -152,10 +159,12 @@ export class DirectoryWork implements Disposable {
       return false;
     }
     await finishDirectory(plan, listing, this.#site, {
-      isClean: this.#isClean && this.#site.sender.outages === this.#outagesBefore,
+      isClean:
+        this.#isClean && this.#manifest?.isInterrupted !== true && this.#site.sender.outages === this.#outagesBefore,
       checked: this.#cycle.checked,
+      manifest: this.#manifest?.sha256,
     });
-    this.#reportSkipped(listing.skipped);
+    this.#cycle.reportSkipped();
     return true;
   }
 
@@ -231,19 +240,5 @@ export class DirectoryWork implements Disposable {
     if (this.queue.outcomes.stopped + openClaims > 0 || listing === undefined) dues.push(sender.retryInMs);
     const known = dues.filter((due) => due !== undefined);
     return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
-  }
-
-  /** contract.md §2: what cannot be sent in a warning, excluded names at `info`. */
-  #reportSkipped(skipped: ReadonlyMap<SkippedKind, number>): void {
-    const { report } = this.#site;
-    const name = showName(this.#cycle.plan.directory.name);
-    const kinds = [...skipped].filter(([kind]) => kind !== 'excluded').map(([kind, count]) => `${count} ${kind}`);
-    if (kinds.length > 0) {
-      const message = `${name} is finished without what cannot be sent: ${kinds.join(', ')}${this.#cycle.firstSkipped}`;
-      report({ type: 'note', level: 'warning', message });
-    }
-    const excluded = skipped.get('excluded') ?? 0;
-    if (excluded === 0) return;
-    report({ type: 'note', level: 'info', message: `${name} is finished without ${excluded} excluded names` });
   }
 }

@@ -8,6 +8,7 @@ import { isMarked } from '../marks/mark.ts';
 import type { Knowledge, MarkRecord } from '../marks/record.ts';
 import { fsPath, type Name } from '../name.ts';
 import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
+import { isManifestPath } from '../source/markers.ts';
 import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
 
 /** What one whole listing of a directory showed. */
@@ -42,11 +43,11 @@ export interface Listing {
 /** Who is called for what the listing meets. A promise holds the listing back. */
 export interface ListingVisitor {
   sent?(path: Name, stats: BigIntStats): Promise<void> | undefined;
-  ready(path: Name, stats: BigIntStats): Promise<void> | undefined;
+  ready?(path: Name, stats: BigIntStats): Promise<void> | undefined;
   /** A mark that the record does not explain: destinations are asked. */
-  claimed(path: Name, stats: BigIntStats): Promise<void> | undefined;
-  heldBack(path: Name, reason: HeldBackReason): void;
-  skipped(path: Name, kind: SkippedKind): void;
+  claimed?(path: Name, stats: BigIntStats): Promise<void> | undefined;
+  heldBack?(path: Name, reason: HeldBackReason): void;
+  skipped?(path: Name, kind: SkippedKind): void;
 }
 
 export interface ListingOptions {
@@ -55,6 +56,8 @@ export interface ListingOptions {
   readonly settleMs: number;
   readonly openFiles: OpenFilesView;
   readonly trustMarks: boolean;
+  /** `SHA256SUMS` is ours. */
+  readonly manifest?: boolean;
   /** Not from a cache: for the listing after which the directory is finished. */
   readonly fresh?: boolean;
 }
@@ -83,6 +86,10 @@ export const listDirectory = async (
   }
   return judge.listing;
 };
+
+/** A folder that is empty, and what is skipped, is not sent under that name. */
+const isNamedLikeManifest = ({ kind, path }: Entry): boolean =>
+  (kind === 'file' || kind === 'reserved') && isManifestPath(path);
 
 /** Judges the entries of one listing. */
 class FileJudge {
@@ -121,6 +128,10 @@ class FileJudge {
   }
 
   visit(entry: Entry): Promise<void> | undefined {
+    if (this.#options.manifest === true && isNamedLikeManifest(entry)) {
+      this.#noteReserved(entry.path);
+      return undefined;
+    }
     switch (entry.kind) {
       case 'file':
         return this.#visitFile(entry.path, entry.stats);
@@ -129,15 +140,19 @@ class FileJudge {
         this.noteChange(Number(entry.stats.mtimeMs));
         return undefined;
       case 'reserved':
-        this.listing.unsent += 1;
-        this.listing.reserved += 1;
-        this.#holdBack(entry.path, { kind: 'reserved-name' });
+        this.#noteReserved(entry.path);
         return undefined;
       case 'skipped':
         this.listing.skipped.set(entry.why, (this.listing.skipped.get(entry.why) ?? 0) + 1);
-        this.#visitor.skipped(entry.path, entry.why);
+        this.#visitor.skipped?.(entry.path, entry.why);
         return undefined;
     }
+  }
+
+  #noteReserved(path: Name): void {
+    this.listing.unsent += 1;
+    this.listing.reserved += 1;
+    this.#holdBack(path, { kind: 'reserved-name' });
   }
 
   noteChange(timeMs: number): void {
@@ -168,12 +183,12 @@ class FileJudge {
     }
     // Asked within the tick of its last change, what is recorded would hold for a later change as well: it is sent.
     const isClaim = knowledge === 'unknown' && tickLeftMs(stats.ctimeNs, this.#now) === 0;
-    return isClaim ? this.#visitor.claimed(path, stats) : this.#visitor.ready(path, stats);
+    return isClaim ? this.#visitor.claimed?.(path, stats) : this.#visitor.ready?.(path, stats);
   }
 
   #holdBack(path: Name, reason: HeldBackReason): void {
     this.listing.heldBack += 1;
-    this.#visitor.heldBack(path, reason);
+    this.#visitor.heldBack?.(path, reason);
   }
 
   #count(stats: BigIntStats): void {

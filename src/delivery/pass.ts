@@ -88,7 +88,8 @@ export const planPass = async (
   const isExcluded = createIsExcluded(exclude);
   const state = viewState(statePath, root);
   const keys = destinationKeys(config.destinations);
-  const listingOptions = { root, isExcluded, settleMs, trustMarks, openFiles: createOpenFilesView() };
+  const { manifest } = config;
+  const listingOptions = { root, isExcluded, settleMs, trustMarks, manifest, openFiles: createOpenFilesView() };
   let failed = 0;
   for (const { directory, phase, closedBy } of liveFirst(plan(readRoot(root, tag, isExcluded), newest))) {
     signal.throwIfAborted();

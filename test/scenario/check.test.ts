@@ -101,6 +101,15 @@ it('prints one line for each check, and the fix below it', async () => {
   expect(stdout).toMatch(/\n\d+ ok, \d+ warnings?, 1 failure$/);
 });
 
+it('warns of a file that has the name of the manifest', async () => {
+  const site = newSite({ more: { manifest: true } });
+  expect((await check(site)).line('manifest').state).toBe('ok');
+  writeFileSync(`${site.root}/DC1/SHA256SUMS`, 'theirs');
+  const { exitCode, line } = await check(site);
+  expect(exitCode).toBe(0);
+  expect(line('manifest')).toMatchObject({ state: 'warning', hint: expect.stringContaining('rename it') as string });
+});
+
 it('reports a missing configuration', async () => {
   const site = newSite();
   rmSync(site.config);

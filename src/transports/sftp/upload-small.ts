@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { OpenFlag } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
@@ -56,6 +57,7 @@ const fill = (session: Session, channel: SftpClient, handle: Buffer, file: Outgo
       throw error;
     });
   }
+  file.tellSha256?.(hash('sha256', content, 'buffer'));
   return channel.burst((commands) => {
     for (let offset = 0; offset < content.length; offset += channel.limits.write)
       commands.write(handle, offset, content.subarray(offset, offset + channel.limits.write));
