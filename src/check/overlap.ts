@@ -1,6 +1,6 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
+import { systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
 import { isFolder, readFolder } from '../source/scanner.ts';
 import type { ProbeResult } from '../transport.ts';
@@ -13,6 +13,14 @@ const CLOCK_TOLERANCE_MS = 10_000;
 /** Is the path the folder itself or below it? Both absolute and without links. Pure. */
 export const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder === '/' ? folder : `${folder}/`);
+
+/** @throws UserError where the state folder lies in the root */
+export const refuseStateInRoot = (state: string, root: string): void => {
+  if (!isWithin(resolvePath(state), resolvePath(root))) return;
+  throw new UserError(`Cannot use the state folder "${state}": it lies in source.root`, {
+    hint: 'set state in the configuration to a folder outside source.root: what is below the root may be sent and pruned',
+  });
+};
 
 /** The temporary files by which the sftp and rsync transports try to write. Pure. */
 export const isProbeFile = (name: string): boolean =>

@@ -295,6 +295,15 @@ describe.each(['sftp', 'rsync'])('with %s', (transport) => {
   });
 });
 
+it.each(['scan', 'daemon'])('refuses a state folder in the root: %s', async (command) => {
+  const site = newSite();
+  const inside = newSite({ source: { root: site.root }, more: { state: `${site.root}/state` } });
+  const { exitCode, stderr } = await inside.run([command]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/it lies in source.root.*\n.*outside source.root/);
+  expect(readdirSync(site.root)).toEqual(['DC1']);
+});
+
 it('refuses a state folder in the root', async () => {
   const site = newSite();
   const { exitCode, failures, line } = await check(

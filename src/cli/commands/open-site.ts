@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
+import { refuseStateInRoot } from '../../check/overlap.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
 import { idleActivity, type Activity } from '../../instance/activity.ts';
@@ -65,6 +66,7 @@ export const openSite = async (
 ): Promise<OpenSite> => {
   const config = await readConfig(options, report);
   checkRoot(config.source.root);
+  refuseStateInRoot(statePathOf(config), config.source.root);
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   const answer = (): Activity => ({ ...idle, ...activity() });
