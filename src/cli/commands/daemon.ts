@@ -29,7 +29,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   const watching = describeSource(choice, facts, site.config.source);
   report({ type: 'watching', message: watching });
   await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
-  const running = new Daemon({ ...site, watcher, report, signal: shutdown.signal });
+  const running = new Daemon({ ...site, watcher, report, signal: AbortSignal.any([shutdown.signal, site.refused]) });
   Object.assign(told, { watcher: watching, daemon: running });
   using stack = new DisposableStack();
   stack.use(
@@ -43,6 +43,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   manager.feedWatchdog(() => running.isAlive);
   await running.run();
   manager.stopping();
+  site.refused.throwIfAborted();
   return shutdown.exitCode ?? 0;
 };
 

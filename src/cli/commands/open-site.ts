@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
+import { keptApart } from '../../check/apart.ts';
 import { refuseStateInRoot } from '../../check/overlap.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
@@ -10,6 +11,7 @@ import { findConfig, type FoundConfig } from '../../config/find-config.ts';
 import type { LockedSite } from '../../instance/address.ts';
 import { lockRoot } from '../../instance/lock.ts';
 import { lockState } from '../../instance/state-lock.ts';
+import { UserError } from '../../errors.ts';
 import { checkRoot } from '../../source/scanner.ts';
 import { defaultStatePath, openState, type StateFolder } from '../../marks/state.ts';
 import type { Transport } from '../../transport.ts';
@@ -46,6 +48,8 @@ export interface OpenSite extends AsyncDisposable {
   readonly config: Config;
   readonly state: StateFolder;
   readonly destinations: readonly Transport[];
+  /** Aborted, with a UserError as the reason, when a destination turns out to be the root, or one to lie in the other. */
+  readonly refused: AbortSignal;
 }
 
 export interface OpenOptions {
@@ -73,10 +77,19 @@ export const openSite = async (
   if (!unlocked) stack.use(await lockRoot(lockedSite(config), answer));
   const state = openSiteState(config);
   if (!unlocked) stack.use(await lockState(lockedSite(config), answer));
-  const destinations = connectAll(config, state.path, report);
+  const refused = new AbortController();
+  const destinations = connectAll(config, state.path, report).map((transport, index) =>
+    keptApart(transport, {
+      root: config.source.root,
+      tag: config.source.tag,
+      statePath: state.path,
+      identity: config.destinations[index]?.identity ?? transport.label,
+      onOverlap: (message, hint) => refused.abort(new UserError(message, { hint })),
+    }),
+  );
   for (const transport of destinations) stack.use(transport);
   const held = stack.move();
-  return { config, state, destinations, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { config, state, destinations, refused: refused.signal, [Symbol.asyncDispose]: () => held.disposeAsync() };
 };
 
 export const openSiteState = (config: Config): StateFolder => openState(statePathOf(config), config.source.root);

@@ -19,7 +19,8 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
   await using site = await openSite(options, report);
-  const { summary, complete } = await runPass({ ...site, report, signal });
+  const { summary, complete } = await runPass({ ...site, report, signal: AbortSignal.any([signal, site.refused]) });
+  site.refused.throwIfAborted();
   report(summary);
   return shutdown.exitCode ?? (complete ? 0 : 3);
 };

@@ -46,6 +46,7 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
     await again.run(plans.filter(({ directory }) => only.has(directory.name)));
     isWell = complete && again.isWell;
   }
+  site.refused.throwIfAborted();
   if (json) process.stdout.write(`${JSON.stringify(summaryOf(first))}\n`);
   else if (!quiet || !isWell) process.stdout.write(summaryText(first, repair !== undefined && isWell));
   return shutdown.exitCode ?? (isWell ? 0 : 3);
