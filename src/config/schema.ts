@@ -97,6 +97,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
   verify: z.enum(['sent', 'all', 'checksum', 'off']).default('sent').describe('What is checked before finished.watch'),
   announce: z.boolean().default(false).describe('Deliver finished.parse too, as the very last act'),
+  manifest: z
+    .boolean()
+    .default(false)
+    .describe('Deliver SHA256SUMS of each directory too, for "sha256sum -c" at the destination'),
   state: absolutePath
     .nullable()
     .default(null)

@@ -130,8 +130,13 @@ export class Sender {
       // A change within the tick of the last one would leave the same times: content is read when the tick is over.
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
       this.#noteUnproven(unsent, identity);
-      await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
+      const outgoing = { sourcePath, targetPath, mode: modeWithoutMark(identity), identity };
+      const { sums } = unsent.record;
+      let sum: Buffer | undefined;
+      if (sums === undefined) await this.#deliver(outgoing, unsent);
+      else sum = await this.#deliverWithSum(outgoing, unsent);
       const marked = mark(sourcePath, identity);
+      if (sum !== undefined) sums?.add(unsent.path, marked, sum);
       if (isCoarse(marked.ctimeNs)) await this.#tickCheck.ready();
       return marked;
     } finally {
@@ -155,6 +160,16 @@ export class Sender {
         if (record.has(path, stats, index)) record.addFor(path, after, index);
     }
     return after;
+  }
+
+  /** Resolves with the sum of what was read, if a transport told it. */
+  async #deliverWithSum(outgoing: OutgoingFile, unsent: UnsentFile): Promise<Buffer | undefined> {
+    let sum: Buffer | undefined;
+    const tellSha256 = (told: Buffer): void => {
+      sum = told;
+    };
+    await this.#deliver({ ...outgoing, tellSha256 }, unsent);
+    return sum;
   }
 
   /** What one destination has is not sent there again because another one failed. */

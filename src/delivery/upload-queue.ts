@@ -6,7 +6,6 @@ import { systemErrorCode } from '../errors.ts';
 import { isMarked } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
-import { isReservedPath } from '../source/markers.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Counters } from './context.ts';
 import type { Urgency } from './send-slots.ts';
@@ -17,6 +16,7 @@ export interface UploadQueueOptions {
   readonly record: MarkRecord;
   readonly sender: Sender;
   readonly isExcluded: IsExcluded;
+  readonly isReserved: (path: Name) => boolean;
   readonly retry: RetryOptions;
   readonly counters: Pick<Counters, 'sent' | 'bytes' | 'held'>;
   readonly report: Report;
@@ -86,7 +86,7 @@ export class UploadQueue {
 
   /** Its writer closed it: it goes before what listings found. */
   close(path: Name): void {
-    if (this.#options.isExcluded(path) || isReservedPath(path)) return;
+    if (this.#options.isExcluded(path) || this.#options.isReserved(path)) return;
     // Last in the queue, if it was there: what is read later is newer.
     this.#closed.delete(path);
     this.#closed.add(path);

@@ -75,11 +75,11 @@ export const openState = (path: string, root: Name): StateFolder => {
       recordedBefore,
       keepRecordsOf: (directories) => {
         const kept = new Set([...directories].map(recordName));
-        const others = readdirSync(records).filter((file) => !kept.has(file));
+        const others = readdirSync(records).filter((file) => !kept.has(recordOf(file)));
         if (others.length === 0) return;
         // Another site on this root may keep its records here: of directories with another tag, or that we exclude.
         for (const name of readdirSync(fsPath(root), { encoding: 'buffer' })) kept.add(recordName(decodeName(name)));
-        for (const file of others) if (!kept.has(file)) rmSync(join(records, file));
+        for (const file of others) if (!kept.has(recordOf(file))) rmSync(join(records, file));
         for (const name of lengths.keys()) if (!kept.has(name)) lengths.delete(name);
       },
     };
@@ -171,6 +171,13 @@ const rememberRoot = (state: string, root: Name): void => {
   writeFileSync(temporary, JSON.stringify(now), { mode: 0o600 });
   renameSync(temporary, join(state, ROOT_FILE));
 };
+
+/** "+" is in no record's name: what follows it says which file beside the record this is. */
+const recordOf = (file: string): string => file.replace(/\+.*$/, '');
+
+/** Where `SHA256SUMS` are written: the SHA-256 of each file's content, and the file that is just being delivered. */
+export const sumsPath = (recordPath: string): string => `${recordPath}+sums`;
+export const manifestPath = (recordPath: string): string => `${recordPath}+manifest`;
 
 /** Readable where the name allows it; a hash where it is too long for a file name of ours. */
 const recordName = (directory: Name): string => {

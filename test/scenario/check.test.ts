@@ -101,6 +101,15 @@ it('prints one line for each check, and the fix below it', async () => {
   expect(stdout).toMatch(/\n\d+ ok, \d+ warnings?, 1 failure$/);
 });
 
+it('warns of a file that has the name of the manifest', async () => {
+  const site = newSite({ more: { manifest: true } });
+  expect((await check(site)).line('manifest').state).toBe('ok');
+  writeFileSync(`${site.root}/DC1/SHA256SUMS`, 'theirs');
+  const { exitCode, line } = await check(site);
+  expect(exitCode).toBe(0);
+  expect(line('manifest')).toMatchObject({ state: 'warning', hint: expect.stringContaining('rename it') as string });
+});
+
 it('reports a missing configuration', async () => {
   const site = newSite();
   rmSync(site.config);
@@ -284,6 +293,15 @@ describe.each(['sftp', 'rsync'])('with %s', (transport) => {
     expect(line('overlap').message).toContain(`"${site.root}${below}"`);
     expect(readdirSync(site.root + below).filter((name) => name.startsWith('.isocket'))).toEqual([]);
   });
+});
+
+it.each(['scan', 'daemon'])('refuses a state folder in the root: %s', async (command) => {
+  const site = newSite();
+  const inside = newSite({ source: { root: site.root }, more: { state: `${site.root}/state` } });
+  const { exitCode, stderr } = await inside.run([command]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/it lies in source.root.*\n.*outside source.root/);
+  expect(readdirSync(site.root)).toEqual(['DC1']);
 });
 
 it('refuses a state folder in the root', async () => {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { keptApart } from '../../check/apart.ts';
+import { refuseStateInRoot } from '../../check/overlap.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
 import { describeHolder, idleActivity, type Activity } from '../../instance/activity.ts';
@@ -55,6 +57,8 @@ export interface OpenSite extends AsyncDisposable {
   readonly config: Config;
   readonly state: StateFolder;
   readonly destinations: readonly Transport[];
+  /** Aborted, with a UserError as the reason, when a destination turns out to be the root, or one to lie in the other. */
+  readonly refused: AbortSignal;
 }
 
 export interface OpenOptions {
@@ -76,6 +80,7 @@ export const openSite = async (
   const { config, path } = await readFoundConfig(options, report);
   checkRoot(config.source.root);
   refuseFirstRunAsRoot(path, statePathOf(config));
+  refuseStateInRoot(statePathOf(config), config.source.root);
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   const answer = (): Activity => ({ ...idle, ...activity() });
@@ -84,10 +89,19 @@ export const openSite = async (
   if (!unlocked) stack.use(await namingHolder(locked, lockRoot(locked, answer, taken)));
   const state = openSiteState(config);
   if (!unlocked) stack.use(await namingHolder(locked, lockState(locked, answer)));
-  const destinations = connectAll(config, state.path, report);
+  const refused = new AbortController();
+  const destinations = connectAll(config, state.path, report).map((transport, index) =>
+    keptApart(transport, {
+      root: config.source.root,
+      tag: config.source.tag,
+      statePath: state.path,
+      identity: config.destinations[index]?.identity ?? transport.label,
+      onOverlap: (message, hint) => refused.abort(new UserError(message, { hint })),
+    }),
+  );
   for (const transport of destinations) stack.use(transport);
   const held = stack.move();
-  return { config, state, destinations, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { config, state, destinations, refused: refused.signal, [Symbol.asyncDispose]: () => held.disposeAsync() };
 };
 
 /** The error of a lock that another process holds, with what that one says of itself. */

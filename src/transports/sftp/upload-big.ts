@@ -4,6 +4,7 @@ import type { SftpClient } from '../../sftp/client.ts';
 import { formatBytes } from '../../core/units.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
+import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
 import { findEarlierAttempt, openTemporary } from './resume.ts';
 import { seal } from './seal.ts';
@@ -44,9 +45,12 @@ export const uploadBig = async (
     const earlier = await findEarlierAttempt(first, source, temporary, size, attempt);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
     const stripes = await openStripes(opened, others, temporary);
+    const sum = file.tellSha256 === undefined ? undefined : new ContentSum();
     try {
-      await writeAll(session, stripes, source, file, earlier.matchingBytes, attempt, signal);
+      await writeAll(session, stripes, source, file, earlier.matchingBytes, attempt, sum, signal);
       checkUnchanged(file, await source.stat({ bigint: true }));
+      const told = sum?.end(size);
+      if (told !== undefined) file.tellSha256?.(told);
     } catch (error) {
       await closeStripes(stripes);
       throw error;
@@ -107,6 +111,7 @@ const writeAll = async (
   file: OutgoingFile,
   start: number,
   attempt: Attempt,
+  sum: ContentSum | undefined,
   signal: AbortSignal,
 ): Promise<void> => {
   const size = Number(file.identity.size);
@@ -133,6 +138,7 @@ const writeAll = async (
     try {
       await session.rateLimit(length);
       const chunk = await readChunk(source, file, offset, length);
+      sum?.add(offset, chunk);
       await channel.write(handle, offset, chunk);
       inFlight.delete(offset);
     } finally {

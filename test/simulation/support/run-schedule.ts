@@ -346,6 +346,7 @@ class Run {
       send: { durable: true, bandwidth: null, retry: { firstMs: 1000, mostMs: 60_000, hold: 5 } },
       verify: settings.verify,
       announce: settings.announce,
+      manifest: false,
       state: this.#statePath(),
     };
   }

@@ -26,6 +26,7 @@ const queueWith = (sender: Sender): UploadQueue =>
     record: createMemoryRecord(),
     sender,
     isExcluded: () => false,
+    isReserved: () => false,
     retry: { firstMs: 1, mostMs: 1, hold: 5 },
     counters: { sent: 0, bytes: 0, held: 0 },
     report: () => undefined,
