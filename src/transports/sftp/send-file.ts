@@ -3,6 +3,7 @@ import { SftpStatusError } from '../../sftp/replies.ts';
 import type { Name, OutgoingFile } from '../../transport.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
+import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
 import type { TemporaryNames } from './temporary-names.ts';
@@ -48,6 +49,22 @@ export const sendFile = async (
   if (context.durable) await folders.sync(folder);
 };
 
+/** A server that takes content in order only refuses what was sent at once over all channels: once more, in order. */
+const attemptInOrder = async (session: Session, error: unknown, attempt: () => Promise<void>): Promise<void> => {
+  const { habits, channels, isFull, options } = session;
+  const channel = channels.leastBusy();
+  if (habits.writesInOrder || !isRefusal(error) || !habits.isStepwise(channel)) throw error;
+  if (await isFull(channel, options.path)) throw error;
+  habits.writesInOrder = true;
+  try {
+    await attempt();
+  } catch (again) {
+    habits.writesInOrder = false; // That was not the reason.
+    throw again;
+  }
+  habits.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
+};
+
 /** A later request is executed after an earlier one, whatever channel it comes on. */
 const isInOrder = ({ channels: { all }, habits }: Session): boolean =>
   all.length === 1 && all[0] !== undefined && !habits.isStepwise(all[0]);
@@ -59,7 +76,10 @@ const upload = (
   { names, checkpoints }: Temporaries,
   signal: AbortSignal,
 ): Promise<void> => {
-  if (file.identity.size > SMALL_FILE_BYTES) return uploadBig(session, file, final, checkpoints.begin(file), signal);
+  if (file.identity.size > SMALL_FILE_BYTES) {
+    const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal);
+    return attempt().catch((error: unknown) => attemptInOrder(session, error, attempt));
+  }
   const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
   return uploadSmall(session, session.channels.leastBusy(), file, temporary, final);
 };

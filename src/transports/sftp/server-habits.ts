@@ -23,7 +23,8 @@ export class ServerHabits {
   readonly #told = new Set<string>();
   #isStepwise = false;
   #refusesFsetstat = false;
-  #writesInOrder = false;
+  /** WRITEs are taken in the order of their offsets only. */
+  writesInOrder = false;
 
   constructor(log: TransportContext['log']) {
     this.#log = log;
@@ -32,11 +33,6 @@ export class ServerHabits {
   /** FSETSTAT is refused: times are set by name. */
   get refusesFsetstat(): boolean {
     return this.#refusesFsetstat;
-  }
-
-  /** WRITEs are taken in the order of their offsets only. */
-  get writesInOrder(): boolean {
-    return this.#writesInOrder;
   }
 
   /**
@@ -54,11 +50,6 @@ export class ServerHabits {
   learnRefusesFsetstat(): void {
     this.#refusesFsetstat = true;
     this.#isStepwise = true;
-  }
-
-  learnWritesInOrder(): void {
-    this.#writesInOrder = true;
-    this.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
   }
 
   /** Says a thing once. */
