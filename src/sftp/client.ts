@@ -92,13 +92,13 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   const requests = await RequestChannel.open(channel, channelWindow);
   const limits = await queryLimits(requests);
   const handles = new OpenHandles(requests.extensions.has(Extension.LIMITS));
+  let isDestroyed = false;
   let onClosed: ((openHandles: number) => void) | undefined;
   requests.onClosed(() => {
     const { inUse } = handles;
     handles.end();
     if (!isDestroyed) onClosed?.(inUse);
   });
-  let isDestroyed = false;
   const opener = new HandleOpener(requests, handles);
 
   /** A request that the server answers with a status only. */

@@ -49,20 +49,24 @@ export const sendFile = async (
   if (context.durable) await folders.sync(folder);
 };
 
-/** A server that takes content in order only refuses what was sent at once over all channels: once more, in order. */
-const attemptInOrder = async (session: Session, error: unknown, attempt: () => Promise<void>): Promise<void> => {
+/**
+ * An unknown server has refused a part of the content: it may take it in order only, or not continue a file. Once more, in order and from
+ * the start.
+ */
+const attemptAgain = async (session: Session, error: unknown, attempt: () => Promise<void>): Promise<void> => {
   const { habits, channels, isFull, options } = session;
   const channel = channels.leastBusy();
-  if (habits.writesInOrder || !isRefusal(error) || !habits.isStepwise(channel)) throw error;
-  if (await isFull(channel, options.path)) throw error;
-  habits.writesInOrder = true;
+  if (!isRefusal(error) || !habits.isStepwise(channel) || (await isFull(channel, options.path))) throw error;
+  const wasInOrder = habits.isInOrder(channel);
+  habits.learnInOrder(true);
   try {
     await attempt();
   } catch (again) {
-    habits.writesInOrder = false; // That was not the reason.
+    habits.learnInOrder(wasInOrder);
     throw again;
   }
-  habits.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
+  if (!wasInOrder)
+    habits.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
 };
 
 /** A later request is executed after an earlier one, whatever channel it comes on. */
@@ -78,7 +82,7 @@ const upload = (
 ): Promise<void> => {
   if (file.identity.size > SMALL_FILE_BYTES) {
     const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal);
-    return attempt().catch((error: unknown) => attemptInOrder(session, error, attempt));
+    return attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
   }
   const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
   return uploadSmall(session, session.channels.leastBusy(), file, temporary, final);

@@ -23,9 +23,7 @@ export class ServerHabits {
   readonly #told = new Set<string>();
   #isStepwise = false;
   #refusesFsetstat = false;
-  /** WRITEs are taken in the order of their offsets only. */
-  writesInOrder = false;
-
+  #writesInOrder = false;
   constructor(log: TransportContext['log']) {
     this.#log = log;
   }
@@ -41,6 +39,19 @@ export class ServerHabits {
    */
   isStepwise(channel: SftpClient): boolean {
     return this.#isStepwise || !channel.has(Extension.LIMITS);
+  }
+
+  /**
+   * The content of a file is sent in the order of its offsets, over one channel: some servers take no other, and what they have is one
+   * piece when the connection is cut. Whoever has neither `limits` nor `fsync` is no OpenSSH.
+   */
+  isInOrder(channel: SftpClient): boolean {
+    return this.#writesInOrder || !(channel.has(Extension.LIMITS) || channel.has(Extension.FSYNC));
+  }
+
+  /** @param isSo false: that was not the reason why a WRITE was refused */
+  learnInOrder(isSo: boolean): void {
+    this.#writesInOrder = isSo;
   }
 
   learnStepwise(): void {

@@ -6,6 +6,7 @@ import type { Attempt } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
 import { findEarlierAttempt, openTemporary, type EarlierAttempt } from './resume.ts';
 import { seal } from './seal.ts';
+import { isRefusal } from './server-habits.ts';
 import { publish, type Session } from './session.ts';
 import { checkUnchanged, openSource } from './source.ts';
 import { writeInOrder, writeStriped, type Stripe } from './write-content.ts';
@@ -25,7 +26,8 @@ export const uploadBig = async (
   let source: FileHandle | undefined;
   try {
     source = await openSource(file);
-    const striped = size >= STRIPED_FROM_BYTES && !session.habits.writesInOrder;
+    const isInOrder = session.habits.isInOrder(session.channels.leastBusy());
+    const striped = size >= STRIPED_FROM_BYTES && !isInOrder;
     // A smaller file is sent anew after `kill -9`: noting each one would cost more.
     if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.bytes);
     const [first = session.channels.leastBusy(), ...others] = striped
@@ -37,7 +39,7 @@ export const uploadBig = async (
     try {
       const start = await stillThere(opened, earlier, attempt);
       const content = { source, file, start };
-      if (session.habits.writesInOrder) await writeInOrder(session, opened, content, signal);
+      if (isInOrder) await writeInOrder(session, opened, content, signal);
       else await writeStriped(session, stripes, content, attempt, signal);
       checkUnchanged(file, await source.stat({ bigint: true }));
     } catch (error) {
@@ -55,7 +57,7 @@ export const uploadBig = async (
     await publish(session, first, temporary, final);
     attempt.clear();
   } catch (error) {
-    if (!(error instanceof TransportError) || error.class !== 'source-changed') {
+    if (!isToStartOver(session, error)) {
       attempt.leave();
     } else {
       attempt.clear();
@@ -69,6 +71,12 @@ export const uploadBig = async (
     await source?.close();
   }
 };
+
+/** The temporary file is of no use: the source is another one, or an unknown server has refused a part of the content. */
+const isToStartOver = ({ channels, habits }: Session, error: unknown): boolean =>
+  error instanceof TransportError
+    ? error.class === 'source-changed'
+    : isRefusal(error) && habits.isStepwise(channels.leastBusy());
 
 /** How much of an earlier attempt is there once all is open: a server may truncate a file that is opened for writing. */
 const stillThere = async (
