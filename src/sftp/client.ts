@@ -126,7 +126,16 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     open: (path, flags, attributes) =>
       opener.open(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes)),
     ...single,
-    close: (handle) => single.close(handle).finally(() => handles.closed(handle)),
+    // Noted as the reply is read, not a promise later: the next reply may give the same handle to another file.
+    close: (handle) =>
+      requests.request(
+        Packet.CLOSE,
+        (packet) => packet.bytes(handle),
+        (reply) => {
+          handles.closed(handle);
+          expectOk(reply);
+        },
+      ),
     burst,
     read: (handle, offset, length) => {
       requests.expectReply(length);
