@@ -96,13 +96,13 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   const requests = await RequestChannel.open(channel, channelWindow);
   const limits = await queryLimits(requests);
   const handles = new OpenHandles(requests.extensions.has(Extension.LIMITS));
+  let isDestroyed = false;
   let onClosed: ((openHandles: number) => void) | undefined;
   requests.onClosed(() => {
     const { inUse } = handles;
     handles.end();
     if (!isDestroyed) onClosed?.(inUse);
   });
-  let isDestroyed = false;
   const opener = new HandleOpener(requests, handles);
 
   /** A request that the server answers with a status only. */
@@ -136,7 +136,16 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     open: (path, flags, attributes) =>
       opener.open(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes)),
     ...single,
-    close: (handle) => single.close(handle).finally(() => handles.closed(handle)),
+    // Noted as the reply is read, not a promise later: the next reply may give the same handle to another file.
+    close: (handle) =>
+      requests.request(
+        Packet.CLOSE,
+        (packet) => packet.bytes(handle),
+        (reply) => {
+          handles.closed(handle);
+          expectOk(reply);
+        },
+      ),
     burst,
     read: (handle, offset, length) => {
       requests.expectReply(length);

@@ -11,9 +11,10 @@ export class ContentSum {
   #end = 0;
   #isGivenUp = false;
 
+  /** `piece` may be reused afterwards. */
   add(offset: number, piece: Buffer): void {
     if (this.#isGivenUp) return;
-    this.#waiting.set(offset, piece);
+    this.#waiting.set(offset, offset === this.#end ? piece : Buffer.from(piece));
     this.#waitingBytes += piece.length;
     for (let next = this.#waiting.get(this.#end); next !== undefined; next = this.#waiting.get(this.#end)) {
       this.#waiting.delete(this.#end);

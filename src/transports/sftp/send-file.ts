@@ -4,6 +4,7 @@ import { showName, wholeSeconds, type Name, type OutgoingFile } from '../../tran
 import type { Checkpoints } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
 import { protocolTime, type Session } from './session.ts';
+import { isRefusal } from './server-habits.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
 import type { TemporaryNames } from './temporary-names.ts';
 import { uploadBig } from './upload-big.ts';
@@ -49,6 +50,26 @@ export const sendFile = async (
   if (context.durable) await folders.sync(folder);
 };
 
+/**
+ * An unknown server has refused a part of the content: it may take it in order only, or not continue a file. Once more, in order and from
+ * the start.
+ */
+const attemptAgain = async (session: Session, error: unknown, attempt: () => Promise<void>): Promise<void> => {
+  const { habits, channels, isFull, options } = session;
+  const channel = channels.leastBusy();
+  if (!isRefusal(error) || !habits.isStepwise(channel) || (await isFull(channel, options.path))) throw error;
+  const wasInOrder = habits.isInOrder(channel);
+  habits.learnInOrder(true);
+  try {
+    await attempt();
+  } catch (again) {
+    habits.learnInOrder(wasInOrder);
+    throw again;
+  }
+  if (!wasInOrder)
+    habits.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
+};
+
 /** A later request is executed after an earlier one, whatever channel it comes on. */
 const isInOrder = ({ channels: { all }, habits }: Session): boolean =>
   all.length === 1 && all[0] !== undefined && !habits.isStepwise(all[0]);
@@ -78,7 +99,10 @@ const upload = (
   { names, checkpoints }: Temporaries,
   signal: AbortSignal,
 ): Promise<void> => {
-  if (file.identity.size > SMALL_FILE_BYTES) return uploadBig(session, file, final, checkpoints.begin(file), signal);
+  if (file.identity.size > SMALL_FILE_BYTES) {
+    const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal);
+    return attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
+  }
   const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
   return uploadSmall(session, session.channels.leastBusy(), file, temporary, final);
 };
