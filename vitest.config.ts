@@ -5,8 +5,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Seconds that the slowest files take. They start first, so that none of them is left running alone at the end. */
 const SECONDS: Readonly<Record<string, number>> = {
   'contract/transports': 130,
-  'scenario/install': 60,
+  'scenario/install': 40,
   'fault/line': 58,
+  'scenario/proof-matrix': 55,
   'scenario/audit': 53,
   'scenario/daemon': 39,
   'fault/churn': 32,

@@ -16,12 +16,19 @@ if (Number(version.split('.')[0]) < OLDEST_NODE) {
   );
   process.exitCode = 2;
 } else {
-  // EPIPE: the reader of stdout has closed the pipe and wants no more.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  const { ensureHome } = await import('./home.ts');
+  ensureHome();
+  const { noteUnprinted, unprintedReason } = await import('./cli/unprinted.ts');
+  process.stdout.on('error', noteUnprinted);
+  process.stderr.on('error', () => undefined); // There is nowhere left to say so; the exit code stands.
   const { run } = await import('./cli/program.ts');
-  process.exitCode = await run(process.argv.slice(2));
+  const exitCode = await run(process.argv.slice(2));
+  await new Promise((resolve) => setImmediate(resolve)); // A stream reports its failure in the next turn.
+  const reason = unprintedReason();
+  if (reason !== undefined) process.stderr.write(`isocket: Cannot print the result: ${reason}\n`);
+  process.exitCode = reason !== undefined && exitCode === 0 ? 2 : exitCode;
+  // What a defect left running must not keep the process: a service manager starts it again when it has ended.
+  if (exitCode === 1) setTimeout(() => process.exit(1), 5000).unref();
 }
 
 export {};

@@ -64,6 +64,31 @@ export class TransportError extends Error {
 export const systemErrorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
+/** This process, or the host, may open no more files: no fault of the file that was to be opened. */
+export const isOutOfDescriptors = (error: unknown): boolean => {
+  const code = systemErrorCode(error);
+  return code === 'EMFILE' || code === 'ENFILE';
+};
+
+/** What becomes of a request that met it: it is tried again. */
+export const outOfDescriptors = (action: string, cause: unknown): TransportError =>
+  new TransportError('network', `Cannot ${action}: ${plainMessage(cause)}`, {
+    hint: 'let isocket open more files: ulimit -n, or LimitNOFILE= of its systemd unit',
+    cause,
+  });
+/** What a host that is sick or full answers; anything else that the system refuses is asked for wrongly, by us. */
+const HOST_FAILURES = new Set(
+  'EACCES EAGAIN ECONNRESET EDQUOT EINTR EIO EMFILE ENETUNREACH ENFILE ENOBUFS ENODEV ENOMEM ENOSPC ENOTCONN ENXIO EPERM EPIPE EROFS ESTALE ETIMEDOUT EUCLEAN'.split(
+    ' ',
+  ),
+);
+
+/** Is it the host's failure, and no defect of ours? Of several errors: are they all? */
+export const isHostFailure = (error: unknown): boolean =>
+  error instanceof AggregateError
+    ? error.errors.length > 0 && error.errors.every(isHostFailure)
+    : HOST_FAILURES.has(systemErrorCode(error) ?? '');
+
 /** The message of an error for a person: for a system error "permission denied", without the system call and the path. */
 export const plainMessage = (error: unknown): string =>
   error instanceof Error && 'errno' in error && typeof error.errno === 'number'

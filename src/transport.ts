@@ -27,6 +27,11 @@ export interface OutgoingFile {
   /** Permission bits for the destination, without the mark (07777 at most). */
   readonly mode: number;
   readonly identity: FileIdentity;
+  /**
+   * Set where the site keeps sums of what is sent. A transport that reads the whole file itself may call it before it resolves, with the
+   * SHA-256 of what it read; where it does not, isocket reads the file once more.
+   */
+  readonly tellSha256?: (sum: Buffer) => void;
 }
 
 /** One file to look for at the destination. */

@@ -5,6 +5,7 @@ import { checkInotify } from './inotify.ts';
 import { lateLine } from './late.ts';
 import { checkLock } from './lock.ts';
 import { birthTimeLine } from './birth-time.ts';
+import { manifestLine } from './manifest.ts';
 import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
@@ -27,13 +28,14 @@ export interface CheckOptions {
 /** All checks that can be made before a file is sent, this end first. The site is not changed. */
 export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckResult> {
   for await (const result of checkThisEnd(options)) yield { ...result, end: 'here' };
+  const { root, tag } = options.config.source;
   for (const [index, transport] of options.destinations.entries()) {
     const prefix = options.destinations.length > 1 ? `destination ${index + 1}: ` : '';
     const begunMs = Date.now();
     for await (const result of transport.probe(options.signal)) {
       // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
       const isWritten = result.what === 'write' && result.state === 'ok';
-      const overlap = isWritten ? overlapLine(options.config.source.root, begunMs) : undefined;
+      const overlap = isWritten ? overlapLine(root, begunMs, tag) : undefined;
       yield { ...result, what: prefix + result.what, end: 'destination' };
       if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
     }
@@ -52,6 +54,8 @@ async function* checkThisEnd({ config, statePath, destinations, signal }: CheckO
     yield birthTimeLine(directories, config.source.newest);
     // A state folder that cannot be used says nothing of these files.
     yield* checkFiles(config, directories, state.state === 'ok' ? statePath : undefined, signal);
+    const manifest = manifestLine(config, directories);
+    if (manifest !== undefined) yield manifest;
     const late = lateLine(directories);
     if (late !== undefined) yield late;
     const labels = destinations.map(({ label }) => label);

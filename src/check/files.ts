@@ -9,6 +9,7 @@ import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked, mayMark } from '../marks/mark.ts';
 import { fsPath, showName } from '../name.ts';
 import { walk } from '../source/scanner.ts';
+import { userName } from '../user-name.ts';
 import { viewState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 
@@ -99,12 +100,12 @@ const ownerLine = (root: string, samples: readonly Sample[]): ProbeResult => {
   const foreignOwners = new Set(samples.flatMap(({ foreignOwners }) => [...foreignOwners]));
   const closed = samples.filter((sample) => !sample.mayWrite).map(({ name }) => name);
   if (foreignOwners.size > 0) {
-    const owners = [...foreignOwners].join(', ');
+    const owners = [...foreignOwners].map(userName).join(', ');
     return {
       what,
       state: 'failure',
-      message: `Cannot mark files below "${showName(root)}": they belong to user ${owners}, isocket runs as user ${user}`,
-      hint: `only the owner of a file may chmod it: run isocket as user ${owners} (User= of the service, the user of the cron line), or give it CAP_FOWNER`,
+      message: `Cannot mark files below "${showName(root)}": they belong to user ${owners}, isocket runs as user ${userName(user)}`,
+      hint: `only the owner of a file may chmod it: run isocket as user ${owners} (User= of the service, the user of the cron line)`,
     };
   }
   if (closed.length > 0) {
@@ -119,7 +120,8 @@ const ownerLine = (root: string, samples: readonly Sample[]): ProbeResult => {
   return {
     what,
     state: 'ok',
-    message: files === 0 ? 'no unsent directory to examine' : `user ${user} may mark the files examined (${files})`,
+    message:
+      files === 0 ? 'no unsent directory to examine' : `user ${userName(user)} may mark the files examined (${files})`,
   };
 };
 

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { CHILD_OPTIONS } from '../child-options.ts';
 import { readFileSync } from 'node:fs';
 import { errorMessage } from '../errors.ts';
 import type { ProbeResult } from '../transport.ts';
@@ -58,6 +59,7 @@ const limitsLine = (folder: string): ProbeResult => {
 const inotifywaitLine = async (required: boolean): Promise<ProbeResult> => {
   const what = 'inotifywait';
   const { stdout, stderr, failed, code, exitCode } = await execa('inotifywait', ['--help'], {
+    ...CHILD_OPTIONS,
     reject: false,
     stdin: 'ignore',
     timeout: 10_000,

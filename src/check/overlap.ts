@@ -1,6 +1,6 @@
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
+import { systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
 import { isFolder, readFolder } from '../source/scanner.ts';
 import type { ProbeResult } from '../transport.ts';
@@ -13,6 +13,14 @@ const CLOCK_TOLERANCE_MS = 10_000;
 /** Is the path the folder itself or below it? Both absolute and without links. Pure. */
 export const isWithin = (path: string, folder: string): boolean =>
   path === folder || path.startsWith(folder === '/' ? folder : `${folder}/`);
+
+/** @throws UserError where the state folder lies in the root */
+export const refuseStateInRoot = (state: string, root: string): void => {
+  if (!isWithin(resolvePath(state), resolvePath(root))) return;
+  throw new UserError(`Cannot use the state folder "${state}": it lies in source.root`, {
+    hint: 'set state in the configuration to a folder outside source.root: what is below the root may be sent and pruned',
+  });
+};
 
 /** The temporary files by which the sftp and rsync transports try to write. Pure. */
 export const isProbeFile = (name: string): boolean =>
@@ -31,10 +39,20 @@ export const resolvePath = (path: string): string => {
  * Is the destination the root or a folder in it? Called while the file that a probe wrote at the destination exists: then it
  * appears below the root, whatever host name or chroot leads there.
  * @param sinceMs when the probe began; an older file is a leftover
+ * @param tag where it is given, a destination that holds the root is found too, if a directory with this tag could lead into the root
  * @returns undefined if the root has too many entries to know
  */
-export const overlapLine = (root: Name, sinceMs: number): ProbeResult | undefined => {
+export const overlapLine = (root: Name, sinceMs: number, tag?: string): ProbeResult | undefined => {
   const what = 'overlap';
+  const above = tag === undefined ? undefined : findAbove(root, sinceMs, tag);
+  if (above !== undefined) {
+    return {
+      what,
+      state: 'failure',
+      message: `Cannot use this destination: a file written there appears in "${showName(above)}", which holds source.root "${showName(root)}": a directory could be delivered over it`,
+      hint: 'set destination.path to another folder, or destination.host to another host',
+    };
+  }
   const found = findProbeFile(root, sinceMs);
   if (found === 'unknown') return undefined;
   if (found === 'nowhere') return { what, state: 'ok', message: 'the destination is not below source.root' };
@@ -44,6 +62,31 @@ export const overlapLine = (root: Name, sinceMs: number): ProbeResult | undefine
     message: `Cannot use this destination: a file written there appears in "${showName(found.folder)}", below source.root`,
     hint: 'set destination.path to a folder outside source.root, or destination.host to another host: isocket would send what it has received',
   };
+};
+
+/** The folder above the root that is the destination, where the next name on the way to the root could be that of a directory. */
+const findAbove = (root: Name, sinceMs: number, tag: string): Name | undefined => {
+  let path = resolvePath(root);
+  while (path !== dirname(path)) {
+    const name = basename(path);
+    path = dirname(path);
+    if (name.startsWith(tag) && hasProbeFile(path, sinceMs)) return path;
+  }
+  return undefined;
+};
+
+const hasProbeFile = (folder: Name, sinceMs: number): boolean => {
+  let entries = 0;
+  try {
+    for (const entry of readFolder(folder)) {
+      if ((entries += 1) > MAX_ENTRIES) return false;
+      const name = decodeName(entry.name);
+      if (isProbeFile(name) && wasChangedSince(`${folder}/${name}`, sinceMs)) return true;
+    }
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+  }
+  return false;
 };
 
 const findProbeFile = (root: Name, sinceMs: number): { readonly folder: Name } | 'nowhere' | 'unknown' => {

@@ -3,26 +3,19 @@ import { dirname } from 'node:path';
 import { systemErrorCode, errorMessage, UserError } from '../errors.ts';
 import { viewState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
-import { isWithin, resolvePath } from './overlap.ts';
+import { refuseStateInRoot } from './overlap.ts';
 
 /** Checks the state folder, or the nearest existing folder above it: outside the root and writable. Creates nothing. */
 export const checkState = (path: string, root: string): ProbeResult => {
   const what = 'state';
-  if (isWithin(resolvePath(path), resolvePath(root))) {
-    return {
-      what,
-      state: 'failure',
-      message: `Cannot use the state folder "${path}": it lies in source.root`,
-      hint: 'set state in the configuration to a folder outside source.root: what is below the root may be sent and pruned',
-    };
-  }
   const isThere = existsSync(path);
   try {
+    refuseStateInRoot(path, root);
     viewState(path, root);
     accessSync(isThere ? path : nearest(path), constants.W_OK | constants.X_OK);
     return { what, state: 'ok', message: isThere ? path : `${path} is created by the first scan` };
   } catch (error) {
-    // It belongs to another root.
+    // It lies in the root, or belongs to another one.
     if (error instanceof UserError) {
       const { message, hint = 'name another one with state in the configuration' } = error;
       return { what, state: 'failure', message, hint };

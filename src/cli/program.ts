@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../core/config-problems.ts';
 import { COMMANDS, type CommandDefinition } from './command-table.ts';
-import { errorMessage, TransportError, UserError } from '../errors.ts';
+import { errorMessage, isHostFailure, TransportError, UserError } from '../errors.ts';
+import { knownCureOf } from '../source/directory-failures.ts';
 import { packageFile } from '../package-file.ts';
 
 /** Runs a command line (without the program's name). Resolves with the exit code of contract.md §5; never rejects. */
@@ -75,12 +76,23 @@ const readVersion = (): string => {
   return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '';
 };
 
+const MOST_CAUSES = 3;
+
+const describeFailure = (message: string, hint: string | undefined): string =>
+  `isocket: ${message}\n${hint === undefined ? '' : `  ${hint}\n`}`;
+
 /** Prints an error on stderr; returns its exit code. */
 const reportError = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // Commander has printed it.
   if (error instanceof UserError || error instanceof TransportError) {
-    process.stderr.write(`isocket: ${error.message}\n${error.hint === undefined ? '' : `  ${error.hint}\n`}`);
+    process.stderr.write(describeFailure(error.message, error.hint));
     return error instanceof UserError ? error.exitCode : 3;
+  }
+  if (isHostFailure(error)) {
+    const causes: unknown[] = error instanceof AggregateError ? error.errors : [error];
+    for (const cause of causes.slice(0, MOST_CAUSES))
+      process.stderr.write(describeFailure(`Cannot go on: ${errorMessage(cause)}`, knownCureOf(cause)));
+    return 3;
   }
   const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorMessage(error);
   process.stderr.write(`isocket: this is a defect of isocket, please report it:\n${stack}\n`);

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { CHILD_OPTIONS } from '../child-options.ts';
 import { errorMessage } from '../errors.ts';
 
 /**
@@ -38,7 +39,7 @@ export const connectServiceManager = ({ env, reportFailure }: ServiceManagerOpti
   const sendAll = async (): Promise<void> => {
     for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
       try {
-        await execa('systemd-notify', next, { timeout: TIMEOUT_MS, stdin: 'ignore' });
+        await execa('systemd-notify', next, { ...CHILD_OPTIONS, timeout: TIMEOUT_MS, stdin: 'ignore' });
       } catch (error) {
         if (!hasFailed) {
           reportFailure(

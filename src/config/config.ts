@@ -26,6 +26,8 @@ export interface Config {
   };
   readonly verify: 'sent' | 'all' | 'checksum' | 'off';
   readonly announce: boolean;
+  /** `SHA256SUMS` is delivered into each directory before it is finished. */
+  readonly manifest: boolean;
   /** null: the default folder. */
   readonly state: string | null;
 }

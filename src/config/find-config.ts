@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { defaultLoaders } from 'cosmiconfig';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
+import { distrust } from './trusted-file.ts';
 
 /** The names of a configuration, in order of precedence. */
 export const CONFIG_NAMES = ['.isocketrc', '.isocketrc.yaml', '.isocketrc.yml', '.isocketrc.json'];
@@ -13,7 +14,8 @@ export interface FindOptions {
   /** `ISOCKET_CONFIG`; an empty one counts as not set. */
   readonly env?: string;
   readonly cwd: string;
-  readonly home: string;
+  /** undefined: the user has none. */
+  readonly home: string | undefined;
   /** Default: `/etc/isocket`. */
   readonly etc?: string;
 }
@@ -28,22 +30,24 @@ export interface FoundConfig {
 
 /**
  * Finds the site's configuration: the file named, or the first from the working directory upward, then in `~/.config/isocket/`,
- * then in `/etc/isocket/`. Only data is read, never code.
+ * then in `/etc/isocket/`. Only data is read, never code. What is found, and not named, belongs to the caller or root.
  * @throws UserError where there is none, or it cannot be read
  */
 export const findConfig = async ({ flag, env, cwd, home, etc = '/etc/isocket' }: FindOptions): Promise<FoundConfig> => {
   const named = flag ?? (env === '' ? undefined : env);
   if (named === '') throw new UserError('Cannot read configuration "": no file is named', { hint: 'correct --config' });
   if (named !== undefined) return load(resolve(cwd, named));
-  const personal = join(home, '.config/isocket');
+  const personal = home === undefined ? [] : [join(home, '.config/isocket')];
   const inaccessible: string[] = [];
-  for (const folder of [...upward(resolve(cwd)), personal, etc]) {
+  for (const folder of [...upward(resolve(cwd)), ...personal, etc]) {
     const path = firstIn(folder, inaccessible);
-    if (path !== undefined) return load(path);
+    if (path === undefined) continue;
+    refuseStrangers(path);
+    return load(path);
   }
   const note = inaccessible.length === 0 ? '' : ` (no permission to read ${inaccessible.join(', ')})`;
   throw new UserError(
-    `Cannot find a configuration: no .isocketrc in ${cwd} or above, in ${personal} or in ${etc}${note}`,
+    `Cannot find a configuration: no .isocketrc in ${cwd} or above, in ${[...personal, etc].join(' or in ')}${note}`,
     { hint: 'write one with "isocket init", or name a file with --config' },
   );
 };
@@ -51,6 +55,20 @@ export const findConfig = async ({ flag, env, cwd, home, etc = '/etc/isocket' }:
 const upward = (folder: string): string[] => {
   const parent = dirname(folder);
   return parent === folder ? [folder] : [folder, ...upward(parent)];
+};
+
+/** A file that is named is the caller's own choice; one that was found may be anybody's. @throws UserError */
+const refuseStrangers = (path: string): void => {
+  let because: string | undefined;
+  try {
+    because = distrust(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+  if (because === undefined) return;
+  throw new UserError(`Cannot use configuration "${path}", which was found and not named: ${because}`, {
+    hint: `if it is the one you mean: isocket --config ${path} …; else work in another folder, or let you or root alone own and write it`,
+  });
 };
 
 /** A dangling link counts: skipping it would use another site's file. A folder without access goes into `inaccessible`. */

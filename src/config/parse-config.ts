@@ -34,7 +34,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const destinations = parseDestinations(input, context, problems);
   problems.push(...backOffProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
-  const { site, source, send, verify, announce, state } = parsed.data;
+  const { site, source, send, verify, announce, manifest, state } = parsed.data;
   const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
   return {
     site: site ?? context.hostname,
@@ -57,6 +57,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     },
     verify,
     announce,
+    manifest,
     state,
   };
 };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { valueAt } from '../core/config-problems.ts';
 import { localFile, rootedPath } from '../core/destination-words.ts';
 import { parseBandwidth, parseDurationMs } from '../core/units.ts';
+import { mayBeRoot } from './system-folders.ts';
 
 const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 24 days';
 const PATH = 'an absolute path';
@@ -18,6 +19,8 @@ const duration = (usual: string) =>
     .default(usual)
     .describe(`A duration. Default: ${usual}`);
 
+const NOT_A_ROOT =
+  'a folder of the parser alone, or with a source.tag that picks its directories: all files in them are sent and get g+w';
 const UNAVAILABLE = 'or no such key: it is not available in this version';
 const RESERVED = 'Reserved: not available in this version';
 
@@ -58,24 +61,26 @@ export const configSchema = z.strictObject({
     .regex(/^(?!\.)[^/\0]{1,200}$/, { error: 'a name without "/" that does not begin with "."' })
     .optional()
     .describe('The name of the site. Default: the host’s name'),
-  source: z.strictObject({
-    root: absolutePath.describe('The folder under which the parser makes directories'),
-    tag: z
-      .string()
-      .regex(/^[^/\0]*$/, { error: 'the beginning of a name, without "/"' })
-      .default('')
-      .describe('Directories whose name begins with this; "" for all'),
-    newest: z.enum(['birth', 'name', 'mtime']).default('birth').describe('What makes a directory the newest'),
-    settle: duration('2s'),
-    superseded: duration('30s'),
-    rescan: duration('30s'),
-    exclude: z.array(z.string()).default(['.*']).describe('Globs of names that are not sent, at any depth'),
-    watcher: z.enum(['auto', 'inotifywait', 'chokidar']).default('auto'),
-    trustMarks: z
-      .boolean()
-      .default(false)
-      .describe('true: a g+w that no record explains counts as sent, without asking the destination'),
-  }),
+  source: z
+    .strictObject({
+      root: absolutePath.describe('The folder under which the parser makes directories'),
+      tag: z
+        .string()
+        .regex(/^[^/\0]*$/, { error: 'the beginning of a name, without "/"' })
+        .default('')
+        .describe('Directories whose name begins with this; "" for all'),
+      newest: z.enum(['birth', 'name', 'mtime']).default('birth').describe('What makes a directory the newest'),
+      settle: duration('2s'),
+      superseded: duration('30s'),
+      rescan: duration('30s'),
+      exclude: z.array(z.string()).default(['.*']).describe('Globs of names that are not sent, at any depth'),
+      watcher: z.enum(['auto', 'inotifywait', 'chokidar']).default('auto'),
+      trustMarks: z
+        .boolean()
+        .default(false)
+        .describe('true: a g+w that no record explains counts as sent, without asking the destination'),
+    })
+    .refine(mayBeRoot, { path: ['root'], error: NOT_A_ROOT }),
   // Parsed one by one below, so that each problem is reported with its path.
   destination: z.unknown().optional(),
   send: z
@@ -92,6 +97,10 @@ export const configSchema = z.strictObject({
     .prefault({}),
   verify: z.enum(['sent', 'all', 'checksum', 'off']).default('sent').describe('What is checked before finished.watch'),
   announce: z.boolean().default(false).describe('Deliver finished.parse too, as the very last act'),
+  manifest: z
+    .boolean()
+    .default(false)
+    .describe('Deliver SHA256SUMS of each directory too, for "sha256sum -c" at the destination'),
   state: absolutePath
     .nullable()
     .default(null)

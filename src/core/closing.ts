@@ -30,6 +30,8 @@ export interface CycleFacts {
   readonly verified: boolean;
   /** The last listing is not from before the verification. */
   readonly latest: boolean;
+  /** The manifest of just what the last listing showed is still to be delivered. */
+  readonly needsManifest?: boolean;
 }
 
 export type NextStep =
@@ -38,6 +40,8 @@ export type NextStep =
   | { readonly kind: 'verify' }
   /** List it once more, without sending: what is decided last is looked at last. */
   | { readonly kind: 'confirm' }
+  /** Deliver the manifest of what is there. */
+  | { readonly kind: 'write-manifest' }
   /** List it again, and send what is unsent. */
   | { readonly kind: 'list' }
   /** Nothing more can be done in this cycle. `reason` is undefined for an open directory. */
@@ -67,7 +71,9 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
     return wait(`superseded, and changed within the last ${supersededMs / 1000} s`);
   }
   if (!facts.verified) return { kind: 'verify' };
-  return facts.latest ? { kind: 'finish' } : { kind: 'confirm' };
+  if (!facts.latest) return { kind: 'confirm' };
+  if (facts.needsManifest !== true) return { kind: 'finish' };
+  return facts.listings < 2 * MOST_LISTINGS ? { kind: 'write-manifest' } : wait(KEEPS_CHANGING);
 };
 
 const stepForUnsent = (facts: CycleFacts): NextStep => {

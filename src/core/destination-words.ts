@@ -27,7 +27,8 @@ const pathMistake = (path: string): string | undefined => {
   if (below !== undefined)
     return `a path without "~", which would name a folder: a relative path is below the account’s home, so path: ${below || '.'}`;
   if (path.startsWith('~')) return 'a path written out: no "~" is expanded at the destination';
-  const beside = /^[^/]+:(\/.*)$/.exec(path)?.[1];
+  // One letter is a drive of Windows.
+  const beside = /^[^/]{2,}:(\/.*)$/.exec(path)?.[1];
   return beside === undefined
     ? shellMistake(path)
     : `the path alone, and the host as destination.host: path: ${beside}`;

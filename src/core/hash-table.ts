@@ -32,6 +32,12 @@ export class HashTable {
     return this.#slots[at + 2] === value0 >>> 0 && this.#slots[at + 3] === value1 >>> 0;
   }
 
+  /** The first number of the value; `undefined` where the key is not in the table. */
+  firstOf(key0: number, key1: number): number | undefined {
+    const at = this.#find(key0, key1);
+    return this.#slots[at + 1] === 0 ? undefined : this.#slots[at + 2];
+  }
+
   /** A later value of the same key replaces the earlier one. */
   set(key0: number, key1: number, value0 = 0, value1 = 0): void {
     if ((this.#size + 1) * this.#width > this.#slots.length * MOST_LOAD) this.#grow();

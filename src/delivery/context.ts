@@ -5,6 +5,7 @@ import type { StateFolder } from '../marks/state.ts';
 import type { Name } from '../name.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { createOpenFilesView, type OpenFilesView } from '../source/open-files.ts';
+import { createIsReserved } from '../source/markers.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Transport } from '../transport.ts';
 import type { RetryMode } from './connection-health.ts';
@@ -41,6 +42,8 @@ export interface SiteContext {
   readonly config: Config;
   readonly state: StateFolder;
   readonly isExcluded: IsExcluded;
+  /** Is this path below a directory named like something of ours? */
+  readonly isReserved: (path: Name) => boolean;
   /** As records name the destinations, in the order of the sender's. */
   readonly keys: readonly DestinationKey[];
   readonly sender: Sender;
@@ -60,6 +63,7 @@ export const createSiteContext = (
     config,
     state,
     isExcluded: createIsExcluded(exclude),
+    isReserved: createIsReserved(config.manifest),
     keys: destinationKeys(config.destinations),
     sender: new Sender({ root, destinations, retry, retryMode, report, signal }),
     openFiles: createOpenFilesView(),

@@ -3,17 +3,22 @@ import type { CycleFacts } from '../core/closing.ts';
 import type { HeldBackReason, SkippedKind } from '../core/events.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import type { MarkRecord } from '../marks/record.ts';
-import { showName, type Name } from '../name.ts';
+import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
 import { ClaimsCheck } from './claims-check.ts';
+import { FoundFiles } from './found-files.ts';
 import type { SiteContext } from './context.ts';
 import { listDirectory, type Listing, type ListingVisitor } from './list-directory.ts';
+import { SkippedNames } from './skipped-names.ts';
 import { whyNotAsPlanned } from './still-as-planned.ts';
+import type { Manifest } from './manifest.ts';
 import type { UploadQueue } from './upload-queue.ts';
 
 export interface CycleOptions {
   readonly record: MarkRecord;
   readonly queue: UploadQueue;
+  /** undefined: none is asked for. */
+  readonly manifest: Manifest | undefined;
   /** Every file that is closed is reported by an event. */
   readonly areEventsReported: boolean;
   /** The first cycle reports what is held back and skipped; later ones would repeat it. */
@@ -23,10 +28,8 @@ export interface CycleOptions {
   readonly unreadable: (path: Name, error: unknown) => void;
 }
 
-const FOUND_A_REPORT = 256;
 /** A listing that began within this time before the directory is finished need not be repeated where the parser closed it. */
 const STILL_LATEST_MS = 1000;
-const NAMED_SKIPPED = 3;
 
 /** One cycle of work on a directory: its listings, and what they established. */
 export class DirectoryCycle {
@@ -42,7 +45,7 @@ export class DirectoryCycle {
   #sentBefore = 0;
   readonly #site: SiteContext;
   readonly #options: CycleOptions;
-  readonly #firstSkipped: Name[] = [];
+  readonly #skipped: SkippedNames;
   #listings = 0;
   #verification: Verification | undefined;
   #checked = 0;
@@ -51,12 +54,14 @@ export class DirectoryCycle {
   /** By path: what two destinations lack is one file. */
   readonly #refuted = new Map<Name, string>();
   #confirmedClaims = 0;
-  #found = { files: 0, bytes: 0 };
+  readonly #found: FoundFiles;
 
   constructor(plan: DirectoryPlan, site: SiteContext, options: CycleOptions) {
     this.plan = plan;
     this.#site = site;
     this.#options = options;
+    this.#skipped = new SkippedNames(site, plan.directory.name);
+    this.#found = new FoundFiles(plan.directory.name, site.report);
   }
 
   /** Files that the destination confirmed and that verification did not find there. */
@@ -69,10 +74,9 @@ export class DirectoryCycle {
     return this.#checked;
   }
 
-  /** For a warning: ": a, b and more". */
-  get firstSkipped(): string {
-    const names = this.#firstSkipped.map((name) => ` "${showName(name)}"`);
-    return names.length === 0 ? '' : `:${names.join(',')}${names.length === NAMED_SKIPPED ? ' …' : ''}`;
+  /** Tells what the directory is finished without. */
+  reportSkipped(): void {
+    this.#skipped.reportFinished(this.listing?.skipped ?? new Map<SkippedKind, number>());
   }
 
   /** contract.md §5: files left unsent although they could be sent; in a closed directory every unsent file counts. */
@@ -105,6 +109,7 @@ export class DirectoryCycle {
       quietMs: Date.now() - (listing?.changedMs ?? 0),
       verified: this.#isVerified,
       latest: this.#isConfirmed || this.#isStillLatest(),
+      needsManifest: this.#options.manifest?.isCurrent === false,
     };
   }
 
@@ -116,6 +121,7 @@ export class DirectoryCycle {
     this.awaitsQuiet = false;
     this.#isVerified = false;
     this.#isConfirmed = false;
+    this.#options.manifest?.forget();
     this.#refuted.clear();
     this.#confirmedClaims = 0;
     this.#checked = 0;
@@ -134,7 +140,7 @@ export class DirectoryCycle {
     this.openClaims = open;
     this.#confirmedClaims = confirmed;
     this.#listings += 1;
-    this.#reportFound();
+    this.#found.flush();
     this.listing = listing;
   }
 
@@ -147,12 +153,19 @@ export class DirectoryCycle {
 
   /** Lists once more without sending: `facts` is then of a listing from after the verification. */
   async confirm(): Promise<void> {
-    const nothing = (): undefined => undefined;
-    const visitor = { ready: nothing, claimed: nothing, heldBack: nothing, skipped: nothing, unreadable: nothing };
+    const { manifest } = this.#options;
+    manifest?.beginLook();
+    const visitor: ListingVisitor = { sent: (path, stats) => manifest?.look(path, stats) };
     this.#confirmedClaims = 0;
     this.listing = await this.#list(visitor, { fresh: true });
     this.#listings += 1;
     this.#isConfirmed = true;
+  }
+
+  /** What it says holds if the listing that follows shows the same. */
+  async writeManifest(): Promise<void> {
+    await this.#options.manifest?.write();
+    this.#isConfirmed = false;
   }
 
   whyNotAsPlanned(): string | undefined {
@@ -163,12 +176,13 @@ export class DirectoryCycle {
     const { isExcluded, openFiles, config } = this.#site;
     const { root, settleMs, trustMarks } = config.source;
     this.#sentBefore = this.#options.queue.outcomes.sent;
-    const options = { root, isExcluded, settleMs, openFiles, trustMarks, fresh };
+    const options = { root, isExcluded, settleMs, openFiles, trustMarks, manifest: config.manifest, fresh };
     return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
   }
 
   #isStillLatest(): boolean {
     if (this.plan.closedBy !== 'parser' || this.listing === undefined) return false;
+    if (this.#options.manifest?.isWritten === true) return false;
     return performance.now() - this.listing.startedMs < STILL_LATEST_MS;
   }
 
@@ -188,7 +202,7 @@ export class DirectoryCycle {
   #visitor(claims: ClaimsCheck, isFirst: boolean): ListingVisitor {
     const verification = this.#verification;
     const { config, signal } = this.#site;
-    const { record, queue } = this.#options;
+    const { record, queue, tells } = this.#options;
     const passesDelivered = config.verify === 'sent';
     return {
       sent: (path, stats) => {
@@ -208,23 +222,15 @@ export class DirectoryCycle {
         return queue.has(path) ? undefined : claims.add(path, stats);
       },
       heldBack: (path, reason, stats) => this.#noteHeldBack(path, reason, stats),
-      skipped: (path, kind) => this.#noteSkipped(path, kind, isFirst),
+      skipped: isFirst ? (path, kind) => this.#skipped.note(path, kind, tells) : () => undefined,
       unreadable: (path, error) => this.#options.unreadable(path, error),
     };
   }
 
-  #noteFound(path: Name, { size }: BigIntStats): void {
+  #noteFound(path: Name, stats: BigIntStats): void {
     const { queue, areEventsReported, foundByListing } = this.#options;
     if (areEventsReported && !queue.failures.mustWait(path)) foundByListing();
-    this.#found.files += 1;
-    this.#found.bytes += Number(size);
-    if (this.#found.files >= FOUND_A_REPORT) this.#reportFound();
-  }
-
-  #reportFound(): void {
-    if (this.#found.files > 0)
-      this.#site.report({ type: 'found', directory: this.plan.directory.name, ...this.#found });
-    this.#found = { files: 0, bytes: 0 };
+    this.#found.add(stats);
   }
 
   #noteHeldBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void {
@@ -236,15 +242,7 @@ export class DirectoryCycle {
     // A reserved name is held until it is renamed, which no waiting brings about.
     const mayEnd = reason.kind !== 'reserved-name';
     if (mayEnd && (this.plan.closedBy !== null || !isReported)) this.awaitsQuiet = true;
-    const fullPath = `${this.plan.directory.name}/${path}`;
-    if (tells) this.#site.report({ type: 'held-back', path: fullPath, reason });
-  }
-
-  #noteSkipped(path: Name, kind: SkippedKind, isFirst: boolean): void {
-    if (kind !== 'excluded' && isFirst && this.#firstSkipped.length < NAMED_SKIPPED) this.#firstSkipped.push(path);
-    if (!isFirst || !this.#options.tells) return;
-    this.#site.counters[kind === 'excluded' ? 'excluded' : 'skipped'] += 1;
-    this.#site.report({ type: 'skipped', path: `${this.plan.directory.name}/${path}`, kind });
+    if (tells) this.#site.report({ type: 'held-back', path: `${this.plan.directory.name}/${path}`, reason });
   }
 }
 

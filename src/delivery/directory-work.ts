@@ -1,4 +1,3 @@
-import type { SkippedKind } from '../core/events.ts';
 import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
@@ -11,6 +10,7 @@ import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
 import type { HeldBackFile } from './list-directory.ts';
 import { UnreadableNames } from './unreadable-names.ts';
+import { Manifest } from './manifest.ts';
 import { UploadQueue } from './upload-queue.ts';
 
 export interface CycleEnd {
@@ -31,6 +31,7 @@ export class DirectoryWork implements Disposable {
   readonly #site: SiteContext;
   readonly #record: MarkRecord;
   readonly #unreadable: UnreadableNames;
+  readonly #manifest: Manifest | undefined;
   readonly #outagesBefore: number;
   /** Nothing went wrong, and all of it in this state, so that no temporary file can be left at a destination. */
   #isClean: boolean;
@@ -43,10 +44,12 @@ export class DirectoryWork implements Disposable {
 
   /** @throws UserError where its record cannot be begun */
   constructor(plan: DirectoryPlan, site: SiteContext) {
-    const { config, state, keys, sender, isExcluded, counters, report } = site;
+    const { config, state, keys, sender, isExcluded, isReserved, counters, report } = site;
     const { name } = plan.directory;
     this.#site = site;
-    this.#record = openDirectoryRecord(state, name, keys, (message) => this.#warn(message));
+    const warn = (message: string): void => this.#warn(message);
+    this.#record = openDirectoryRecord(state, name, keys, warn, { sums: config.manifest });
+    this.#manifest = config.manifest ? new Manifest(site, name, this.#record) : undefined;
     this.#isClean = this.#record.isFresh && !state.isOlder(plan.directory);
     this.#unreadable = new UnreadableNames(name, report);
     this.#outagesBefore = sender.outages;
@@ -55,6 +58,7 @@ export class DirectoryWork implements Disposable {
       record: this.#record,
       sender,
       isExcluded,
+      isReserved,
       retry: config.send.retry,
       counters,
       report,
@@ -105,6 +109,7 @@ export class DirectoryWork implements Disposable {
     return new DirectoryCycle(plan, this.#site, {
       record: this.#record,
       queue: this.queue,
+      manifest: this.#manifest,
       areEventsReported,
       tells: this.#cycles === 1,
       foundByListing: () => {
@@ -138,6 +143,9 @@ export class DirectoryWork implements Disposable {
         case 'confirm':
           await cycle.confirm();
           break;
+        case 'write-manifest':
+          await cycle.writeManifest();
+          break;
         case 'finish':
           return this.#finish();
       }
@@ -154,10 +162,12 @@ export class DirectoryWork implements Disposable {
       return false;
     }
     await finishDirectory(plan, listing, this.#site, {
-      isClean: this.#isClean && this.#site.sender.outages === this.#outagesBefore,
+      isClean:
+        this.#isClean && this.#manifest?.isInterrupted !== true && this.#site.sender.outages === this.#outagesBefore,
       checked: this.#cycle.checked,
+      manifest: this.#manifest?.sha256,
     });
-    this.#reportSkipped(listing.skipped);
+    this.#cycle.reportSkipped();
     return true;
   }
 
@@ -234,18 +244,5 @@ export class DirectoryWork implements Disposable {
     if (this.queue.outcomes.stopped + openClaims > 0 || listing === undefined) dues.push(sender.retryInMs);
     const known = dues.filter((due) => due !== undefined);
     return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
-  }
-
-  /** contract.md §2: what cannot be sent in a warning, excluded names at `info`. */
-  #reportSkipped(skipped: ReadonlyMap<SkippedKind, number>): void {
-    const { report } = this.#site;
-    const name = showName(this.#cycle.plan.directory.name);
-    const kinds = [...skipped].filter(([kind]) => kind !== 'excluded').map(([kind, count]) => `${count} ${kind}`);
-    if (kinds.length > 0) {
-      this.#warn(`${name} is finished without what cannot be sent: ${kinds.join(', ')}${this.#cycle.firstSkipped}`);
-    }
-    const excluded = skipped.get('excluded') ?? 0;
-    const message = `${name} is finished without ${excluded} excluded names`;
-    if (excluded > 0) report({ type: 'note', level: 'info', message });
   }
 }

@@ -13,6 +13,8 @@ export interface FinishOptions {
   readonly isClean: boolean;
   /** Files that were checked at every destination since they were sent. */
   readonly checked: number;
+  /** SHA-256 of the delivered `SHA256SUMS`; null: the directory has no file; undefined: none is asked for. */
+  readonly manifest: string | null | undefined;
 }
 
 /**
@@ -48,7 +50,7 @@ const proofOf = (
   { closedBy }: DirectoryPlan,
   { files, bytes, firstMs, lastMs, trusted, skipped }: Listing,
   { config, sender }: SiteContext,
-  { checked }: FinishOptions,
+  { checked, manifest }: FinishOptions,
 ): object => {
   const excluded = skipped.get('excluded') ?? 0;
   return {
@@ -61,6 +63,7 @@ const proofOf = (
     last: files > 0 ? new Date(lastMs).toISOString() : null,
     closedBy,
     verified: config.verify,
+    ...(manifest === undefined ? {} : { manifest }),
     destinations: files - trusted > 0 ? sender.destinations.map(({ label }) => ({ label, checked })) : [],
   };
 };

@@ -8,6 +8,7 @@ import { isMarked } from '../marks/mark.ts';
 import type { Knowledge, MarkRecord } from '../marks/record.ts';
 import { fsPath, type Name } from '../name.ts';
 import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
+import { isManifestPath } from '../source/markers.ts';
 import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
 
 export interface HeldBackFile {
@@ -51,14 +52,14 @@ export interface Listing {
 /** Who is called for what the listing meets. A promise holds the listing back. */
 export interface ListingVisitor {
   sent?(path: Name, stats: BigIntStats): Promise<void> | undefined;
-  ready(path: Name, stats: BigIntStats): Promise<void> | undefined;
+  ready?(path: Name, stats: BigIntStats): Promise<void> | undefined;
   /** A mark that the record does not explain: destinations are asked. */
-  claimed(path: Name, stats: BigIntStats): Promise<void> | undefined;
+  claimed?(path: Name, stats: BigIntStats): Promise<void> | undefined;
   /** @param stats undefined where the name alone decided */
-  heldBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void;
-  skipped(path: Name, kind: SkippedKind): void;
+  heldBack?(path: Name, reason: HeldBackReason, stats?: BigIntStats): void;
+  skipped?(path: Name, kind: SkippedKind): void;
   /** The disk does not let us look at it, nor into it. */
-  unreadable(path: Name, error: unknown): void;
+  unreadable?(path: Name, error: unknown): void;
 }
 
 export interface ListingOptions {
@@ -67,6 +68,8 @@ export interface ListingOptions {
   readonly settleMs: number;
   readonly openFiles: OpenFilesView;
   readonly trustMarks: boolean;
+  /** `SHA256SUMS` is ours. */
+  readonly manifest?: boolean;
   /** Not from a cache: for the listing after which the directory is finished. */
   readonly fresh?: boolean;
 }
@@ -96,6 +99,10 @@ export const listDirectory = async (
   }
   return judge.listing;
 };
+
+/** A folder that is empty, and what is skipped, is not sent under that name. */
+const isNamedLikeManifest = ({ kind, path }: Entry): boolean =>
+  (kind === 'file' || kind === 'reserved') && isManifestPath(path);
 
 /** Judges the entries of one listing. */
 class FileJudge {
@@ -136,6 +143,10 @@ class FileJudge {
   }
 
   visit(entry: Entry): Promise<void> | undefined {
+    if (this.#options.manifest === true && isNamedLikeManifest(entry)) {
+      this.#noteReserved(entry.path);
+      return undefined;
+    }
     switch (entry.kind) {
       case 'file':
         return this.#visitFile(entry.path, entry.stats);
@@ -144,20 +155,24 @@ class FileJudge {
         this.noteChange(Number(entry.stats.mtimeMs));
         return undefined;
       case 'reserved':
-        this.listing.unsent += 1;
-        this.listing.reserved += 1;
-        this.#holdBack(entry.path, { kind: 'reserved-name' });
+        this.#noteReserved(entry.path);
         return undefined;
       case 'unreadable':
         this.listing.unsent += 1;
         this.listing.unreadable += 1;
-        this.#visitor.unreadable(entry.path, entry.error);
+        this.#visitor.unreadable?.(entry.path, entry.error);
         return undefined;
       case 'skipped':
         this.listing.skipped.set(entry.why, (this.listing.skipped.get(entry.why) ?? 0) + 1);
-        this.#visitor.skipped(entry.path, entry.why);
+        this.#visitor.skipped?.(entry.path, entry.why);
         return undefined;
     }
+  }
+
+  #noteReserved(path: Name): void {
+    this.listing.unsent += 1;
+    this.listing.reserved += 1;
+    this.#holdBack(path, { kind: 'reserved-name' });
   }
 
   noteChange(timeMs: number): void {
@@ -188,13 +203,13 @@ class FileJudge {
     }
     // Asked within the tick of its last change, what is recorded would hold for a later change as well: it is sent.
     const isClaim = knowledge === 'unknown' && tickLeftMs(stats.ctimeNs, this.#now) === 0;
-    return isClaim ? this.#visitor.claimed(path, stats) : this.#visitor.ready(path, stats);
+    return isClaim ? this.#visitor.claimed?.(path, stats) : this.#visitor.ready?.(path, stats);
   }
 
   #holdBack(path: Name, reason: HeldBackReason, stats?: BigIntStats): void {
     this.listing.heldBack += 1;
     if (this.listing.firstHeldBack.length < NAMED_HELD_BACK) this.listing.firstHeldBack.push({ path, reason });
-    this.#visitor.heldBack(path, reason, stats);
+    this.#visitor.heldBack?.(path, reason, stats);
   }
 
   #count(stats: BigIntStats): void {

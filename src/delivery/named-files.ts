@@ -6,7 +6,7 @@ import { isMarked } from '../marks/mark.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork } from '../source/directory-failures.ts';
-import { isMarker, isReservedPath } from '../source/markers.ts';
+import { isMarker } from '../source/markers.ts';
 import { isSiteName, readDirectory } from '../source/root.ts';
 import type { SiteContext } from './context.ts';
 import type { Outcome } from './sender.ts';
@@ -46,7 +46,7 @@ export class NamedFiles implements Disposable {
       this.#site.counters.skipped += 1; // A marker says that files are there; it is none of them.
       return;
     }
-    if (isReservedPath(path)) {
+    if (this.#site.isReserved(path)) {
       this.#fail(file, `Cannot send "${showName(file)}": its name is reserved for isocket`, 'rename it');
       return;
     }
@@ -116,18 +116,19 @@ export class NamedFiles implements Disposable {
   #open(name: Name): OpenDirectory | undefined {
     const known = this.#directories.get(name);
     if (known !== undefined) return known;
-    const { config, state, keys, sender, counters, isExcluded, report } = this.#site;
+    const { config, state, keys, sender, counters, isExcluded, isReserved, report } = this.#site;
     const { root, tag } = config.source;
     // Looked for when it is named: a pipe may be older than the directory.
     if (!isSiteName(name, { tag, isExcluded }) || readDirectory(root, name) === undefined) return undefined;
     const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
-    const record = openDirectoryRecord(state, name, keys, warn);
+    const record = openDirectoryRecord(state, name, keys, warn, { sums: config.manifest });
     const queue: UploadQueue = new UploadQueue({
       directory: name,
       record,
       sender,
       keepsConfirmed: true,
       isExcluded: () => false, // Whoever names a file wants it sent.
+      isReserved,
       retry: config.send.retry,
       counters,
       report,

@@ -119,7 +119,8 @@ export const planPass = async (
   const isExcluded = createIsExcluded(exclude);
   const state = viewState(statePath, root);
   const keys = destinationKeys(config.destinations);
-  const listingOptions = { root, isExcluded, settleMs, trustMarks, openFiles: createOpenFilesView() };
+  const { manifest } = config;
+  const listingOptions = { root, isExcluded, settleMs, trustMarks, manifest, openFiles: createOpenFilesView() };
   const { directories, unreadable } = readRoot(root, tag, isExcluded);
   let failed = reportUnreadable(unreadable, { report });
   for (const { directory, phase, closedBy } of liveFirst(plan(directories, newest))) {

@@ -12,7 +12,7 @@ export class SendSlots {
   readonly #total: () => number;
   readonly #active = { live: 0, backlog: 0 };
   #released: PromiseWithResolvers<void> | undefined;
-  #growth: NodeJS.Timeout | undefined;
+  #isLooking = false;
 
   /** @param total is asked each time: it may change */
   constructor(total: () => number) {
@@ -42,12 +42,17 @@ export class SendSlots {
 
   async #waitForFree(urgency: Urgency): Promise<void> {
     while (this.#isFull(urgency)) {
-      this.#growth ??= setTimeout(() => {
-        this.#growth = undefined;
-        this.#wake();
-      }, LOOK_FOR_GROWTH_MS);
+      if (!this.#isLooking) this.#lookForGrowth();
       await (this.#released ??= Promise.withResolvers()).promise;
     }
+  }
+
+  #lookForGrowth(): void {
+    this.#isLooking = true;
+    setTimeout(() => {
+      this.#isLooking = false;
+      this.#wake();
+    }, LOOK_FOR_GROWTH_MS);
   }
 
   #wake(): void {

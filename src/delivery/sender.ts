@@ -3,10 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isCoarse, tickLeftMs } from '../core/clock-tick.ts';
 import type { Report } from '../core/events.ts';
 import type { RetryOptions } from '../core/retry.ts';
-import { TransportError } from '../errors.ts';
+import { isHostFailure, plainMessage, TransportError } from '../errors.ts';
+import { isSameFile } from '../identity.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
-import type { Name } from '../name.ts';
+import { showName, type Name } from '../name.ts';
+import { cureOf } from '../source/directory-failures.ts';
 import { fineTickMs } from '../source/file-clock.ts';
 import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
@@ -110,9 +112,9 @@ export class Sender {
       return { result: 'sent' };
     } catch (error) {
       if (signal.aborted) return { result: 'stopped' };
-      if (!(error instanceof TransportError)) throw error;
-      if (error.class === 'source-changed') return { result: 'changed' };
-      return error.class === 'file' ? { result: 'failed', error } : { result: 'stopped' };
+      const failure = error instanceof TransportError ? error : cannotSend(targetPath, error);
+      if (failure.class === 'source-changed') return { result: 'changed' };
+      return failure.class === 'file' ? { result: 'failed', error: failure } : { result: 'stopped' };
     }
   }
 
@@ -127,9 +129,14 @@ export class Sender {
       const waitMs = tickLeftMs(identity.ctimeNs, Date.now(), this.#fineTickMs);
       // A change within the tick of the last one would leave the same times: content is read when the tick is over.
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
-      if (isCoarse(identity.ctimeNs)) this.#noteUnproven(unsent, identity);
-      await this.#deliver({ sourcePath, targetPath, mode: modeWithoutMark(identity), identity }, unsent);
+      this.#noteUnproven(unsent, identity);
+      const outgoing = { sourcePath, targetPath, mode: modeWithoutMark(identity), identity };
+      const { sums } = unsent.record;
+      let sum: Buffer | undefined;
+      if (sums === undefined) await this.#deliver(outgoing, unsent);
+      else sum = await this.#deliverWithSum(outgoing, unsent);
       const marked = mark(sourcePath, identity);
+      if (sum !== undefined) sums?.add(unsent.path, marked, sum);
       if (isCoarse(marked.ctimeNs)) await this.#tickCheck.ready();
       return marked;
     } finally {
@@ -144,13 +151,25 @@ export class Sender {
    */
   #withoutMark({ directory, path, stats, record }: UnsentFile, urgency: Urgency): BigIntStats {
     if (stats.nlink > 1n) return stats;
-    const unmarked = unmark(this.#options.root, `${directory}/${path}`);
+    const { before, after } = unmark(this.#options.root, `${directory}/${path}`);
+    // Written meanwhile, it is not what any destination has.
+    const isUntouched = isSameFile(before, stats) && after.size === stats.size && after.mtimeNs === stats.mtimeNs;
     // A destination that was added later does not make the others lose what they confirmed. (A close event does.)
-    if (urgency === 'backlog') {
+    if (urgency === 'backlog' && isUntouched) {
       for (const index of this.destinations.keys())
-        if (record.has(path, stats, index)) record.addFor(path, unmarked, index);
+        if (record.has(path, stats, index)) record.addFor(path, after, index);
     }
-    return unmarked;
+    return after;
+  }
+
+  /** Resolves with the sum of what was read, if a transport told it. */
+  async #deliverWithSum(outgoing: OutgoingFile, unsent: UnsentFile): Promise<Buffer | undefined> {
+    let sum: Buffer | undefined;
+    const tellSha256 = (told: Buffer): void => {
+      sum = told;
+    };
+    await this.#deliver({ ...outgoing, tellSha256 }, unsent);
+    return sum;
   }
 
   /** What one destination has is not sent there again because another one failed. */
@@ -173,8 +192,8 @@ export class Sender {
   }
 
   /**
-   * A crash before that check must not leave a mark without a record, which is asked for by size and time only: the name is known,
-   * in no state that a file can have.
+   * A crash between the mark and its entry in the record must not leave a claim, which is asked for by size and time only, as though
+   * nobody could have written the file since: the name is known, in no state that a file can have. Flushed while the file travels.
    */
   #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats): void {
     const { ino, mtimeNs, ctimeNs } = identity;
@@ -193,3 +212,10 @@ export class Sender {
     }
   }
 }
+
+/** What the disk refused on the way is this file's failure. What is no system error is a defect of ours, and is thrown on. */
+const cannotSend = (targetPath: Name, cause: unknown): TransportError => {
+  if (!isHostFailure(cause)) throw cause;
+  const hint = cureOf(cause);
+  return new TransportError('file', `Cannot send "${showName(targetPath)}": ${plainMessage(cause)}`, { hint, cause });
+};

@@ -6,7 +6,6 @@ import { systemErrorCode } from '../errors.ts';
 import { isMarked } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
-import { isReservedPath } from '../source/markers.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Counters } from './context.ts';
 import type { Urgency } from './send-slots.ts';
@@ -17,6 +16,7 @@ export interface UploadQueueOptions {
   readonly record: MarkRecord;
   readonly sender: Sender;
   readonly isExcluded: IsExcluded;
+  readonly isReserved: (path: Name) => boolean;
   readonly retry: RetryOptions;
   readonly counters: Pick<Counters, 'sent' | 'bytes' | 'held'>;
   readonly report: Report;
@@ -38,6 +38,8 @@ export class UploadQueue {
   readonly changing = new Set<Name>();
   readonly #options: UploadQueueOptions;
   readonly #defects: unknown[] = [];
+  /** Files with several names that were changed while they were sent, by our mark under another name probably, and went once more. */
+  readonly #again = new Set<Name>();
   /** What is being sent; true: it was closed once more since. */
   readonly #sending = new Map<Name, boolean>();
   /** Closed files that wait for their turn, in their order. */
@@ -57,6 +59,7 @@ export class UploadQueue {
   startCycle(): void {
     Object.assign(this.outcomes, NO_OUTCOMES);
     this.changing.clear();
+    this.#again.clear();
   }
 
   /** It is in the queue or on its way already. */
@@ -83,7 +86,7 @@ export class UploadQueue {
 
   /** Its writer closed it: it goes before what listings found. */
   close(path: Name): void {
-    if (this.#options.isExcluded(path) || isReservedPath(path)) return;
+    if (this.#options.isExcluded(path) || this.#options.isReserved(path)) return;
     // Last in the queue, if it was there: what is read later is newer.
     this.#closed.delete(path);
     this.#closed.add(path);
@@ -126,6 +129,11 @@ export class UploadQueue {
         this.#options.report({ type: 'failed', path: fullPath, class: kind, message, ...hint, attempts, held });
       } else if (outcome.result === 'changed' && this.changing.size < MOST_NAMED) this.changing.add(path);
       this.#options.onOutcome?.(path, outcome);
+      // No event tells of that change. Once: somebody may be writing it all the time.
+      if (outcome.result === 'changed' && stats.nlink > 1n && !this.#again.has(path)) {
+        this.#again.add(path);
+        this.#sending.set(path, true);
+      }
     } catch (error) {
       this.#defects.push(error);
     } finally {

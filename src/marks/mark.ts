@@ -1,8 +1,18 @@
-import { closeSync, constants, fchmodSync, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readFileSync,
+  type BigIntStats,
+} from 'node:fs';
 import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { isSameFile, type FileIdentity } from '../identity.ts';
 import { pathAt, inFolder, splitPath } from '../source/open-beneath.ts';
 import { fsPath, showName, type Name } from '../name.ts';
+import { userName } from '../user-name.ts';
 
 /** g+w: the mark itself. */
 const MARK = 0o020;
@@ -28,11 +38,17 @@ export const checkMayMark = (path: Name, stats: { readonly uid: bigint }): void 
   if (mayMark(stats)) return;
   throw new TransportError(
     'file',
-    `Cannot mark "${showName(path)}": it belongs to user ${stats.uid}, isocket runs as user ${ownUser}`,
-    {
-      hint: 'run isocket as the parser’s user, or give it CAP_FOWNER',
-    },
+    `Cannot mark "${showName(path)}": it belongs to user ${userName(stats.uid)}, isocket runs as user ${userName(ownUser)}`,
+    { hint: markHint('EPERM', stats.uid) },
   );
+};
+
+/** What to do when a mark cannot be set or taken off. `stranger`: the owner, if this process may not mark the owner's files. */
+export const markHint = (code: string | undefined, stranger: bigint | undefined): string => {
+  if (code !== 'EPERM') return 'see that the file system is writable and keeps permission bits';
+  return stranger === undefined
+    ? 'it may be immutable or append-only, which lsattr shows: chattr -i -a it'
+    : `only the owner of a file or root may mark it: run isocket as user ${userName(stranger)} (User= of the service, the user of the cron line)`;
 };
 
 /** One of this process's effective capabilities, by its number. */
@@ -60,13 +76,16 @@ export const mark = (path: Name, sent: FileIdentity): BigIntStats =>
     return after;
   });
 
-/**
- * Takes the mark off a file below the root ("DC1/sub/file"), so that a crash from here on leaves it unsent. Returns its state
- * right after.
- */
-export const unmark = (root: Name, path: Name): BigIntStats => {
+/** The state of a file right before and right after its mark was taken off. */
+export interface Unmarked {
+  readonly before: BigIntStats;
+  readonly after: BigIntStats;
+}
+
+/** Takes the mark off a file below the root ("DC1/sub/file"), so that a crash from here on leaves it unsent. */
+export const unmark = (root: Name, path: Name): Unmarked => {
   const { folder, name } = splitPath(path);
-  const takeOff = (parent: number): BigIntStats =>
+  const takeOff = (parent: number): Unmarked =>
     withFile(
       pathAt(parent, name),
       'take the mark off',
@@ -74,7 +93,7 @@ export const unmark = (root: Name, path: Name): BigIntStats => {
         const before = fstatSync(descriptor, { bigint: true });
         if (!before.isFile()) throw changed(path);
         fchmodSync(descriptor, Number(before.mode) & 0o7777 & ~MARK);
-        return fstatSync(descriptor, { bigint: true });
+        return { before, after: fstatSync(descriptor, { bigint: true }) };
       },
       `${root}/${path}`,
     );
@@ -104,12 +123,18 @@ const toMarkError = (error: unknown, action: string, path: Name): TransportError
   const code = systemErrorCode(error);
   if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return changed(path);
   return new TransportError('file', `Cannot ${action} "${showName(path)}": ${errorMessage(error)}`, {
-    hint:
-      code === 'EPERM'
-        ? 'only its owner or root may mark a file: run isocket as the parser’s user'
-        : 'see that the file system is writable and keeps permission bits',
+    hint: markHint(code, strangerOwning(path)),
     cause: error,
   });
+};
+
+const strangerOwning = (path: Name): bigint | undefined => {
+  try {
+    const stats = lstatSync(fsPath(path), { bigint: true });
+    return mayMark(stats) ? undefined : stats.uid;
+  } catch {
+    return undefined;
+  }
 };
 
 const changed = (path: Name): TransportError =>

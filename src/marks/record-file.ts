@@ -13,14 +13,28 @@ export interface RecordFile {
 const ENTRY_BYTES = 16;
 const BUFFERED_ENTRIES = 256;
 
+/** The end of a file to which entries of one size are appended. */
+export interface AppendFile {
+  /** Room for one more entry: `buffer` from the returned byte on, to be filled before the turn is over. */
+  take(): number;
+  readonly buffer: Buffer;
+  /** What was taken so far is in the file, unless its disk refused. */
+  flush(): void;
+  close(): void;
+}
+
 /**
- * One write a turn of the event loop, not one a file. What a crash takes from the buffer are claims for the next run, no more.
+ * One write a turn of the event loop, not one an entry.
  * @param end the byte behind the last whole entry: what is behind it is cut off
  */
-export const openRecordFile = (path: string, end: number, onFailure: OnFailure): RecordFile => {
+export const openAppendFile = (
+  path: string,
+  end: number,
+  { entryBytes, onFailure }: { readonly entryBytes: number; readonly onFailure: (error: unknown) => void },
+): AppendFile => {
   const descriptor = openSync(path, 'r+');
   ftruncateSync(descriptor, end);
-  const buffer = Buffer.alloc(BUFFERED_ENTRIES * ENTRY_BYTES);
+  const buffer = Buffer.alloc(BUFFERED_ENTRIES * entryBytes);
   const file = { position: end, buffered: 0, isScheduled: false, isBroken: false };
 
   const flush = (): void => {
@@ -36,30 +50,50 @@ export const openRecordFile = (path: string, end: number, onFailure: OnFailure):
     } catch (error) {
       file.isBroken = true;
       cutOff(descriptor, file.position);
-      onFailure(
-        `Cannot write the record of marks "${path}": ${errorMessage(error)}; the next run asks the destinations for what it lacks`,
-      );
+      onFailure(error);
     }
   };
 
   return {
-    append: (key0, key1, value0, value1) => {
-      let at = buffer.writeUInt32LE(key0 >>> 0, file.buffered);
-      at = buffer.writeUInt32LE((key1 | 1) >>> 0, at);
-      at = buffer.writeUInt32LE(value0 >>> 0, at);
-      file.buffered = buffer.writeUInt32LE(value1 >>> 0, at);
+    buffer,
+    take: () => {
       if (file.buffered === buffer.length) flush();
-      else if (!file.isScheduled) {
+      const at = file.buffered;
+      file.buffered += entryBytes;
+      if (!file.isScheduled) {
         file.isScheduled = true;
         setImmediate(() => {
           if (file.isScheduled) flush();
         });
       }
+      return at;
     },
+    flush,
     close: () => {
       flush();
       closeSync(descriptor);
     },
+  };
+};
+
+/** What a crash takes from the buffer are claims for the next run, no more. */
+export const openRecordFile = (path: string, end: number, onFailure: OnFailure): RecordFile => {
+  const file = openAppendFile(path, end, {
+    entryBytes: ENTRY_BYTES,
+    onFailure: (error) =>
+      onFailure(
+        `Cannot write the record of marks "${path}": ${errorMessage(error)}; the next run asks the destinations for what it lacks`,
+      ),
+  });
+  return {
+    append: (key0, key1, value0, value1) => {
+      const { buffer } = file;
+      let at = buffer.writeUInt32LE(key0 >>> 0, file.take());
+      at = buffer.writeUInt32LE((key1 | 1) >>> 0, at);
+      at = buffer.writeUInt32LE(value0 >>> 0, at);
+      buffer.writeUInt32LE(value1 >>> 0, at);
+    },
+    close: () => file.close(),
   };
 };
 

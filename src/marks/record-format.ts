@@ -56,7 +56,7 @@ const compactRecord = (path: string, bytes: Buffer, end: number): number => {
   return HEADER_BYTES + kept.length * ENTRY_BYTES;
 };
 
-const readOrNothing = (path: string): Buffer | undefined => {
+export const readOrNothing = (path: string): Buffer | undefined => {
   try {
     return readFileSync(path);
   } catch (error) {

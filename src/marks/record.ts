@@ -5,7 +5,8 @@ import type { Name } from '../name.ts';
 import { openRecordFile, type OnFailure, type RecordFile } from './record-file.ts';
 import { emptyTable, HEADER_BYTES, loadRecord, MAGIC, writeWhole } from './record-format.ts';
 import { createRecordHash, type DestinationKey, type FileState, type RecordHash } from './record-hash.ts';
-import type { StateFolder } from './state.ts';
+import { ContentSums } from './content-sums.ts';
+import { sumsPath, type StateFolder } from './state.ts';
 
 /**
  * What a record says of one name at one destination. `confirmed`: it was confirmed in just this state. `changed`: it was, but in
@@ -30,6 +31,8 @@ export interface MarkRecord extends Disposable {
   addClaimed(path: Name, state: FileState): void;
   /** One destination has it, the others not yet. */
   addFor(path: Name, state: FileState, destination: number): void;
+  /** Where the site writes `SHA256SUMS`: of what was sent. */
+  readonly sums?: ContentSums;
   /** There was no record: nobody worked on the directory in this state folder before. */
   readonly isFresh: boolean;
 }
@@ -44,7 +47,7 @@ export const openRecord = (
   destinations: readonly DestinationKey[],
   onFailure: OnFailure,
   newFrom = Infinity,
-): MarkRecord => {
+): HashedRecord => {
   const loaded = loadRecord(path, newFrom);
   if (loaded === undefined) return beginRecord(path, destinations, onFailure);
   const { hash, before, added, end } = loaded;
@@ -52,16 +55,22 @@ export const openRecord = (
   return new HashedRecord({ hash, before, added, destinations, file, isFresh: false });
 };
 
-/** The record of a directory in a site's state. What an earlier look of this process added to it counts as new. */
+/**
+ * The record of a directory in a site's state. What an earlier look of this process added to it counts as new.
+ * @param sums keep the sums of what is sent beside it
+ */
 export const openDirectoryRecord = (
   state: Pick<StateFolder, 'recordPath' | 'recordedBefore'>,
   directory: Name,
   destinations: readonly DestinationKey[],
   onFailure: OnFailure,
+  { sums = false }: { readonly sums?: boolean } = {},
 ): MarkRecord => {
   const newFrom = state.recordedBefore(directory) || Infinity;
-  const record = openRecord(state.recordPath(directory), destinations, onFailure, newFrom);
+  const path = state.recordPath(directory);
+  const record = openRecord(path, destinations, onFailure, newFrom);
   state.recordedBefore(directory); // A record that was begun just now holds nothing of earlier processes.
+  if (sums) record.sums = new ContentSums(sumsPath(path), onFailure);
   return record;
 };
 
@@ -70,7 +79,7 @@ export const beginRecord = (
   path: string,
   destinations: readonly DestinationKey[],
   onFailure: OnFailure,
-): MarkRecord => {
+): HashedRecord => {
   const key = randomBytes(8);
   writeWhole(path, [MAGIC, key]);
   const file = openRecordFile(path, HEADER_BYTES, onFailure);
@@ -117,6 +126,7 @@ interface HashedRecordParts {
 
 class HashedRecord implements MarkRecord {
   readonly isFresh: boolean;
+  sums?: ContentSums;
   readonly #hash: RecordHash;
   readonly #before: HashTable;
   readonly #added: HashTable;
@@ -172,6 +182,7 @@ class HashedRecord implements MarkRecord {
 
   [Symbol.dispose](): void {
     this.#file?.close();
+    this.sums?.[Symbol.dispose]();
   }
 
   #holds(path: Name, destination: DestinationKey, value0: number, value1: number): boolean | undefined {

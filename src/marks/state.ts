@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { makeFolders } from '../make-folders.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
+import { userName } from '../user-name.ts';
 import { decodeName, encodeName, fsPath, showName, type Name } from '../name.ts';
+import { homeFolder } from '../home.ts';
 
 /** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
 export interface StateFolder extends StateView {
@@ -32,7 +34,15 @@ export const viewState = (path: string, root: Name): StateView => {
 export const defaultStatePath = (site: string): string =>
   process.geteuid?.() === 0
     ? join('/var/lib/isocket', site)
-    : join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local/state'), 'isocket', site);
+    : join(process.env.XDG_STATE_HOME ?? join(ownHome(), '.local/state'), 'isocket', site);
+
+const ownHome = (): string => {
+  const home = homeFolder();
+  if (home !== undefined) return home;
+  throw new UserError(`Cannot choose a state folder: user ${process.geteuid?.()} has no home`, {
+    hint: 'name one with state in the configuration, or set HOME',
+  });
+};
 
 /**
  * Opens the state folder of a root, and makes it where there is none.
@@ -48,8 +58,13 @@ export const openState = (path: string, root: Name): StateFolder => {
     return length ?? 0;
   };
   try {
-    mkdirSync(records, { recursive: true, mode: 0o700 });
-    for (const folder of [path, records]) checkOwner(folder);
+    // What is above it is no state of ours: other users have theirs there.
+    makeFolders(dirname(path), 0o755);
+    // One by one: in a folder that is refused nothing is made.
+    for (const folder of [path, records]) {
+      makeFolders(folder, 0o700);
+      checkOwner(folder);
+    }
     checkSameRoot(path, root);
     rememberRoot(path, root);
     const { birthtimeNs: sinceNs } = statSync(records, { bigint: true });
@@ -60,18 +75,21 @@ export const openState = (path: string, root: Name): StateFolder => {
       recordedBefore,
       keepRecordsOf: (directories) => {
         const kept = new Set([...directories].map(recordName));
-        const others = readdirSync(records).filter((file) => !kept.has(file));
+        const others = readdirSync(records).filter((file) => !kept.has(recordOf(file)));
         if (others.length === 0) return;
         // Another site on this root may keep its records here: of directories with another tag, or that we exclude.
         for (const name of readdirSync(fsPath(root), { encoding: 'buffer' })) kept.add(recordName(decodeName(name)));
-        for (const file of others) if (!kept.has(file)) rmSync(join(records, file));
+        for (const file of others) if (!kept.has(recordOf(file))) rmSync(join(records, file));
         for (const name of lengths.keys()) if (!kept.has(name)) lengths.delete(name);
       },
     };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(`Cannot use the state folder "${path}": ${errorMessage(error)}`, {
-      hint: 'let the user that runs isocket write it, or name another one with state in the configuration',
+      hint:
+        systemErrorCode(error) === 'EACCES'
+          ? `as root: chown -R ${userName(process.geteuid?.() ?? 0)} ${path}; or name another one with state in the configuration`
+          : 'let the user that runs isocket write it, or name another one with state in the configuration',
       // A full disk is no fault of the configuration.
       ...(systemErrorCode(error) === 'ENOSPC' ? { exitCode: 3 } : {}),
       cause: error,
@@ -85,7 +103,12 @@ const checkOwner = (folder: string): void => {
   const us = process.geteuid?.() ?? uid;
   const [state, hint] =
     uid !== us && uid !== 0
-      ? [`it belongs to user ${uid}, isocket runs as user ${us}`, `chown it, or name another one with state`]
+      ? [
+          `it belongs to user ${userName(uid)}, isocket runs as ${userName(us)}`,
+          us === 0
+            ? `run isocket as that user, with runuser -u ${userName(uid)} -- isocket …: what root writes there, that user cannot change`
+            : 'run isocket as that user, or name another one with state',
+        ]
       : (mode & 0o022) !== 0
         ? ['others than its owner can write it', `chmod go-w ${folder}`]
         : [];
@@ -148,6 +171,13 @@ const rememberRoot = (state: string, root: Name): void => {
   writeFileSync(temporary, JSON.stringify(now), { mode: 0o600 });
   renameSync(temporary, join(state, ROOT_FILE));
 };
+
+/** "+" is in no record's name: what follows it says which file beside the record this is. */
+const recordOf = (file: string): string => file.replace(/\+.*$/, '');
+
+/** Where `SHA256SUMS` are written: the SHA-256 of each file's content, and the file that is just being delivered. */
+export const sumsPath = (recordPath: string): string => `${recordPath}+sums`;
+export const manifestPath = (recordPath: string): string => `${recordPath}+manifest`;
 
 /** Readable where the name allows it; a hash where it is too long for a file name of ours. */
 const recordName = (directory: Name): string => {

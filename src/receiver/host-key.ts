@@ -5,7 +5,6 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readFileSync,
   unlinkSync,
@@ -15,6 +14,7 @@ import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { systemErrorCode, UserError } from '../errors.ts';
+import { makeFolders } from '../make-folders.ts';
 
 /**
  * Reads the host key from a file, or generates it there with mode 0600.
@@ -86,7 +86,7 @@ const assertHostKey = (file: string, text: string): void => {
 /** Written as a temporary file and linked: the key appears whole, and never replaces one that another process made meanwhile. */
 const makeHostKey = (file: string, comment: string): string => {
   const folder = dirname(file);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolders(folder, 0o700);
   const temporary = join(folder, `.isocket-host-key-${randomUUID()}`);
   const key = generateHostKey(comment);
   const fd = openSync(temporary, 'wx', 0o600);

@@ -42,6 +42,10 @@ export interface FileSystemSpace {
 export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Number of requests without a reply so far, with those that wait for a handle. */
   readonly pending: number;
+  /** Number of replies so far. */
+  readonly answered: number;
+  /** Identifies the request that has waited longest; undefined: none waits. */
+  readonly oldest: number | undefined;
   readonly closed: boolean;
   /** What the server says, and until then what every server of its kind takes. */
   readonly limits: ServerLimits;
@@ -95,21 +99,15 @@ const SAFE_HANDLES = 128;
  */
 export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWindow): Promise<SftpClient> => {
   const requests = await RequestChannel.open(channel, channelWindow);
-  const hasLimits = requests.extensions.has(Extension.LIMITS);
-  let limits: ServerLimits = { write: SAFE_WRITE_BYTES, handles: hasLimits ? SAFE_HANDLES : 0 };
-  const limitsTold = hasLimits
-    ? queryLimits(requests, (told) => {
-        limits = told;
-      })
-    : undefined;
-  const handles = new OpenHandles(hasLimits);
+  const limits = askLimits(requests);
+  const handles = new OpenHandles(limits.told !== undefined);
+  let isDestroyed = false;
   let onClosed: ((openHandles: number) => void) | undefined;
   requests.onClosed(() => {
     const { inUse } = handles;
     handles.end();
     if (!isDestroyed) onClosed?.(inUse);
   });
-  let isDestroyed = false;
   const opener = new HandleOpener(requests, handles);
 
   /** A request that the server answers with a status only. */
@@ -120,13 +118,19 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     get pending() {
       return requests.pending + handles.waiting;
     },
+    get answered() {
+      return requests.answered;
+    },
+    get oldest() {
+      return requests.oldest;
+    },
     get closed() {
       return requests.closed;
     },
     get limits() {
-      return limits;
+      return limits.now;
     },
-    limitsTold,
+    limitsTold: limits.told,
     get handlesAtOnce() {
       return handles.most;
     },
@@ -140,36 +144,25 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     open: (path, flags, attributes) =>
       opener.open(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes)),
     ...single,
-    close: (handle) => single.close(handle).finally(() => handles.closed(handle)),
+    // Noted as the reply is read, not a promise later: the next reply may give the same handle to another file.
+    close: (handle) =>
+      requests.request(
+        Packet.CLOSE,
+        (packet) => packet.bytes(handle),
+        (reply) => {
+          handles.closed(handle);
+          expectOk(reply);
+        },
+      ),
     burst,
     read: (handle, offset, length) => {
       requests.expectReply(length);
       return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
     },
     fstat: (handle) => requests.request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
-    lstat: (path) => requests.request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
-    stat: (path) => requests.request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
     opendir: (path) => opener.open(Packet.OPENDIR, (packet) => packet.name(path)),
     readdir: (handle) => requests.request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
-    mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
-    setstat: (path, attributes) => command(Packet.SETSTAT, (packet) => packet.name(path).attributes(attributes)),
-    remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
-    rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
-    posixRename: (from, to) =>
-      command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to)),
-    realpath: async (path) => {
-      const entries = await requests.request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
-      return entries?.[0]?.name ?? path;
-    },
-    space: async (path) => {
-      const numbers = await requests.request(
-        Packet.EXTENDED,
-        (packet) => packet.bytes(Extension.STATVFS).name(path),
-        (reply) => readNumbers(reply, 7),
-      );
-      const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
-      return { free: fragment * available, freeInodes, inodes };
-    },
+    ...pathRequests(requests, command),
     setWindowUnlimited: () => requests.setWindowUnlimited(),
     destroy: (reason = 'isocket closed the SFTP channel') => {
       isDestroyed = true;
@@ -178,18 +171,57 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   };
 };
 
-const queryLimits = (requests: RequestChannel, told: (limits: ServerLimits) => void): Promise<number> => {
-  const started = performance.now();
-  const answered = requests
-    .request(
+/** Requests that name what they concern. */
+const pathRequests = (
+  requests: RequestChannel,
+  command: (type: number, encode: Encode) => Promise<void>,
+): Pick<
+  SftpClient,
+  'lstat' | 'stat' | 'mkdir' | 'setstat' | 'remove' | 'rename' | 'posixRename' | 'realpath' | 'space'
+> => ({
+  lstat: (path) => requests.request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
+  stat: (path) => requests.request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
+  mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
+  setstat: (path, attributes) => command(Packet.SETSTAT, (packet) => packet.name(path).attributes(attributes)),
+  remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
+  rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
+  posixRename: (from, to) =>
+    command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to)),
+  realpath: async (path) => {
+    const entries = await requests.request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
+    return entries?.[0]?.name ?? path;
+  },
+  space: async (path) => {
+    const numbers = await requests.request(
       Packet.EXTENDED,
-      (packet) => packet.bytes(Extension.LIMITS),
-      (reply) => readNumbers(reply, 4),
-    )
-    .then(([, , write = 0, handles = 0]) => {
-      told({ write: write > 0 ? write : SAFE_WRITE_BYTES, handles });
-      return performance.now() - started;
-    });
-  answered.catch(() => undefined); // Reported where it is awaited; a channel that closes is reported by its other requests.
-  return answered;
+      (packet) => packet.bytes(Extension.STATVFS).name(path),
+      (reply) => readNumbers(reply, 7),
+    );
+    const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
+    return { free: fragment * available, freeInodes, inodes };
+  },
+});
+
+/** What is known of the limits now, and when the server has told them. */
+interface AskedLimits {
+  now: ServerLimits;
+  readonly told: Promise<number> | undefined;
+}
+
+const askLimits = (requests: RequestChannel): AskedLimits => {
+  if (!requests.extensions.has(Extension.LIMITS))
+    return { now: { write: SAFE_WRITE_BYTES, handles: 0 }, told: undefined };
+  const started = performance.now();
+  const answer = requests.request(
+    Packet.EXTENDED,
+    (packet) => packet.bytes(Extension.LIMITS),
+    (reply) => readNumbers(reply, 4),
+  );
+  const told = answer.then(([, , write = 0, handles = 0]) => {
+    asked.now = { write: write > 0 ? write : SAFE_WRITE_BYTES, handles };
+    return performance.now() - started;
+  });
+  told.catch(() => undefined); // Reported where it is awaited; a channel that closes is reported by its other requests.
+  const asked: AskedLimits = { now: { write: SAFE_WRITE_BYTES, handles: SAFE_HANDLES }, told };
+  return asked;
 };

@@ -33,6 +33,7 @@ export class RequestChannel {
   readonly #handshake = Promise.withResolvers<ReadonlyMap<string, string>>();
   #extensions: ReadonlyMap<string, string> = new Map();
   #nextId = 0;
+  #answered = 0;
   #isFlushScheduled = false;
   #closedBy: Error | undefined;
   #onClosed: (() => void) | undefined;
@@ -65,6 +66,16 @@ export class RequestChannel {
   /** Number of requests without a reply so far. */
   get pending(): number {
     return this.#pending.size;
+  }
+
+  /** Number of replies so far. */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** The id of the request that has waited longest; undefined: none waits. */
+  get oldest(): number | undefined {
+    return this.#pending.keys().next().value;
   }
 
   get closed(): boolean {
@@ -148,6 +159,7 @@ export class RequestChannel {
     const pending = this.#pending.get(id);
     if (pending === undefined) throw new ChannelClosedError('the server sent a reply to no request');
     this.#pending.delete(id);
+    this.#answered += 1;
     pending.settle(new PacketReader(packet));
   }
 

@@ -11,10 +11,14 @@ export const isGone = (error: unknown): boolean => GONE.has(systemErrorCode(erro
 
 export const cannotFinish = (directory: Name, cause: unknown): TransportError =>
   new TransportError('file', `Cannot write "${showName(directory)}/${FINISHED_WATCH}": ${plainMessage(cause)}`, {
-    hint: 'its files are sent and marked; make room there, and let the user that runs isocket write there: it is tried again',
+    hint: `its files are sent and marked; ${finishHint(systemErrorCode(cause))}: it is tried again`,
     cause,
   });
 
+const finishHint = (code: string | undefined): string =>
+  code === 'EPERM'
+    ? 'if lsattr -d shows that the directory is immutable or append-only: chattr -i -a it'
+    : 'make room there, and let the user that runs isocket write there';
 const CURES: Readonly<Record<string, string>> = {
   ENOTCONN: 'the program that serves this mount has ended: mount it again (umount -l, then mount)',
   EIO: 'see what the kernel says (dmesg), and check the disk or the server that has it',
@@ -24,12 +28,18 @@ const CURES: Readonly<Record<string, string>> = {
   EUCLEAN: 'its file system is damaged: see dmesg, and run fsck',
   EMFILE: 'allow more open files: ulimit -n, or LimitNOFILE= in the unit',
   ENFILE: 'allow more open files on this host: sysctl fs.file-max',
+  ENOSPC: 'make room on its disk',
+  EDQUOT: 'make room on its disk, or raise the quota of the user that runs isocket',
+  EROFS: 'mount it writable: see dmesg for why it is not',
   ENAMETOOLONG: 'move it up, or give the folders above it shorter names',
 };
 
-/** What to do about an error of the disk below the root, in one sentence. */
+/** What to do about an error of the system, in one sentence; undefined where its code alone does not say. */
+export const knownCureOf = (error: unknown): string | undefined => CURES[systemErrorCode(error) ?? ''];
+
+/** What to do about an error of the disk below the root. */
 export const cureOf = (error: unknown): string =>
-  CURES[systemErrorCode(error) ?? ''] ?? 'let the user that runs isocket read and write it, and all folders in it';
+  knownCureOf(error) ?? 'let the user that runs isocket read and write it, and all folders in it';
 
 /** The path below the root of what is in a directory; '' is the directory itself. */
 export const pathIn = (directory: Name, path: Name): Name => (path === '' ? directory : `${directory}/${path}`);

@@ -16,5 +16,16 @@ export const isReservedPath = (path: string): boolean => {
   return path.includes('.isocket-') && path.split('/').some(isTemporaryName);
 };
 
+/** Delivered into a directory where `manifest` is on: the SHA-256 of each of its files. */
+export const MANIFEST = 'SHA256SUMS';
+
+export const isManifestPath = (path: string): boolean => path === MANIFEST || path.startsWith(`${MANIFEST}/`);
+
+/** As `isReservedPath`; where isocket writes a manifest, its name is taken as well. */
+export const createIsReserved =
+  (manifest: boolean) =>
+  (path: string): boolean =>
+    (manifest && isManifestPath(path)) || isReservedPath(path);
+
 /** A name that isocket gives to what is not whole yet at a destination: a file so named would be removed there. */
 export const isTemporaryName = (name: string): boolean => name.startsWith('.isocket-') && name.endsWith('.part');

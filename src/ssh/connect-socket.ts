@@ -6,6 +6,11 @@ const CONNECT_TIMEOUT_MS = 15_000;
 /** @throws TransportError `network` if the host is unknown, refuses, or does not answer in time */
 export const connectSocket = (host: string, port: number, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
+    // Node connects all the same, and the socket keeps the process.
+    if (signal.aborted) {
+      reject(new TransportError('network', `Did not connect to ${host}:${port}: it was stopped`));
+      return;
+    }
     // Without noDelay consecutive small writes reach 1 MB/s only (Nagle's algorithm against delayed acknowledgements).
     const socket = createConnection({ host, port, noDelay: true, signal, timeout: CONNECT_TIMEOUT_MS });
     socket.once('timeout', () => socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`)));

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { userInfo } from 'node:os';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { TransportError } from '../errors.ts';
 import type { BuiltInLogin, SshConnection } from './connection.ts';
@@ -9,6 +8,7 @@ import { prepareCipherKeys } from './internals/cipher-keys.ts';
 import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import { readLogin } from './login.ts';
 import { Ssh2Connection } from './ssh2-connection.ts';
+import { userName } from '../home.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 
@@ -22,7 +22,12 @@ export const connectSsh2 = async (
   connecting: Promise<Socket>,
   signal: AbortSignal,
 ): Promise<SshConnection> => {
-  const { host, port, user: username = userInfo().username } = options;
+  const { host, port, user: username = userName() } = options;
+  if (username === undefined) {
+    throw new TransportError('auth', `Cannot log in at ${host}:${port}: user ${process.geteuid?.()} has no name`, {
+      hint: 'name the user there with destination.user',
+    });
+  }
   const where = `${username}@${host}:${port}`;
   const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
   const login = await readLogin(options);
@@ -94,12 +99,22 @@ const logIn = async (
   }
 };
 
-const connectError = (error: Error & { level?: string }, where: string): TransportError => {
+export const connectError = (error: Error & { level?: string }, where: string): TransportError => {
   if (error.level === 'client-authentication') {
     return new TransportError('auth', `Cannot log in to ${where}: the server refused the key`, {
       hint: 'put the public key into the account’s authorized_keys, or correct destination.user or destination.identityFile',
       cause: error,
     });
+  }
+  if (/too many authentication failures/i.test(error.message)) {
+    return new TransportError(
+      'auth',
+      `Cannot log in to ${where}: the agent has more keys than the server lets it try`,
+      {
+        hint: 'set destination.agent: false and destination.identityFile: only that key is offered; or take keys from the agent: ssh-add -d',
+        cause: error,
+      },
+    );
   }
   return new TransportError('network', `Cannot connect to ${where}: ${error.message}`, { cause: error });
 };

@@ -1,7 +1,10 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { BuiltInLogin } from './connection.ts';
 import { hostKeyFingerprint, knownHostsLine, type judgeHostKey } from './known-hosts.ts';
+import { shellQuoted } from './key-file.ts';
 import { expandHome } from './login.ts';
 
 /** The error for a host key that is not trusted, with the fix; undefined for a known key. */
@@ -13,15 +16,18 @@ export const hostKeyError = (
 ): TransportError | undefined => {
   if (verdict === 'known') return undefined;
   const fingerprint = hostKeyFingerprint(key);
-  const { host, port, knownHosts } = options;
+  const { host, port } = options;
+  const knownHosts = expandHome(options.knownHosts);
+  const isThere = existsSync(knownHosts);
+  const folder = isThere ? '' : `mkdir -p ${shellQuoted(dirname(knownHosts))} && `;
   const messages = {
     unknown: [
-      `the host key ${fingerprint} is unknown`,
-      `compare the fingerprint with the server’s, then: echo '${knownHostsLine({ host, port }, key)}' >> ${knownHosts}`,
+      `the host key ${fingerprint} is unknown${isThere ? '' : `: there is no file "${knownHosts}" (destination.knownHosts)`}`,
+      `compare the fingerprint with the server’s, then: ${folder}echo '${knownHostsLine({ host, port }, key)}' >> ${shellQuoted(knownHosts)}`,
     ],
     changed: [
       `the host key CHANGED; it is now ${fingerprint}`,
-      `somebody may be in the middle; if the server was set up anew: ssh-keygen -f ${knownHosts} -R "[${host}]:${port}"`,
+      `somebody may be in the middle; if the server was set up anew: ssh-keygen -f ${shellQuoted(knownHosts)} -R "[${host}]:${port}"`,
     ],
     revoked: [`the host key ${fingerprint} is revoked`, `do not connect; ask who revoked it in ${knownHosts}`],
   } as const;

@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { CHILD_OPTIONS } from '../child-options.ts';
 import type { RecordTerminator } from './inotify-records.ts';
 
 /** What the `inotifywait` of this host can do, found by running it: distributions differ. */
@@ -30,7 +31,7 @@ const tryHelp = async (
   return { version, recordTerminator: all.includes('--no-newline') ? '\0' : '\n', diesWithParent };
 };
 
-const OPTIONS = { reject: false, stdin: 'ignore', env: { LC_ALL: 'C' } } as const;
+const OPTIONS = { ...CHILD_OPTIONS, reject: false, stdin: 'ignore', env: { LC_ALL: 'C' } } as const;
 
 /**
  * Overflow is reported only on request; `-q` would hide that the watch is established; `-r` loses files written right after

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -19,7 +19,8 @@ afterEach(() => rmSync(folder, { recursive: true }));
 it('a state folder that is another user’s is refused', () => {
   mkdirSync(`${folder}/state`, { mode: 0o700 });
   chownSync(`${folder}/state`, 65_534, 65_534);
-  expect(() => openState(`${folder}/state`, folder)).toThrow('it belongs to user 65534');
+  expect(() => openState(`${folder}/state`, folder)).toThrow('it belongs to user nobody, isocket runs as root');
+  expect(readdirSync(`${folder}/state`)).toEqual([]);
 });
 
 it('a source file that belongs to another user is read, though only its owner may ask to leave its access time alone', () => {

@@ -70,7 +70,7 @@ const losses: Readonly<Record<string, Loss>> = {
   'to mark, since the files are given to another user': {
     take: ({ root }) => giveTo(0, `${root}/DC1`),
     give: ({ root }) => giveTo(NOBODY, `${root}/DC1`),
-    words: /belongs to user 0, isocket runs as user 65534/,
+    words: /belongs to user root, isocket runs as user nobody/,
   },
 };
 

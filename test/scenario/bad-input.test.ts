@@ -262,7 +262,7 @@ describe('one bad file', () => {
     giveToNobody(site, ['', '/DC1', '/DC1/file-1', '/DC1/file-2']); // file-3 stays root's: it cannot be marked.
     const { exitCode, stderr } = await site.run(['scan'], { user: NOBODY });
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 3 });
-    expect(stderr).toContain('DC1/file-3": it belongs to user 0, isocket runs as user 65534');
+    expect(stderr).toContain('DC1/file-3": it belongs to user root, isocket runs as user nobody');
     expect(unmarked(`${site.root}/DC1`)).toEqual(['file-3']);
     expect(existsSync(`${server.folder}/${name}/DC1/file-3`)).toBe(false);
     expect(isFinished(site.root, 'DC1')).toBe(false);

@@ -101,6 +101,15 @@ it('prints one line for each check, and the fix below it', async () => {
   expect(stdout).toMatch(/\n\d+ ok, \d+ warnings?, 1 failure$/);
 });
 
+it('warns of a file that has the name of the manifest', async () => {
+  const site = newSite({ more: { manifest: true } });
+  expect((await check(site)).line('manifest').state).toBe('ok');
+  writeFileSync(`${site.root}/DC1/SHA256SUMS`, 'theirs');
+  const { exitCode, line } = await check(site);
+  expect(exitCode).toBe(0);
+  expect(line('manifest')).toMatchObject({ state: 'warning', hint: expect.stringContaining('rename it') as string });
+});
+
 it('reports a missing configuration', async () => {
   const site = newSite();
   rmSync(site.config);
@@ -124,7 +133,7 @@ it('names the owner of files that this user may not mark', async () => {
   const { exitCode, failures, line } = await check(site, NOBODY);
   expect(exitCode).toBe(2);
   expect(failures).toContain('owner');
-  expect(line('owner').message).toContain(`they belong to user 0, isocket runs as user ${NOBODY}`);
+  expect(line('owner').message).toContain(`they belong to user root, isocket runs as user nobody`);
   expect(line('mark')).toMatchObject({ state: 'warning' });
   expect(line('state')).toMatchObject({ state: 'failure' });
 });
@@ -284,6 +293,15 @@ describe.each(['sftp', 'rsync'])('with %s', (transport) => {
     expect(line('overlap').message).toContain(`"${site.root}${below}"`);
     expect(readdirSync(site.root + below).filter((name) => name.startsWith('.isocket'))).toEqual([]);
   });
+});
+
+it.each(['scan', 'daemon'])('refuses a state folder in the root: %s', async (command) => {
+  const site = newSite();
+  const inside = newSite({ source: { root: site.root }, more: { state: `${site.root}/state` } });
+  const { exitCode, stderr } = await inside.run([command]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toMatch(/it lies in source.root.*\n.*outside source.root/);
+  expect(readdirSync(site.root)).toEqual(['DC1']);
 });
 
 it('refuses a state folder in the root', async () => {

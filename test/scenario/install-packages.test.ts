@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, afterAll, describe, expect, it } from 'vitest';
@@ -117,6 +117,57 @@ describe('--with-rsync --with-inotify', () => {
     standIn('zypper', 'exit 104');
     const { exitCode } = await install([...(await installed()), '--with-rsync']);
     expect(exitCode).toBe(104);
+  });
+});
+
+describe('without root, in the crontab', () => {
+  const ours = (site: string): RegExp => new RegExp(`^[*]/5 .*/\\.config/isocket/${site}/.* # isocket ${site}$`, 'm');
+  const table = (): string => readFileSync(`${folder}/table`, 'utf8');
+  /** A crontab that is kept in a file. */
+  const cronOf = (whenRead: string): void =>
+    script(`${folder}/bin/crontab`, `case $1 in -l) ${whenRead} ;; *) cat >"${folder}/table" ;; esac`);
+  const installAs = async (...args: readonly string[]) => {
+    const { exitCode, stdout, stderr } = await install([...given, ...args], { user: NOBODY });
+    return { exitCode, said: `${stdout}\n${stderr}` };
+  };
+  let given: string[];
+  beforeEach(async () => {
+    given = await installed();
+    for (const name of ['isocket.cron', 'isocket@.service', 'isocket-scan@.service', 'isocket@.timer'])
+      cpSync(new URL(`../../templates/${name}`, import.meta.url), `${folder}/P/lib/isocket/templates/${name}`);
+    writeFileSync(`${folder}/table`, '# mine\n0 1 * * * true # isocket aXb\n');
+    await execa('chown', ['-R', String(NOBODY), folder]);
+    cronOf(`cat "${folder}/table"`);
+  });
+
+  it('has a line for each site, beside the lines of others', async () => {
+    expect(await installAs('--cron', 'a.b')).toMatchObject({ exitCode: 0 });
+    expect(await installAs('--cron', 'ED1')).toMatchObject({ exitCode: 0 });
+    const before = table();
+    expect(before).toMatch(/^# mine\n0 1 [*] [*] [*] true # isocket aXb\n/);
+    expect(before).toMatch(ours('a\\.b'));
+    expect(before).toMatch(ours('ED1'));
+    expect((await installAs('--cron', 'a.b')).said).toContain('nothing to do');
+    expect(table()).toBe(before);
+    expect((await installAs('--daemon', 'a.b')).said).toContain('removed a line from your crontab');
+    expect(table()).toBe(before.split('\n').filter((line) => !line.endsWith('isocket a.b')).join('\n')); // prettier-ignore
+  });
+
+  it('is not written where it cannot be read', async () => {
+    cronOf('echo "crontab: spool: permission denied" >&2; exit 1');
+    const { exitCode, said } = await installAs('--cron', 'ED1');
+    expect(exitCode).toBe(1);
+    expect(said).toContain('cannot read your crontab');
+    expect(table()).not.toContain('ED1');
+    cronOf('echo "no crontab for nobody" >&2; exit 1');
+    expect(await installAs('--cron', 'ED1')).toMatchObject({ exitCode: 0 });
+    expect(table()).toMatch(ours('ED1'));
+  });
+
+  it('runs a site as who installs it', async () => {
+    const { exitCode, said } = await installAs('--cron', 'ED1', '--user', 'daemon');
+    expect(exitCode).toBe(2);
+    expect(said).toContain('cannot run a site as daemon without root');
   });
 });
 

@@ -1,8 +1,10 @@
 import { execa } from 'execa';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -14,11 +16,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeBarePath, NODE_COMMANDS } from '../support/bare-path.ts';
 import { parser } from '../support/parser.ts';
 import { makeSite } from '../support/site.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
+import type { TestServer } from '../support/server.ts';
+import { readUnit, startUserland, type Userland } from '../support/userland.ts';
 import { differences, unmarked } from '../support/trees.ts';
 
 const CLONE = new URL('../..', import.meta.url).pathname;
@@ -60,14 +64,14 @@ const snapshot = (root: string): string[] =>
 it(
   'says what it would do, does it once, and takes away all but the configuration',
   async () => {
-    const dry = await install('--daemon', 'ED1', '--dry-run');
+    const dry = await install('--daemon', 'ED2', '--dry-run');
     expect(dry.exitCode, dry.stderr).toBe(0);
     expect(dry.stderr).toBe('');
     expect(dry.stdout).toContain(`would install isocket into ${folder}/P/lib/isocket`);
     expect(existsSync(`${folder}/P`)).toBe(false);
     expect(existsSync(`${folder}/system`)).toBe(false);
 
-    const first = await install('--daemon', 'ED1', '--cron', 'ED1', '--every', '10m', '--receiver');
+    const first = await install('--daemon', 'ED2', '--cron', 'ED1', '--every', '10m', '--receiver');
     expect(first.exitCode, first.stderr).toBe(0);
     const version = await execa(`${folder}/P/bin/isocket`, ['--version'], { extendEnv: false, env: { PATH: path } });
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+/);
@@ -82,7 +86,7 @@ it(
     writeFileSync(`${system}/isocket/ED1/.isocketrc`, 'site: ED1\n');
 
     const before = [...snapshot(`${folder}/P`), ...snapshot(`${folder}/system`)];
-    const second = await install('--daemon', 'ED1', '--cron', 'ED1', '--every', '10m', '--receiver');
+    const second = await install('--daemon', 'ED2', '--cron', 'ED1', '--every', '10m', '--receiver');
     expect(second.exitCode).toBe(0);
     expect(second.stdout).toContain('nothing to do');
     expect([...snapshot(`${folder}/P`), ...snapshot(`${folder}/system`)]).toEqual(before);
@@ -103,6 +107,9 @@ it.each([
   [['--prefix'], '--prefix needs a value'],
   [['--cron', 'ED1', '--every', '90m'], 'write 1m to 59m, or 1h to 23h'],
   [['--cron', 'a/b'], `cannot use the site's name "a/b"`],
+  [['--cron', 'ED1', '--daemon', 'ED1'], 'cannot run site "ED1" by --daemon and by --cron'],
+  [['--purge'], 'cannot purge without --uninstall'],
+  [['--cron', 'ED1', '--user', 'a b'], 'cannot use --user "a b"'],
   [['--from', '/nowhere.tgz'], 'make one with install.sh --pack'],
 ])('a wrong option %j is answered by a sentence', async (args, sentence) => {
   const { exitCode, stderr } = await execa(`${CLONE}/install.sh`, ['--dry-run', ...args], { reject: false });
@@ -170,48 +177,175 @@ it(
   3 * MINUTES,
 );
 
-// In a mount namespace of its own: this cron sees no other table than ours, and nobody sees ours.
-it(
-  'a real cron runs the entry that install.sh wrote',
-  async () => {
-    await using server = await startOwnReceiver(`${folder}/cron-far`);
-    const cron = `${folder}/cron`;
-    for (const name of ['cron.d', 'spool/crontabs', 'run']) mkdirSync(`${cron}/${name}`, { recursive: true });
-    await install('--cron', 'ED2', '--user', 'root');
-    const site = makeSite(folder, server, { name: 'ED2' });
-    const { writeFiles, closeDirectory } = parser(site.root);
-    writeFiles('DC1', 20);
-    closeDirectory('DC1');
-    const entry = readFileSync(`${folder}/system/etc/cron.d/isocket-ED2`, 'utf8')
-      .replace('/etc/isocket/ED2/.isocketrc', site.config)
-      .replace('*/5 * * * *', '* * * * *');
-    expect(entry).toMatch(/^\* \* \* \* \* root output=/m);
-    writeFileSync(`${cron}/cron.d/isocket-ED2`, entry, { mode: 0o644 });
-    writeFileSync(`${cron}/crontab`, '', { mode: 0o644 });
-    const script = [
-      `mount --bind ${cron}/cron.d /etc/cron.d`,
-      `mount --bind ${cron}/crontab /etc/crontab`,
-      `mount --bind ${cron}/spool /var/spool/cron`,
-      `mount --bind ${cron}/run /run`,
-      'exec cron -f',
-    ].join(' && ');
-    const daemon = execa('unshare', ['--mount', 'sh', '-c', script], { reject: false });
-    const end = { reason: '' };
-    void daemon.then(({ stderr }) => {
-      end.reason = `cron ended: ${stderr}`;
+// The program faketime would stay between us and cron, and not pass on a signal.
+const CRON_IN_TWO_SECONDS =
+  'exec env LD_PRELOAD="$(ls /usr/lib/*/faketime/libfaketime.so.1)" FAKETIME="@2030-01-01 12:00:58" cron -f >/dev/null 2>&1';
+
+// In a userland of its own, where nothing of isocket is: two sites of two users, by cron and then by their units.
+describe('two sites with two users', () => {
+  const SITES = [
+    ['ED1', 'parser1'],
+    ['ED2', 'parser2'],
+  ] as const;
+  let place: string;
+  let server: TestServer;
+  let userland: Userland;
+  const root = (site: string): string => `${place}/${site}/datas`;
+
+  const ok = async (...command: readonly string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await userland.run(...command);
+    expect(exitCode, `${command.join(' ')}: ${stdout}\n${stderr}`).toBe(0);
+    return stdout;
+  };
+  const setUp = (...args: readonly string[]) =>
+    // As an administrator with a cautious umask.
+    ok('sh', '-c', 'umask 077; exec sh "$@"', 'sh', `${place}/install.sh`, '--from', `${place}/isocket.tgz`, ...args);
+  /** As the parser: files in a directory of its own, closed. */
+  const produce = async (site: string, user: string, directory: string): Promise<void> => {
+    const { writeFiles, closeDirectory } = parser(root(site));
+    writeFiles(directory, 20);
+    closeDirectory(directory);
+    await ok('chown', '-R', `${user}:`, root(site));
+  };
+  const shipped = async (site: string, directory: string, ended: () => string | undefined): Promise<void> => {
+    while (!existsSync(`${root(site)}/${directory}/finished.watch`)) {
+      const reason = ended();
+      if (reason !== undefined) throw new Error(reason);
+      await delay(50);
+    }
+    expect(differences(`${root(site)}/${directory}`, `${server.folder}/${site}/${directory}`)).toEqual([]);
+    expect(unmarked(`${root(site)}/${directory}`)).toEqual([]);
+  };
+  /** Keeps a command of the userland running while `work` runs; `work` is told why it ended. */
+  const beside = async (
+    command: readonly string[],
+    work: (ended: () => string | undefined) => Promise<void>,
+  ): Promise<number | undefined> => {
+    const running = userland.run(...command);
+    let reason: string | undefined;
+    void running.then(({ stdout, stderr }) => {
+      reason = `${command.join(' ')} ended: ${stdout}${stderr}`;
     });
     try {
-      // It wakes at each full minute.
-      while (!existsSync(`${site.root}/DC1/finished.watch`)) {
-        if (end.reason !== '') throw new Error(end.reason);
-        await delay(100);
-      }
+      await work(() => reason);
     } finally {
-      daemon.kill('SIGTERM');
-      await daemon;
+      running.kill('SIGTERM');
     }
-    expect(differences(`${site.root}/DC1`, `${server.folder}/DC1`)).toEqual([]);
-    expect(unmarked(`${site.root}/DC1`)).toEqual([]);
-  },
-  3 * MINUTES,
-);
+    return (await running).exitCode;
+  };
+
+  beforeAll(async () => {
+    place = `${folder}/userland`;
+    mkdirSync(place);
+    chmodSync(folder, 0o755);
+    copyFileSync(`${CLONE}/install.sh`, `${place}/install.sh`);
+    linkSync(`${folder}/isocket.tgz`, `${place}/isocket.tgz`);
+    server = await startOwnReceiver(place);
+    userland = await startUserland(place);
+    for (const [site, user] of SITES) {
+      await ok('useradd', '--create-home', user);
+      const { config } = makeSite(place, server, {
+        name: site,
+        destination: { path: `/${site}`, identityFile: `/home/${user}/key` },
+        more: { state: null },
+      });
+      await ok('install', '-o', user, '-m', '600', server.identityFile, `/home/${user}/key`);
+      // Written by root, readable by nobody else.
+      chmodSync(config, 0o600);
+    }
+  });
+  afterAll(async () => {
+    await userland[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  it('ship from cron, each as its user, whatever root did first', { timeout: 3 * MINUTES }, async () => {
+    for (const [site, user] of SITES) {
+      await setUp('--cron', site, '--user', user, '--every', '1m');
+      await ok('cp', '-p', `${place}/${site}/.isocketrc`, `/etc/isocket/${site}/.isocketrc`);
+      expect(await setUp('--cron', site, '--every', '1m')).toContain(
+        `/etc/isocket/${site}/.isocketrc belongs to ${user} now`,
+      );
+      expect(await setUp('--cron', site, '--every', '1m')).toContain('nothing to do');
+      await produce(site, user, 'DC1');
+    }
+    const asRoot = await userland.run('isocket', '--config', '/etc/isocket/ED1/.isocketrc', 'scan');
+    expect(asRoot.exitCode).toBe(2);
+    expect(asRoot.stderr).toContain('runuser -u parser1 -- isocket');
+    // It wakes at each full minute: two seconds from now.
+    await beside(['sh', '-c', CRON_IN_TWO_SECONDS], async (ended) => {
+      for (const [site] of SITES) await shipped(site, 'DC1', ended);
+    });
+    for (const [site, user] of SITES) {
+      const owners = await ok('find', `/var/lib/isocket/${site}`, '-printf', '%u\\n');
+      expect([...new Set(owners.split('\n'))]).toEqual([user]);
+      expect(existsSync(userland.at(`/home/${user}/.local`))).toBe(false);
+    }
+  });
+
+  it('are enabled, restarted and disabled with systemctl, each call once', async () => {
+    const said = '/run/calls';
+    const systemctl = `#!/bin/sh
+case $1 in
+  is-enabled) exec test -e "/run/enabled-$2" ;;
+  is-active) exec test -e "/run/active-$2" ;;
+  enable) : >"/run/enabled-$2" ;;
+  start) : >"/run/active-$2" ;;
+  disable) rm "/run/enabled-$3" "/run/active-$3" ;;
+esac
+echo "$*" >>${said}
+`;
+    await ok('mkdir', '-p', '/run/systemd/system');
+    writeFileSync(userland.at('/usr/local/bin/systemctl'), systemctl, { mode: 0o755 });
+    const calls = async (...args: readonly string[]): Promise<string[]> => {
+      rmSync(userland.at(said), { force: true });
+      await setUp(...args);
+      return existsSync(userland.at(said)) ? readFileSync(userland.at(said), 'utf8').trimEnd().split('\n') : [];
+    };
+    const unit = 'isocket@ED1.service';
+    expect(await calls('--daemon', 'ED1', '--dry-run')).toEqual([]);
+    expect(await calls('--daemon', 'ED1')).toEqual(['daemon-reload', `enable ${unit}`, `start ${unit}`]);
+    expect(await calls('--daemon', 'ED1')).toEqual([]);
+    expect(await calls('--daemon', 'ED1', '--user', 'parser2')).toEqual(['daemon-reload', `restart ${unit}`]);
+    expect(await calls('--cron', 'ED1', '--user', 'parser1')).toEqual([`disable --now ${unit}`, 'daemon-reload']);
+    await ok('rm', '-r', '/usr/local/bin/systemctl', '/run/systemd');
+  });
+
+  it('ship by the command lines of their units, in place of cron', { timeout: 3 * MINUTES }, async () => {
+    for (const [site] of SITES) await setUp('--daemon', site);
+    expect(await setUp('--daemon', 'ED1')).toContain('nothing to do');
+    expect(readdirSync(userland.at('/etc/cron.d')).filter((name) => name.includes('isocket'))).toEqual([]);
+    for (const [site, user] of SITES) {
+      const units = userland.at('/etc/systemd/system');
+      const unit = readUnit([`${units}/isocket@.service`, `${units}/isocket@${site}.service.d/10-user.conf`], site);
+      expect(unit.get('User')).toBe(user);
+      await ok('systemd-analyze', 'verify', '--man=no', '--recursive-errors=no', `isocket@${site}.service`);
+      await produce(site, user, 'DC2');
+      const environment = `STATE_DIRECTORY=/var/lib/${unit.get('StateDirectory')}`;
+      const command = [environment, `HOME=/home/${user}`, ...(unit.get('ExecStart') ?? '').split(' ')];
+      const code = await beside(['setpriv', `--reuid=${user}`, `--regid=${user}`, '--init-groups', 'env', '-i', 'PATH=/usr/bin:/bin', ...command], (ended) => shipped(site, 'DC2', ended)); // prettier-ignore
+      expect((unit.get('SuccessExitStatus') ?? '').split(' ')).toContain(String(code));
+    }
+    await setUp('--cron', 'ED1');
+    expect(readdirSync(userland.at('/etc/systemd/system')).filter((name) => name.includes('ED1'))).toEqual([]);
+    expect(readFileSync(userland.at('/etc/cron.d/isocket-ED1'), 'utf8')).toContain(' parser1 output=');
+  });
+
+  it('go one by one, and with all that they had', async () => {
+    const left = (): Promise<string> =>
+      ok('find', '/etc', '/var/lib', '/usr/local', '-maxdepth', '4', '(', '-name', '*isocket*', '-o', '-path', '*/isocket/*', ')'); // prettier-ignore
+    const before = await left();
+    const dry = await setUp('--uninstall', 'ED1', '--purge', '--dry-run');
+    expect(await left()).toBe(before);
+    const said = await setUp('--uninstall', 'ED1', '--purge');
+    expect(said.replaceAll('removed ', 'would remove ')).toContain(dry);
+    expect(await left()).not.toContain('ED1');
+    expect(await left()).toContain('/var/lib/isocket/ED2');
+    expect(await setUp('--uninstall', 'ED1')).toContain('nothing to do: site ED1 is not installed');
+    await setUp('--uninstall');
+    expect(existsSync(userland.at('/etc/isocket/ED2/.isocketrc'))).toBe(true);
+    expect(existsSync(userland.at('/var/lib/isocket/ED2'))).toBe(true);
+    await setUp('--uninstall', '--purge');
+    expect(await left()).toBe('');
+  });
+});

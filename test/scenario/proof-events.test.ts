@@ -89,7 +89,9 @@ const CHANGES: readonly Change[] = [
   },
   {
     name: 'a file that had no name, O_TMPFILE',
-    after: async (at) => void (await execa('python3', ['-c', UNNAMED, at], { input: '\n' })),
+    after: async (at) => {
+      await execa('python3', ['-c', UNNAMED, at], { input: '\n' });
+    },
     sent: ['unnamed'],
   },
   {
@@ -140,7 +142,10 @@ const CHANGES: readonly Change[] = [
   {
     // In the open directory: in a closed one whoever has a file open is looked for again and again.
     name: 'files that get a name while they are open',
-    before: (_at, aside) => write(`${aside}/a`, 'neither half nor whole'),
+    before: (at, aside) => {
+      write(`${aside}/a`, 'neither half nor whole');
+      linkSync(`${at}/first`, `${at}/again`); // Sent side by side: the mark on one of them changes the other.
+    },
     after: async (at, aside, sent) => {
       // What a listing alone explains: when it is sent, the listing has seen what is open.
       const listed = async (name: string): Promise<void> => {

@@ -112,6 +112,16 @@ describe('isocket send -0 -', () => {
   });
 });
 
+it('isocket watch refuses what is no directory of the root', async () => {
+  const site = makeSite(folder, server);
+  parser(site.root).writeFile('DC1/sub/file');
+  for (const strange of ['/etc', site.root, `${site.root}/DC1/sub`]) {
+    const { exitCode, stderr } = await site.run(['watch', strange]);
+    expect(exitCode, strange).toBe(2);
+    expect(stderr).toContain(`it is no directory of the site's root, "${site.root}"`);
+  }
+});
+
 it('isocket watch ends when nobody reads its names any more', async () => {
   const site = makeSite(folder, server);
   const { writeFile } = parser(site.root);

@@ -18,6 +18,7 @@ import { idleActivity, type Activity } from '../../src/instance/activity.ts';
 import { answerWith } from '../../src/instance/answer.ts';
 import { askActivity } from '../../src/instance/ask.ts';
 import { abstractAddress } from '../../src/instance/address.ts';
+import { claim } from '../../src/instance/claim.ts';
 import { lockRoot } from '../../src/instance/lock.ts';
 import type { SiteStatus } from '../../src/status/site-status.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
@@ -51,7 +52,7 @@ const statusOf = async (of = site, code = 0): Promise<SiteStatus> => {
 };
 
 const activity: Activity = {
-  pid: 4711,
+  pid: process.pid,
   kind: 'daemon',
   since: '2026-11-24T00:00:00.000Z',
   inFlight: ['DC1/big'],
@@ -64,6 +65,7 @@ const activity: Activity = {
 
 /** Somebody holds the lock of the root and answers like this. */
 const answering = async (answer: (socket: Socket) => void): Promise<void> => {
+  resources.use(claim(abstractAddress(site)));
   const server = createServer(answer).listen(abstractAddress(site));
   await once(server, 'listening');
   resources.defer(async () => {
@@ -172,10 +174,10 @@ describe('status', () => {
     parser(site.root).writeFiles('DC1', 2);
     await answering(answerWith(() => activity));
     const found = await statusOf(site, 3);
-    expect(found.daemon).toEqual({ running: true, pid: 4711, since: activity.since, activity });
+    expect(found.daemon).toEqual({ running: true, pid: process.pid, since: activity.since, activity });
     expect([found.directories[0]?.held, found.totals.held]).toEqual([1, 1]);
     const { stdout } = await site.run(['status']);
-    expect(stdout).toContain('daemon running (process 4711');
+    expect(stdout).toContain(`daemon running (process ${process.pid}`);
     expect(stdout).toContain('held: DC1/file-1: permission denied (5 attempts, again in 1 m 0 s)');
     expect(stdout).toContain('connection to drms:/backup: lost: connection refused');
     expect(stdout).toContain('in flight: 1, first DC1/big');

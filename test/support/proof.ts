@@ -4,6 +4,9 @@ import { basename } from 'node:path';
 import { expect } from 'vitest';
 import { describe } from '../../src/cli/reporters/describe.ts';
 import { openSite } from '../../src/cli/commands/open-site.ts';
+import { Daemon } from '../../src/daemon/daemon.ts';
+import { chooseSource } from '../../src/watcher/choose-source.ts';
+import { findWatcherFacts, openWatcher } from '../../src/watcher/watcher.ts';
 import type { IsocketEvent, SummaryEvent } from '../../src/core/events.ts';
 import { runPass } from '../../src/delivery/pass.ts';
 import type { Transport } from '../../src/transport.ts';
@@ -48,6 +51,55 @@ export const scanHere = async (
     return told?.severity === 'failure' || told?.severity === 'warning' ? [told.text] : [];
   });
   return { exitCode: complete ? 0 : 3, events, summary, warnings };
+};
+
+/** A daemon in this process. Disposing of it ends it in order. */
+export interface DaemonHere extends AsyncDisposable {
+  readonly events: readonly IsocketEvent[];
+  /** Resolves with the first matching event, past or future. */
+  event(fits: (event: IsocketEvent) => boolean): Promise<IsocketEvent>;
+}
+
+/** What `isocket daemon` does, in this process. @param wrap stands between isocket and each destination */
+export const startDaemonHere = async (
+  config: string,
+  wrap: (transport: Transport) => Transport = (transport) => transport,
+): Promise<DaemonHere> => {
+  const events: IsocketEvent[] = [];
+  const waiting = new Set<(event: IsocketEvent) => void>();
+  const report = (event: IsocketEvent): void => {
+    events.push(event);
+    for (const check of [...waiting]) check(event);
+  };
+  await using stack = new AsyncDisposableStack();
+  const site = stack.use(await openSite({ config }, report));
+  const choice = chooseSource(site.config.source.watcher, await findWatcherFacts());
+  const reportFailure = (message: string): void => report({ type: 'note', level: 'warning', message });
+  const watcher = stack.use(openWatcher(choice, { reportFailure }));
+  const stop = new AbortController();
+  const destinations = site.destinations.map(wrap);
+  const running = new Daemon({ ...site, destinations, watcher, report, signal: stop.signal }).run();
+  stack.defer(async () => {
+    stop.abort();
+    await running;
+  });
+  const held = stack.move();
+  return {
+    events,
+    event: (fits) =>
+      new Promise((resolve, reject) => {
+        const past = events.find(fits);
+        if (past !== undefined) return resolve(past);
+        const check = (event: IsocketEvent): void => {
+          if (!fits(event)) return;
+          waiting.delete(check);
+          resolve(event);
+        };
+        waiting.add(check);
+        running.then(() => reject(new Error('the daemon ended without that event')), reject);
+      }),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
 };
 
 let count = 0;

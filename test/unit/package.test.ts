@@ -153,6 +153,15 @@ describe('the npm package', () => {
     expect(manifest).toMatchObject({ os: ['linux'], engines: { node: `>=${oldest}` } });
   });
 
+  it('is installed with the Node of the lock file, whose checksum is that of the binary that npm brought', async () => {
+    const script = readFileSync(`${ROOT}/install.sh`, 'utf8');
+    const { packages } = readJson(`${ROOT}/package-lock.json`) as { packages: Readonly<Record<string, Locked>> };
+    expect(/^NODE_VERSION=(.*)$/m.exec(script)?.[1]).toBe(packages['node_modules/node']?.version);
+    const { stdout } = await execa('sha256sum', [`${ROOT}/node_modules/node/bin/node`]);
+    const arch = process.arch === 'arm64' ? 'arm64' : 'x64';
+    expect(new RegExp(`^NODE_SHA256_${arch}=(.*)$`, 'm').exec(script)?.[1]).toBe(stdout.split(' ')[0]);
+  });
+
   it('holds every file that a document in it links to', async () => {
     // The bundle is not needed for this, so it is not built.
     const { stdout } = await execa('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: ROOT });

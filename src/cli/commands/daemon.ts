@@ -32,7 +32,8 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   report({ type: 'watching', message: watching });
   await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
   using failures = new FailureLog(site.state.path, report, 'none');
-  const running = new Daemon({ ...site, watcher, report: failures.report, signal: shutdown.signal });
+  const signal = AbortSignal.any([shutdown.signal, site.refused]);
+  const running = new Daemon({ ...site, watcher, report: failures.report, signal });
   Object.assign(told, { watcher: watching, daemon: running });
   const changeSince = await rememberConfig(options);
   const tellChange = async (): Promise<void> => {
@@ -52,6 +53,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   manager.feedWatchdog(() => running.isAlive);
   await running.run();
   manager.stopping();
+  site.refused.throwIfAborted();
   return shutdown.exitCode ?? 0;
 };
 

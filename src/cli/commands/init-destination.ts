@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { errorMessage, systemErrorCode, TransportError, UserError } from '../../errors.ts';
 import { loadHostKey, parseHostKey } from '../../receiver/host-key.ts';
@@ -14,6 +14,7 @@ import {
 import { connectSocket } from '../../ssh/connect-socket.ts';
 import { expandHome } from '../../ssh/login.ts';
 import { readKnownHosts } from '../../ssh/host-key.ts';
+import { makeFolders } from '../../make-folders.ts';
 
 /** The key that a host presents, and its state in known_hosts. */
 export interface SeenHostKey {
@@ -40,7 +41,7 @@ export const readHostKey = async (
 
 const appendLine = (path: string, line: string): void => {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(path), 0o700);
     const before = readIfThere(path);
     appendFileSync(path, `${before === '' || before.endsWith('\n') ? '' : '\n'}${line}\n`, { mode: 0o600 });
   } catch (error) {

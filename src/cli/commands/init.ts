@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +16,7 @@ import { listenForShutdown } from '../shutdown.ts';
 import { bundledTransport, bundledTransportNames } from '../../transports/index.ts';
 import { expandHome } from '../../ssh/login.ts';
 import { connectionProblem, makeKeyPair, readHostKey } from './init-destination.ts';
+import { makeFolders } from '../../make-folders.ts';
 
 export interface InitOptions extends CommonOptions, Partial<Answers> {
   readonly knownHosts?: string;
@@ -186,7 +187,7 @@ const textFor = (answers: Answers, configPath: string, knownHosts: string | unde
 
 const writeConfig = (path: string, text: string): void => {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path), 0o777);
     writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
   } catch (error) {
     throw new UserError(`Cannot write "${path}": ${systemErrorCode(error) ?? errorMessage(error)}`, {

@@ -1,6 +1,8 @@
+import { statSync } from 'node:fs';
 import { createRequire, registerHooks } from 'node:module';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { distrust } from '../../config/trusted-file.ts';
 import { errorMessage, systemErrorCode, UserError } from '../../errors.ts';
 import { valueAt } from '../../core/config-problems.ts';
 import { showName } from '../../name.ts';
@@ -81,6 +83,7 @@ const offerContract = (): void => {
 };
 
 const load = async (name: string, url: string): Promise<TransportPlugin> => {
+  refuseStrangers(name, fileURLToPath(url));
   let module: unknown;
   try {
     module = await import(url);
@@ -90,6 +93,21 @@ const load = async (name: string, url: string): Promise<TransportPlugin> => {
     throw unusable(name, isMissing ? 'there is no such file' : errorMessage(error), error);
   }
   return guardPlugin(name, valueAt(module, ['default']));
+};
+
+/** Its code runs with every right of this user: it belongs to who can run code with them anyway. @throws UserError */
+const refuseStrangers = (name: string, path: string): void => {
+  let because: string | undefined;
+  try {
+    because = distrust(path, [statSync(fileURLToPath(import.meta.url)).uid]);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return; // Importing it says what is wrong with it.
+  }
+  if (because === undefined) return;
+  throw new UserError(`Cannot use transport "${showName(name)}": ${path} is code, and ${because}`, {
+    hint: `let the user that runs isocket or root own it, and nobody else write it (chmod go-w), or run isocket as its owner`,
+  });
 };
 
 const unusable = (name: string, state: string, cause?: unknown): UserError =>

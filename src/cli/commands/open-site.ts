@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
-import { homedir, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { keptApart } from '../../check/apart.ts';
+import { refuseStateInRoot } from '../../check/overlap.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
 import { describeHolder, idleActivity, type Activity } from '../../instance/activity.ts';
@@ -18,6 +20,8 @@ import type { Transport } from '../../transport.ts';
 import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
+import { homeFolder, workingFolder } from '../../home.ts';
+import { refuseFirstRunAsRoot, serviceState } from './service-state.ts';
 
 /** Finds the configuration's file for a command. */
 export const findConfigFor = async ({ config: flag }: CommonOptions, report: Report): Promise<FoundConfig> => {
@@ -25,20 +29,27 @@ export const findConfigFor = async ({ config: flag }: CommonOptions, report: Rep
   const found = await findConfig({
     ...(flag === undefined ? {} : { flag }),
     ...(env === undefined ? {} : { env }),
-    cwd: process.cwd(),
-    home: homedir(),
+    cwd: workingFolder(),
+    home: homeFolder(),
   });
   report({ type: 'config', path: found.path });
   return found;
 };
 
 /** Finds and reads the site's configuration. */
-export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> => {
+export const readConfig = async (options: CommonOptions, report: Report): Promise<Config> =>
+  (await readFoundConfig(options, report)).config;
+
+const readFoundConfig = async (
+  options: CommonOptions,
+  report: Report,
+): Promise<{ readonly config: Config; readonly path: string }> => {
   const { path, input } = await findConfigFor(options, report);
   const transport = await loadTransports(input, path);
-  return withLines(path, () =>
+  const config = withLines(path, () =>
     parseConfig(input, { path, hostname: hostname(), transport, transportNames: bundledTransportNames }),
   );
+  return { config: { ...config, state: config.state ?? serviceState(path) }, path };
 };
 
 /** A site that this process alone works on. */
@@ -46,6 +57,8 @@ export interface OpenSite extends AsyncDisposable {
   readonly config: Config;
   readonly state: StateFolder;
   readonly destinations: readonly Transport[];
+  /** Aborted, with a UserError as the reason, when a destination turns out to be the root, or one to lie in the other. */
+  readonly refused: AbortSignal;
 }
 
 export interface OpenOptions {
@@ -64,19 +77,31 @@ export const openSite = async (
   report: Report,
   { unlocked = false, activity = () => ({}) }: OpenOptions = {},
 ): Promise<OpenSite> => {
-  const config = await readConfig(options, report);
+  const { config, path } = await readFoundConfig(options, report);
   checkRoot(config.source.root);
+  refuseFirstRunAsRoot(path, statePathOf(config));
+  refuseStateInRoot(statePathOf(config), config.source.root);
   await using stack = new AsyncDisposableStack();
   const idle = idleActivity(new Date());
   const answer = (): Activity => ({ ...idle, ...activity() });
   const locked = lockedSite(config);
-  if (!unlocked) stack.use(await namingHolder(locked, lockRoot(locked, answer)));
+  const taken = (message: string): void => report({ type: 'note', level: 'warning', message });
+  if (!unlocked) stack.use(await namingHolder(locked, lockRoot(locked, answer, taken)));
   const state = openSiteState(config);
   if (!unlocked) stack.use(await namingHolder(locked, lockState(locked, answer)));
-  const destinations = connectAll(config, state.path, report);
+  const refused = new AbortController();
+  const destinations = connectAll(config, state.path, report).map((transport, index) =>
+    keptApart(transport, {
+      root: config.source.root,
+      tag: config.source.tag,
+      statePath: state.path,
+      identity: config.destinations[index]?.identity ?? transport.label,
+      onOverlap: (message, hint) => refused.abort(new UserError(message, { hint })),
+    }),
+  );
   for (const transport of destinations) stack.use(transport);
   const held = stack.move();
-  return { config, state, destinations, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { config, state, destinations, refused: refused.signal, [Symbol.asyncDispose]: () => held.disposeAsync() };
 };
 
 /** The error of a lock that another process holds, with what that one says of itself. */

@@ -1,5 +1,7 @@
 import type { Report } from '../../core/events.ts';
 import type { CommonOptions } from '../options.ts';
+import { LogSink } from '../log-sink.ts';
+import { noteUnprinted } from '../unprinted.ts';
 import type { Reporter } from '../reporters/reporter.ts';
 import { canRedraw } from '../reporters/terminal-line.ts';
 
@@ -20,12 +22,37 @@ const openReporter = async (
 ): Promise<Reporter> => {
   if (json) {
     const { createJsonReporter } = await import('../reporters/json-reporter.ts');
-    return createJsonReporter({ write: (text) => process.stdout.write(text) });
+    const sink = new LogSink({
+      stream: process.stdout,
+      describeLoss: (lines, reason) =>
+        `${JSON.stringify({ type: 'note', level: 'warning', message: lossMessage(lines, reason) })}\n`,
+      onLoss: noteUnprinted,
+    });
+    return endingWith(sink, createJsonReporter({ write: (text) => sink.write(text) }));
   }
   const { createTextReporter } = await import('../reporters/text-reporter.ts');
   const openText = (write: (text: string) => void): Reporter => createTextReporter({ verbose, quiet, write });
-  if (!bar || quiet || !canRedraw(process.stderr, process.env.TERM))
-    return openText((text) => process.stderr.write(text));
+  if (!bar || quiet || !canRedraw(process.stderr, process.env.TERM)) {
+    const sink = new LogSink({
+      stream: process.stderr,
+      describeLoss: (lines, reason) => `${new Date().toISOString()} warning: ${lossMessage(lines, reason)}\n`,
+    });
+    return endingWith(
+      sink,
+      openText((text) => sink.write(text)),
+    );
+  }
   const { createProgressReporter } = await import('../reporters/progress-reporter.ts');
   return createProgressReporter({ terminal: process.stderr, openText });
 };
+
+const lossMessage = (lines: number, reason: string): string =>
+  `${lines} lines of this log could not be written and are lost: ${reason}`;
+
+const endingWith = (sink: LogSink, reporter: Reporter): Reporter => ({
+  report: reporter.report,
+  end: () => {
+    reporter.end();
+    sink.end();
+  },
+});

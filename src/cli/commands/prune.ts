@@ -34,6 +34,7 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
   await using site = await openSite(options, output.report);
   const signal = shutdown.signal;
   const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
+  site.refused.throwIfAborted();
   if (json) process.stdout.write(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
   else if (!quiet && result.pruned + result.kept > 0) {
     const what = dryRun ? 'would delete' : 'deleted';

@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { errorMessage, systemErrorCode, UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
@@ -10,6 +9,7 @@ import { listenForShutdown } from '../shutdown.ts';
 import { openOutput } from './output.ts';
 import { receiveOptions, type ReceiveFlags, type ReceiveOptions } from './receive-options.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../receiver/receiver.ts';
+import { homeFolder } from '../../home.ts';
 
 /** `isocket receive`. Resolves with the exit code, after a signal. */
 export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
@@ -90,7 +90,7 @@ const readAuthorizedKeys = (file: string): string => {
 const defaultHostKeyFile = (): string =>
   process.getuid?.() === 0
     ? '/var/lib/isocket/receive_host_key'
-    : join(homedir(), '.local/state/isocket/receive_host_key');
+    : join(homeFolder() ?? '/', '.local/state/isocket/receive_host_key');
 
 const start = async (options: ReceiverOptions): Promise<Receiver> => {
   try {

@@ -24,7 +24,12 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
   }
   await using site = await openSite(options, report);
   using failures = new FailureLog(site.state.path, report, 'earlier');
-  const { summary, complete } = await runPass({ ...site, report: failures.report, signal });
+  const { summary, complete } = await runPass({
+    ...site,
+    report: failures.report,
+    signal: AbortSignal.any([signal, site.refused]),
+  });
+  site.refused.throwIfAborted();
   if (!signal.aborted) failures.ended();
   report(summary);
   return shutdown.exitCode ?? (complete ? 0 : 3);

@@ -24,6 +24,7 @@ export const send = async (
   await using site = await openSite(options, report);
   using failures = new FailureLog(site.state.path, report, 'earlier');
   const complete = await sendFiles(options.null === true ? 'stdin' : files, site, failures.report, shutdown.signal);
+  site.refused.throwIfAborted();
   return shutdown.exitCode ?? (complete ? 0 : 3);
 };
 
@@ -47,11 +48,11 @@ const sendFiles = async (
   signal: AbortSignal,
 ): Promise<boolean> => {
   const started = performance.now();
-  const site = createSiteContext({ ...open, report, signal }, 'pass');
+  const site = createSiteContext({ ...open, report, signal: AbortSignal.any([signal, open.refused]) }, 'pass');
   const over = new AbortController();
   // Whoever writes into the pipe must learn that nothing more is sent.
   using files = new NamedFiles(site, () => over.abort());
-  const ends = AbortSignal.any([signal, over.signal]);
+  const ends = AbortSignal.any([signal, open.refused, over.signal]);
   const names = named === 'stdin' ? readNames(addAbortSignal(ends, process.stdin)) : named;
   try {
     for await (const file of names) {

@@ -44,6 +44,7 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
     await again.run(plans.filter(({ directory }) => only.has(directory.name)));
     isWell = complete && again.isWell;
   }
+  site.refused.throwIfAborted();
   isWell &&= unreadable.length === 0;
   if (json) process.stdout.write(`${JSON.stringify(summaryOf(first))}\n`);
   else if (!quiet || !isWell) process.stdout.write(summaryText(first, repair !== undefined && isWell));

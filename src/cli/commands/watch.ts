@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { lstatSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { lstatSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { plainMessage, systemErrorCode, UserError } from '../../errors.ts';
 import { encodeName, fsPath, showName, type Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
@@ -50,8 +50,21 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
 const findDirectory = (dir: string, root: Name): Name => {
   const name = belowRoot(dir, root);
   const path = name === undefined ? resolve(dir) : `${root}/${name}`;
-  if (lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true) return path;
+  if (lstatSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true) {
+    if (isSameFolder(dirname(path), root)) return path;
+    throw new UserError(
+      `Cannot watch "${showName(path)}": it is no directory of the site's root, "${showName(root)}"`,
+      {
+        hint: `name one of the directories in ${showName(root)}, or a site of its own with --config`,
+      },
+    );
+  }
   throw new UserError(`Cannot watch "${showName(dir)}": it is not a directory`, {
     hint: `name a directory of ${showName(root)}, by its path from here or from the root`,
   });
+};
+
+const isSameFolder = (a: Name, b: Name): boolean => {
+  const [one, other] = [a, b].map((path) => statSync(fsPath(path), { bigint: true, throwIfNoEntry: false }));
+  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 };

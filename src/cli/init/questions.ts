@@ -1,9 +1,10 @@
 import { existsSync, statSync } from 'node:fs';
-import { homedir, hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { ConfigError } from '../../core/config-problems.ts';
 import { UserError } from '../../errors.ts';
 import { findKey, findRoot, foldersIn, guessTag, serviceSite } from './defaults.ts';
 import type { Prompt } from './prompt.ts';
+import { homeFolder, userName } from '../../home.ts';
 
 /** The values that the sample is filled in with. */
 export interface Answers {
@@ -111,11 +112,11 @@ const usualFor = (key: AnswerKey, soFar: Partial<Answers>, { configPath }: Quest
     case 'port':
       return '22';
     case 'user':
-      return userInfo().username;
+      return userName();
     case 'path':
       return soFar.site === undefined ? undefined : `/backup/${soFar.site}`;
     case 'identityFile':
-      return findKey(homedir());
+      return findKey(homeFolder() ?? '/');
     case 'host':
       return undefined;
   }

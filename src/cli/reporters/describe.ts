@@ -1,5 +1,6 @@
 import type { ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/events.ts';
-import { showName } from '../../name.ts';
+import { showName, type Name } from '../../name.ts';
+import { MANIFEST } from '../../source/markers.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
 
 /** `failure` and `warning` need attention, `result` is what the command was run for, `detail` is for `--verbose`. */
@@ -19,7 +20,7 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
     case 'held-back':
       if (event.reason.kind === 'reserved-name') {
         const message = `Cannot send "${showName(event.path)}": its name is reserved for isocket`;
-        return { severity: 'failure', text: withHint(message, 'rename it') };
+        return { severity: 'failure', text: withHint(message, cureForReserved(event.path)) };
       }
       return { severity: 'detail', text: `held back ${showName(event.path)}: ${describeReason(event.reason)}` };
     case 'skipped':
@@ -61,6 +62,9 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       return undefined;
   }
 };
+
+const cureForReserved = (path: Name): string =>
+  path.split('/')[1] === MANIFEST ? 'rename it, exclude it, or set manifest: false' : 'rename it';
 
 const withHint = (message: string, hint: string | undefined): string =>
   hint === undefined ? message : `${message}; ${hint}`;

@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { systemErrorCode } from '../../errors.ts';
+import { CHILD_OPTIONS } from '../../child-options.ts';
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -39,13 +40,13 @@ export const startChild = (
   const command = hasSetpriv() ? ['setpriv', '--pdeathsig', 'TERM', program, ...args] : [program, ...args];
   const [file = program, ...rest] = command;
   const child = execa(file, rest, {
+    ...CHILD_OPTIONS,
     encoding: 'buffer',
     reject: false,
     buffer: false,
     stdin: 'pipe',
     extendEnv: false,
     env: { ...inheritedEnv(), ...env },
-    detached: true,
   });
   // EPIPE after the child ended: its exit code and stderr report the reason.
   child.stdin.on('error', () => undefined);

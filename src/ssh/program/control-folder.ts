@@ -3,7 +3,6 @@ import {
   chmodSync,
   constants,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -12,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolders } from '../../make-folders.ts';
 
 // A Unix socket's path has at most 107 bytes, and ssh appends 17 while it creates one.
 const MAX_PATH_BYTES = 90;
@@ -26,7 +26,7 @@ export interface TemporaryFolder extends Disposable {
  * @param bases where it may be made: the first writable one, else `stateFolder`
  */
 export const makeTemporaryFolder = (stateFolder: string, bases: readonly string[]): TemporaryFolder => {
-  mkdirSync(stateFolder, { recursive: true, mode: 0o700 });
+  makeFolders(stateFolder, 0o700);
   removeStale(stateFolder);
   const base = bases.find(isWritable) ?? stateFolder;
   const path = mkdtempSync(join(base, 'isocket-'));

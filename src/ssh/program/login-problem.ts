@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os';
 import { TransportError } from '../../errors.ts';
 
 interface Pattern {
@@ -5,6 +6,15 @@ interface Pattern {
   readonly class: 'auth' | 'network';
   readonly state: string;
   readonly hint: string;
+}
+
+/** ssh takes the home that the password database has, whatever HOME says. */
+function ownKnownHosts(): string {
+  try {
+    return `${userInfo().homedir}/.ssh/known_hosts`;
+  } catch {
+    return '~/.ssh/known_hosts'; // A user without an entry.
+  }
 }
 
 // Messages of OpenSSH; a table test checks them against recorded output.
@@ -25,10 +35,34 @@ const PATTERNS: readonly Pattern[] = [
     pattern: /host key is known for|Host key verification failed/i,
     class: 'auth',
     state: 'its host key is unknown',
-    hint: 'compare its fingerprint with the host’s, then add the key to known_hosts: ssh-keyscan -p PORT HOST >> ~/.ssh/known_hosts (or the file of destination.knownHosts)',
+    hint: `compare its fingerprint with the host’s, then add the key to known_hosts: ssh-keyscan -p PORT HOST >> ${ownKnownHosts()} (or the file of destination.knownHosts)`,
   },
   {
-    pattern: /Permission denied \(|Too many authentication failures|no such identity/i,
+    pattern: /Too many authentication failures/i,
+    class: 'auth',
+    state: 'the agent has more keys than the server lets it try',
+    hint: 'name the key with destination.identityFile: only that one is offered',
+  },
+  {
+    pattern: /Load key .*: bad permissions|UNPROTECTED PRIVATE KEY FILE/i,
+    class: 'auth',
+    state: 'others than its owner may read the private key',
+    hint: 'chmod 600 the file of destination.identityFile',
+  },
+  {
+    pattern: /no such identity/i,
+    class: 'auth',
+    state: 'there is no private key',
+    hint: 'correct destination.identityFile',
+  },
+  {
+    pattern: /Load key /i,
+    class: 'auth',
+    state: 'the private key cannot be used',
+    hint: 'name a private key that the user running isocket may read with destination.identityFile; an encrypted one needs destination.passphraseFile or ISOCKET_PASSPHRASE',
+  },
+  {
+    pattern: /Permission denied \(/i,
     class: 'auth',
     state: 'the login was refused',
     hint: 'add the public key to authorized_keys there, or correct destination.user and destination.identityFile',

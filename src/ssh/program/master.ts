@@ -1,5 +1,4 @@
 import { existsSync, lstatSync, watch, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { collectStderr, isOnPath, startChild } from './child.ts';
@@ -10,6 +9,7 @@ import { loginProblem } from './login-problem.ts';
 import type { OpenSshLogin } from './options.ts';
 import { retransmitMs, type Latency } from './latency.ts';
 import { masterArguments } from './ssh-arguments.ts';
+import { homeFolder } from '../../home.ts';
 
 /** An OpenSSH master connection: a child process, and a control socket through which other ssh processes use its login. */
 export interface Master extends AsyncDisposable {
@@ -45,7 +45,7 @@ export const startMaster = async (
   const { socket } = folder;
   const appeared = stack.adopt(watchFor(socket), (watching) => watching.stop());
   const hasPassphrase = askpass !== undefined;
-  const args = masterArguments(login, { socket, home: homedir(), hasPassphrase, ciphers, overrides });
+  const args = masterArguments(login, { socket, home: homeFolder() ?? '/', hasPassphrase, ciphers, overrides });
   const startedMs = Date.now();
   const child = startChild('ssh', args, { ...(askpass === undefined ? {} : { env: askpass }) });
   const stderr = collectStderr(child);
@@ -136,7 +136,7 @@ const watchFor = (path: string): { readonly done: Promise<'connected'>; stop(): 
 const askpassEnv = (login: OpenSshLogin, folder: string): Record<string, string> | undefined => {
   const fromEnv = process.env.ISOCKET_PASSPHRASE;
   if (login.passphraseFile === undefined && fromEnv === undefined) return undefined;
-  const file = login.passphraseFile?.replace(/^~(?=\/)/, homedir());
+  const file = login.passphraseFile?.replace(/^~(?=\/)/, homeFolder() ?? '/');
   const program = `${folder}/askpass`;
   const print = file === undefined ? `printf '%s\\n' "$ISOCKET_PASSPHRASE"` : 'exec cat -- "$ISOCKET_PASSPHRASE_FILE"';
   writeFileSync(program, `#!/bin/sh\n${print}\n`, { mode: 0o700 });

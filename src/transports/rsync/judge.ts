@@ -72,6 +72,10 @@ export const judgeRun = (end: RunEnd): Verdict => {
     if (/\[(?:receiver|generator)\]/i.test(stderr)) return { kind: 'stopped' };
     return connection('network', stoodStill(end.stalledMs), 'see whether the host or the disk there hangs');
   }
+  if (/Session open refused by peer/.test(stderr)) {
+    const cure = 'raise MaxSessions in sshd_config there (the default is 10), or set transport: sftp';
+    return connection('network', 'the server opens no further session on this connection', cure);
+  }
   const options = refusedOptions(stderr);
   if (options.length > 0) return { kind: 'refused', options };
   const base = /\[Receiver\] (?:mkdir|change_dir)[^\n]*|\[Receiver\][^\n]*destination must be a directory[^\n]*/i.exec(

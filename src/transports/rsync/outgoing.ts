@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
-import { errorMessage, systemErrorCode } from '../../errors.ts';
+import { errorMessage, isOutOfDescriptors, outOfDescriptors, systemErrorCode } from '../../errors.ts';
 import { fsPath, isSameFile, showName, TransportError, type OutgoingFile } from '../../transport.ts';
 
 /** A source file kept open while rsync sends it: rsync reads the inode that was checked, whatever happens to its name. */
@@ -41,6 +41,7 @@ const sourceChanged = (file: OutgoingFile): TransportError =>
 const toSourceError = (error: unknown, file: OutgoingFile): unknown => {
   const code = systemErrorCode(error);
   if (code === undefined || error instanceof TransportError) return error;
+  if (isOutOfDescriptors(error)) return outOfDescriptors(`read "${showName(file.sourcePath)}"`, error);
   if (code === 'ENOENT' || code === 'ELOOP') return sourceChanged(file);
   return new TransportError('file', `Cannot read "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
     hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'check the disk',

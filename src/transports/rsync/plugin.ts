@@ -2,7 +2,7 @@ import { showLogin } from '../../ssh/program/options.ts';
 import { definePlugin, type Transport, type TransportContext } from '../../transport.ts';
 import { Reconnecting } from '../reconnecting.ts';
 import { parseRsyncOptions, type RsyncOptions } from './options.ts';
-import { MAX_IN_FLIGHT, RunPolicy } from './run-policy.ts';
+import { RunPolicy } from './run-policy.ts';
 import { SendQueue } from './send-queue.ts';
 import type { Session } from './session.ts';
 import { createVerifier } from './verifier.ts';
@@ -31,7 +31,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   );
   return {
     label,
-    inFlight: MAX_IN_FLIGHT,
+    inFlight: policy.maxInFlight,
     send: (file, signal) => queue.send(file, signal),
     verify: (files, how, signal) => verifier.verify(files, how, signal),
     tidy: async (folders, signal) => {

@@ -4,7 +4,7 @@ import type { Reconnecting } from '../reconnecting.ts';
 import { AbortListeners } from './aborts.ts';
 import { Batcher } from './batcher.ts';
 import { PendingSend } from './pending-send.ts';
-import { MAX_FILES_PER_RUN, maxRuns, type RunPolicy } from './run-policy.ts';
+import { maxRuns, type RunPolicy } from './run-policy.ts';
 import { weightOf } from './run-size.ts';
 import type { Session } from './session.ts';
 
@@ -29,7 +29,7 @@ export class SendQueue {
   constructor(options: SendQueueOptions) {
     this.#options = options;
     this.#batcher = new Batcher<PendingSend>({
-      maxItems: MAX_FILES_PER_RUN,
+      maxItems: options.policy.maxFiles,
       weigh,
       maxWeight: () => options.policy.maxWeight,
       slots: () => this.#slots(),

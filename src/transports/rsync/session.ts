@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { CHILD_OPTIONS } from '../../child-options.ts';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { startMaster, type Master } from '../../ssh/program/master.ts';
 import { showLogin } from '../../ssh/program/options.ts';
@@ -94,7 +95,7 @@ const warnNotSynced = ({ log }: TransportContext, which: string): void =>
 
 /** @throws TransportError `auth` where rsync is not installed here, or older than `OLDEST` */
 export const localVersion = async (): Promise<Version> => {
-  const result = await execa('rsync', ['--version'], { reject: false, stdin: 'ignore' });
+  const result = await execa('rsync', ['--version'], { ...CHILD_OPTIONS, reject: false, stdin: 'ignore' });
   const version = result.exitCode === 0 ? parseVersion(result.stdout) : undefined;
   if (version !== undefined && isAtLeast(version, OLDEST)) return version;
   const state =

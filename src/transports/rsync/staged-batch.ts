@@ -1,4 +1,4 @@
-import { errorMessage, TransportError } from '../../errors.ts';
+import { errorMessage, isOutOfDescriptors, outOfDescriptors, TransportError } from '../../errors.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { holdSource, type HeldSource } from './outgoing.ts';
 import type { PendingSend } from './pending-send.ts';
@@ -83,7 +83,9 @@ export class StagedBatch implements Disposable {
       }
       this.unsent.push(send);
     } catch (error) {
-      send.reject(toTransportError(error, file));
+      // No descriptor is left: those that are held are sent first.
+      if (isOutOfDescriptors(causeOf(error)) && this.#held.size > 0) this.unsent.push(send);
+      else send.reject(toTransportError(error, file));
     }
     source?.[Symbol.dispose]();
   }
@@ -97,10 +99,14 @@ export class StagedBatch implements Disposable {
   }
 }
 
+const causeOf = (error: unknown): unknown => (error instanceof TransportError ? error.cause : error);
+
 const toTransportError = (error: unknown, file: OutgoingFile): TransportError =>
   error instanceof TransportError
     ? error
-    : new TransportError('file', `Cannot prepare "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
-        hint: 'check that the state folder is writable and that enough files may be open (ulimit -n)',
-        cause: error,
-      });
+    : isOutOfDescriptors(error)
+      ? outOfDescriptors(`prepare "${showName(file.sourcePath)}"`, error)
+      : new TransportError('file', `Cannot prepare "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
+          hint: 'check that the state folder is writable and that enough files may be open (ulimit -n)',
+          cause: error,
+        });

@@ -1,11 +1,21 @@
 import type { Duplex } from 'node:stream';
-import { TransportError } from '../../errors.ts';
+import { errorMessage, TransportError } from '../../errors.ts';
 import type { SftpClient } from '../../sftp/client.ts';
-import { SftpStatusError } from '../../sftp/replies.ts';
 import { connect } from '../../ssh/connect.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
 import type { SftpOptions } from './options.ts';
+import {
+  CHANNELS,
+  channelsWanted,
+  HIGH_LATENCY_MS,
+  ignoreRefusal,
+  Line,
+  LOW_LATENCY_MS,
+  measureRoundTrip,
+  openMore,
+} from './line.ts';
 import type { ServerHabits } from './server-habits.ts';
+import { Silence, type SilenceLimits } from './silence.ts';
 
 /** The SFTP channels of one connection. More may be added while the first ones are in use. */
 export interface Channels {
@@ -22,6 +32,8 @@ export interface Channels {
   readonly openExec: (command: string) => Promise<Duplex>;
   /** The channel with the fewest pending requests. */
   leastBusy(): SftpClient;
+  /** isocket is to end: a server that does not answer is given up soon. */
+  hurry(): void;
   /** Closes the channels and the connection. Harmless when repeated. */
   close(): Promise<void>;
 }
@@ -33,20 +45,22 @@ export interface ChannelsOptions {
   readonly log: (level: 'info' | 'warning', message: string) => void;
 }
 
-/** Up to this round trip a limited receive window costs less than batched replies save at both ends. */
-const LOW_LATENCY_MS = 1;
-/** Identification with the offer of algorithms, and the exchange of keys. */
-const HANDSHAKE_ROUND_TRIPS = 2;
 /** A handshake of a near server takes some 15 ms of computing. */
 const LONG_LINE_MS = 30;
 const VERY_LONG_LINE_MS = 100;
-/** Beyond this round trip latency limits the throughput, and not the CPU. */
-const HIGH_LATENCY_MS = 5;
-const CHANNELS = { lowLatency: 1, durable: 4, highLatency: 8 } as const;
 
-const WATCH_EVERY_MS = 5_000;
-/** Requests are pending and nothing was received for this long: the connection is lost, even if TCP has not noticed. */
-const SILENCE_MS = 30_000;
+const WATCH_EVERY_MS = 1_000;
+/**
+ * Requests are pending and none was answered for this long: the connection is lost, even if TCP has not noticed. One of many may wait
+ * longer: behind what is in flight on a slow line, or for an fsync.
+ */
+const SILENCE = { allMs: 29_000, oneMs: 300_000 } as const;
+/** isocket is to end: what is in flight may end too, but is not waited for in vain. */
+const SILENCE_AT_END = { allMs: 2_000, oneMs: 10_000 } as const;
+/** It is so for a while only: what was aborted may be one request among others. */
+const HURRY_MS = 30_000;
+/** A channel opens, or not: the server's sshd may accept it, and what it starts say nothing. */
+const OPEN_MS = 30_000;
 const IDLE_PROBE_MS = 20_000;
 
 /**
@@ -61,6 +75,7 @@ export const openChannels = async (
   signal: AbortSignal,
 ): Promise<Channels> => {
   const connection = await connect(options, { stateFolder }, signal);
+  const opening = closeUnlessDone(connection, signal);
   try {
     const line = new Line(connection, habits);
     const first = line.open();
@@ -73,7 +88,7 @@ export const openChannels = async (
       line.roundTripMs = await measureRoundTrip(channel, isLong);
       const isLowLatency = line.roundTripMs <= LOW_LATENCY_MS;
       if (!isLowLatency) channel.setWindowUnlimited();
-      await openMore(line, { most: channelsWanted(line.roundTripMs, durable), isLowLatency }, log);
+      void openMore(line, { most: channelsWanted(line.roundTripMs, durable), isLowLatency }, log);
     };
     // On a long line the first files do not wait for the measurement.
     if (isLong) prepare().catch(() => undefined);
@@ -82,107 +97,40 @@ export const openChannels = async (
   } catch (error) {
     await connection.close();
     if (error instanceof TransportError) throw error;
+    const isLate = opening.isLate();
     throw new TransportError(
       'network',
-      `Cannot open an SFTP channel to ${options.host}: ${error instanceof Error ? error.message : String(error)}`,
+      `Cannot open an SFTP channel to ${options.host}: ${isLate ? `no answer for ${OPEN_MS / 1000} s` : errorMessage(error)}`,
       {
         hint: 'check that the server offers the sftp subsystem to this account',
         cause: error,
       },
     );
+  } finally {
+    opening.done();
   }
 };
 
-/** One connection with its channels. */
-class Line {
-  readonly connection: SshConnection;
-  readonly all: SftpClient[] = [];
-  roundTripMs: number;
-  /** Called when more can be sent at once than before. */
-  grew: () => void = () => undefined;
-  readonly #habits: ServerHabits;
-  #requested = 0;
-
-  constructor(connection: SshConnection, habits: ServerHabits) {
-    this.connection = connection;
-    this.#habits = habits;
-    // An estimate, until it is measured.
-    this.roundTripMs = (connection.handshakeMs ?? 0) / HANDSHAKE_ROUND_TRIPS;
-  }
-
-  /** Channels that are open, or being opened. */
-  get requested(): number {
-    return this.#requested;
-  }
-
-  /** How many may be used at once. */
-  get most(): number {
-    return this.#habits.handles.isReusing ? 1 : Infinity;
-  }
-
-  async open(): Promise<SftpClient> {
-    this.#requested += 1;
-    const channel = await this.connection.openSftp();
-    noteDeath(channel, this.connection, this.#habits);
-    channel.limitsTold?.then(() => this.grew()).catch(() => undefined);
-    this.all.push(channel);
-    this.grew();
-    return channel;
-  }
-}
-
-const channelsWanted = (roundTripMs: number, durable: boolean): number => {
-  if (roundTripMs > HIGH_LATENCY_MS) return CHANNELS.highLatency;
-  return durable ? CHANNELS.durable : CHANNELS.lowLatency;
-};
-
-/**
- * The shortest of a few attempts: a busy machine may be slow once. Stops at the first low one, after two high ones (on a line that its
- * handshake showed to be long: one), or after four.
- */
-const measureRoundTrip = async (channel: SftpClient, isLong: boolean): Promise<number> => {
-  const mostHigh = isLong ? 1 : 2;
-  let shortest = (await channel.limitsTold?.catch(ignoreRefusal)) ?? Infinity;
-  let attempts = shortest === Infinity ? 0 : 1;
-  while (shortest > LOW_LATENCY_MS && attempts < (shortest > HIGH_LATENCY_MS ? mostHigh : 4)) {
-    const started = performance.now();
-    await channel.realpath('.').catch(ignoreRefusal);
-    shortest = Math.min(shortest, performance.now() - started);
-    attempts += 1;
-  }
-  return shortest;
-};
-
-/** A server without REALPATH answers as fast. */
-const ignoreRefusal = (error: unknown): undefined => {
-  if (!(error instanceof SftpStatusError)) throw error;
-};
-
-/** A channel that ends while its connection lives: the server's program has died, of too many handles as likely as not. */
-const noteDeath = (channel: SftpClient, connection: SshConnection, { handles }: ServerHabits): void => {
-  channel.shareHandleLimit(handles);
-  channel.onClosed((openHandles) => {
-    // The channels of a lost connection may close before it does.
-    setImmediate(() => {
-      if (!connection.closed && openHandles > 1) handles.exceeded(openHandles);
-    });
-  });
-};
-
-/** Never rejects: a channel that cannot be opened is done without, and a lost connection is reported by its own requests. */
-const openMore = async (
-  line: Line,
-  { most, isLowLatency }: { readonly most: number; readonly isLowLatency: boolean },
-  log: ChannelsOptions['log'],
-): Promise<void> => {
-  const wanted = Math.min(most, line.most);
-  const more = Array.from({ length: Math.max(0, wanted - line.requested) }, async () => {
-    const channel = await line.open();
-    if (!isLowLatency) channel.setWindowUnlimited();
-  });
-  const refused = (await Promise.allSettled(more)).filter(({ status }) => status === 'rejected').length;
-  if (refused > 0 && !line.connection.closed)
-    log('info', `the server allows ${line.all.length} channels a connection (MaxSessions), not ${wanted}`);
+/** What is asked on a connection that is closed is answered: with an error. */
+const closeUnlessDone = (
+  connection: SshConnection,
+  signal: AbortSignal,
+): { readonly done: () => void; readonly isLate: () => boolean } => {
+  let isLate = false;
+  const close = (): void => void connection.close();
+  const timer = setTimeout(() => {
+    isLate = true;
+    close();
+  }, OPEN_MS);
+  signal.addEventListener('abort', close, { once: true });
+  if (signal.aborted) close();
+  return {
+    done: () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', close);
+    },
+    isLate: () => isLate,
+  };
 };
 
 const watchConnection = (line: Line): Channels => {
@@ -193,9 +141,13 @@ const watchConnection = (line: Line): Channels => {
     for (const channel of all) channel.destroy(reason);
     return connection.close();
   };
+  const silence = new Silence();
+  let hurriedMs = -Infinity;
+  const limitsNow = (): SilenceLimits => (performance.now() - hurriedMs < HURRY_MS ? SILENCE_AT_END : SILENCE);
   const watch = setInterval(() => {
-    if (isBusy() && connection.silentMs() > SILENCE_MS)
-      void close(`nothing was received from the server for ${SILENCE_MS / 1000} s`);
+    const silentMs = silence.tooLong(all, limitsNow(), performance.now());
+    if (silentMs !== undefined)
+      void close(`the server has not answered for ${Math.round(silentMs / 1000)} s, though it was asked`);
     else if (!isBusy() && connection.silentMs() > IDLE_PROBE_MS)
       all[0]
         ?.realpath('.')
@@ -220,6 +172,9 @@ const watchConnection = (line: Line): Channels => {
     },
     openExec: connection.openExec,
     leastBusy: () => all.reduce((best, channel) => (channel.pending < best.pending ? channel : best)),
+    hurry: () => {
+      hurriedMs = performance.now();
+    },
     close: () => close(),
   };
 };

@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isCoarse } from '../../core/clock-tick.ts';
 import { systemErrorCode } from '../../errors.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { parentOf } from './folders.ts';
 import { stateKey, type TemporaryNames } from './temporary-names.ts';
+import { makeFolders } from '../../make-folders.ts';
 
 /** What a later attempt, or a later run, continues with. */
 interface Checkpoint {
@@ -142,7 +143,7 @@ export class Checkpoints {
 /** False where the state folder cannot be written. */
 const writeCheckpoint = (path: string, checkpoint: Checkpoint): boolean => {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolders(dirname(path), 0o700);
     writeFileSync(`${path}.new`, JSON.stringify(checkpoint), { mode: 0o600 });
     renameSync(`${path}.new`, path);
     return true;

@@ -29,7 +29,7 @@ export const firstDifference = async (
   return end;
 };
 
-// A short read counts as different.
+// A server may return less than is asked for: the rest is asked for again. The end of the file counts as different.
 const isEqual = async (
   channel: SftpClient,
   handle: Buffer,
@@ -38,9 +38,16 @@ const isEqual = async (
   length: number,
 ): Promise<boolean> => {
   const local = Buffer.allocUnsafe(length);
-  const [remote, { bytesRead }] = await Promise.all([
+  const [first, { bytesRead }] = await Promise.all([
     channel.read(handle, offset, length),
     source.read(local, 0, length, offset),
   ]);
-  return remote !== undefined && bytesRead === length && local.equals(remote);
+  if (bytesRead !== length) return false;
+  let at = 0;
+  for (let remote = first; ; remote = await channel.read(handle, offset + at, length - at)) {
+    if (remote === undefined || remote.length === 0) return false;
+    if (!local.subarray(at, at + remote.length).equals(remote)) return false;
+    at += remote.length;
+    if (at >= length) return true;
+  }
 };

@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import { showLogin } from '../../ssh/program/options.ts';
 import { definePlugin, showName, type Transport, type TransportContext } from '../../transport.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -8,6 +7,7 @@ import { sendFile } from './send-file.ts';
 import { createTemporaryNames } from './temporary-names.ts';
 import { removeTemporaries } from './tidy.ts';
 import { listFiles, verifyFiles } from './verify.ts';
+import { userName } from '../../home.ts';
 
 /** Files over the SFTP subsystem of any SSH server, with ssh2 or the ssh program for the connection and our own codec. */
 export const sftp = definePlugin<SftpOptions>({
@@ -62,6 +62,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
 
 /** The destination in messages: `sftp://user@host:port/path`, without the parts that ssh_config decides. */
 const labelOf = ({ system, user, host, port, path }: SftpOptions): string => {
-  const login = system === undefined ? `${user ?? userInfo().username}@${host}:${port}` : showLogin(system);
+  const login =
+    system === undefined ? `${user ?? userName() ?? process.geteuid?.()}@${host}:${port}` : showLogin(system);
   return `sftp://${login}${path.startsWith('/') ? '' : '/'}${path}`;
 };

@@ -53,7 +53,7 @@ export async function* probeFiles(
     yield await probeReplace(channel, temporary, final, durable);
     yield await probeRemove(channel, final);
     step = 'ask for free space';
-    if (channel.has(Extension.STATVFS)) yield checkSpace(await channel.space(folder));
+    if (channel.has(Extension.STATVFS)) yield await probeSpace(channel, folder);
   } catch (error) {
     signal.throwIfAborted();
     const failure = await toTransportError(error, channel, { action: step, destination: label, folder });
@@ -205,6 +205,21 @@ const probeRemove = async (channel: SftpClient, path: Name): Promise<ProbeResult
       state: 'warning',
       message: `Cannot remove "${showName(path)}": ${denied ? 'the account may remove nothing' : error.message}`,
       hint: 'this is fine if the account may only add files; remove what a broken transfer leaves (.isocket-….part) yourself',
+    };
+  }
+};
+
+/** Some servers announce the request and refuse it. */
+const probeSpace = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
+  try {
+    return checkSpace(await channel.space(folder));
+  } catch (error) {
+    if (!(error instanceof SftpStatusError)) throw error;
+    return {
+      what: 'free space',
+      state: 'warning',
+      message: `the server does not say how much is free (${error.message})`,
+      hint: 'watch the space at the destination yourself: a full disk will look like any other failure',
     };
   }
 };

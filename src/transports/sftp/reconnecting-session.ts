@@ -12,6 +12,8 @@ export class ReconnectingSession {
   readonly #label: string;
   readonly #habits: ServerHabits;
   readonly #connection: Reconnecting<Session>;
+  /** How many requests are under way under each signal, which has one listener for all of them. */
+  readonly #signals = new Map<AbortSignal, { count: number; readonly listener: () => void }>();
 
   constructor(options: SftpOptions, context: TransportContext, label: string) {
     this.#options = options;
@@ -39,7 +41,8 @@ export class ReconnectingSession {
       signal.throwIfAborted();
       const current = this.#connection.acquire();
       // Hot path: an open session is not awaited.
-      const session = current instanceof Promise ? await current : current;
+      const session = current instanceof Promise ? await untilAborted(current, signal) : current;
+      const watched = this.#watch(signal);
       const { lessons } = this.#habits.handles;
       try {
         return await use(session);
@@ -48,6 +51,9 @@ export class ReconnectingSession {
         if (await this.#hasLearned(session, lessons)) continue;
         const failed = { action: action(), destination: this.#label, folder: this.#options.path };
         throw await toTransportError(error, session.channels.leastBusy(), failed, session.isFull);
+      } finally {
+        watched.count -= 1;
+        if (watched.count === 0) this.#forget(signal, watched.listener);
       }
     }
   }
@@ -65,7 +71,37 @@ export class ReconnectingSession {
     return handles.lessons > lessons;
   }
 
+  #watch(signal: AbortSignal): { count: number; readonly listener: () => void } {
+    const known = this.#signals.get(signal);
+    if (known !== undefined) {
+      known.count += 1;
+      return known;
+    }
+    const watched = { count: 1, listener: () => this.#connection.live?.channels.hurry() };
+    this.#signals.set(signal, watched);
+    signal.addEventListener('abort', watched.listener, { once: true });
+    if (signal.aborted) watched.listener();
+    return watched;
+  }
+
+  #forget(signal: AbortSignal, listener: () => void): void {
+    this.#signals.delete(signal);
+    signal.removeEventListener('abort', listener);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#connection[Symbol.asyncDispose]();
   }
 }
+
+/** The session, or the signal's reason: a server that does not answer a login is not waited for. */
+const untilAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> => {
+  const aborted = Promise.withResolvers<never>();
+  const stop = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+};

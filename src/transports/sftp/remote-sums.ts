@@ -1,12 +1,17 @@
 import { createHash } from 'node:crypto';
-import type { Duplex } from 'node:stream';
 import { encodeName, type Name } from '../../name.ts';
+import { createSemaphore } from '../../core/semaphore.ts';
 import type { Channels } from './channels.ts';
+
+export interface RemoteFile {
+  readonly path: Name;
+  readonly size: bigint;
+}
 
 /** SHA-256 of files at the destination, computed there. */
 export interface RemoteSums {
   /** Hex digests by `sumKey` of the path. Files that could not be read are left out. */
-  read(paths: readonly Name[], signal: AbortSignal): Promise<Map<string, string>>;
+  read(files: readonly RemoteFile[], signal: AbortSignal): Promise<Map<string, string>>;
 }
 
 // The commands are constant: names are sent on stdin, each ended by NUL, and never through a shell.
@@ -20,18 +25,24 @@ export const sumKey = (path: Name): string => encodeName(path).toString('latin1'
 /** undefined if the account has no shell (an SFTP-only server, like `isocket receive`) or the host no such program. */
 export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal): Promise<RemoteSums | undefined> => {
   try {
-    const answer = await run(openExec, PROBE, Buffer.alloc(0), signal);
+    const answer = await run(openExec, PROBE, { input: Buffer.alloc(0), quietMs: QUIET_MS }, signal);
     if (answer.toString('latin1') !== SUM_OF_EMPTY_INPUT) return undefined;
   } catch {
     signal.throwIfAborted();
     return undefined;
   }
+  // A server opens few sessions on a connection (OpenSSH's MaxSessions is 10, and the SFTP channels are some of them).
+  const slots = createSemaphore(() => AT_ONCE);
   return {
-    read: async (paths, abort) => {
-      const names = Buffer.concat(paths.flatMap((path) => [encodeName(path), Buffer.from([0])]));
-      // A server opens few sessions on a connection (OpenSSH's MaxSessions is 10, and the SFTP channels are some of them): where it
-      // opens no more just now, no sum is known, and the files are read back.
-      const answer = await run(openExec, SUMS, names, abort).catch(() => Buffer.alloc(0));
+    read: async (files, abort) => {
+      const names = Buffer.concat(files.flatMap(({ path }) => [encodeName(path), Buffer.from([0])]));
+      const largest = files.reduce((most, { size }) => Math.max(most, Number(size)), 0);
+      const quietMs = QUIET_MS + largest / SLOWEST_BYTES_PER_MS;
+      await slots.acquire(1);
+      // Where it opens no more all the same, or does not answer, no sum is known, and the files are read back.
+      const answer = await run(openExec, SUMS, { input: names, quietMs }, abort)
+        .catch(() => Buffer.alloc(0))
+        .finally(() => slots.release(1));
       abort.throwIfAborted();
       const sums = new Map<string, string>();
       for (const line of answer.toString('latin1').split('\0')) {
@@ -46,20 +57,38 @@ export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal
 // Bounds the memory if the command is not what it should be; far more than any number of sums needs.
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
+/** Between two outputs: the start of a shell, and the sum of a small file. */
+const QUIET_MS = 30_000;
+/** So fast the disk there must be, at least. */
+const SLOWEST_BYTES_PER_MS = 10_000;
+const AT_ONCE = 2;
+
+/** Runs a command there. It is given up when nothing has come from it for `quietMs`, or when it does not even start. */
 const run = async (
   openExec: Channels['openExec'],
   command: string,
-  input: Buffer,
+  { input, quietMs }: { readonly input: Buffer; readonly quietMs: number },
   signal: AbortSignal,
 ): Promise<Buffer> => {
-  const channel: Duplex = await openExec(command);
-  const stop = (): void => void channel.destroy();
-  signal.addEventListener('abort', stop, { once: true });
+  const given = new AbortController();
+  const timer = setTimeout(() => given.abort(new Error(`no answer for ${quietMs / 1000} s`)), quietMs);
+  const stopped = AbortSignal.any([signal, given.signal]);
+  const ended = Promise.withResolvers<never>();
+  ended.promise.catch(() => undefined);
+  const opening = openExec(command);
+  const stop = (): void => {
+    ended.reject(stopped.reason);
+    void opening.then((channel) => channel.destroy()).catch(() => undefined);
+  };
+  stopped.addEventListener('abort', stop, { once: true });
+  if (stopped.aborted) stop();
   try {
-    return await new Promise((resolve, reject) => {
+    const channel = await Promise.race([opening, ended.promise]);
+    const output = new Promise<Buffer>((resolve, reject) => {
       const pieces: Buffer[] = [];
       let length = 0;
       channel.on('data', (piece: Buffer) => {
+        timer.refresh();
         pieces.push(piece);
         length += piece.length;
         if (length > MAX_OUTPUT_BYTES) channel.destroy(new Error('the output of the command is too long'));
@@ -68,7 +97,9 @@ const run = async (
       channel.once('close', () => resolve(Buffer.concat(pieces)));
       channel.end(input);
     });
+    return await Promise.race([output, ended.promise]);
   } finally {
-    signal.removeEventListener('abort', stop);
+    clearTimeout(timer);
+    stopped.removeEventListener('abort', stop);
   }
 };

@@ -6,6 +6,7 @@ import type { Name } from '../../name.ts';
 import type { Attempt } from './checkpoints.ts';
 import { firstDifference } from './compare.ts';
 import { ignoreMissing } from './folders.ts';
+import { isRefusal } from './server-habits.ts';
 
 /** The temporary file of an earlier attempt. */
 export interface EarlierAttempt {
@@ -66,7 +67,14 @@ export const openTemporary = async (
   temporary: Name,
   { exists, matchingBytes }: EarlierAttempt,
 ): Promise<Buffer> => {
-  if (matchingBytes > 0) return channel.open(temporary, OpenFlag.WRITE, {});
+  if (matchingBytes > 0) {
+    try {
+      return await channel.open(temporary, OpenFlag.WRITE, {});
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // The server opens no file to continue it: this one starts over, and the caller sees that it is empty.
+    }
+  }
   const isFree = !exists || (await remove(channel, temporary));
   const fresh = isFree ? OpenFlag.EXCL : OpenFlag.TRUNC;
   return channel.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | fresh, { permissions: 0o600 });

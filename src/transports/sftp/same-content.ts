@@ -41,7 +41,10 @@ const differentSums = async (
 ): Promise<ExpectedFile[]> => {
   const remotePath = ({ targetPath }: ExpectedFile): string => `${options.path}/${targetPath}`;
   const [remote, local] = await Promise.all([
-    sums.read(files.map(remotePath), signal),
+    sums.read(
+      files.map((file) => ({ path: remotePath(file), size: file.size })),
+      signal,
+    ),
     mapConcurrently(files, 4, (file) => localSum(file, signal)),
   ]);
   return files.filter((file, index) => remote.get(sumKey(remotePath(file))) !== local[index]);

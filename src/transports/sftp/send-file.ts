@@ -1,9 +1,10 @@
 import { Status } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import type { Name, OutgoingFile } from '../../transport.ts';
+import { showName, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { parentOf } from './folders.ts';
-import type { Session } from './session.ts';
+import { protocolTime, type Session } from './session.ts';
+import { isRefusal } from './server-habits.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
 import type { TemporaryNames } from './temporary-names.ts';
 import { uploadBig } from './upload-big.ts';
@@ -26,6 +27,7 @@ export const sendFile = async (
   signal: AbortSignal,
 ): Promise<void> => {
   const { context, folders, slots, habits } = session;
+  noteTime(session, file);
   const final = `${session.options.path}/${file.targetPath}`;
   const folder = parentOf(final);
   // Hot path: awaits only what is not done yet. OPEN follows MKDIR on its channel without waiting for the reply, which is queued behind
@@ -58,6 +60,44 @@ export const sendFile = async (
   if (context.durable) await folders.sync(folder);
 };
 
+/**
+ * An unknown server has refused a part of the content: it may take it in order only, or not continue a file. Once more, in order and from
+ * the start.
+ */
+const attemptAgain = async (session: Session, error: unknown, attempt: () => Promise<void>): Promise<void> => {
+  const { habits, channels, isFull, options } = session;
+  const channel = channels.leastBusy();
+  if (!isRefusal(error) || !habits.isStepwise(channel) || (await isFull(channel, options.path))) throw error;
+  const wasInOrder = habits.isInOrder(channel);
+  habits.learnInOrder(true);
+  try {
+    await attempt();
+  } catch (again) {
+    habits.learnInOrder(wasInOrder);
+    throw again;
+  }
+  if (!wasInOrder)
+    habits.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
+};
+
+/** Directories with a time that SFTP cannot carry, told once in each run. */
+const told = new WeakMap<Session['context'], Set<Name>>();
+
+const noteTime = ({ context, label }: Session, { targetPath, identity }: OutgoingFile): void => {
+  const seconds = wholeSeconds(identity.mtimeNs);
+  if (protocolTime(seconds) === seconds) return;
+  const directories = told.get(context) ?? new Set();
+  told.set(context, directories);
+  const [directory = targetPath] = targetPath.split('/', 1);
+  if (directories.has(directory)) return;
+  directories.add(directory);
+  const kept = seconds < 0 ? 'of 1970' : 'of 2106';
+  context.log(
+    'warning',
+    `${showName(directory)} has files with times that SFTP cannot carry, "${showName(targetPath)}" for one: at ${label} they have the nearest, ${kept}`,
+  );
+};
+
 const upload = (
   session: Session,
   file: OutgoingFile,
@@ -66,7 +106,10 @@ const upload = (
   signal: AbortSignal,
   channel = session.channels.leastBusy(),
 ): Promise<void> => {
-  if (file.identity.size > SMALL_FILE_BYTES) return uploadBig(session, file, final, checkpoints.begin(file), signal);
+  if (file.identity.size > SMALL_FILE_BYTES) {
+    const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal);
+    return attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
+  }
   const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
   return uploadSmall(session, channel, file, temporary, final);
 };

@@ -29,7 +29,7 @@ export const toTransportError = async (
     hint:
       error.status === Status.PERMISSION_DENIED
         ? 'give the account the right to write there, or correct destination.path'
-        : 'see the server’s log for the reason',
+        : 'move away what is there under that name, if it is a folder; otherwise see the server’s log for the reason',
     cause: error,
   });
 };

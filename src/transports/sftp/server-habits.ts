@@ -24,7 +24,6 @@ export class ServerHabits {
   #isStepwise = false;
   #refusesFsetstat = false;
   #writesInOrder = false;
-
   constructor(log: TransportContext['log']) {
     this.#log = log;
   }
@@ -32,11 +31,6 @@ export class ServerHabits {
   /** FSETSTAT is refused: times are set by name. */
   get refusesFsetstat(): boolean {
     return this.#refusesFsetstat;
-  }
-
-  /** WRITEs are taken in the order of their offsets only. */
-  get writesInOrder(): boolean {
-    return this.#writesInOrder;
   }
 
   /**
@@ -47,6 +41,19 @@ export class ServerHabits {
     return this.#isStepwise || !channel.has(Extension.LIMITS);
   }
 
+  /**
+   * The content of a file is sent in the order of its offsets, over one channel: some servers take no other, and what they have is one
+   * piece when the connection is cut. Whoever has neither `limits` nor `fsync` is no OpenSSH.
+   */
+  isInOrder(channel: SftpClient): boolean {
+    return this.#writesInOrder || !(channel.has(Extension.LIMITS) || channel.has(Extension.FSYNC));
+  }
+
+  /** @param isSo false: that was not the reason why a WRITE was refused */
+  learnInOrder(isSo: boolean): void {
+    this.#writesInOrder = isSo;
+  }
+
   learnStepwise(): void {
     this.#isStepwise = true;
   }
@@ -54,11 +61,6 @@ export class ServerHabits {
   learnRefusesFsetstat(): void {
     this.#refusesFsetstat = true;
     this.#isStepwise = true;
-  }
-
-  learnWritesInOrder(): void {
-    this.#writesInOrder = true;
-    this.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
   }
 
   /** Says a thing once. */

@@ -107,6 +107,13 @@ export const syncsContent = ({ context }: Session, channel: SftpClient): boolean
 /** SFTP 3 has 32 bits: a time before 1970 or after 2106 becomes the first or the last that it has. */
 export const protocolTime = (seconds: number): number => Math.min(Math.max(seconds, 0), 0xffff_ffff);
 
+/** The last second of file systems with 32 bits and a sign: they keep it for any later time. */
+const LAST_SIGNED_SECOND = 0x7fff_ffff;
+
+/** Pure. Whether the destination has the time that it was given, or the nearest that it can hold. */
+export const isHeldTime = (wanted: number, found: number | undefined): boolean =>
+  found === protocolTime(wanted) || (wanted > LAST_SIGNED_SECOND && found === LAST_SIGNED_SECOND);
+
 /** Permission bits and times of the source; version 3 has whole seconds. */
 export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
   const mtime = protocolTime(wholeSeconds(identity.mtimeNs));

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { errorMessage, systemErrorCode } from '../../errors.ts';
+import { errorMessage, isOutOfDescriptors, outOfDescriptors, systemErrorCode } from '../../errors.ts';
 import { fsPath, showName, TransportError, isSameFile, type FileIdentity, type OutgoingFile } from '../../transport.ts';
 
 /** A file up to this size is read into one buffer and sent in one burst. */
@@ -82,6 +82,7 @@ export const checkUnchanged = (file: OutgoingFile, now: FileIdentity): void => {
 export const toSourceError = (error: unknown, file: OutgoingFile): unknown => {
   const code = systemErrorCode(error);
   if (code === undefined || error instanceof TransportError) return error;
+  if (isOutOfDescriptors(error)) return outOfDescriptors(`read "${showName(file.sourcePath)}"`, error);
   if (code === 'ENOENT' || code === 'ELOOP') return sourceChanged(file);
   return new TransportError('file', `Cannot read "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
     hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'check the disk for errors',

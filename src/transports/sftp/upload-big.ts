@@ -1,26 +1,20 @@
 import type { FileHandle } from 'node:fs/promises';
-import { OpenFlag, Extension } from '../../sftp/protocol.ts';
+import { OpenFlag } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
-import { TransportError, type Name, type OutgoingFile } from '../../transport.ts';
+import { formatBytes } from '../../core/units.ts';
+import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
+import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
-import { findEarlierAttempt, openTemporary } from './resume.ts';
+import { findEarlierAttempt, openTemporary, type EarlierAttempt } from './resume.ts';
 import { seal } from './seal.ts';
+import { isRefusal } from './server-habits.ts';
 import { publish, type Session } from './session.ts';
-import { checkUnchanged, openSource, sourceChanged } from './source.ts';
+import { checkUnchanged, openSource } from './source.ts';
+import { writeInOrder, writeStriped, type Stripe } from './write-content.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
 const STRIPED_FROM_BYTES = 8 * 1024 * 1024;
-const CHUNK_BYTES = 128 * 1024;
-const IN_FLIGHT_BYTES = 2 * 1024 * 1024;
-/** At most this much work is repeated after a power failure of the server; what was sent since is read back and compared. */
-const CHECKPOINT_EVERY_MS = 10_000;
-
-interface Stripe {
-  readonly channel: SftpClient;
-  readonly handle: Buffer;
-}
-
 /** Sends a file in chunks, striped over several channels if it is large, and continues an interrupted attempt. */
 export const uploadBig = async (
   session: Session,
@@ -34,18 +28,25 @@ export const uploadBig = async (
   let source: FileHandle | undefined;
   try {
     source = await openSource(file);
-    const striped = size >= STRIPED_FROM_BYTES;
+    const isInOrder = session.habits.isInOrder(session.channels.leastBusy());
+    const striped = size >= STRIPED_FROM_BYTES && !isInOrder;
     // A smaller file is sent anew after `kill -9`: noting each one would cost more.
-    if (striped) attempt.save(attempt.bytes);
+    if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.bytes);
     const [first = session.channels.leastBusy(), ...others] = striped
       ? session.channels.all
       : [session.channels.leastBusy()];
     const earlier = await findEarlierAttempt(first, source, temporary, size, attempt);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
     const stripes = await openStripes(opened, others, temporary);
+    const sum = file.tellSha256 === undefined ? undefined : new ContentSum();
     try {
-      await writeAll(session, stripes, source, file, earlier.matchingBytes, attempt, signal);
+      const start = await stillThere(opened, earlier, attempt);
+      const content = { source, file, start, sum };
+      if (isInOrder) await writeInOrder(session, opened, content, signal);
+      else await writeStriped(session, stripes, content, attempt, signal);
       checkUnchanged(file, await source.stat({ bigint: true }));
+      const told = sum?.end(size);
+      if (told !== undefined) file.tellSha256?.(told);
     } catch (error) {
       await closeStripes(stripes);
       throw error;
@@ -61,8 +62,13 @@ export const uploadBig = async (
     await publish(session, first, temporary, final);
     attempt.clear();
   } catch (error) {
-    if (!(error instanceof TransportError) || error.class !== 'source-changed') {
+    if (!isToStartOver(session, error)) {
       attempt.leave();
+      if (signal.aborted)
+        session.context.log(
+          'info',
+          `stopped sending "${showName(file.targetPath)}" (${formatBytes(size)}) to ${session.label}: a later run goes on with what is there`,
+        );
     } else {
       attempt.clear();
       await session.channels
@@ -74,6 +80,25 @@ export const uploadBig = async (
   } finally {
     await source?.close();
   }
+};
+
+/** The temporary file is of no use: the source is another one, or an unknown server has refused a part of the content. */
+const isToStartOver = ({ channels, habits }: Session, error: unknown): boolean =>
+  error instanceof TransportError
+    ? error.class === 'source-changed'
+    : isRefusal(error) && habits.isStepwise(channels.leastBusy());
+
+/** How much of an earlier attempt is there once all is open: a server may truncate a file that is opened for writing. */
+const stillThere = async (
+  { channel, handle }: Stripe,
+  { matchingBytes }: EarlierAttempt,
+  attempt: Attempt,
+): Promise<number> => {
+  if (matchingBytes === 0) return 0;
+  const { size } = await channel.fstat(handle);
+  if (size !== undefined && size >= matchingBytes) return matchingBytes;
+  attempt.save(0);
+  return 0;
 };
 
 /** Opens the file on the other channels as well. If one of them cannot, all handles are closed, the first one's included. */
@@ -92,75 +117,4 @@ const openStripes = async (first: Stripe, others: readonly SftpClient[], tempora
 
 const closeStripes = async (stripes: readonly Stripe[]): Promise<void> => {
   await Promise.allSettled(stripes.map(({ channel, handle }) => channel.close(handle)));
-};
-
-const writeAll = async (
-  session: Session,
-  stripes: readonly Stripe[],
-  source: FileHandle,
-  file: OutgoingFile,
-  start: number,
-  attempt: Attempt,
-  signal: AbortSignal,
-): Promise<void> => {
-  const size = Number(file.identity.size);
-  let next = start;
-  const failures: unknown[] = [];
-  /** Offsets of the chunks in flight: everything before the lowest one is at the server. */
-  const inFlight = new Set<number>();
-  let lastCheckpoint = performance.now();
-
-  const saveCheckpoint = async ({ channel, handle }: Stripe): Promise<void> => {
-    if (performance.now() - lastCheckpoint < CHECKPOINT_EVERY_MS || !channel.has(Extension.FSYNC)) return;
-    lastCheckpoint = performance.now();
-    const whole = Math.min(next, ...inFlight);
-    await channel.fsync(handle);
-    attempt.save(whole);
-  };
-
-  const sendChunk = async ({ channel, handle }: Stripe, buffer: Buffer): Promise<void> => {
-    const offset = next;
-    const length = Math.min(buffer.length, size - offset);
-    next += length;
-    inFlight.add(offset);
-    await session.content.acquire(length);
-    try {
-      await session.rateLimit(length);
-      await channel.write(handle, offset, await readChunk(source, file, offset, buffer.subarray(0, length)));
-      inFlight.delete(offset);
-    } finally {
-      session.content.release(length);
-    }
-  };
-
-  const isDone = (): boolean => next >= size || failures.length > 0;
-  const worker = async (stripe: Stripe, buffer: Buffer): Promise<void> => {
-    try {
-      while (!isDone()) {
-        signal.throwIfAborted();
-        await sendChunk(stripe, buffer);
-        await saveCheckpoint(stripe);
-      }
-    } catch (error) {
-      failures.push(error);
-    }
-  };
-  const workers = stripes.flatMap((stripe) => {
-    const chunk = Math.min(CHUNK_BYTES, stripe.channel.limits.write);
-    // One buffer for each: thousands of new ones would be a quarter of the work, for the garbage collector.
-    const count = Math.min(Math.ceil(IN_FLIGHT_BYTES / chunk), Math.ceil((size - start) / chunk));
-    return Array.from({ length: count }, () => worker(stripe, Buffer.allocUnsafeSlow(chunk)));
-  });
-  await Promise.all(workers);
-  if (failures.length > 0) throw failures[0];
-};
-
-const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number, chunk: Buffer): Promise<Buffer> => {
-  let filled = 0;
-  while (filled < chunk.length) {
-    const { bytesRead } = await source.read(chunk, filled, chunk.length - filled, offset + filled);
-    if (bytesRead === 0) throw sourceChanged(file); // It was truncated.
-    filled += bytesRead;
-  }
-  return chunk;
 };

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { OpenFlag, Status } from '../../sftp/protocol.ts';
 import type { HandleCommands, SftpClient } from '../../sftp/client.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
@@ -62,6 +63,7 @@ const fill = (session: Session, channel: SftpClient, handle: Buffer, file: Outgo
       throw error;
     });
   }
+  file.tellSha256?.(hash('sha256', content, 'buffer'));
   return channel.burst((commands) => {
     writeAll(channel, commands, handle, content);
     commands.fsetstat(handle, finalAttributes(file));
@@ -85,6 +87,7 @@ const fillStepwise = async (session: Session, written: WrittenFile): Promise<voi
   const { channel, handle, file } = written;
   try {
     const content = readSmallFile(file);
+    file.tellSha256?.(hash('sha256', content, 'buffer'));
     if (content.length > 0) await channel.burst((commands) => writeAll(channel, commands, handle, content));
   } catch (error) {
     await channel.close(handle).catch(() => undefined);

@@ -2,7 +2,7 @@ import type { Attributes } from '../../sftp/protocol.ts';
 import { type Discrepancy, type ExpectedFile, type ListedFile, type Name } from '../../transport.ts';
 import { listFolder, parentOf } from './folders.ts';
 import { differentContent } from './same-content.ts';
-import { protocolTime, type Session } from './session.ts';
+import { isHeldTime, protocolTime, type Session } from './session.ts';
 
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
@@ -85,6 +85,6 @@ const compareAttributes = (file: ExpectedFile, attributes: Attributes | undefine
   const different = (detail: string): Discrepancy => ({ file, kind: 'different', detail });
   if ((permissions & S_IFMT) !== S_IFREG) return different('it is not a regular file');
   if (BigInt(size) !== file.size) return different(`it has ${size} bytes, not ${file.size}`);
-  const wanted = protocolTime(file.mtimeSeconds);
-  return mtime === wanted ? undefined : different(`its mtime is ${mtime}, not ${wanted}`);
+  if (isHeldTime(file.mtimeSeconds, mtime)) return undefined;
+  return different(`its mtime is ${mtime}, not ${protocolTime(file.mtimeSeconds)}`);
 };

@@ -56,6 +56,7 @@ export class Destination implements Transport {
     const content = this.#readsAtOnce ? Buffer.from(readSmallFile(file)) : await this.#readInPieces(file);
     await this.#request();
     if (!this.#world.contents.has(content.toString('latin1'))) this.#half(file.targetPath);
+    this.#world.accesses?.writes();
     this.files.set(file.targetPath, { content, mtimeSeconds: wholeSeconds(file.identity.mtimeNs) });
     await this.#request();
   }

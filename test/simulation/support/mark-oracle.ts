@@ -10,6 +10,7 @@ interface Marked {
   /** Size and times right after the program's `chmod`. */
   readonly state: string;
   readonly destinations: readonly Destination[];
+  readonly isReported: boolean;
 }
 
 /**
@@ -37,11 +38,18 @@ export class MarkOracle {
       this.#world.violations.push(`${targetPath} is read with its mark on: a crash now leaves it marked`);
   }
 
+  /** It is looked at once more before it counts: a crash meanwhile leaves a mark that the record refutes. */
   marked(path: string, destinations: readonly Destination[]): void {
     const ino = fs.lstatSync(path, { throwIfNoEntry: false })?.ino;
     // Renamed or removed since the program opened it.
     if (ino === undefined || this.#sent.get(ino) !== path) return;
-    this.#marked.set(path, { ino, state: this.#stateOf(path), destinations });
+    this.#marked.set(path, { ino, state: this.#stateOf(path), destinations, isReported: false });
+  }
+
+  /** The program says that it was sent. */
+  reported(path: string): void {
+    const marked = this.#marked.get(path);
+    if (marked !== undefined) this.#marked.set(path, { ...marked, isReported: true });
   }
 
   renamed(...names: readonly string[]): void {
@@ -51,10 +59,9 @@ export class MarkOracle {
 
   /** A pass is over, or was cut off by a crash. */
   check(): void {
-    const { isCrashed, clock } = this.#world;
-    // With whole-second times content is compared after the mark was set: until then the mark alone says nothing.
-    if (isCrashed && clock.fineness === 'second') this.#marked.clear();
-    for (const [path, marked] of this.#marked) this.#check(path, marked);
+    for (const [path, marked] of this.#marked)
+      if (this.#world.isCrashed && !marked.isReported) this.#marked.delete(path);
+      else this.#check(path, marked);
   }
 
   #check(path: string, { ino, state, destinations }: Marked): void {

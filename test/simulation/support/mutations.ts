@@ -15,6 +15,7 @@ export const RULES = [
   'destination',
   'claim',
   'un-mark first',
+  'note before the mark',
   'list after closing',
   'superseded confirm',
   'same file after reading',
@@ -54,7 +55,10 @@ export const breakRecord = (real: typeof Record): typeof Record => ({
   ...real,
   openDirectoryRecord: (...args) => {
     const record = real.openDirectoryRecord(...args);
-    const [lookUp, add] = [record.lookUp.bind(record), record.add.bind(record)];
+    const [lookUp, add, addFor] = [record.lookUp.bind(record), record.add.bind(record), record.addFor.bind(record)];
+    record.addFor = (path, state, destination) => {
+      if (broken !== 'note before the mark' || state.size >= 0n) addFor(path, state, destination);
+    };
     const states = new Set<string>();
     record.add = (path, state) => {
       states.add(
@@ -79,7 +83,7 @@ export const breakMark = (real: typeof Mark): typeof Mark => ({
   unmark: (root, path) => {
     const stats =
       broken === 'un-mark first' ? lstatSync(`${root}/${path}`, { bigint: true, throwIfNoEntry: false }) : undefined;
-    return stats ?? real.unmark(root, path);
+    return stats === undefined ? real.unmark(root, path) : { before: stats, after: stats };
   },
 });
 
@@ -132,6 +136,16 @@ const FOCUSES: Partial<Record<Rule, Focus>> = {
       ['crash', 80],
       ['rewrite-keeping-times', 'pass'],
       // A claim is asked only when the tick of its last change is over.
+      ['wait', 0, 24],
+      ['finish', 0],
+    ],
+  },
+  'note before the mark': {
+    settings: { fineness: 'distinct', isDaemon: false, hasClaims: false, endsSuperseded: false },
+    steps: [
+      ['wait', 0, 40],
+      ['crash', 80],
+      ['rewrite-keeping-times', 'pass'],
       ['wait', 0, 24],
       ['finish', 0],
     ],

@@ -330,14 +330,14 @@ export class Parser {
   }
 
   /**
-   * Known limits of a marked file that is written over with its size and mtime as they were. On a kernel before 6.13, within the 10 ms
-   * of our `chmod`: the times are those that the record holds. (With whole seconds the program compares the content once more.) After a
-   * crash that lost the record's last entries: its mark is a claim then, and claims are compared by size and second.
+   * Known limits of a file that is written over with its size and mtime as they were. Between our `fstat` and the `fchmod` that
+   * follows at once: `fchmod` leaves a ctime of its own. And, if it is marked, on a kernel before 6.13, within the 10 ms of our `chmod`:
+   * the times are those that the record holds. (With whole seconds the program compares the content once more.)
    */
   #isTakenForTheOld(path: string): boolean {
+    const { clock, changing } = this.#world;
+    if (changing === inodeOf(path)) return true;
     if ((fs.statSync(path).mode & 0o020) === 0) return false;
-    const { clock, hasCrashed } = this.#world;
-    if (hasCrashed && this.#settings.isBornMarked !== true) return true;
     return clock.fineness === 'jiffy' && this.#inodeAt(path).ctimeNs === clock.stampNs();
   }
 

@@ -3,13 +3,14 @@ import { runPass } from '../../../src/delivery/pass.ts';
 import type { PassOptions } from '../../../src/delivery/context.ts';
 import { openState, type StateFolder } from '../../../src/marks/state.ts';
 import { definePlugin } from '../../../src/transport.ts';
+import { Accesses, footprintsOf, type Footprint, type Stretch } from './accesses.ts';
 import { SimulatedDaemon } from './daemon.ts';
 import { Destination } from './destination.ts';
 import { MarkOracle } from './mark-oracle.ts';
 import { Oracle } from './oracle.ts';
 import { Parser, SUPERSEDED_MS } from './parser.ts';
 import { createRandom, pick } from './random.ts';
-import type { Schedule, Step } from './steps.ts';
+import type { Schedule, Step, StepKind } from './steps.ts';
 import { Crash, inWorld, World } from './world.ts';
 
 const fs = process.getBuiltinModule('node:fs');
@@ -27,6 +28,14 @@ export interface Outcome {
   readonly unfinished: number;
   readonly points: number;
   readonly log: readonly string[];
+  /** What the program read and wrote after each point of `Schedule.passes`, where that was asked for. */
+  readonly stretches: readonly Stretch[];
+  readonly footprints: Partial<Record<StepKind, Footprint>>;
+}
+
+export interface RunOptions {
+  readonly isLogging?: boolean;
+  readonly hasAccesses?: boolean;
 }
 
 /** One site: a state folder and its destinations. */
@@ -51,8 +60,10 @@ class Run {
   readonly marks: MarkOracle;
   readonly log: string[] = [];
   points = 0;
+  footprints: Partial<Record<StepKind, Footprint>> = {};
+  stretches: readonly Stretch[] = [];
   readonly #schedule: Schedule;
-  readonly #random: () => number;
+  #random: () => number;
   readonly #destinations: readonly Destination[];
   readonly #parser: Parser;
   readonly #sites: readonly [Site, Site] = [
@@ -62,6 +73,7 @@ class Run {
   #site: Site = this.#sites[0];
   #steps: Step[];
   #lastAt = 0;
+  #passes = 0;
   #isActing = false;
   /** Directories that were moved or removed since the daemon heard of it. */
   readonly #gone: string[] = [];
@@ -71,7 +83,7 @@ class Run {
   #state: StateFolder | undefined;
   #daemon: SimulatedDaemon | undefined;
 
-  constructor(schedule: Schedule, { isLogging = false } = {}) {
+  constructor(schedule: Schedule, { isLogging = false, hasAccesses = false }: RunOptions) {
     const { settings } = schedule;
     this.#schedule = schedule;
     this.#isLogging = isLogging;
@@ -88,6 +100,7 @@ class Run {
       },
       onMarked: (file) => this.marks.marked(file, this.#sentTo),
     });
+    if (hasAccesses) this.world.accesses = new Accesses(this.world);
     this.#destinations = ['A', 'B', 'C'].map(
       (label) =>
         new Destination(label, this.world, {
@@ -110,11 +123,13 @@ class Run {
     });
   }
 
-  get random(): () => number {
-    return this.#random;
+  random(): number {
+    return this.#random();
   }
 
   async all(): Promise<void> {
+    const { passes } = this.#schedule;
+    if (passes !== undefined) await this.#passesAtPoints(passes);
     for (let pass = 0; pass < MOST_PASSES && this.#steps.length > 0; pass += 1) {
       this.#actAtBoundary();
       await this.#pass();
@@ -126,6 +141,14 @@ class Run {
       await this.#pass();
       this.world.clock.advance(61_000);
     }
+  }
+
+  async #passesAtPoints(passes: number): Promise<void> {
+    while (this.#steps[0]?.gap === 0) this.#act();
+    if (this.world.accesses !== undefined) this.footprints = footprintsOf(this.world);
+    for (let pass = 0; pass < passes; pass += 1) await this.#pass();
+    this.stretches = this.world.accesses?.stretches ?? [];
+    this.world.accesses = undefined;
   }
 
   #quiesce(): void {
@@ -150,6 +173,7 @@ class Run {
   #onPoint(): void {
     if (this.#isActing) return;
     this.points += 1;
+    this.world.accesses?.nextPoint();
     for (let [step] = this.#steps; step !== undefined && !this.world.isCrashed; [step] = this.#steps) {
       if (step.gap === 'pass' || this.points < this.#lastAt + step.gap) return;
       this.#act();
@@ -223,6 +247,9 @@ class Run {
       `pass of site ${this.#site.name} to ${this.#site.destinations.map((index) => this.#destinations[index]?.label).join()}`,
     );
     if (this.world.isCrashed || this.#state === undefined) await this.#endProcess();
+    // What it does depends on what it finds alone, and not on how often chance was asked before.
+    this.#passes += 1;
+    this.#random = createRandom((this.#schedule.seed ^ 0x5eed) + this.#passes * 0x10001);
     const work = (this.#schedule.settings.isDaemon ? this.#cycle() : this.#runPass()).then(
       () => undefined,
       (error: unknown) => ({ error }),
@@ -242,6 +269,12 @@ class Run {
     this.#daemon = undefined;
     this.#state = undefined;
     this.world.hasEnded = true;
+    // What it still waits for never comes: it must not go on beside the next process.
+    this.world.isCrashed = true;
+    for (let quiet = 0; quiet < 2; quiet += 1) {
+      if (this.world.resume(this.#random)) quiet = 0;
+      await nextTurn();
+    }
     this.world.isCrashed = false;
   }
 
@@ -266,6 +299,7 @@ class Run {
       destinations,
       report: (event) => {
         this.#note(JSON.stringify(event));
+        if (event.type === 'sent') this.marks.reported(`${this.world.root}/${event.path}`);
         this.world.point();
       },
       signal: new AbortController().signal,
@@ -312,21 +346,27 @@ class Run {
       send: { durable: true, bandwidth: null, retry: { firstMs: 1000, mostMs: 60_000, hold: 5 } },
       verify: settings.verify,
       announce: settings.announce,
+      manifest: false,
       state: this.#statePath(),
     };
   }
 }
 
-export const runSchedule = async (schedule: Schedule, options: { isLogging?: boolean } = {}): Promise<Outcome> => {
+export const runSchedule = async (schedule: Schedule, options: RunOptions = {}): Promise<Outcome> => {
   const run = new Run(schedule, options);
   try {
-    await inWorld(run.world, run.random, () => run.all());
+    await inWorld(
+      run.world,
+      () => run.random(),
+      () => run.all(),
+    );
   } catch (error) {
     if (error instanceof Crash) throw new Error('a crash came out of the simulated program', { cause: error });
     throw error;
   }
   const { violations, finishes } = run.oracle;
-  return { violations, finishes, unfinished: run.unfinished(), points: run.points, log: run.log };
+  const { points, log, footprints, stretches } = run;
+  return { violations, finishes, unfinished: run.unfinished(), points, log, stretches, footprints };
 };
 
 export const removeFolder = (): void => fs.rmSync(FOLDER, { recursive: true, force: true });

@@ -48,6 +48,7 @@ const simulateStat =
       return original === (real.lstatSync as StatSync) ? Object.assign(stats, { mode: 0o300 }) : stats;
     }
     world.point();
+    world.accesses?.path(path);
     const stats = original(path, options);
     return stats === undefined ? undefined : world.see(stats);
   };
@@ -58,10 +59,13 @@ const touchFolderOf = (world: World, path: Fs.PathOrFileDescriptor): void => {
   if (descriptor !== undefined) world.touch(real.fstatSync(Number(descriptor)).ino);
 };
 
-const before =
-  <Args extends unknown[], Result>(original: (...args: Args) => Result) =>
-  (world: World, args: Args): Result => {
+type Change = (...args: unknown[]) => unknown;
+
+const changing =
+  (original: Change) =>
+  (world: World, args: unknown[]): unknown => {
     world.point();
+    world.accesses?.changes(args[0]);
     return original(...args);
   };
 
@@ -72,6 +76,7 @@ const fstatSync = wrap(
   real.fstatSync as (descriptor: number, options?: Fs.StatSyncOptions) => Fs.Stats | Fs.BigIntStats,
   (world, [descriptor, options]) => {
     world.point();
+    world.accesses?.descriptor(descriptor);
     return world.see(
       (real.fstatSync as (descriptor: number, options?: Fs.StatSyncOptions) => Fs.Stats)(descriptor, options),
     );
@@ -80,11 +85,15 @@ const fstatSync = wrap(
 
 const openSync = wrap(real.openSync, (world, [path, flags, mode]) => {
   world.point();
+  world.accesses?.name(path);
   const descriptor = real.openSync(path, flags, mode);
   world.opened.add(descriptor);
   if (typeof flags === 'number' && (flags & O_DIRECTORY) !== 0)
     world.openFolders.set(descriptor, real.readlinkSync(`/proc/self/fd/${descriptor}`));
-  if (typeof flags === 'number' && (flags & O_CREAT) !== 0) touchFolderOf(world, path);
+  if (typeof flags !== 'number' || (flags & O_CREAT) !== 0) {
+    world.accesses?.changes(path);
+    touchFolderOf(world, path);
+  }
   return descriptor;
 });
 
@@ -98,6 +107,7 @@ const readSync = wrap(
   ) => number,
   (world, [descriptor, buffer, offset, length, position]) => {
     world.point();
+    world.accesses?.descriptor(descriptor);
     return real.readSync(descriptor, buffer, offset, Math.min(length, READ_BYTES), position);
   },
 );
@@ -110,16 +120,25 @@ const closeSync = wrap(real.closeSync, (world, [descriptor]) => {
 // What a crashed process still has in a buffer is lost, and its descriptors are closed.
 const writeSync = wrap(
   real.writeSync as (descriptor: number, buffer: Buffer, offset: number, length: number, position: number) => number,
-  (world, [descriptor, buffer, offset, length, position]) =>
-    world.isLost(descriptor) ? length : real.writeSync(descriptor, buffer, offset, length, position),
+  (world, [descriptor, buffer, offset, length, position]) => {
+    if (world.isLost(descriptor)) return length;
+    world.accesses?.writes();
+    return real.writeSync(descriptor, buffer, offset, length, position);
+  },
 );
 
 const ftruncateSync = wrap(real.ftruncateSync, (world, args) => {
-  if (!world.isLost(args[0])) real.ftruncateSync(...args);
+  if (world.isLost(args[0])) return;
+  world.accesses?.writes();
+  real.ftruncateSync(...args);
 });
 
 const fchmodSync = wrap(real.fchmodSync, (world, [descriptor, mode]) => {
+  world.changing = real.fstatSync(descriptor).ino;
   world.point();
+  world.changing = undefined;
+  world.accesses?.descriptor(descriptor);
+  world.accesses?.writes();
   const before = real.fstatSync(descriptor);
   real.fchmodSync(descriptor, mode);
   world.touchStatus(before.ino);
@@ -129,7 +148,10 @@ const fchmodSync = wrap(real.fchmodSync, (world, [descriptor, mode]) => {
 
 const renameSync = wrap(real.renameSync, (world, [from, to]) => {
   world.point();
+  world.accesses?.changes(from);
+  world.accesses?.changes(to);
   if (typeof to !== 'string' || !to.endsWith('/finished.watch')) return real.renameSync(from, to);
+  world.accesses?.readsAll();
   real.renameSync(from, to);
   touchFolderOf(world, to);
   const folder = to.slice(0, to.lastIndexOf('/'));
@@ -140,6 +162,7 @@ const renameSync = wrap(real.renameSync, (world, [from, to]) => {
 
 const rmSync = wrap(real.rmSync, (world, args) => {
   world.point();
+  world.accesses?.changes(args[0]);
   real.rmSync(...args);
   touchFolderOf(world, args[0]);
 });
@@ -150,7 +173,9 @@ const readdirSync = wrap(
     if (path === '/proc') return [...world.writers.keys()].map(String);
     const inProcess = processPath(path);
     if (inProcess !== undefined) return world.writers.get(inProcess.pid)?.isMapped === false ? ['3'] : [];
-    return before(real.readdirSync as unknown as (path: string, options?: object) => string[])(world, [path, options]);
+    world.point();
+    world.accesses?.names(path);
+    return (real.readdirSync as unknown as (path: string, options?: object) => string[])(path, options);
   },
 );
 
@@ -161,9 +186,26 @@ const readFileSync = wrap(
     if (inProcess?.what === 'maps')
       return world.writers.get(inProcess.pid)?.isMapped === true ? '7f00-7f10 rw-s 00000000 00:01 9 /simulated\n' : '';
     if (path.startsWith('/proc/')) return real.readFileSync(path, options as BufferEncoding);
-    return before(real.readFileSync as unknown as (path: string, options?: unknown) => string)(world, [path, options]);
+    world.point();
+    world.accesses?.path(path);
+    return (real.readFileSync as unknown as (path: string, options?: unknown) => string)(path, options);
   },
 );
+
+const readlinkSync = wrap(real.readlinkSync as (path: string) => string, (world, [path]) => {
+  if (processPath(path) !== undefined) return '/simulated';
+  world.point();
+  world.accesses?.path(path);
+  return (real.readlinkSync as (path: string) => string)(path);
+});
+
+// All names are read as the folder is opened.
+const opendirSync = wrap(real.opendirSync as unknown as (path: string) => unknown, (world, [path]) => {
+  world.point();
+  world.accesses?.names(path);
+  const entries = real.readdirSync(path, { encoding: 'buffer', withFileTypes: true }).values();
+  return { readSync: () => entries.next().value ?? null, closeSync: () => undefined };
+});
 
 /** `node:fs` for the program: every call is a point at which others may act, and times are those of the simulated clock. */
 export const simulatedFs = {
@@ -181,16 +223,10 @@ export const simulatedFs = {
   rmSync,
   readdirSync,
   readFileSync,
-  readlinkSync: wrap(real.readlinkSync as (path: string) => string, (world, [path]) =>
-    processPath(path) === undefined
-      ? before(real.readlinkSync as (path: string) => string)(world, [path])
-      : '/simulated',
-  ),
-  opendirSync: wrap(real.opendirSync, (world, args) => before(real.opendirSync)(world, args)),
-  mkdirSync: wrap(real.mkdirSync as (...args: unknown[]) => unknown, (world, args) =>
-    before(real.mkdirSync as (...args: unknown[]) => unknown)(world, args),
-  ),
-  writeFileSync: wrap(real.writeFileSync, (world, args) => before(real.writeFileSync)(world, args)),
+  readlinkSync,
+  opendirSync,
+  mkdirSync: wrap(real.mkdirSync as (...args: unknown[]) => unknown, changing(real.mkdirSync as Change)),
+  writeFileSync: wrap(real.writeFileSync as (...args: unknown[]) => unknown, changing(real.writeFileSync as Change)),
   fsyncSync: wrap(real.fsyncSync, (world) => world.point()),
 };
 

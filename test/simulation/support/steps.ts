@@ -81,6 +81,8 @@ export interface Schedule {
   readonly seed: number;
   readonly settings: Settings;
   readonly steps: readonly Step[];
+  /** So many passes are run, and steps come at their points alone, not before a pass. */
+  readonly passes?: number;
 }
 
 /** Each schedule knows half of the steps only: what some of them do is not undone by the others. */

@@ -1,4 +1,5 @@
 import type { BigIntStats, Stats } from 'node:fs';
+import type { Accesses } from './accesses.ts';
 import { Clock, type Fineness } from './clock.ts';
 
 const real = process.getBuiltinModule('node:fs');
@@ -55,7 +56,11 @@ export class World {
   hasCrashed = false;
   /** Some process of the program is over; what it left under way may still come to its end. */
   hasEnded = false;
+  /** The inode whose mode the program is about to change: it looked at it in the call before. */
+  changing: number | undefined;
   readonly violations: string[] = [];
+  /** Where it is asked for, what the program reads and writes. */
+  accesses: Accesses | undefined;
   /** The folders that the program opened, as they were called then. */
   /** Descriptors that the program has open. */
   readonly opened = new Set<number>();
@@ -110,6 +115,7 @@ export class World {
       due.length > 0 ? due : this.#waiting.length > 0 ? [] : this.#timers.toSorted((a, b) => a.dueMs - b.dueMs);
     if (next !== undefined) {
       this.#timers = this.#timers.filter((timer) => timer !== next);
+      if (next.dueMs > this.clock.monotonicMs) this.accesses?.readsAll();
       this.clock.advance(Math.max(0, next.dueMs - this.clock.monotonicMs));
       next.resolve();
       return true;

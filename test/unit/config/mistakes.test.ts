@@ -91,6 +91,7 @@ describe('a mistake in the configuration', () => {
   it.each([
     ['an IPv6 address', host('fe80::1%eth0')],
     ['a relative path', path('backup/ED1')],
+    ['a drive', path('D:/backup')],
     ['a back-off of one length', `${sftp('')}send: { retry: { first: 60s } }\n`],
     ['a file in the home', sftp('identityFile: ~/key')],
   ])('is not %s', async (_title, text) => {

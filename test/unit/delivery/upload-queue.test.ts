@@ -1,3 +1,4 @@
+import { lstatSync, type BigIntStats } from 'node:fs';
 import { expect, it } from 'vitest';
 import { UploadQueue } from '../../../src/delivery/upload-queue.ts';
 import { Sender } from '../../../src/delivery/sender.ts';
@@ -16,12 +17,16 @@ const transport: Transport = {
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
 
+const statsOf = (nlink: bigint): BigIntStats =>
+  Object.assign(lstatSync(import.meta.filename, { bigint: true }), { nlink });
+
 const queueWith = (sender: Sender): UploadQueue =>
   new UploadQueue({
     directory: 'DC1',
     record: createMemoryRecord(),
     sender,
     isExcluded: () => false,
+    isReserved: () => false,
     retry: { firstMs: 1, mostMs: 1, hold: 5 },
     counters: { sent: 0, bytes: 0, held: 0 },
     report: () => undefined,
@@ -50,4 +55,21 @@ it('is drained for all who wait', async () => {
   const queue = queueWith(senderThatStats(() => undefined));
   queue.close('a');
   expect(await Promise.all([queue.drain(), queue.drain()])).toHaveLength(2);
+});
+
+it('sends a file with several names once more where our mark under another name changed it, and no third time', async () => {
+  const sender = senderThatStats(() => statsOf(2n));
+  let sends = 0;
+  sender.send = () => {
+    sends += 1;
+    return Promise.resolve({ result: 'changed' });
+  };
+  const queue = queueWith(sender);
+  queue.startCycle();
+  await queue.submit('a', statsOf(2n));
+  await queue.drain();
+  expect(sends).toBe(2);
+  await queue.submit('b', statsOf(1n));
+  await queue.drain();
+  expect(sends).toBe(3);
 });

@@ -91,6 +91,13 @@ describe('a malformed packet', () => {
     expect(() => createPacketSplitter(() => undefined)(head)).toThrow(MalformedPacketError);
   });
 
+  it.each([
+    ['Welcome to drms!\r\n', 'text came where an SFTP packet was expected, "Welcome to drms!": if a login shell'],
+    ['\xff\xff\xff\xff', 'packet of 4294967295 bytes'],
+  ])('says what came instead of it: %j', (text, words) =>
+    expect(() => createPacketSplitter(() => undefined)(Buffer.from(text, 'latin1'))).toThrow(words),
+  );
+
   it('makes the reader throw MalformedPacketError and nothing else', () => {
     fc.assert(
       fc.property(bytes, (packet) => {

@@ -49,6 +49,12 @@ it('a handle that is given again after its CLOSE was answered is another one', a
   const { client, limit } = await connect(() => 7);
   for (let file = 0; file < 3; file += 1) await client.close(await openFile(client));
   expect(limit.isReusing).toBe(false);
+  // Both replies come in one piece, before any promise is settled.
+  const first = await openFile(client);
+  const [, second] = await Promise.all([client.close(first), openFile(client)]);
+  const [, third] = await Promise.all([client.burst((commands) => commands.close(second)), openFile(client)]);
+  await client.close(third);
+  expect(limit.isReusing).toBe(false);
 });
 
 it('a server that allows 16 handles and does not say so: few at first, then as many as go, and no file fails', async () => {

@@ -31,6 +31,9 @@ const NO_FOLDER = `rsync: [generator] recv_generator: mkdir "/d/x y/DC1" failed:
 rsync: [receiver] mkstemp "/d/x y/DC1/.a.XXXXXX" failed: No such file or directory (2)`;
 const MASTER_GONE = `rsync: connection unexpectedly closed (0 bytes received so far) [sender]
 rsync error: unexplained error (code 255) at io.c(285) [sender=3.5.0]`;
+const NO_SESSION = `mux_client_request_session: session request failed: Session open refused by peer
+rsync: connection unexpectedly closed (0 bytes received so far) [sender]
+rsync error: unexplained error (code 255) at io.c(285) [sender=3.5.0]`;
 const RRSYNC = `/usr/bin/rrsync error: unsafe arg: ././ ['/d/.', '/d']
 rsync error: error in rsync protocol data stream (code 12) at io.c(285) [sender=3.5.0]`;
 const BUSY = `/usr/bin/rrsync error: Another instance of rrsync is already accessing this directory.`;
@@ -48,6 +51,12 @@ describe('how a run ended', () => {
     ['rrsync refuses', 12, RRSYNC, { kind: 'connection', class: 'auth' }],
     ['rrsync is busy', 12, BUSY, { kind: 'connection', class: 'network' }],
     ['the master has ended', 255, MASTER_GONE, { kind: 'connection', class: 'network' }],
+    [
+      'no further session',
+      255,
+      NO_SESSION,
+      { kind: 'connection', state: expect.stringContaining('no further session') as unknown },
+    ],
     ['the stream broke', 12, '', { kind: 'connection', class: 'network' }],
     ['silence', 30, 'rsync error: timeout in data send/receive (code 30)', { kind: 'connection', class: 'network' }],
     ['a signal', undefined, '', { kind: 'connection', class: 'network' }],

@@ -1,3 +1,4 @@
+import { execa } from 'execa';
 import { lstatSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { TransportError, type OutgoingFile } from '../../../src/transport.ts';
 import { Reconnecting } from '../../../src/transports/reconnecting.ts';
 import { AbortListeners } from '../../../src/transports/rsync/aborts.ts';
 import { PendingSend } from '../../../src/transports/rsync/pending-send.ts';
-import { maxRuns, RunPolicy } from '../../../src/transports/rsync/run-policy.ts';
+import { filesPerRun, maxRuns, RunPolicy } from '../../../src/transports/rsync/run-policy.ts';
 import { FIRST_WEIGHT } from '../../../src/transports/rsync/run-size.ts';
 import { SendQueue } from '../../../src/transports/rsync/send-queue.ts';
 import type { Session } from '../../../src/transports/rsync/session.ts';
@@ -180,6 +181,15 @@ describe('the run policy', () => {
     expect(policy.lockstep).toBe(true);
   });
 
+  it('has no more files in its runs than may be open at once', () => {
+    const limits = (soft: string): string => `Max processes 1 1\nMax open files            ${soft}   1048576  files\n`;
+    expect(filesPerRun(limits('1048576'))).toBe(4096);
+    expect(filesPerRun(limits('unlimited'))).toBe(4096);
+    expect(filesPerRun(limits('4096'))).toBe(1280);
+    expect(filesPerRun(limits('256'))).toBe(16);
+    expect(new RunPolicy(limits('4096')).maxInFlight).toBe(3 * 1280);
+  });
+
   it('never uses lockstep again once a run with it stood still', () => {
     const policy = new RunPolicy();
     policy.noteConnected({ loginMs: 100, retransmitMs: 200 });
@@ -208,3 +218,22 @@ it.each([
   ['DC1', ''],
   ['', ''],
 ])('the folder of "%s" is "%s"', (path, wanted) => expect(folderOf(path)).toBe(wanted));
+
+it('sends that find no descriptor left wait for a later run: their files are well', async () => {
+  const script = `
+    import { lstatSync } from 'node:fs';
+    import { PendingSend } from '${new URL('../../../src/transports/rsync/pending-send.ts', import.meta.url).href}';
+    import { StagedBatch } from '${new URL('../../../src/transports/rsync/staged-batch.ts', import.meta.url).href}';
+    const [folder] = process.argv.slice(1);
+    const identity = lstatSync(folder + '/file', { bigint: true });
+    const batch = Array.from({ length: 300 }, (_, index) => new PendingSend(
+      { sourcePath: folder + '/file', targetPath: 'DC1/' + index, mode: 0o640, identity }, new AbortController().signal));
+    for (const { outcome } of batch) outcome.catch((error) => console.log(error.class));
+    using staged = new StagedBatch(folder, batch);
+    console.log(JSON.stringify({ all: staged.names.length + staged.unsent.length, isFull: staged.unsent.length > 0 }));
+  `;
+  writeFileSync(join(folder, 'file'), 'content');
+  const node = [process.execPath, '--input-type=module', '-e', script, folder];
+  const { stdout } = await execa('prlimit', ['--nofile=200:200', ...node]);
+  expect(stdout).toBe('{"all":300,"isFull":true}');
+});

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { SftpClient } from '../../../src/sftp/client.ts';
 import type { Channels } from '../../../src/transports/sftp/channels.ts';
@@ -21,7 +22,11 @@ const openFake = () => {
     isFar: false,
     onGrowth: () => undefined,
     all: [channel],
+    hurried: 0,
     leastBusy: () => channel,
+    hurry: () => {
+      fake.hurried += 1;
+    },
     close: () => {
       fake.closed = true;
       return Promise.resolve();
@@ -56,6 +61,36 @@ it('connects once for concurrent uses, and again after the connection was lost',
   first.closed = true;
   await Promise.all([run(session, idle), run(session, idle)]);
   expect(openChannels).toHaveBeenCalledTimes(2);
+});
+
+it('gives a silent server less time once the caller stops, with one listener for all, and none left', async () => {
+  const fake = openFake();
+  openChannels.mockResolvedValueOnce(fake as unknown as Channels);
+  await using session = create();
+  const controller = new AbortController();
+  const answered = Promise.withResolvers<undefined>();
+  const use = (): Promise<undefined> =>
+    session.run(
+      () => 'send "f"',
+      controller.signal,
+      () => answered.promise,
+    );
+  const used = [use(), use(), use()];
+  await vi.waitFor(() => expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1), { interval: 1 });
+  controller.abort();
+  expect(fake.hurried).toBe(1);
+  answered.resolve(undefined);
+  await Promise.all(used);
+  expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
+});
+
+it('waits for no login once the caller stops', async () => {
+  openChannels.mockReturnValueOnce(new Promise(() => undefined));
+  const session = create();
+  const controller = new AbortController();
+  const used = session.run(() => 'send "f"', controller.signal, idle);
+  controller.abort(new Error('stop'));
+  await expect(used).rejects.toThrow('stop');
 });
 
 it('connects again after a failed attempt', async () => {

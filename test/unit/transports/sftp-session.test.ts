@@ -5,7 +5,7 @@ import { expect, it, vi } from 'vitest';
 import type { SftpClient } from '../../../src/sftp/client.ts';
 import type { Channels } from '../../../src/transports/sftp/channels.ts';
 import { parseSftpOptions } from '../../../src/transports/sftp/options.ts';
-import { createSession } from '../../../src/transports/sftp/session.ts';
+import { createSession, isHeldTime } from '../../../src/transports/sftp/session.ts';
 import { uploadSmall } from '../../../src/transports/sftp/upload-small.ts';
 
 /** A slow server: each burst waits until the test answers it. */
@@ -63,4 +63,13 @@ it.each([
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+it('a time that SFTP, or the file system there, cannot hold is the nearest that it can', () => {
+  expect(isHeldTime(-5, 0)).toBe(true);
+  expect(isHeldTime(5, 0)).toBe(false);
+  expect(isHeldTime(5_679_936_000, 0xffff_ffff)).toBe(true);
+  expect(isHeldTime(4_102_444_800, 0x7fff_ffff)).toBe(true);
+  expect(isHeldTime(1_700_000_000, 0x7fff_ffff)).toBe(false);
+  expect(isHeldTime(1_700_000_000, undefined)).toBe(false);
 });

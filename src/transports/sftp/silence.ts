@@ -1,0 +1,49 @@
+/** What is known of a channel's requests. */
+export interface ChannelProgress {
+  /** Number of replies so far. */
+  readonly answered: number;
+  /** Identifies the request that has waited longest; undefined: none waits. */
+  readonly oldest: number | undefined;
+}
+
+export interface SilenceLimits {
+  /** Something was asked, and no channel has answered anything for so long. */
+  readonly allMs: number;
+  /** One request was not answered for so long, while others were. */
+  readonly oneMs: number;
+}
+
+/**
+ * Decides when a server is given up. Only replies count: an sshd that lives sends keep-alives while the sftp-server behind it hangs.
+ */
+export class Silence {
+  #answered = -1;
+  #lastReplyMs = 0;
+  /** The oldest request of each channel, and since when it is that. */
+  readonly #oldest = new Map<ChannelProgress, { readonly id: number; readonly sinceMs: number }>();
+
+  /** Returns how long the server has not answered, in milliseconds, where that is too long. */
+  tooLong(channels: readonly ChannelProgress[], limits: SilenceLimits, nowMs: number): number | undefined {
+    const answered = channels.reduce((sum, channel) => sum + channel.answered, 0);
+    const isBusy = channels.some(({ oldest }) => oldest !== undefined);
+    if (answered !== this.#answered || !isBusy) this.#lastReplyMs = nowMs;
+    this.#answered = answered;
+    const silentMs = nowMs - this.#lastReplyMs;
+    if (silentMs >= limits.allMs) return silentMs;
+    const waits = channels.map((channel) => this.#waitMs(channel, nowMs));
+    const longestMs = Math.max(0, ...waits);
+    return longestMs >= limits.oneMs ? longestMs : undefined;
+  }
+
+  #waitMs(channel: ChannelProgress, nowMs: number): number {
+    const { oldest } = channel;
+    if (oldest === undefined) {
+      this.#oldest.delete(channel);
+      return 0;
+    }
+    const known = this.#oldest.get(channel);
+    if (known?.id === oldest) return nowMs - known.sinceMs;
+    this.#oldest.set(channel, { id: oldest, sinceMs: nowMs });
+    return 0;
+  }
+}

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { produce } from '../support/invariant.ts';
+import { startOwnReceiver } from '../support/own-receiver.ts';
+import { makeSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+
+it.each([
+  ['openssh', startSshd],
+  ['our receiver', startOwnReceiver],
+] as const)('times that SFTP cannot hold: %s', async (_name, start) => {
+  await using stack = new AsyncDisposableStack();
+  const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-times-')), (path) =>
+    rmSync(path, { recursive: true }),
+  );
+  const server = stack.use(await start(folder));
+  const site = makeSite(folder, server);
+  const years = [1901, 1969, 2100, 2150, 2400];
+  for (const year of years) {
+    produce(site.root, `DC1/y${year}`, 100);
+    const time = new Date(Date.UTC(year, 11, 31, 12));
+    utimesSync(`${site.root}/DC1/y${year}`, time, time);
+  }
+  writeFileSync(`${site.root}/DC1/finished.parse`, '');
+  const { exitCode, events, summary } = await site.scan();
+  expect({ exitCode, summary }, JSON.stringify(events)).toMatchObject({
+    exitCode: 0,
+    summary: { sent: 5, finished: 1 },
+  });
+  const warnings = events.filter(({ type }) => type === 'note');
+  expect(JSON.stringify(warnings).match(/times that SFTP cannot carry/g), JSON.stringify(events)).toHaveLength(1);
+  const verified = await site.run(['verify', '--json']);
+  expect(verified.exitCode, verified.stdout).toBe(0);
+});

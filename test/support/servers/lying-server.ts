@@ -1,0 +1,212 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import ssh2, { type ServerChannel } from 'ssh2';
+import { createPacketSplitter, PacketReader } from '../../../src/sftp/packet-reader.ts';
+import { PacketWriter } from '../../../src/sftp/packet-writer.ts';
+import { OpenFlag, Packet, SFTP_VERSION, Status } from '../../../src/sftp/protocol.ts';
+import type { TestServer } from '../server.ts';
+import { describeServer, makeServerFiles } from './server-process.ts';
+
+/** Both ends of a session between the client and OpenSSH's sftp-server, for packets without their length. */
+export interface Wire {
+  toServer(packet: Buffer): void;
+  toClient(packet: Buffer): void;
+  hangUp(): void;
+}
+
+/** What is done with each packet of one session. */
+export interface Liar {
+  request?(packet: Buffer): void;
+  reply?(packet: Buffer): void;
+}
+
+export type Lie = (wire: Wire) => Liar;
+
+export const packetOf = (write: (packet: PacketWriter) => unknown): Buffer => {
+  const writer = new PacketWriter();
+  write(writer);
+  return Buffer.from(writer.take().subarray(4));
+};
+
+export const statusOf = (id: number, status: number): Buffer =>
+  packetOf((packet) => packet.begin(Packet.STATUS).u32(id).u32(status).bytes('so says the liar').bytes('').end());
+
+export const idOf = (packet: Buffer): number => packet.readUInt32BE(1);
+
+/** The VERSION packet without extensions. */
+const bareVersion = packetOf((packet) => packet.begin(Packet.VERSION).u32(SFTP_VERSION).end());
+
+/** Hides the extensions, so that nothing is known of the server. */
+export const unknown =
+  (lie: Lie): Lie =>
+  (wire) => {
+    const liar = lie(wire);
+    return {
+      ...liar,
+      reply: (packet) => {
+        if (packet[0] === Packet.VERSION) wire.toClient(bareVersion);
+        else if (liar.reply === undefined) wire.toClient(packet);
+        else liar.reply(packet);
+      },
+    };
+  };
+
+const handleOf = (packet: Buffer): Buffer => Buffer.from(new PacketReader(packet.subarray(5)).bytes());
+
+/** Every lie that a server program was seen to tell, or could. */
+export const lies: Readonly<Record<string, Lie>> = {
+  'answers out of order': unknown(({ toClient }) => {
+    const waiting: Buffer[] = [];
+    return {
+      reply: (packet) => {
+        if (waiting.push(Buffer.from(packet)) > 1) return;
+        setImmediate(() => {
+          for (const one of waiting.splice(0).toReversed()) toClient(one);
+        });
+      },
+    };
+  }),
+  'answers twice now and then': ({ toClient }) => {
+    let replies = 0;
+    return {
+      reply: (packet) => {
+        toClient(packet);
+        if ((replies += 1) % 150 === 0) toClient(packet);
+      },
+    };
+  },
+  'answers late': ({ toClient }) => ({
+    reply: (packet) => {
+      const copy = Buffer.from(packet);
+      setTimeout(() => toClient(copy), 5);
+    },
+  }),
+  'takes and gives short packets only': unknown(({ toServer, toClient, hangUp }) => ({
+    request: (packet) => (packet.length > 34_000 ? hangUp() : toServer(packet)),
+    reply: (packet) => {
+      if (packet[0] !== Packet.DATA) return toClient(packet);
+      const data = handleOf(packet).subarray(0, 10_000);
+      toClient(packetOf((short) => short.begin(Packet.DATA).u32(idOf(packet)).bytes(data).end()));
+    },
+  })),
+  'gives a handle that is open already': unknown(({ toServer, toClient }) => {
+    const open = new Set<string>();
+    return {
+      request: (packet) => {
+        if (packet[0] === Packet.CLOSE) open.delete(handleOf(packet).toString('hex'));
+        toServer(packet);
+      },
+      reply: (packet) => {
+        if (packet[0] !== Packet.HANDLE) return toClient(packet);
+        const [last] = [...open].slice(-1);
+        open.add(handleOf(packet).toString('hex'));
+        if (last === undefined) return toClient(packet);
+        const again = Buffer.from(last, 'hex');
+        toClient(packetOf((reply) => reply.begin(Packet.HANDLE).u32(idOf(packet)).bytes(again).end()));
+      },
+    };
+  }),
+  'says OK where a handle belongs, and "failure" where a file is not there': ({ toClient }) => {
+    let handles = 0;
+    return {
+      reply: (packet) => {
+        if (packet[0] === Packet.HANDLE && (handles += 1) % 20 === 0) toClient(statusOf(idOf(packet), Status.OK));
+        else if (packet[0] === Packet.STATUS && packet.readUInt32BE(5) === Status.NO_SUCH_FILE)
+          toClient(statusOf(idOf(packet), Status.FAILURE));
+        else toClient(packet);
+      },
+    };
+  },
+  'hangs up when nothing is asked': ({ toServer, hangUp }) => {
+    const timer = setTimeout(hangUp, 400);
+    return {
+      request: (packet) => {
+        timer.refresh();
+        toServer(packet);
+      },
+    };
+  },
+  'has no extension': unknown(() => ({})),
+  'allows 16 handles and does not say so': unknown(({ toServer, toClient }) => {
+    let open = 0;
+    return {
+      request: (packet) => {
+        const opens = packet[0] === Packet.OPEN || packet[0] === Packet.OPENDIR;
+        if (opens && open >= 16) return toClient(statusOf(idOf(packet), Status.FAILURE));
+        if (packet[0] === Packet.CLOSE) open -= 1;
+        toServer(packet);
+      },
+      reply: (packet) => {
+        if (packet[0] === Packet.HANDLE) open += 1;
+        toClient(packet);
+      },
+    };
+  }),
+  'truncates a file that is opened for writing': unknown(({ toServer }) => ({
+    request: (packet) => {
+      if (packet[0] === Packet.OPEN) {
+        const at = 9 + packet.readUInt32BE(5);
+        const flags = packet.readUInt32BE(at);
+        if ((flags & OpenFlag.WRITE) !== 0) packet.writeUInt32BE(flags | OpenFlag.TRUNC | OpenFlag.CREAT, at);
+      }
+      toServer(packet);
+    },
+  })),
+  'writes content after all else': unknown(({ toServer }) => ({
+    request: (packet) => {
+      if (packet[0] !== Packet.WRITE) return toServer(packet);
+      const copy = Buffer.from(packet);
+      setTimeout(() => toServer(copy), 5);
+    },
+  })),
+};
+
+const serve = (channel: ServerChannel, lie: Lie): void => {
+  const server = spawn('/usr/lib/openssh/sftp-server', { stdio: ['pipe', 'pipe', 'ignore'] });
+  const framed = (packet: Buffer): Buffer => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(packet.length);
+    return Buffer.concat([length, packet]);
+  };
+  const wire: Wire = {
+    toServer: (packet) => server.stdin.writable && server.stdin.write(framed(packet)),
+    toClient: (packet) => channel.writable && channel.write(framed(packet)),
+    hangUp: () => {
+      server.kill('SIGKILL');
+      channel.end();
+    },
+  };
+  const { request = wire.toServer, reply = wire.toClient } = lie(wire);
+  channel.on('data', createPacketSplitter((packet) => (packet[0] === Packet.INIT ? wire.toServer(packet) : request(packet))));
+  server.stdout.on('data', createPacketSplitter(reply));
+  server.stdin.on('error', () => undefined);
+  channel.on('error', () => undefined);
+  channel.on('close', () => server.kill('SIGKILL'));
+  server.on('exit', () => channel.end());
+};
+
+/** OpenSSH's sftp-server behind a server of ours that lies about what it says. */
+export const startLyingServer = async (folder: string, lie: Lie): Promise<TestServer> => {
+  const made = await makeServerFiles(folder);
+  const clients = new Set<ssh2.Connection>();
+  const server = new ssh2.Server({ hostKeys: [readFileSync(made.hostKey)] }, (client) => {
+    clients.add(client);
+    client.on('error', () => undefined);
+    client.on('close', () => clients.delete(client));
+    client.on('authentication', (login) => (login.method === 'publickey' ? login.accept() : login.reject(['publickey'])));
+    client.on('session', (accept) => {
+      accept().on('subsystem', (acceptSubsystem) => serve(acceptSubsystem(), lie));
+    });
+  });
+  server.listen(made.port, '127.0.0.1');
+  await once(server, 'listening');
+  return describeServer(made, {
+    dispose: async () => {
+      for (const client of clients) client.end();
+      const closed = once(server, 'close');
+      server.close();
+      await closed;
+    },
+  });
+};

@@ -1,0 +1,110 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import ssh2 from 'ssh2';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { TransportError } from '../../../src/errors.ts';
+import { connectError } from '../../../src/ssh/connect-ssh2.ts';
+import { hostKeyError } from '../../../src/ssh/host-key.ts';
+import { readLogin } from '../../../src/ssh/login.ts';
+import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-login-'));
+  const plain = ssh2.utils.generateKeyPairSync('ed25519');
+  const encrypted = ssh2.utils.generateKeyPairSync('ed25519', {
+    passphrase: 'right',
+    cipher: 'aes256-ctr',
+    rounds: 16,
+  });
+  const files: Readonly<Record<string, string>> = {
+    key: plain.private,
+    'key.pub': plain.public,
+    encrypted: encrypted.private,
+    right: 'right\n',
+    wrong: 'wrong\n',
+    'open-key': plain.private,
+    'open-passphrase': 'right\n',
+    text: 'hello\n',
+    empty: '',
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
+  chmodSync(join(folder, 'open-key'), 0o640);
+  chmodSync(join(folder, 'open-passphrase'), 0o604);
+  mkdirSync(join(folder, 'folder'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const login = (identityFile: string, passphraseFile?: string) =>
+  readLogin({
+    host: 'h',
+    port: 22,
+    user: undefined,
+    agent: false,
+    knownHosts: '/none',
+    identityFile: join(folder, identityFile),
+    passphraseFile: passphraseFile === undefined ? undefined : join(folder, passphraseFile),
+  });
+
+it('reads a key, and an encrypted one with its passphrase', async () => {
+  await expect(login('key')).resolves.toMatchObject({ privateKey: expect.any(String) as string });
+  await expect(login('encrypted', 'right')).resolves.toMatchObject({ passphrase: 'right' });
+});
+
+it.each([
+  ['a public key', 'key.pub', undefined, 'it is a public key', 'name the private key: DIR/key'],
+  ['no key', 'none', undefined, 'no such file', "ssh-keygen -t ed25519 -N '' -f 'DIR/none'"],
+  ['a folder', 'folder', undefined, 'on a directory', 'name the file in it'],
+  ['no passphrase file', 'encrypted', 'none', 'passphraseFile "DIR/none": no such file', 'write the passphrase'],
+  ['an encrypted key alone', 'encrypted', undefined, 'it is encrypted', 'destination.passphraseFile'],
+  ['the wrong passphrase', 'encrypted', 'wrong', 'the passphrase is not that of this key', 'passphraseFile'],
+  ['a key that others may read', 'open-key', undefined, 'others than its owner may', "chmod 600 'DIR/open-key'"],
+  ['a passphrase that others may read', 'encrypted', 'open-passphrase', 'others than its owner may', 'chmod 600'],
+  ['a text', 'text', undefined, 'it is no private key', 'OpenSSH'],
+  ['an empty file', 'empty', undefined, 'it is no private key', 'OpenSSH'],
+])('says what is wrong with %s, and what to do', async (_what, key, passphrase, state, hint) => {
+  const error: unknown = await login(key, passphrase).catch((reason: unknown) => reason);
+  if (!(error instanceof TransportError)) throw new Error(`no TransportError: ${String(error)}`);
+  expect(error.class).toBe('auth');
+  expect(error.message).toContain(state.replace('DIR', folder));
+  expect(error.hint).toContain(hint.replace('DIR', folder));
+  // To make a key where there is one would overwrite it.
+  if (key !== 'none') expect(error.hint).not.toContain('ssh-keygen');
+});
+
+it('an unknown host key: names the file without "~", and makes it where it is not there', () => {
+  const key = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync('ed25519').public);
+  if (key instanceof Error) throw key;
+  const options = { host: 'h', port: 22, user: undefined, identityFile: '', agent: false, passphraseFile: undefined };
+  const problem = (knownHosts: string) =>
+    hostKeyError('unknown', key.getPublicSSH(), { ...options, knownHosts }, 'h:22');
+  expect(problem('~/.ssh/none/known_hosts')?.message).toContain(
+    `there is no file "${homedir()}/.ssh/none/known_hosts"`,
+  );
+  expect(problem('~/.ssh/none/known_hosts')?.hint).toContain(
+    `mkdir -p '${homedir()}/.ssh/none' && echo 'h ssh-ed25519 `,
+  );
+  expect(problem(join(folder, 'text'))?.hint).toMatch(/: echo 'h ssh-ed25519 \S+' >> '.*text'$/);
+});
+
+it.each([
+  ['Received disconnect from ::1 port 22:2: Too many authentication failures', 'only that one is offered'],
+  ['Host key verification failed.', `>> ${userInfo().homedir}/.ssh/known_hosts `],
+  ['me@h: Permission denied (publickey).', 'authorized_keys'],
+  ['Load key "/k": bad permissions\nme@h: Permission denied (publickey).', 'chmod 600'],
+  ['Load key "/k": error in libcrypto\nme@h: Permission denied (publickey).', 'private key'],
+  [
+    'no such identity: /k: No such file or directory\nme@h: Permission denied (publickey).',
+    'correct destination.identityFile',
+  ],
+])('ssh says %s', (stderr, hint) => {
+  const problem = loginProblem(stderr, 'me@h');
+  expect(problem.class).toBe('auth');
+  expect(problem.hint).toContain(hint);
+});
+
+it('too many keys in the agent are no fault of the network', () => {
+  const problem = connectError(new Error('Too many authentication failures'), 'me@h:22');
+  expect([problem.class, problem.hint]).toEqual(['auth', expect.stringContaining('only that key is offered')]);
+});

@@ -1,0 +1,16 @@
+import { expect, it, vi } from 'vitest';
+import type { Channels } from '../../../src/transports/sftp/channels.ts';
+import { findRemoteSums } from '../../../src/transports/sftp/remote-sums.ts';
+
+it('a server that neither runs nor refuses a command is not waited for', async () => {
+  vi.useFakeTimers();
+  try {
+    const openExec = vi.fn<Channels['openExec']>(() => new Promise(() => undefined));
+    const finding = findRemoteSums({ openExec } as unknown as Channels, new AbortController().signal);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(await finding).toBeUndefined();
+    expect(openExec).toHaveBeenCalledTimes(1);
+  } finally {
+    vi.useRealTimers();
+  }
+});
