@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -43,7 +44,9 @@ export const beginAnew = (
   destination: string,
   { areFilesBig = false }: { readonly areFilesBig?: boolean } = {},
 ): void => {
-  rmSync(site.state, { recursive: true, force: true });
+  // What is found out once in the life of a site stays: that the destination is apart from the root.
+  for (const name of existsSync(site.state) ? readdirSync(site.state) : [])
+    if (name !== 'apart.json') rmSync(`${site.state}/${name}`, { recursive: true, force: true });
   const aside = mkdtempSync(`${destination}-`);
   for (const directory of readdirSync(destination)) renameSync(`${destination}/${directory}`, `${aside}/${directory}`);
   if (areFilesBig) rmSync(aside, { recursive: true });

@@ -6,18 +6,19 @@ export interface RoundTripCounter extends AsyncDisposable {
   readonly port: number;
   /** Round trips that the longest-lived chain of cause and effect took on any connection, with the one of TCP's own handshake. */
   readonly roundTrips: number;
-  /** Forgets what was counted. */
-  reset(): void;
+  /** Forgets what was counted, and delays by so much in each direction from now on. */
+  restart(delayMs: number): void;
 }
 
 /**
  * A TCP proxy that delays and counts round trips by cause and effect, not by time: what the client sends may depend on all that it
  * received before, and what the server answers on all that reached it. With a delay that is longer than either end takes to answer,
- * the count does not depend on the machine.
+ * the count does not depend on the machine. It begins without a delay.
  */
-export const startRoundTripCounter = async (targetPort: number, delayMs: number): Promise<RoundTripCounter> => {
+export const startRoundTripCounter = async (targetPort: number): Promise<RoundTripCounter> => {
   const sockets = new Set<Socket>();
   let most = 0;
+  let delayMs = 0;
   const server = createServer((client) => {
     const upstream = createConnection(targetPort, '127.0.0.1');
     // TCP's own handshake is over when the client is accepted.
@@ -63,8 +64,9 @@ export const startRoundTripCounter = async (targetPort: number, delayMs: number)
     get roundTrips() {
       return most;
     },
-    reset: () => {
+    restart: (newDelayMs) => {
       most = 0;
+      delayMs = newDelayMs;
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of sockets) socket.destroy();

@@ -1,0 +1,42 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { startRoundTripCounter } from '../support/round-trips.ts';
+import { makeSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+import { through } from '../support/through.ts';
+import { differences } from '../support/trees.ts';
+
+// Longer than either end takes to answer, so that the count is exact; long enough for a line to count as a long one.
+const ONE_WAY_MS = 150;
+
+// With OpenSSH 9.2 `rsync -a` takes 15 and 17, and `ssh HOST true` takes 9. One more than what was reached.
+it.for([
+  { files: 1, most: 14 },
+  { files: 1000, most: 18 },
+])(
+  'a new directory of $files files takes at most $most round trips from TCP’s handshake to finished.watch',
+  async ({ files, most }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'isocket-round-trips-'));
+    try {
+      await using server = await startSshd(folder);
+      await using proxy = await startRoundTripCounter(server.port);
+      const site = makeSite(folder, server, { destination: through(folder, server, proxy.port) });
+      // A new state asks once whether the destination is apart from the root.
+      mkdirSync(`${site.root}/DC0`);
+      writeFileSync(`${site.root}/DC0/file`, 'x');
+      await site.scan();
+      proxy.restart(ONE_WAY_MS);
+      mkdirSync(`${site.root}/DC1`);
+      for (let file = 1; file <= files; file += 1) writeFileSync(`${site.root}/DC1/file-${file}`, 'x'.repeat(4096));
+      writeFileSync(`${site.root}/DC1/finished.parse`, '');
+      const { summary } = await site.scan();
+      expect(summary).toMatchObject({ sent: files, finished: 2 });
+      expect(differences(site.root, server.folder)).toEqual([]);
+      expect(proxy.roundTrips).toBeLessThanOrEqual(most);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+);
