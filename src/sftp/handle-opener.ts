@@ -12,6 +12,8 @@ const OTHER_REASONS: ReadonlySet<number> = new Set([
   Status.OP_UNSUPPORTED,
 ]);
 
+const mayBeTooMany = (error: unknown): boolean => error instanceof SftpStatusError && !OTHER_REASONS.has(error.status);
+
 /** Opens files and folders, as many at once as the server allows. */
 export class HandleOpener {
   readonly #requests: RequestChannel;
@@ -34,20 +36,28 @@ export class HandleOpener {
     return this.#requests.request(type, encode, this.#decode);
   }
 
-  // Version 3 has one status, "Failure", for too many handles and for much else: with half as many open the reason shows.
-  async #openWithFewer(type: number, encode: Encode, error: unknown): Promise<Buffer> {
-    const others = this.#handles.inUse;
-    if (!(error instanceof SftpStatusError) || OTHER_REASONS.has(error.status) || others === 0) throw error;
-    const takeBack = this.#handles.limit.refused(others);
-    await this.#handles.acquire();
-    try {
-      const handle = await this.#request(type, encode);
-      this.#handles.limit.exceeded(others);
-      return handle;
-    } catch (again) {
-      takeBack();
-      throw again;
+  // Version 3 has one status, "Failure", for too many handles and for much else: with half as many open, and half of that, the reason shows.
+  async #openWithFewer(type: number, encode: Encode, refusal: unknown): Promise<Buffer> {
+    let error = refusal;
+    let takeBack = (): void => undefined;
+    for (let others = this.#handles.inUse; others > 0 && mayBeTooMany(error); others = this.#handles.inUse) {
+      const restore = this.#handles.limit.refused(others);
+      const before = takeBack;
+      takeBack = (): void => {
+        restore();
+        before();
+      };
+      await this.#handles.acquire();
+      try {
+        const handle = await this.#request(type, encode);
+        this.#handles.limit.exceeded(others);
+        return handle;
+      } catch (again) {
+        error = again;
+      }
     }
+    takeBack();
+    throw error;
   }
 
   readonly #decode = (reply: PacketReader): Buffer => {
