@@ -12,6 +12,9 @@ const OTHER_REASONS: ReadonlySet<number> = new Set([
   Status.OP_UNSUPPORTED,
 ]);
 
+/** From 256 handles to one. */
+const MAX_HALVINGS = 9;
+
 const mayBeTooMany = (error: unknown): boolean => error instanceof SftpStatusError && !OTHER_REASONS.has(error.status);
 
 /** Opens files and folders, as many at once as the server allows. */
@@ -40,7 +43,8 @@ export class HandleOpener {
   async #openWithFewer(type: number, encode: Encode, refusal: unknown): Promise<Buffer> {
     let error = refusal;
     let takeBack = (): void => undefined;
-    for (let others = this.#handles.inUse; others > 0 && mayBeTooMany(error); others = this.#handles.inUse) {
+    let others = this.#handles.inUse;
+    for (let halvings = 0; halvings < MAX_HALVINGS && others > 0 && mayBeTooMany(error); halvings += 1) {
       const restore = this.#handles.limit.refused(others);
       const before = takeBack;
       takeBack = (): void => {
@@ -48,12 +52,14 @@ export class HandleOpener {
         before();
       };
       await this.#handles.acquire();
+      const besides = this.#handles.inUse - 1;
       try {
         const handle = await this.#request(type, encode);
         this.#handles.limit.exceeded(others);
         return handle;
       } catch (again) {
         error = again;
+        others = besides;
       }
     }
     takeBack();

@@ -93,6 +93,12 @@ it('one file that cannot be opened does not lower the limit for the others', asy
   expect(limit.current).toBeGreaterThanOrEqual(4);
 });
 
+it('many files that cannot be opened all fail in the end', async () => {
+  const { client } = await connect(() => undefined);
+  const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => openFile(client)));
+  expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+});
+
 it('a listener learns of how many handles a channel has died, and of no channel that we closed', async () => {
   const deaths: number[] = [];
   const listen = async (end: (peer: Peer, client: SftpClient) => void): Promise<void> => {
