@@ -4,7 +4,7 @@ import { createBurst } from './burst.ts';
 import { handleCommands, type HandleCommands } from './handle-commands.ts';
 import { HandleOpener } from './handle-opener.ts';
 import { OpenHandles, type HandleLimit } from './open-handles.ts';
-import { Extension, Packet, type Attributes } from './protocol.ts';
+import { Extension, OpenFlag, Packet, type Attributes } from './protocol.ts';
 import {
   ChannelClosedError,
   expectOk,
@@ -124,7 +124,12 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     },
     has: (extension) => requests.extensions.has(extension),
     open: (path, flags, attributes) =>
-      opener.open(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes)),
+      opener.open(
+        Packet.OPEN,
+        (packet) => packet.name(path).u32(flags).attributes(attributes),
+        // Only temporary names of ours are opened so.
+        (flags & OpenFlag.EXCL) === 0 ? undefined : () => command(Packet.REMOVE, (packet) => packet.name(path)),
+      ),
     ...single,
     // Noted as the reply is read, not a promise later: the next reply may give the same handle to another file.
     close: (handle) =>
@@ -142,9 +147,22 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
       return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
     },
     fstat: (handle) => requests.request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
+    opendir: (path) => opener.open(Packet.OPENDIR, (packet) => packet.name(path)),
+    ...pathCommands(requests),
+    setWindowUnlimited: () => requests.setWindowUnlimited(),
+    destroy: (reason = 'isocket closed the SFTP channel') => {
+      isDestroyed = true;
+      requests.close(new ChannelClosedError(reason));
+    },
+  };
+};
+
+/** Requests that name a path and open nothing. */
+const pathCommands = (requests: RequestChannel) => {
+  const command = (type: number, encode: Encode): Promise<void> => requests.request(type, encode, expectOk);
+  return {
     lstat: (path) => requests.request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
     stat: (path) => requests.request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
-    opendir: (path) => opener.open(Packet.OPENDIR, (packet) => packet.name(path)),
     readdir: (handle) => requests.request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
     mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
     setstat: (path, attributes) => command(Packet.SETSTAT, (packet) => packet.name(path).attributes(attributes)),
@@ -165,12 +183,7 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
       const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
       return { free: fragment * available, freeInodes, inodes };
     },
-    setWindowUnlimited: () => requests.setWindowUnlimited(),
-    destroy: (reason = 'isocket closed the SFTP channel') => {
-      isDestroyed = true;
-      requests.close(new ChannelClosedError(reason));
-    },
-  };
+  } satisfies Partial<SftpClient>;
 };
 
 const queryLimits = async (requests: RequestChannel): Promise<ServerLimits> => {

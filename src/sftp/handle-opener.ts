@@ -17,6 +17,12 @@ const MAX_HALVINGS = 9;
 
 const mayBeTooMany = (error: unknown): boolean => error instanceof SftpStatusError && !OTHER_REASONS.has(error.status);
 
+interface Opening {
+  readonly type: number;
+  readonly encode: Encode;
+  readonly undo: (() => Promise<void>) | undefined;
+}
+
 /** Opens files and folders, as many at once as the server allows. */
 export class HandleOpener {
   readonly #requests: RequestChannel;
@@ -27,12 +33,17 @@ export class HandleOpener {
     this.#handles = handles;
   }
 
-  /** Hot path: where the server says how many handles it allows, there is one promise. */
-  open(type: number, encode: Encode): Promise<Buffer> {
+  /**
+   * Hot path: where the server says how many handles it allows, there is one promise.
+   * @param undo removes a new file: some servers make it, and then have no handle for it
+   */
+  open(type: number, encode: Encode, undo?: () => Promise<void>): Promise<Buffer> {
     const acquired = this.#handles.acquire();
     const opened =
       acquired === undefined ? this.#request(type, encode) : acquired.then(() => this.#request(type, encode));
-    return this.#handles.isTold ? opened : opened.catch((error: unknown) => this.#openWithFewer(type, encode, error));
+    return this.#handles.isTold
+      ? opened
+      : opened.catch((error: unknown) => this.#openWithFewer({ type, encode, undo }, error));
   }
 
   #request(type: number, encode: Encode): Promise<Buffer> {
@@ -40,7 +51,7 @@ export class HandleOpener {
   }
 
   // Version 3 has one status, "Failure", for too many handles and for much else: with half as many open, and half of that, the reason shows.
-  async #openWithFewer(type: number, encode: Encode, refusal: unknown): Promise<Buffer> {
+  async #openWithFewer({ type, encode, undo }: Opening, refusal: unknown): Promise<Buffer> {
     let error = refusal;
     let takeBack = (): void => undefined;
     let others = this.#handles.inUse;
@@ -54,6 +65,7 @@ export class HandleOpener {
       await this.#handles.acquire();
       const besides = this.#handles.inUse - 1;
       try {
+        await undo?.().catch(() => undefined); // It is seldom there.
         const handle = await this.#request(type, encode);
         this.#handles.limit.exceeded(others);
         return handle;
