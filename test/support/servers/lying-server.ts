@@ -10,15 +10,15 @@ import { describeServer, makeServerFiles } from './server-process.ts';
 
 /** Both ends of a session between the client and OpenSSH's sftp-server, for packets without their length. */
 export interface Wire {
-  toServer(packet: Buffer): void;
-  toClient(packet: Buffer): void;
-  hangUp(): void;
+  readonly toServer: (packet: Buffer) => void;
+  readonly toClient: (packet: Buffer) => void;
+  readonly hangUp: () => void;
 }
 
 /** What is done with each packet of one session. */
 export interface Liar {
-  request?(packet: Buffer): void;
-  reply?(packet: Buffer): void;
+  readonly request?: (packet: Buffer) => void;
+  readonly reply?: (packet: Buffer) => void;
 }
 
 export type Lie = (wire: Wire) => Liar;
