@@ -4,7 +4,7 @@ import { createBurst } from './burst.ts';
 import { handleCommands, type HandleCommands } from './handle-commands.ts';
 import { HandleOpener } from './handle-opener.ts';
 import { OpenHandles, type HandleLimit } from './open-handles.ts';
-import { Extension, Packet, type Attributes } from './protocol.ts';
+import { Extension, OpenFlag, Packet, type Attributes } from './protocol.ts';
 import {
   ChannelClosedError,
   expectOk,
@@ -142,7 +142,12 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     },
     has: (extension) => requests.extensions.has(extension),
     open: (path, flags, attributes) =>
-      opener.open(Packet.OPEN, (packet) => packet.name(path).u32(flags).attributes(attributes)),
+      opener.open(
+        Packet.OPEN,
+        (packet) => packet.name(path).u32(flags).attributes(attributes),
+        // Only temporary names of ours are opened so.
+        (flags & OpenFlag.EXCL) === 0 ? undefined : () => command(Packet.REMOVE, (packet) => packet.name(path)),
+      ),
     ...single,
     // Noted as the reply is read, not a promise later: the next reply may give the same handle to another file.
     close: (handle) =>

@@ -12,6 +12,17 @@ const OTHER_REASONS: ReadonlySet<number> = new Set([
   Status.OP_UNSUPPORTED,
 ]);
 
+/** From 256 handles to one. */
+const MAX_HALVINGS = 9;
+
+const mayBeTooMany = (error: unknown): boolean => error instanceof SftpStatusError && !OTHER_REASONS.has(error.status);
+
+interface Opening {
+  readonly type: number;
+  readonly encode: Encode;
+  readonly undo: (() => Promise<void>) | undefined;
+}
+
 /** Opens files and folders, as many at once as the server allows. */
 export class HandleOpener {
   readonly #requests: RequestChannel;
@@ -22,32 +33,49 @@ export class HandleOpener {
     this.#handles = handles;
   }
 
-  /** Hot path: where the server says how many handles it allows, there is one promise. */
-  open(type: number, encode: Encode): Promise<Buffer> {
+  /**
+   * Hot path: where the server says how many handles it allows, there is one promise.
+   * @param undo removes a new file: some servers make it, and then have no handle for it
+   */
+  open(type: number, encode: Encode, undo?: () => Promise<void>): Promise<Buffer> {
     const acquired = this.#handles.acquire();
     const opened =
       acquired === undefined ? this.#request(type, encode) : acquired.then(() => this.#request(type, encode));
-    return this.#handles.isTold ? opened : opened.catch((error: unknown) => this.#openWithFewer(type, encode, error));
+    return this.#handles.isTold
+      ? opened
+      : opened.catch((error: unknown) => this.#openWithFewer({ type, encode, undo }, error));
   }
 
   #request(type: number, encode: Encode): Promise<Buffer> {
     return this.#requests.request(type, encode, this.#decode);
   }
 
-  // Version 3 has one status, "Failure", for too many handles and for much else: with half as many open the reason shows.
-  async #openWithFewer(type: number, encode: Encode, error: unknown): Promise<Buffer> {
-    const others = this.#handles.inUse;
-    if (!(error instanceof SftpStatusError) || OTHER_REASONS.has(error.status) || others === 0) throw error;
-    const takeBack = this.#handles.limit.refused(others);
-    await this.#handles.acquire();
-    try {
-      const handle = await this.#request(type, encode);
-      this.#handles.limit.exceeded(others);
-      return handle;
-    } catch (again) {
-      takeBack();
-      throw again;
+  // Version 3 has one status, "Failure", for too many handles and for much else: with half as many open, and half of that, the reason shows.
+  async #openWithFewer({ type, encode, undo }: Opening, refusal: unknown): Promise<Buffer> {
+    let error = refusal;
+    let takeBack = (): void => undefined;
+    let others = this.#handles.inUse;
+    for (let halvings = 0; halvings < MAX_HALVINGS && others > 0 && mayBeTooMany(error); halvings += 1) {
+      const restore = this.#handles.limit.refused(others);
+      const before = takeBack;
+      takeBack = (): void => {
+        restore();
+        before();
+      };
+      await this.#handles.acquire();
+      const besides = this.#handles.inUse - 1;
+      try {
+        await undo?.().catch(() => undefined); // It is seldom there.
+        const handle = await this.#request(type, encode);
+        this.#handles.limit.exceeded(others);
+        return handle;
+      } catch (again) {
+        error = again;
+        others = besides;
+      }
     }
+    takeBack();
+    throw error;
   }
 
   readonly #decode = (reply: PacketReader): Buffer => {

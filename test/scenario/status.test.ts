@@ -227,7 +227,7 @@ describe('status', () => {
     parser(site.root).writeFiles('DC1', 2);
     expect((await site.scan()).exitCode).toBe(3);
     const { lastFailures, problems } = await statusOf(site, 3);
-    const [{ message = '' } = {}] = lastFailures?.destinations ?? [];
+    const message = lastFailures?.destinations[0]?.message;
     expect(message).toContain('Cannot read destination.identityFile "/none"');
     expect(problems).toEqual([expect.stringContaining(message)]);
   });

@@ -10,15 +10,15 @@ import { describeServer, makeServerFiles } from './server-process.ts';
 
 /** Both ends of a session between the client and OpenSSH's sftp-server, for packets without their length. */
 export interface Wire {
-  toServer(packet: Buffer): void;
-  toClient(packet: Buffer): void;
-  hangUp(): void;
+  readonly toServer: (packet: Buffer) => void;
+  readonly toClient: (packet: Buffer) => void;
+  readonly hangUp: () => void;
 }
 
 /** What is done with each packet of one session. */
 export interface Liar {
-  request?(packet: Buffer): void;
-  reply?(packet: Buffer): void;
+  readonly request?: (packet: Buffer) => void;
+  readonly reply?: (packet: Buffer) => void;
 }
 
 export type Lie = (wire: Wire) => Liar;
@@ -178,7 +178,10 @@ const serve = (channel: ServerChannel, lie: Lie): void => {
     },
   };
   const { request = wire.toServer, reply = wire.toClient } = lie(wire);
-  channel.on('data', createPacketSplitter((packet) => (packet[0] === Packet.INIT ? wire.toServer(packet) : request(packet))));
+  channel.on(
+    'data',
+    createPacketSplitter((packet) => (packet[0] === Packet.INIT ? wire.toServer(packet) : request(packet))),
+  );
   server.stdout.on('data', createPacketSplitter(reply));
   server.stdin.on('error', () => undefined);
   channel.on('error', () => undefined);
@@ -194,7 +197,9 @@ export const startLyingServer = async (folder: string, lie: Lie): Promise<TestSe
     clients.add(client);
     client.on('error', () => undefined);
     client.on('close', () => clients.delete(client));
-    client.on('authentication', (login) => (login.method === 'publickey' ? login.accept() : login.reject(['publickey'])));
+    client.on('authentication', (login) =>
+      login.method === 'publickey' ? login.accept() : login.reject(['publickey']),
+    );
     client.on('session', (accept) => {
       accept().on('subsystem', (acceptSubsystem) => serve(acceptSubsystem(), lie));
     });

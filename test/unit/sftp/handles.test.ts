@@ -57,23 +57,26 @@ it('a handle that is given again after its CLOSE was answered is another one', a
   expect(limit.isReusing).toBe(false);
 });
 
-it('a server that allows 16 handles and does not say so: few at first, then as many as go, and no file fails', async () => {
-  let next = 0;
-  let refusals = 0;
-  const { client, most, limit } = await connect((open) => {
-    if (open < 16) return next++;
-    refusals += 1;
-    return undefined;
-  });
-  await Promise.all(Array.from({ length: 400 }, () => send(client)));
-  expect(most()).toBe(16);
-  expect(limit.current).toBeGreaterThanOrEqual(8);
-  expect(limit.current).toBeLessThanOrEqual(16);
-  // What was learned holds: no more of them are refused later.
-  const before = refusals;
-  await Promise.all(Array.from({ length: 400 }, () => send(client)));
-  expect(refusals).toBe(before);
-});
+it.each([1, 16, 100])(
+  'a server that allows %i handles and does not say so: as many as go, and no file fails',
+  async (allowed) => {
+    let next = 0;
+    let refusals = 0;
+    const { client, most, limit } = await connect((open) => {
+      if (open < allowed) return next++;
+      refusals += 1;
+      return undefined;
+    });
+    await Promise.all(Array.from({ length: 1500 }, () => send(client)));
+    expect(most()).toBe(allowed);
+    expect(limit.current).toBeGreaterThanOrEqual(allowed / 8);
+    expect(limit.current).toBeLessThanOrEqual(allowed);
+    // What was learned holds: no more of them are refused later.
+    const before = refusals;
+    await Promise.all(Array.from({ length: 400 }, () => send(client)));
+    expect(refusals).toBe(before);
+  },
+);
 
 it('one file that cannot be opened does not lower the limit for the others', async () => {
   let opens = 0;
@@ -88,6 +91,12 @@ it('one file that cannot be opened does not lower the limit for the others', asy
   await Promise.all(handles.map((handle) => client.close(handle)));
   await expect(refused).rejects.toThrow('said the peer');
   expect(limit.current).toBeGreaterThanOrEqual(4);
+});
+
+it('many files that cannot be opened all fail in the end', async () => {
+  const { client } = await connect(() => undefined);
+  const outcomes = await Promise.allSettled(Array.from({ length: 50 }, () => openFile(client)));
+  expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
 });
 
 it('a listener learns of how many handles a channel has died, and of no channel that we closed', async () => {
