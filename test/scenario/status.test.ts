@@ -229,7 +229,7 @@ describe('status', () => {
     const { lastFailures, problems } = await statusOf(site, 3);
     const message = lastFailures?.destinations[0]?.message;
     expect(message).toContain('Cannot read destination.identityFile "/none"');
-    expect(problems).toEqual([expect.stringContaining(message)]);
+    expect(problems).toEqual([expect.stringContaining(String(message))]);
   });
 
   it('reports a missing root', async () => {
