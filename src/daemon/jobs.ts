@@ -14,7 +14,8 @@ export class Jobs implements Iterable<DirectoryJob> {
   readonly #jobs = new Map<Name, DirectoryJob>();
   /** What was reported of directories on which no work is possible. */
   readonly #unworkable = new Map<Name, string>();
-  readonly #ending = new Set<Promise<void>>();
+  /** A directory of the same name waits for their end: both would write one record, and what is older could arrive last. */
+  readonly #ending = new Map<Name, Promise<void>>();
   readonly #context: JobContext;
   readonly #wake: (name: Name) => void;
   #foundByEnded = 0;
@@ -55,7 +56,9 @@ export class Jobs implements Iterable<DirectoryJob> {
     for (const name of this.#unworkable.keys()) if (!planned.has(name)) this.#unworkable.delete(name);
     const watched = new Set(plans.slice(-MOST_WATCHED));
     for (const one of liveFirst(plans)) {
-      const known = this.#jobs.get(one.directory.name);
+      const { name } = one.directory;
+      if (this.#ending.has(name)) continue; // Its end wakes us.
+      const known = this.#jobs.get(name);
       const job = known ?? this.#begin(one);
       if (job === undefined) continue;
       const changed = job.plan.phase !== one.phase || job.plan.closedBy !== one.closedBy;
@@ -79,7 +82,7 @@ export class Jobs implements Iterable<DirectoryJob> {
 
   /** Resolves when all jobs that were ended are over. */
   async ended(): Promise<void> {
-    await Promise.all(this.#ending);
+    await Promise.all(this.#ending.values());
   }
 
   /** Undefined where the directory cannot be worked on: reported once, and tried again with the next listing of the root. */
@@ -108,9 +111,12 @@ export class Jobs implements Iterable<DirectoryJob> {
     if (this.#jobs.get(name) !== job) return; // Its end was begun by the signal, while it was finishing.
     this.#jobs.delete(name);
     this.#foundByEnded += job.work.foundByListing;
-    const ended = disposed(job).finally(() => this.#ending.delete(ended));
+    const ended = disposed(job).finally(() => {
+      this.#ending.delete(name);
+      this.#wake(name);
+    });
     ended.catch(this.#context.defect);
-    this.#ending.add(ended);
+    this.#ending.set(name, ended);
   }
 }
 

@@ -4,10 +4,12 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   openSync,
   renameSync,
   rmSync,
   writeFileSync,
+  type BigIntStats,
 } from 'node:fs';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
@@ -18,7 +20,8 @@ type Directory = Pick<DirectorySnapshot, 'name' | 'dev' | 'ino'>;
 
 /**
  * Writes `DIRECTORY/finished.watch`, durably and all at once: content on stable storage, then the name, then the folder that
- * holds the name. The parser may write the folder: what it put under our temporary name is removed, never written through.
+ * holds the name. The parser may write the folder: what it put under our temporary name is removed, never written through. A
+ * directory that got another name meanwhile keeps no proof: it would speak of files that no destination has under that name.
  * @throws Error where the directory is no longer the one that was looked at
  */
 export const writeFinishedWatch = (root: Name, directory: Directory, proof: object): void =>
@@ -41,6 +44,11 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
       closeSync(descriptor);
     }
     fsyncSync(folder);
+    const named = lstatSync(fsPath(`${root}/${directory.name}`), { bigint: true, throwIfNoEntry: false });
+    if (isSame(named, directory)) return;
+    rmSync(fsPath(pathAt(folder, FINISHED_WATCH)), { force: true });
+    fsyncSync(folder);
+    throw replaced();
   });
 
 /** Takes the proof away, durably: from here on the directory is unfinished, whatever happens next. */
@@ -50,9 +58,12 @@ export const removeFinishedWatch = (root: Name, directory: Directory): void =>
     fsyncSync(folder);
   });
 
-const inDirectory = (root: Name, { name, dev, ino }: Directory, use: (folder: number) => void): void =>
-  inFolder(root, name, (folder) => {
-    const now = fstatSync(folder, { bigint: true });
-    if (now.dev === dev && now.ino === ino) use(folder);
-    else throw Object.assign(new Error('it was replaced while it was sent'), { code: 'ESTALE' });
+const inDirectory = (root: Name, directory: Directory, use: (folder: number) => void): void =>
+  inFolder(root, directory.name, (folder) => {
+    if (!isSame(fstatSync(folder, { bigint: true }), directory)) throw replaced();
+    use(folder);
   });
+
+const isSame = (now: BigIntStats | undefined, { dev, ino }: Directory): boolean => now?.dev === dev && now.ino === ino;
+
+const replaced = (): Error => Object.assign(new Error('it was replaced while it was sent'), { code: 'ESTALE' });
