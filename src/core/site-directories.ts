@@ -9,6 +9,8 @@ export class SiteDirectories {
   readonly #newestBy: NewestBy;
   readonly #unfinished = new Map<Name, DirectorySnapshot>();
   readonly #finished = new Set<Name>();
+  /** While there is one, the order of births is worthless. */
+  readonly #withoutBirth = new Set<Name>();
   #newestFinished: DirectorySnapshot | undefined;
   /** The order that holds for all of them: one directory without a birth time makes the order of births worthless. */
   #order: NewestBy;
@@ -25,6 +27,7 @@ export class SiteDirectories {
   setAll(directories: readonly DirectorySnapshot[]): void {
     this.#unfinished.clear();
     this.#finished.clear();
+    this.#withoutBirth.clear();
     this.#newestFinished = undefined;
     this.#order = orderOf(directories, this.#newestBy);
     for (const one of directories) this.#put(one);
@@ -37,6 +40,8 @@ export class SiteDirectories {
   set(name: Name, now: DirectorySnapshot | undefined): boolean {
     this.#unfinished.delete(name);
     this.#finished.delete(name);
+    const wasWithoutBirth = this.#withoutBirth.delete(name);
+    if (wasWithoutBirth && this.#withoutBirth.size === 0 && now?.birthNs !== 0n) return false;
     // Which one is the newest now, nobody knows.
     const wasNewest = this.#newestFinished?.name === name;
     if (wasNewest && (now?.finishedWatch !== true || isOlder(now, this.#newestFinished, this.#order))) return false;
@@ -53,6 +58,7 @@ export class SiteDirectories {
   }
 
   #put(one: DirectorySnapshot): void {
+    if (one.birthNs === 0n) this.#withoutBirth.add(one.name);
     if (!one.finishedWatch) {
       this.#unfinished.set(one.name, one);
       return;

@@ -38,10 +38,10 @@ export const userClaiming = (address: string, pid: number): number | undefined =
   }
 };
 
-/** The process of one of these users, other than this one, that claims to work at an address. */
+/** The process of one of these users that claims to work at an address. */
 export const findClaim = (address: string, users: ReadonlySet<number>): number | undefined =>
   readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .find((pid) => users.has(userClaiming(address, pid) ?? NOBODY));
 

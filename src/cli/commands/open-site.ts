@@ -112,7 +112,8 @@ const namingHolder = async <T>(site: LockedSite, locking: Promise<T>): Promise<T
     if (!(error instanceof UserError) || error.exitCode !== 4) throw error;
     const holder = await askActivity(site);
     if (holder === undefined) throw error;
-    throw new UserError(`${error.message}: ${describeHolder(holder)}`, { exitCode: 4, cause: error });
+    const message = error.message.replace(/ \(process \d+\)$/, ''); // What it says of itself has the process.
+    throw new UserError(`${message}: ${describeHolder(holder)}`, { exitCode: 4, cause: error });
   }
 };
 

@@ -94,7 +94,7 @@ export const createFolders = (
     if (running !== undefined) return running;
     // destination.path and what is above it are made only where they turn out to be missing.
     const parent = parentOf(folder);
-    const above = parent.startsWith(`${base}/`) ? ensure(parent) : undefined;
+    const above = parent !== '/' && parent.startsWith(`${base}/`) ? ensure(parent) : undefined;
     const use = above?.channel ?? channel();
     const done = create(folder, use, above)
       .then(() => {
