@@ -19,7 +19,7 @@ export const ensureHome = (): void => {
 };
 
 /** undefined for a user without an entry in passwd. */
-export const userName = (): string | undefined => {
+export const ownUserName = (): string | undefined => {
   try {
     return userInfo().username;
   } catch {

@@ -8,7 +8,7 @@ import { prepareCipherKeys } from './internals/cipher-keys.ts';
 import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import { readLogin } from './login.ts';
 import { Ssh2Connection } from './ssh2-connection.ts';
-import { userName } from '../home.ts';
+import { ownUserName } from '../home.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 
@@ -22,7 +22,7 @@ export const connectSsh2 = async (
   connecting: Promise<Socket>,
   signal: AbortSignal,
 ): Promise<SshConnection> => {
-  const { host, port, user: username = userName() } = options;
+  const { host, port, user: username = ownUserName() } = options;
   if (username === undefined) {
     throw new TransportError('auth', `Cannot log in at ${host}:${port}: user ${process.geteuid?.()} has no name`, {
       hint: 'name the user there with destination.user',

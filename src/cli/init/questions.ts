@@ -4,7 +4,7 @@ import { ConfigError } from '../../core/config-problems.ts';
 import { UserError } from '../../errors.ts';
 import { findKey, findRoot, foldersIn, guessTag, serviceSite } from './defaults.ts';
 import type { Prompt } from './prompt.ts';
-import { homeFolder, userName } from '../../home.ts';
+import { homeFolder, ownUserName } from '../../home.ts';
 
 /** The values that the sample is filled in with. */
 export interface Answers {
@@ -112,7 +112,7 @@ const usualFor = (key: AnswerKey, soFar: Partial<Answers>, { configPath }: Quest
     case 'port':
       return '22';
     case 'user':
-      return userName();
+      return ownUserName();
     case 'path':
       return soFar.site === undefined ? undefined : `/backup/${soFar.site}`;
     case 'identityFile':

@@ -7,7 +7,7 @@ import { sendFile } from './send-file.ts';
 import { createTemporaryNames } from './temporary-names.ts';
 import { removeTemporaries } from './tidy.ts';
 import { listFiles, verifyFiles } from './verify.ts';
-import { userName } from '../../home.ts';
+import { ownUserName } from '../../home.ts';
 
 /** Files over the SFTP subsystem of any SSH server, with ssh2 or the ssh program for the connection and our own codec. */
 export const sftp = definePlugin<SftpOptions>({
@@ -63,6 +63,6 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
 /** The destination in messages: `sftp://user@host:port/path`, without the parts that ssh_config decides. */
 const labelOf = ({ system, user, host, port, path }: SftpOptions): string => {
   const login =
-    system === undefined ? `${user ?? userName() ?? process.geteuid?.()}@${host}:${port}` : showLogin(system);
+    system === undefined ? `${user ?? ownUserName() ?? process.geteuid?.()}@${host}:${port}` : showLogin(system);
   return `sftp://${login}${path.startsWith('/') ? '' : '/'}${path}`;
 };
