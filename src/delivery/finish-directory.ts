@@ -30,7 +30,9 @@ export const finishDirectory = async (
   const { config, sender, counters, report, signal } = site;
   const { directory, closedBy } = plan;
   const { name } = directory;
-  if (!options.isClean) {
+  // Where every mark is trusted no destination is asked for anything.
+  const areAllTrusted = listing.trusted > 0 && listing.trusted === listing.files;
+  if (!options.isClean && !areAllTrusted) {
     const folders = [name, ...listing.folders.map((folder) => `${name}/${folder}`)];
     await Promise.all(sender.destinations.map((transport) => transport.tidy(folders, signal)));
   }

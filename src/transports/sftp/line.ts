@@ -79,6 +79,7 @@ export const ignoreRefusal = (error: unknown): undefined => {
 /** A channel that ends while its connection lives: the server's program has died, of too many handles as likely as not. */
 const noteDeath = (channel: SftpClient, connection: SshConnection, { handles }: ServerHabits): void => {
   channel.shareHandleLimit(handles);
+  if (channel.limitsTold !== undefined) return; // It says how many it allows.
   channel.onClosed((openHandles) => {
     // The channels of a lost connection may close before it does.
     setImmediate(() => {
