@@ -4,15 +4,19 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Seconds that the slowest files take. They start first, so that none of them is left running alone at the end. */
 const SECONDS: Readonly<Record<string, number>> = {
-  'contract/transports': 130,
-  'scenario/install': 40,
-  'fault/line': 58,
-  'scenario/proof-matrix': 55,
-  'scenario/audit': 53,
-  'scenario/daemon': 39,
-  'fault/churn': 32,
-  'fault/daemon-churn': 28,
-  'scenario/bad-input': 25,
+  'contract/transports': 240,
+  'scenario/servers': 190,
+  'scenario/audit': 174,
+  'fault/line': 113,
+  'scenario/install': 110,
+  'scenario/proof-clock': 93,
+  'scenario/proof-matrix': 74,
+  'scenario/bad-input': 70,
+  'scenario/daemon': 67,
+  'fault/lying-server': 62,
+  'scenario/told-late': 61,
+  'fault/host': 55,
+  'scenario/proof-names': 54,
 };
 
 class LongestFirst extends BaseSequencer {

@@ -20,6 +20,7 @@ const DIRECTORIES = rounds(8, 100);
 const FILES_A_DIRECTORY = rounds(250, 1000);
 const KILLS = rounds(6, 40);
 const LONGEST_MS = rounds(700, 3000);
+const LONGEST_BEGIN_MS = 5000;
 const MOST_PASSES = 40;
 
 it(
@@ -84,7 +85,8 @@ const ignore = (): void => undefined;
 const killAtWork = async (site: TestSite, random: Random): Promise<boolean> => {
   await using isocket = site.start([random.below(2) === 0 ? 'scan' : 'daemon']);
   const begun = random.below(5) === 0 ? undefined : isocket.event(({ type }) => type === 'sent').catch(ignore);
-  await begun;
+  // Everything may be sent already, while the producer waits for this kill.
+  await Promise.race([begun, isocket.ended, delay(LONGEST_BEGIN_MS)]);
   await Promise.race([isocket.ended, delay(random.below(LONGEST_MS))]);
   return (await isocket.stop('SIGKILL')) === undefined;
 };
