@@ -16,7 +16,7 @@ if (Number(version.split('.')[0]) < OLDEST_NODE) {
   );
   process.exitCode = 2;
 } else {
-  const { ensureHome } = await import('./home.ts');
+  const { ensureHome } = await import('./host/home.ts');
   ensureHome();
   const { noteUnprinted, unprintedReason } = await import('./cli/unprinted.ts');
   process.stdout.on('error', noteUnprinted);

@@ -9,7 +9,7 @@ import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked, mayMark } from '../marks/mark.ts';
 import { fsPath, showName } from '../name.ts';
 import { walk } from '../source/scanner.ts';
-import { userName } from '../user-name.ts';
+import { userName } from '../host/user-name.ts';
 import { viewState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { CHILD_OPTIONS } from '../child-options.ts';
+import { CHILD_OPTIONS } from '../host/child-options.ts';
 import { errorMessage } from '../errors.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { lstatSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
-import { userName } from '../user-name.ts';
+import { userName } from '../host/user-name.ts';
 
 /**
  * Why what a file says must not be obeyed unasked, as "it belongs to user parser"; undefined: it may be. As git's `safe.directory`: the

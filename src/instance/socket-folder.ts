@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolders } from '../make-folders.ts';
+import { makeFolders } from '../host/make-folders.ts';
 
 /** A socket that was bound, but not named yet, so long ago that its process has ended in between. */
 const UNNAMED_MS = 60_000;

@@ -12,7 +12,7 @@ import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { isSameFile, type FileIdentity } from '../identity.ts';
 import { pathAt, inFolder, splitPath } from '../source/open-beneath.ts';
 import { fsPath, showName, type Name } from '../name.ts';
-import { userName } from '../user-name.ts';
+import { userName } from '../host/user-name.ts';
 
 /** g+w: the mark itself. */
 const MARK = 0o020;

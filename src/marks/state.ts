@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { makeFolders } from '../make-folders.ts';
+import { makeFolders } from '../host/make-folders.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
-import { userName } from '../user-name.ts';
+import { userName } from '../host/user-name.ts';
 import { decodeName, encodeName, fsPath, showName, type Name } from '../name.ts';
-import { homeFolder } from '../home.ts';
+import { homeFolder } from '../host/home.ts';
 
 /** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
 export interface StateFolder extends StateView {

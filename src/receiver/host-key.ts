@@ -14,7 +14,7 @@ import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { systemErrorCode, UserError } from '../errors.ts';
-import { makeFolders } from '../make-folders.ts';
+import { makeFolders } from '../host/make-folders.ts';
 
 /**
  * Reads the host key from a file, or generates it there with mode 0600.

@@ -8,7 +8,7 @@ import { prepareCipherKeys } from './internals/cipher-keys.ts';
 import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import { readLogin } from './login.ts';
 import { Ssh2Connection } from './ssh2-connection.ts';
-import { ownUserName } from '../home.ts';
+import { ownUserName } from '../host/home.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 

@@ -2,7 +2,7 @@ import ssh2, { type ConnectConfig } from 'ssh2';
 import { TransportError } from '../errors.ts';
 import type { BuiltInLogin } from './connection.ts';
 import { keyProblem, readSecret } from './key-file.ts';
-import { homeFolder } from '../home.ts';
+import { homeFolder } from '../host/home.ts';
 
 /** @throws TransportError `auth` for "~/" where the user has no home */
 export const expandHome = (path: string): string => {

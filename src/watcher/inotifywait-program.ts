@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { CHILD_OPTIONS } from '../child-options.ts';
+import { CHILD_OPTIONS } from '../host/child-options.ts';
 import type { RecordTerminator } from './inotify-records.ts';
 
 /** What the `inotifywait` of this host can do, found by running it: distributions differ. */

@@ -9,6 +9,7 @@ const SRC = resolve(import.meta.dirname, '../../src');
  * a new arrow is a decision, and is made here.
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  host: [],
   core: [],
   config: ['core'],
   source: ['core'],
@@ -47,6 +48,7 @@ const mayImport = (from: string, to: string): boolean => {
   const [room, target] = [roomOf(from), roomOf(to)];
   if (room === 'cli' || from === ENTRY) return true;
   if (target === '') return to !== ENTRY;
+  if (target === 'host') return room !== '';
   return target === room || (ALLOWED[room]?.includes(target) ?? false);
 };
 

@@ -14,7 +14,7 @@ import {
 import { connectSocket } from '../../ssh/connect-socket.ts';
 import { expandHome } from '../../ssh/login.ts';
 import { readKnownHosts } from '../../ssh/host-key.ts';
-import { makeFolders } from '../../make-folders.ts';
+import { makeFolders } from '../../host/make-folders.ts';
 
 /** The key that a host presents, and its state in known_hosts. */
 export interface SeenHostKey {

@@ -16,7 +16,7 @@ import { listenForShutdown } from '../shutdown.ts';
 import { bundledTransport, bundledTransportNames } from '../../transports/index.ts';
 import { expandHome } from '../../ssh/login.ts';
 import { connectionProblem, makeKeyPair, readHostKey } from './init-destination.ts';
-import { makeFolders } from '../../make-folders.ts';
+import { makeFolders } from '../../host/make-folders.ts';
 
 export interface InitOptions extends CommonOptions, Partial<Answers> {
   readonly knownHosts?: string;

@@ -20,7 +20,7 @@ import type { Transport } from '../../transport.ts';
 import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
-import { homeFolder, workingFolder } from '../../home.ts';
+import { homeFolder, workingFolder } from '../../host/home.ts';
 import { refuseFirstRunAsRoot, serviceState } from './service-state.ts';
 
 /** Finds the configuration's file for a command. */

@@ -9,7 +9,7 @@ import { listenForShutdown } from '../shutdown.ts';
 import { openOutput } from './output.ts';
 import { receiveOptions, type ReceiveFlags, type ReceiveOptions } from './receive-options.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../receiver/receiver.ts';
-import { homeFolder } from '../../home.ts';
+import { homeFolder } from '../../host/home.ts';
 
 /** `isocket receive`. Resolves with the exit code, after a signal. */
 export const runReceive = async (flags: ReceiveFlags): Promise<number> => {

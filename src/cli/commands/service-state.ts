@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../../errors.ts';
-import { userName } from '../../user-name.ts';
+import { userName } from '../../host/user-name.ts';
 import { serviceSite } from '../init/defaults.ts';
 
 const STATES = '/var/lib/isocket';

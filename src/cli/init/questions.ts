@@ -4,7 +4,7 @@ import { ConfigError } from '../../core/config-problems.ts';
 import { UserError } from '../../errors.ts';
 import { findKey, findRoot, foldersIn, guessTag, serviceSite } from './defaults.ts';
 import type { Prompt } from './prompt.ts';
-import { homeFolder, ownUserName } from '../../home.ts';
+import { homeFolder, ownUserName } from '../../host/home.ts';
 
 /** The values that the sample is filled in with. */
 export interface Answers {

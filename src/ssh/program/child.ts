@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { systemErrorCode } from '../../errors.ts';
-import { CHILD_OPTIONS } from '../../child-options.ts';
+import { CHILD_OPTIONS } from '../../host/child-options.ts';
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;

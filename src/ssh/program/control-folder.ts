@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeFolders } from '../../make-folders.ts';
+import { makeFolders } from '../../host/make-folders.ts';
 
 // A Unix socket's path has at most 107 bytes, and ssh appends 17 while it creates one.
 const MAX_PATH_BYTES = 90;

@@ -9,7 +9,7 @@ import { loginProblem } from './login-problem.ts';
 import type { OpenSshLogin } from './options.ts';
 import { retransmitMs, type Latency } from './latency.ts';
 import { masterArguments } from './ssh-arguments.ts';
-import { homeFolder } from '../../home.ts';
+import { homeFolder } from '../../host/home.ts';
 
 /** An OpenSSH master connection: a child process, and a control socket through which other ssh processes use its login. */
 export interface Master extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { CHILD_OPTIONS } from '../../child-options.ts';
+import { CHILD_OPTIONS } from '../../host/child-options.ts';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { startMaster, type Master } from '../../ssh/program/master.ts';
 import { showLogin } from '../../ssh/program/options.ts';

@@ -5,7 +5,7 @@ import { systemErrorCode } from '../../errors.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { parentOf } from './folders.ts';
 import { stateKey, type TemporaryNames } from './temporary-names.ts';
-import { makeFolders } from '../../make-folders.ts';
+import { makeFolders } from '../../host/make-folders.ts';
 
 /** What a later attempt, or a later run, continues with. */
 interface Checkpoint {

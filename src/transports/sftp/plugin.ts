@@ -7,7 +7,7 @@ import { sendFile } from './send-file.ts';
 import { createTemporaryNames } from './temporary-names.ts';
 import { removeTemporaries } from './tidy.ts';
 import { listFiles, verifyFiles } from './verify.ts';
-import { ownUserName } from '../../home.ts';
+import { ownUserName } from '../../host/home.ts';
 
 /** Files over the SFTP subsystem of any SSH server, with ssh2 or the ssh program for the connection and our own codec. */
 export const sftp = definePlugin<SftpOptions>({

@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { expect, it } from 'vitest';
-import { nameIn, userName } from '../../src/user-name.ts';
+import { nameIn, userName } from '../../../src/host/user-name.ts';
 
 it('names users, and numbers that no user has', () => {
   expect(userName(process.getuid?.() ?? 0)).toBe(userInfo().username);

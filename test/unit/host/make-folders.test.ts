@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { makeFolders } from '../../src/make-folders.ts';
+import { makeFolders } from '../../../src/host/make-folders.ts';
 
 let folder: string;
 beforeEach(() => {

@@ -1,6 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { systemErrorCode } from './errors.ts';
+import { systemErrorCode } from '../errors.ts';
 
 /**
  * Makes a folder and those above it that are missing, each once. Not by `mkdir` with `recursive`: where the system says of a folder that is
