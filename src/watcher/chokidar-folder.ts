@@ -1,9 +1,9 @@
 import type { FSWatcher } from 'chokidar';
-import { lstatSync } from 'node:fs';
 import { errorMessage } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import type { FileEvent, FolderWatch, OnFileEvent, ReportFailure } from './file-events.ts';
 import { reachedLimit, type ReachedLimit } from './inotify-limits.ts';
+import { inodeOfFolder } from './sub-folders.ts';
 
 export interface ChokidarOptions {
   readonly reportFailure: ReportFailure;
@@ -61,7 +61,7 @@ class ChokidarFolder implements FolderWatch {
     // Loaded on demand: most hosts have inotifywait.
     const { watch } = await import('chokidar');
     if (this.#isStopped()) return;
-    if (!isFolder(this.#folder)) {
+    if (inodeOfFolder(this.#folder) === undefined) {
       this.#die({ kind: 'gone' });
       return;
     }
@@ -95,7 +95,8 @@ class ChokidarFolder implements FolderWatch {
   #onRaw(event: string, name: string): void {
     // A name that is not UTF-8 arrives with U+FFFD in place of its bytes: the file cannot be found by it.
     if (name.includes('\ufffd')) this.#onEvent({ kind: 'hint', path: undefined });
-    else if (event === 'rename' && isFolder(`${this.#folder}/${name}`)) this.#onEvent({ kind: 'folder', path: name });
+    else if (event === 'rename' && inodeOfFolder(`${this.#folder}/${name}`) !== undefined)
+      this.#onEvent({ kind: 'folder', path: name });
   }
 
   #onChange(event: string, path: string): void {
@@ -133,5 +134,3 @@ class ChokidarFolder implements FolderWatch {
     return this.#state === 'stopped';
   }
 }
-
-const isFolder = (path: Name): boolean => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;

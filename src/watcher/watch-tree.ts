@@ -1,8 +1,7 @@
-import { lstatSync } from 'node:fs';
-import { fsPath, type Name } from '../name.ts';
+import type { Name } from '../name.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { FileEvent, FolderWatch, OnFileEvent, RescanReason } from './file-events.ts';
-import { subFolders } from './sub-folders.ts';
+import { inodeOfFolder, subFolders } from './sub-folders.ts';
 
 /** A directory with its sub-folders. */
 export interface TreeWatch extends FolderWatch {
@@ -116,8 +115,7 @@ class FolderTree implements TreeWatch {
   }
 
   #inodeOf(path: Name): bigint | undefined {
-    const stats = lstatSync(fsPath(`${this.#directory}/${path}`), { bigint: true, throwIfNoEntry: false });
-    return stats?.isDirectory() === true ? stats.ino : undefined;
+    return inodeOfFolder(`${this.#directory}/${path}`);
   }
 }
 
