@@ -65,15 +65,15 @@ it.each([
   const ended = scan.then(() => true);
   let faults = 0;
   await firstMark(ended);
-  while (faults < TIMES && !(await Promise.race([ended, proxy.passed(CHUNK).then(() => false)]))) {
+  // The first one at once: what is still to be sent may be on its way already.
+  do {
     fail();
     faults += 1;
     expectNothingWrong(site.root, server.folder);
-  }
+  } while (faults < TIMES && !(await Promise.race([ended, proxy.passed(CHUNK).then(() => false)])));
   const { exitCode, stdout } = await scan;
   expect(exitCode, stdout).toBe(0);
   expectAllThere(site.root, server.folder, 1);
-  expect(faults).toBeGreaterThan(0);
   reportFigures(`the line ${how}`, { faults, files: FILES, 'looks at final names': await watch.end() });
 });
 

@@ -166,7 +166,7 @@ const FOCUSES: Partial<Record<Rule, Focus>> = {
       ['make-directory', 0],
       ['wait', 0, 40],
       ['wait', 'pass', 48],
-      ['write', 60],
+      ['write', 150],
       ['lose-events', 0],
       ['wait', 0, 40],
     ],
