@@ -11,7 +11,7 @@ const MARKED = '-isocket-line';
  * The line of a key in a file of YAML or JSON, from 1; for a key that is missing, that of its section. undefined where neither is
  * there. The parser itself says which place it is: the one that, renamed, takes the key out of its section.
  */
-export const findLine = (text: string, path: readonly string[]): number | undefined => {
+const findLine = (text: string, path: readonly string[]): number | undefined => {
   for (let depth = path.length; depth > 0; depth -= 1) {
     const line = lineOfKey(text, path.slice(0, depth));
     if (line !== undefined) return line;

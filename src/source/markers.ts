@@ -10,7 +10,7 @@ export const isMarker = (name: string): boolean =>
   name === FINISHED_PARSE || name === FINISHED_WATCH || name === FINISHED_WATCH_TEMPORARY;
 
 /** Is this path below a directory, or a folder on it, named like something of ours? It is never sent: it would be taken for ours. */
-export const isReservedPath = (path: string): boolean => {
+const isReservedPath = (path: string): boolean => {
   const slash = path.indexOf('/');
   if (slash !== -1 && isMarker(path.slice(0, slash))) return true;
   return path.includes('.isocket-') && path.split('/').some(isTemporaryName);
