@@ -13,14 +13,22 @@ export interface BuiltInLogin {
   readonly knownHosts: string;
 }
 
+/** The server opens no (further) session on this connection: as a rule for its MaxSessions. */
+export class SessionRefusedError extends Error {
+  override readonly name = 'SessionRefusedError';
+}
+
 /** One authenticated SSH connection. */
 export interface SshConnection {
   readonly closed: boolean;
   /** Milliseconds that identification and key exchange took: two round trips and some computing. undefined: not known. */
   readonly handshakeMs: number | undefined;
-  /** Opens a channel to the `sftp` subsystem. Rejects when the server allows no further channel. */
+  /** Opens a channel to the `sftp` subsystem. Rejects with a `SessionRefusedError` when the server allows no further channel. */
   openSftp(): Promise<SftpClient>;
-  /** Runs a fixed command in the account's shell; rejects if the account has none. */
+  /**
+   * Runs a fixed command in the account's shell; rejects if the account has none. Where the server opens no session for it, this rejects
+   * with a `SessionRefusedError`, or the channel ends with one.
+   */
   readonly openExec: (command: string) => Promise<Duplex>;
   /** Milliseconds since the last byte was received. */
   silentMs(): number;

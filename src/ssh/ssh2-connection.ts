@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { openSftpClient, type SftpClient } from '../sftp/client.ts';
 import { INITIAL_WINDOW_BYTES } from '../sftp/receive-window.ts';
-import type { SshConnection } from './connection.ts';
+import { SessionRefusedError, type SshConnection } from './connection.ts';
 import { withSmallWindow } from './internals/channel-window.ts';
 
 /** A connection by ssh2. It is created before the login and may be used after it. */
@@ -80,7 +80,7 @@ export class Ssh2Connection implements SshConnection {
     const onClose = (): void => reject(this.#lost());
     this.#client.once('close', onClose);
     try {
-      request((error, channel) => (error ? reject(error) : resolve(channel)));
+      request((error, channel) => (error ? reject(refusal(error)) : resolve(channel)));
       const channel = await promise;
       channel.stderr.resume();
       return channel;
@@ -93,3 +93,7 @@ export class Ssh2Connection implements SshConnection {
     return new Error(`the connection to ${this.#where} was lost`);
   }
 }
+
+/** Where a channel is not opened, ssh2 adds the server's reason code (RFC 4254 §5.1). */
+const refusal = (error: Error): Error =>
+  'reason' in error && typeof error.reason === 'number' ? new SessionRefusedError(error.message) : error;

@@ -1,6 +1,7 @@
 import { TransportError, type TransportErrorClass } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import type { OptionalOption } from './capabilities.ts';
+import { SESSION_REFUSED } from '../../ssh/program/sftp-channel.ts';
 import { unescapeName } from './output.ts';
 
 /** The end of one rsync process. */
@@ -72,7 +73,7 @@ export const judgeRun = (end: RunEnd): Verdict => {
     if (/\[(?:receiver|generator)\]/i.test(stderr)) return { kind: 'stopped' };
     return connection('network', stoodStill(end.stalledMs), 'see whether the host or the disk there hangs');
   }
-  if (/Session open refused by peer/.test(stderr)) {
+  if (SESSION_REFUSED.test(stderr)) {
     const cure = 'raise MaxSessions in sshd_config there (the default is 10), or set transport: sftp';
     return connection('network', 'the server opens no further session on this connection', cure);
   }

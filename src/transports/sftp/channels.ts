@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { errorMessage, TransportError } from '../../errors.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { connect } from '../../ssh/connect.ts';
-import type { SshConnection } from '../../ssh/connection.ts';
+import { SessionRefusedError, type SshConnection } from '../../ssh/connection.ts';
 import type { SftpOptions } from './options.ts';
 import {
   CHANNELS,
@@ -102,7 +102,10 @@ export const openChannels = async (
       'network',
       `Cannot open an SFTP channel to ${options.host}: ${isLate ? `no answer for ${OPEN_MS / 1000} s` : errorMessage(error)}`,
       {
-        hint: 'check that the server offers the sftp subsystem to this account',
+        hint:
+          error instanceof SessionRefusedError
+            ? 'see MaxSessions in sshd_config there: no session is opened'
+            : 'check that the server offers the sftp subsystem to this account',
         cause: error,
       },
     );

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { encodeName, type Name } from '../../name.ts';
 import { createSemaphore } from '../../core/semaphore.ts';
+import { SessionRefusedError } from '../../ssh/connection.ts';
 import type { Channels } from './channels.ts';
 
 export interface RemoteFile {
@@ -24,25 +26,21 @@ export const sumKey = (path: Name): string => encodeName(path).toString('latin1'
 
 /** undefined if the account has no shell (an SFTP-only server, like `isocket receive`) or the host no such program. */
 export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal): Promise<RemoteSums | undefined> => {
+  const commands = new Commands(openExec);
   try {
-    const answer = await run(openExec, PROBE, { input: Buffer.alloc(0), quietMs: QUIET_MS }, signal);
+    const answer = await commands.run(PROBE, { input: Buffer.alloc(0), quietMs: QUIET_MS }, signal);
     if (answer.toString('latin1') !== SUM_OF_EMPTY_INPUT) return undefined;
   } catch {
     signal.throwIfAborted();
     return undefined;
   }
-  // A server opens few sessions on a connection (OpenSSH's MaxSessions is 10, and the SFTP channels are some of them).
-  const slots = createSemaphore(() => AT_ONCE);
   return {
     read: async (files, abort) => {
       const names = Buffer.concat(files.flatMap(({ path }) => [encodeName(path), Buffer.from([0])]));
       const largest = files.reduce((most, { size }) => Math.max(most, Number(size)), 0);
       const quietMs = QUIET_MS + largest / SLOWEST_BYTES_PER_MS;
-      await slots.acquire(1);
-      // Where it opens no more all the same, or does not answer, no sum is known, and the files are read back.
-      const answer = await run(openExec, SUMS, { input: names, quietMs }, abort)
-        .catch(() => Buffer.alloc(0))
-        .finally(() => slots.release(1));
+      // Where it opens no session, or does not answer, no sum is known, and the files are read back.
+      const answer = await commands.run(SUMS, { input: names, quietMs }, abort).catch(() => Buffer.alloc(0));
       abort.throwIfAborted();
       const sums = new Map<string, string>();
       for (const line of answer.toString('latin1').split('\0')) {
@@ -62,12 +60,56 @@ const QUIET_MS = 30_000;
 /** So fast the disk there must be, at least. */
 const SLOWEST_BYTES_PER_MS = 10_000;
 const AT_ONCE = 2;
+/** sshd gives the session of a command free a moment after its channel has closed. */
+const CLOSING_MS = 2_000;
+const ASK_AGAIN_MS = 20;
+
+interface CommandInput {
+  readonly input: Buffer;
+  readonly quietMs: number;
+}
+
+/**
+ * A few commands at once. A server opens few sessions on a connection (OpenSSH's MaxSessions is 10, and the SFTP channels, which stay
+ * open, are some of them): where it opens no more, a command waits for another one to end. Where there is none, it fails.
+ */
+class Commands {
+  readonly #openExec: Channels['openExec'];
+  readonly #slots = createSemaphore(() => this.#most);
+  #most = AT_ONCE;
+  #running = 0;
+  #endedMs = -Infinity;
+
+  constructor(openExec: Channels['openExec']) {
+    this.#openExec = openExec;
+  }
+
+  async run(command: string, how: CommandInput, signal: AbortSignal): Promise<Buffer> {
+    for (;;) {
+      await this.#slots.acquire(1);
+      this.#running += 1;
+      try {
+        const output = await run(this.#openExec, command, how, signal);
+        this.#endedMs = performance.now();
+        return output;
+      } catch (error) {
+        if (!(error instanceof SessionRefusedError)) throw error;
+        if (this.#running > 1) this.#most = this.#running - 1;
+        else if (performance.now() - this.#endedMs > CLOSING_MS) throw error;
+        else await delay(ASK_AGAIN_MS, undefined, { signal });
+      } finally {
+        this.#running -= 1;
+        this.#slots.release(1);
+      }
+    }
+  }
+}
 
 /** Runs a command there. It is given up when nothing has come from it for `quietMs`, or when it does not even start. */
 const run = async (
   openExec: Channels['openExec'],
   command: string,
-  { input, quietMs }: { readonly input: Buffer; readonly quietMs: number },
+  { input, quietMs }: CommandInput,
   signal: AbortSignal,
 ): Promise<Buffer> => {
   const given = new AbortController();
