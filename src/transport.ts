@@ -105,8 +105,8 @@ export interface Transport extends AsyncDisposable {
   /**
    * Resolves only when the destination has confirmed the whole file under its final name. Rejects with a
    * `TransportError`; each file succeeds or fails alone. Connects when first needed and again after the connection was lost.
-   * After an abort it rejects with the signal's reason, nothing of this send continues, and nothing is left but a temporary file that a
-   * later send resumes.
+   * After an abort what takes a moment may still end, and resolve. Otherwise it rejects with the signal's reason, nothing of this send
+   * continues, and nothing is left but a temporary file that a later send resumes.
    */
   send(file: OutgoingFile, signal: AbortSignal): Promise<void>;
   /** Which of these are missing or different: compares size and mtime in whole seconds, with `checksum` the content too. */

@@ -2,7 +2,7 @@
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 export interface Shutdown extends Disposable {
-  /** Aborts at the first SIGINT or SIGTERM: nothing new starts, what is in flight completes. */
+  /** Aborts at the first SIGINT or SIGTERM: nothing new starts, small files in flight complete, big ones stop where the next run goes on. */
   readonly signal: AbortSignal;
   /** 130 or 143 after a signal, undefined before. */
   readonly exitCode: number | undefined;

@@ -31,7 +31,12 @@ test.each([true, false])('a run with a bad file confirms all others; lockstep: %
   mkdirSync(`${server.folder}/DC1/file-20/in the way`, { recursive: true });
   const batch = names.map((name) => new PendingSend(scope.outgoing(name, 1000), scope.signal));
   const outcomes = Promise.allSettled(batch.map(({ outcome }) => outcome));
-  const { unsent, connectionLost } = await sendBatch(session, batch, { lockstep }, scope.signal);
+  const { unsent, connectionLost } = await sendBatch(
+    session,
+    batch,
+    { lockstep },
+    { signal: scope.signal, isAsked: false },
+  );
   expect({ unsent, connectionLost }).toEqual({ unsent: [], connectionLost: false });
   const failed = (await outcomes).map(({ status }) => status === 'rejected');
   expect(names.filter((_name, index) => failed[index])).toEqual(['file-20']);

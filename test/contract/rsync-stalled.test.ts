@@ -53,9 +53,14 @@ test('a run in lockstep into a folder that is read-only ends, with the reason of
     (_, index) => new PendingSend(scope.outgoing(`f${index}`, 10), scope.signal),
   );
   const outcomes = Promise.allSettled(batch.map(({ outcome }) => outcome));
-  const { unsent, stalled } = await sendBatch(session, batch, { lockstep: true }, scope.signal);
+  const { unsent, stalled } = await sendBatch(
+    session,
+    batch,
+    { lockstep: true },
+    { signal: scope.signal, isAsked: false },
+  );
   // As the queue does: what was not tried goes in a run without lockstep.
-  await sendBatch(session, unsent, { lockstep: !stalled }, scope.signal);
+  await sendBatch(session, unsent, { lockstep: !stalled }, { signal: scope.signal, isAsked: false });
   for (const outcome of await outcomes) {
     const { class: kind, message } = (outcome as PromiseRejectedResult).reason as TransportError;
     expect(kind).toBe('file');
@@ -69,7 +74,7 @@ test('a far rsync that is stopped while its sshd lives is noticed, and what it h
   const sshd = Number(readFileSync(`${folder}/sshd/pid`, 'utf8'));
   const slow = { ...session, context: { ...session.context, bandwidth: 8 * 1024 * 1024 } };
   const send = new PendingSend(scope.outgoing('big', 16 * 1024 * 1024), scope.signal);
-  const sending = sendBatch(slow, [send], { lockstep: false }, scope.signal);
+  const sending = sendBatch(slow, [send], { lockstep: false }, { signal: scope.signal, isAsked: false });
   const ended = sending.then(() => undefined);
   expect(await writtenOrOver(server.folder, 1024 * 1024, { ended })).toBe('written');
   const far = await childrenOf(sshd, 'rsync');

@@ -1,3 +1,4 @@
+import { formatBytes } from '../../core/units.ts';
 import { errorMessage, TransportError } from '../../errors.ts';
 import { showName, type Name, type OutgoingFile } from '../../transport.ts';
 import { compareArguments, sendArguments } from './arguments.ts';
@@ -13,12 +14,11 @@ import {
 import type { HeldSource } from './outgoing.ts';
 import { comparisonOf } from './output.ts';
 import type { PendingSend } from './pending-send.ts';
+import type { RunIo } from './run-rsync.ts';
+import { RESUME_MIN_BYTES, type RunStop } from './run-stop.ts';
 import type { Session } from './session.ts';
 import { StagedBatch } from './staged-batch.ts';
 import { folderOf } from './target-path.ts';
-
-// A smaller file is resent faster than its partial file is resumed.
-const RESUME_MIN_BYTES = 1024 * 1024;
 
 /** What became of a batch. */
 export interface BatchEnd {
@@ -29,22 +29,25 @@ export interface BatchEnd {
   readonly stalled: boolean;
 }
 
-/** Sends a batch in one run of rsync and settles each send by itself. After an abort only confirmed files are settled. */
+type Stop = Pick<RunStop, 'signal' | 'isAsked'>;
+
+/** Sends a batch in one run of rsync and settles each send by itself. Of a run that was interrupted only confirmed files are settled. */
 export const sendBatch = async (
   session: Session,
   batch: readonly PendingSend[],
   { lockstep }: { readonly lockstep: boolean },
-  signal: AbortSignal,
+  stop: Stop,
 ): Promise<BatchEnd> => {
   using staged = new StagedBatch(session.stagingFolder, batch);
   const { unsent } = staged;
   if (staged.names.length === 0) return { unsent, connectionLost: false, stalled: false };
 
-  const end = await runSend(session, staged, lockstep, signal);
-  const { confirmed, verdict } = await findConfirmed(session, staged, end, signal);
+  const end = await runSend(session, staged, lockstep, stop);
+  const { confirmed, verdict } = await findConfirmed(session, staged, end, stop);
   const stalled = end.stalledMs !== undefined;
   staged.confirm(confirmed);
-  if (signal.aborted) {
+  if (stop.signal.aborted) {
+    if (stop.isAsked) tellStopped(session, staged);
     staged.settleRest(() => undefined);
     return { unsent, connectionLost: false, stalled };
   }
@@ -56,12 +59,30 @@ export const sendBatch = async (
   return { unsent, connectionLost: verdict.kind === 'connection' && verdict.class === 'network', stalled };
 };
 
-const runSend = (session: Session, staged: StagedBatch, lockstep: boolean, signal: AbortSignal): Promise<RunEnd> => {
+const tellStopped = ({ context, label, capabilities }: Session, { largest, names }: StagedBatch): void => {
+  if (largest === undefined || largest.identity.size < RESUME_MIN_BYTES) return;
+  const others = names.length > 1 ? ` and ${names.length - 1} others` : '';
+  const next = capabilities.optional.has('partial-dir')
+    ? 'rsync keeps what is there, and a later run goes on with it'
+    : 'a later run sends it from its start';
+  context.log(
+    'info',
+    `stopped sending "${showName(largest.targetPath)}" to ${label}, a file of ${formatBytes(Number(largest.identity.size))}${others}: ${next}`,
+  );
+};
+
+const runSend = (session: Session, staged: StagedBatch, lockstep: boolean, stop: Stop): Promise<RunEnd> => {
   const { durable, bandwidth } = session.context;
   const partialFolder = staged.largestBytes >= RESUME_MIN_BYTES ? session.partialFolder : undefined;
   const args = sendArguments({ ...session.target(staged.tree), durable, bandwidth, lockstep, partialFolder });
-  return session.runs.run(args, { list: staged.tree.list, largestBytes: staged.largestBytes }, signal);
+  return session.runs.run(args, ioOf(staged, stop), stop.signal);
 };
+
+const ioOf = (staged: StagedBatch, stop: Stop): RunIo => ({
+  list: staged.tree.list,
+  largestBytes: staged.largestBytes,
+  mustEnd: () => stop.isAsked,
+});
 
 /**
  * Which files the destination has under their final names, their names on stable storage where possible, and the verdict on the
@@ -71,13 +92,13 @@ const findConfirmed = async (
   session: Session,
   staged: StagedBatch,
   end: RunEnd,
-  signal: AbortSignal,
+  stop: Stop,
 ): Promise<{ readonly confirmed: readonly Name[]; readonly verdict: Verdict }> => {
   const verdict = judgeRun(end);
   let confirmed: readonly Name[] = [];
   if (end.exitCode === 0) confirmed = staged.names;
   else if (triedSomeFiles(verdict)) {
-    const comparison = await compareContent(session, staged, signal);
+    const comparison = await compareContent(session, staged, stop);
     if (comparison.verdict.kind === 'connection') return { confirmed: [], verdict: comparison.verdict };
     confirmed = comparison.same;
   }
@@ -92,7 +113,7 @@ const findConfirmed = async (
 const compareContent = async (
   session: Session,
   staged: StagedBatch,
-  signal: AbortSignal,
+  stop: Stop,
 ): Promise<{ readonly same: readonly Name[]; readonly verdict: Verdict }> => {
   const same: Name[] = [];
   const onLine = (line: Buffer): void => {
@@ -101,8 +122,7 @@ const compareContent = async (
   };
   staged.relink();
   const args = compareArguments(session.target(staged.tree), 'content');
-  const { largestBytes } = staged;
-  const end = await session.runs.run(args, { list: staged.tree.list, onLine, largestBytes }, signal);
+  const end = await session.runs.run(args, { ...ioOf(staged, stop), onLine }, stop.signal);
   return { same, verdict: judgeRun(end) };
 };
 

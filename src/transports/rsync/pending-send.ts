@@ -1,4 +1,5 @@
 import type { OutgoingFile } from '../../transport.ts';
+import type { RunStop } from './run-stop.ts';
 
 /** One file's send: a promise that settles once, with the file's own outcome. */
 export class PendingSend {
@@ -6,7 +7,7 @@ export class PendingSend {
   /** The sender's: aborts this send. */
   readonly signal: AbortSignal;
   /** The run that it is part of, if any. */
-  run: AbortController | undefined;
+  run: RunStop | undefined;
   readonly #outcome = Promise.withResolvers<undefined>();
   readonly #onSettled: (send: PendingSend) => void;
   #isSettled = false;
@@ -31,8 +32,9 @@ export class PendingSend {
     if (this.#settle()) this.#outcome.resolve(undefined);
   }
 
+  /** After an abort it rejects with the signal's reason. */
   reject(error: unknown): void {
-    if (this.#settle()) this.#outcome.reject(error);
+    if (this.#settle()) this.#outcome.reject(this.signal.aborted ? this.signal.reason : error);
   }
 
   /** False where it was settled before. */

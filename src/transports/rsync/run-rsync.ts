@@ -10,14 +10,18 @@ export interface RunIo {
   /** The size of the largest file that is read or written as a whole; default: none is. */
   readonly largestBytes?: number;
   readonly limits?: StallLimits;
+  /** True once nobody waits for it any longer than it moves bytes. */
+  readonly mustEnd?: () => boolean;
 }
 
 const WATCH_EVERY_MS = 500;
+/** As an SFTP server is waited for at the end. */
+const QUIET_AT_END_MS = 2_000;
 
 /** Runs rsync to its end. An abort terminates it; the result is then reported as of any other run. Never rejects. */
 export const runRsync = async (
   args: readonly string[],
-  { list, onLine = () => undefined, largestBytes = 0, limits = STALL_LIMITS }: RunIo,
+  { list, onLine = () => undefined, largestBytes = 0, limits = STALL_LIMITS, mustEnd = () => false }: RunIo,
   signal: AbortSignal,
 ): Promise<RunEnd> => {
   const child = startChild('rsync', args, { signal });
@@ -28,7 +32,8 @@ export const runRsync = async (
   let stalledMs: number | undefined;
   const watch = setInterval(() => {
     const quietMs = progress.note(bytesMoved(child.pid), performance.now());
-    if (quietMs < stallLimitMs(limits, { largestBytes, hasErrors: stderr() !== '' })) return;
+    const limitMs = stallLimitMs(limits, { largestBytes, hasErrors: stderr() !== '' });
+    if (quietMs < (mustEnd() ? Math.min(limitMs, QUIET_AT_END_MS) : limitMs)) return;
     stalledMs = quietMs;
     child.end();
   }, WATCH_EVERY_MS);

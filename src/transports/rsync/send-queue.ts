@@ -5,6 +5,7 @@ import { AbortListeners } from './aborts.ts';
 import { Batcher } from './batcher.ts';
 import { PendingSend } from './pending-send.ts';
 import { maxRuns, type RunPolicy } from './run-policy.ts';
+import { RunStop } from './run-stop.ts';
 import { weightOf } from './run-size.ts';
 import type { Session } from './session.ts';
 
@@ -99,16 +100,16 @@ export class SendQueue {
   /** Never rejects. Returns the sends for a later run. */
   async #run(batch: readonly PendingSend[]): Promise<readonly PendingSend[]> {
     const { connection, policy } = this.#options;
-    const run = new AbortController();
+    using run = new RunStop(batch);
     for (const send of batch) send.run = run;
-    const stop = (): void => run.abort();
+    const stop = (): void => run.now();
     connection.signal.addEventListener('abort', stop, { once: true });
     try {
       const session = await connection.acquire();
-      if (run.signal.aborted) return this.#stillPending(batch);
+      if (run.isAsked || run.signal.aborted) return this.#stillPending(batch);
       const { sendBatch } = await import('./batch.ts');
       const startedMs = performance.now();
-      const { unsent, ...how } = await sendBatch(session, batch, policy, run.signal);
+      const { unsent, ...how } = await sendBatch(session, batch, policy, run);
       const ms = performance.now() - startedMs;
       policy.noteEnded({ files: batch.length, weight: totalWeight(batch), ms, ...how });
       return this.#stillPending(unsent);
@@ -134,8 +135,8 @@ export class SendQueue {
   #abort(sends: readonly PendingSend[]): void {
     for (const send of sends) {
       if (this.#batcher.remove(send)) send.reject(send.signal.reason);
-      // rsync cannot drop one of its files: the run is ended, and the others are sent again.
-      else send.run?.abort();
+      // rsync cannot drop one of its files: the run ends, or is interrupted, and what is not confirmed then is sent again.
+      else send.run?.ask();
     }
   }
 

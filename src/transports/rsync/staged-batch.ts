@@ -27,8 +27,16 @@ export class StagedBatch implements Disposable {
     return [...this.#held.keys()];
   }
 
+  /** undefined: there is none. */
+  get largest(): OutgoingFile | undefined {
+    let largest: OutgoingFile | undefined;
+    for (const { send } of this.#held.values())
+      if (largest === undefined || send.file.identity.size > largest.identity.size) largest = send.file;
+    return largest;
+  }
+
   get largestBytes(): number {
-    return [...this.#held.values()].reduce((most, { send }) => Math.max(most, Number(send.file.identity.size)), 0);
+    return Number(this.largest?.identity.size ?? 0);
   }
 
   /** Makes again the links that rsync removed in lockstep. */

@@ -13,10 +13,11 @@ export const firstDifference = async (
   channel: SftpClient,
   handle: Buffer,
   source: FileHandle,
-  start: number,
-  end: number,
+  { start, end }: { readonly start: number; readonly end: number },
+  signal: AbortSignal,
 ): Promise<number> => {
   for (let at = start; at < end; at += PIECE_BYTES * PIECES_AT_ONCE) {
+    signal.throwIfAborted();
     const offsets = Array.from({ length: PIECES_AT_ONCE }, (_, index) => at + index * PIECE_BYTES).filter(
       (offset) => offset < end,
     );

@@ -26,13 +26,17 @@ export const findEarlierAttempt = async (
   temporary: Name,
   size: number,
   { bytes }: Pick<Attempt, 'bytes'>,
+  signal: AbortSignal,
 ): Promise<EarlierAttempt> => {
   const attributes = await channel.lstat(temporary);
   const received = Math.min(attributes?.size ?? 0, size);
   const exists = attributes !== undefined;
   if (received === 0 || received < bytes) return { exists, matchingBytes: 0 };
   try {
-    return { exists, matchingBytes: await readBack(channel, source, temporary, bytes, received) };
+    return {
+      exists,
+      matchingBytes: await readBack(channel, source, temporary, { start: bytes, end: received }, signal),
+    };
   } catch (error) {
     if (!isDenied(error)) throw error;
     return { exists, matchingBytes: bytes };
@@ -43,12 +47,12 @@ const readBack = async (
   channel: SftpClient,
   source: FileHandle,
   temporary: Name,
-  start: number,
-  end: number,
+  range: { readonly start: number; readonly end: number },
+  signal: AbortSignal,
 ): Promise<number> => {
   const handle = await channel.open(temporary, OpenFlag.READ, {});
   try {
-    return await firstDifference(channel, handle, source, start, end);
+    return await firstDifference(channel, handle, source, range, signal);
   } finally {
     await channel.close(handle);
   }

@@ -28,7 +28,7 @@ export const differentContent = async (
   const doubtful = sums === undefined ? files : await differentSums(session, sums, files, signal);
   return filterConcurrently(doubtful, FILES_AT_ONCE, async (file) => {
     signal.throwIfAborted();
-    return !(await hasSameBytes(session, file));
+    return !(await hasSameBytes(session, file, signal));
   });
 };
 
@@ -65,14 +65,19 @@ const localSum = async (file: ExpectedFile, signal: AbortSignal): Promise<string
   }
 };
 
-const hasSameBytes = async ({ channels, options }: Session, file: ExpectedFile): Promise<boolean> => {
+const hasSameBytes = async (
+  { channels, options }: Session,
+  file: ExpectedFile,
+  signal: AbortSignal,
+): Promise<boolean> => {
   await using source = await openSource(file);
   const channel = channels.leastBusy();
   const handle = await channel.open(`${options.path}/${file.targetPath}`, OpenFlag.READ, {});
   try {
     const size = Number(file.size);
     const { size: remoteSize } = await channel.fstat(handle);
-    return remoteSize === size && (await firstDifference(channel, handle, source, 0, size)) === size;
+    if (remoteSize !== size) return false;
+    return (await firstDifference(channel, handle, source, { start: 0, end: size }, signal)) === size;
   } finally {
     await channel.close(handle);
   }

@@ -111,5 +111,5 @@ const upload = (
     return attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
   }
   const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
-  return uploadSmall(session, channel, file, temporary, final);
+  return uploadSmall(session, channel, file, temporary, final, signal);
 };

@@ -2,7 +2,7 @@ import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
-import { createRateLimiter } from '../../core/rate-limiter.ts';
+import { createRateLimiter, type RateLimit } from '../../core/rate-limiter.ts';
 import {
   showName,
   TransportError,
@@ -27,7 +27,7 @@ export interface Session {
   readonly slots: Semaphore;
   /** Bytes of file content in flight. */
   readonly content: Semaphore;
-  readonly rateLimit: ReturnType<typeof createRateLimiter>;
+  readonly rateLimit: RateLimit;
   readonly options: SftpOptions;
   readonly context: TransportContext;
   readonly label: string;

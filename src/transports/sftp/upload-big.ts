@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { OpenFlag } from '../../sftp/protocol.ts';
+import { Extension, OpenFlag } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { formatBytes } from '../../core/units.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
@@ -15,6 +15,13 @@ import { writeInOrder, writeStriped, type Stripe } from './write-content.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
 const STRIPED_FROM_BYTES = 8 * 1024 * 1024;
+/** Where an abort has stopped it. */
+interface Stopped {
+  readonly written: number;
+  /** On stable storage, and noted. */
+  readonly isKept: boolean;
+}
+
 /** Sends a file in chunks, striped over several channels if it is large, and continues an interrupted attempt. */
 export const uploadBig = async (
   session: Session,
@@ -26,6 +33,7 @@ export const uploadBig = async (
   const size = Number(file.identity.size);
   const temporary = `${parentOf(final)}/${attempt.temporary}`;
   let source: FileHandle | undefined;
+  let stopped: Stopped | undefined;
   try {
     source = await openSource(file);
     const isInOrder = session.habits.isInOrder(session.channels.leastBusy());
@@ -35,15 +43,21 @@ export const uploadBig = async (
     const [first = session.channels.leastBusy(), ...others] = striped
       ? session.channels.all
       : [session.channels.leastBusy()];
-    const earlier = await findEarlierAttempt(first, source, temporary, size, attempt);
+    const earlier = await findEarlierAttempt(first, source, temporary, size, attempt, signal);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
     const stripes = await openStripes(opened, others, temporary);
     const sum = file.tellSha256 === undefined ? undefined : new ContentSum();
     try {
       const start = await stillThere(opened, earlier, attempt);
       const content = { source, file, start, sum };
-      if (isInOrder) await writeInOrder(session, opened, content, signal);
-      else await writeStriped(session, stripes, content, attempt, signal);
+      const written = isInOrder
+        ? await writeInOrder(session, opened, content, signal)
+        : await writeStriped(session, stripes, content, attempt, signal);
+      if (written < size) {
+        const isKept = await keep(opened, attempt, written);
+        stopped = { written, isKept };
+        throw signal.reason;
+      }
       checkUnchanged(file, await source.stat({ bigint: true }));
       const told = sum?.end(size);
       if (told !== undefined) file.tellSha256?.(told);
@@ -64,11 +78,7 @@ export const uploadBig = async (
   } catch (error) {
     if (!isToStartOver(session, error)) {
       attempt.leave();
-      if (signal.aborted)
-        session.context.log(
-          'info',
-          `stopped sending "${showName(file.targetPath)}" (${formatBytes(size)}) to ${session.label}: a later run goes on with what is there`,
-        );
+      if (signal.aborted) tellStopped(session, file, stopped);
     } else {
       attempt.clear();
       await session.channels
@@ -80,6 +90,22 @@ export const uploadBig = async (
   } finally {
     await source?.close();
   }
+};
+
+/** What is written so far is on stable storage, where the server can do that, and a later attempt need not read it back. */
+const keep = async ({ channel, handle }: Stripe, attempt: Attempt, written: number): Promise<boolean> => {
+  if (!channel.has(Extension.FSYNC)) return false;
+  await channel.fsync(handle);
+  attempt.save(written);
+  return true;
+};
+
+/** @param stopped undefined: it is not known how much the server has */
+const tellStopped = ({ context, label }: Session, file: OutgoingFile, stopped: Stopped | undefined): void => {
+  const size = formatBytes(Number(file.identity.size));
+  const at = stopped === undefined ? `a file of ${size}` : `at ${formatBytes(stopped.written)} of ${size}`;
+  const next = stopped?.isKept === true ? 'the next run goes on from there' : 'a later run goes on with what is there';
+  context.log('info', `stopped sending "${showName(file.targetPath)}" to ${label}, ${at}: ${next}`);
 };
 
 /** The temporary file is of no use: the source is another one, or an unknown server has refused a part of the content. */

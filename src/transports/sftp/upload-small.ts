@@ -11,7 +11,7 @@ import { readSmallFile } from './source.ts';
 /**
  * Three round trips: OPEN · everything up to CLOSE in one burst · rename. The rename waits until all before it is confirmed:
  * sent without waiting, it would publish an empty file after a WRITE that failed on a full disk. Hot path: awaits and allocates
- * nothing that it does not need.
+ * nothing that it does not need. After an abort it goes on to its end: what has begun is soon done.
  */
 export const uploadSmall = async (
   session: Session,
@@ -19,11 +19,12 @@ export const uploadSmall = async (
   file: OutgoingFile,
   temporary: Name,
   final: Name,
+  signal: AbortSignal,
 ): Promise<void> => {
   const size = Number(file.identity.size);
   let isOpen = false;
   try {
-    const delay = session.rateLimit(size);
+    const delay = session.rateLimit(size, signal);
     if (delay !== undefined) await delay;
     const handle = await channel.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | OpenFlag.EXCL, {
       permissions: 0o600,

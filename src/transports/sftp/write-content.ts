@@ -27,14 +27,17 @@ export interface Content {
   readonly sum: ContentSum | undefined;
 }
 
-/** Writes from `start` to the end, in chunks that are spread over the stripes. */
+/**
+ * Writes from `start` to the end, in chunks that are spread over the stripes. Resolves with the offset up to which all is written: less than
+ * the file's size after an abort, when what is in flight is answered.
+ */
 export const writeStriped = async (
   session: Session,
   stripes: readonly Stripe[],
   { source, file, start, sum }: Content,
   attempt: Attempt,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<number> => {
   const size = Number(file.identity.size);
   let next = start;
   const failures: unknown[] = [];
@@ -42,10 +45,11 @@ export const writeStriped = async (
   const inFlight = new Set<number>();
   let lastCheckpoint = performance.now();
 
+  const written = (): number => Math.min(next, ...inFlight);
   const saveCheckpoint = async ({ channel, handle }: Stripe): Promise<void> => {
     if (performance.now() - lastCheckpoint < CHECKPOINT_EVERY_MS || !channel.has(Extension.FSYNC)) return;
     lastCheckpoint = performance.now();
-    const whole = Math.min(next, ...inFlight);
+    const whole = written();
     await channel.fsync(handle);
     attempt.save(whole);
   };
@@ -57,7 +61,7 @@ export const writeStriped = async (
     inFlight.add(offset);
     await session.content.acquire(length);
     try {
-      await session.rateLimit(length);
+      await session.rateLimit(length, signal);
       const chunk = await readChunk(source, file, offset, buffer.subarray(0, length));
       sum?.add(offset, chunk);
       await channel.write(handle, offset, chunk);
@@ -67,16 +71,15 @@ export const writeStriped = async (
     }
   };
 
-  const isDone = (): boolean => next >= size || failures.length > 0;
+  const isDone = (): boolean => next >= size || failures.length > 0 || signal.aborted;
   const worker = async (stripe: Stripe, buffer: Buffer): Promise<void> => {
     try {
       while (!isDone()) {
-        signal.throwIfAborted();
         await sendChunk(stripe, buffer);
         await saveCheckpoint(stripe);
       }
     } catch (error) {
-      failures.push(error);
+      if (!signal.aborted) failures.push(error);
     }
   };
   const workers = stripes.flatMap((stripe) => {
@@ -87,6 +90,7 @@ export const writeStriped = async (
   });
   await Promise.all(workers);
   if (failures.length > 0) throw failures[0];
+  return written();
 };
 
 /** Fills the chunk. */
@@ -106,22 +110,24 @@ export const writeInOrder = async (
   { channel, handle }: Stripe,
   { source, file, start, sum }: Content,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<number> => {
   const size = Number(file.identity.size);
   const inFlight: Promise<void>[] = [];
-  for (let at = start; at < size;) {
-    signal.throwIfAborted();
+  let at = start;
+  const isStopped = (): boolean => signal.aborted;
+  while (at < size && !isStopped()) {
     const length = Math.min(channel.limits.write, size - at);
     await session.content.acquire(length);
     let written: Promise<void>;
     try {
-      await session.rateLimit(length);
+      await session.rateLimit(length, signal);
       const chunk = await readChunk(source, file, at, Buffer.allocUnsafe(length));
       sum?.add(at, chunk);
       written = channel.write(handle, at, chunk);
     } catch (error) {
       session.content.release(length);
       await Promise.allSettled(inFlight);
+      if (isStopped()) break;
       throw error;
     }
     written = written.finally(() => session.content.release(length));
@@ -131,4 +137,5 @@ export const writeInOrder = async (
     if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();
   }
   await Promise.all(inFlight);
+  return at;
 };

@@ -50,7 +50,9 @@ it.each([
     };
     const session = createSession(channels as unknown as Channels, options, context, 'label');
     const file = { sourcePath: path, targetPath: 'DC1/f', mode: 0o644, identity: statSync(path, { bigint: true }) };
-    const sends = Array.from({ length: 100 }, () => uploadSmall(session, channel, file, '.part', 'f'));
+    const sends = Array.from({ length: 100 }, () =>
+      uploadSmall(session, channel, file, '.part', 'f', new AbortController().signal),
+    );
     let answered = 0;
     while (answered < 100) {
       await vi.waitFor(() => expect(unanswered.length).toBe(Math.min(given.inFlight, 100 - answered)), { interval: 1 });

@@ -68,7 +68,11 @@ const connect = async ({ extensions = [Extension.FSYNC], refuses, size = SIZE }:
     log: (_level: string, message: string) => void log.push(message),
   };
   const session = createSession(channels, options, context, 'label');
-  return { asked, log, send: () => uploadSmall(session, client, file, '/d/.part', '/d/f') };
+  return {
+    asked,
+    log,
+    send: () => uploadSmall(session, client, file, '/d/.part', '/d/f', new AbortController().signal),
+  };
 };
 
 it('a server that does not prove that it keeps the order gets each step after the reply to the one before', async () => {

@@ -1,0 +1,44 @@
+import type { OutgoingFile } from '../../transport.ts';
+
+/** From this size rsync keeps what is there of a file that it was interrupted at: a smaller one is resent faster than it is resumed. */
+export const RESUME_MIN_BYTES = 1024 * 1024;
+
+/** A run of small files is soon done. */
+const MAY_END_MS = 10_000;
+
+/** How a run is asked to end: one of small files may go on to its end, for a while; one with a big file is interrupted. */
+export class RunStop implements Disposable {
+  readonly #interrupt = new AbortController();
+  readonly #isBig: boolean;
+  #isAsked = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(batch: readonly { readonly file: OutgoingFile }[]) {
+    this.#isBig = batch.some(({ file }) => file.identity.size >= RESUME_MIN_BYTES);
+  }
+
+  /** Interrupts the run. */
+  get signal(): AbortSignal {
+    return this.#interrupt.signal;
+  }
+
+  /** True where it is waited for no longer than it moves bytes. */
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
+  ask(): void {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    if (this.#isBig) this.now();
+    else this.#timer = setTimeout(() => this.now(), MAY_END_MS);
+  }
+
+  now(): void {
+    this.#interrupt.abort();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
