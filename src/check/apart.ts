@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { lstatSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolders } from '../host/make-folders.ts';
 import { systemErrorCode, TransportError } from '../errors.ts';
 import { fsPath, type Name } from '../name.ts';
 import type { Discrepancy, ExpectedFile, ListedFile, OutgoingFile, ProbeResult, Transport } from '../transport.ts';
@@ -172,7 +173,7 @@ const remember = (statePath: string, key: string): void => {
   const known = [...readKnown(statePath).filter((one) => one !== key), key].slice(-MOST_KNOWN);
   const temporary = join(statePath, `${FILE}.new`);
   try {
-    mkdirSync(statePath, { recursive: true, mode: 0o700 });
+    makeFolders(statePath, 0o700);
     writeFileSync(temporary, JSON.stringify(known), { mode: 0o600 });
     renameSync(temporary, join(statePath, FILE));
   } catch (error) {

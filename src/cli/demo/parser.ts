@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeFolders } from '../../host/make-folders.ts';
 
 const FILES_A_DIRECTORY = 40;
 const PAUSE_MS = 40;
@@ -13,7 +14,7 @@ export const runParser = async (root: string, say: (line: string) => void, signa
     ['DC3', true],
   ] as const) {
     say(`parser   makes ${name}`);
-    mkdirSync(`${root}/${name}/sub`, { recursive: true });
+    makeFolders(`${root}/${name}/sub`, 0o777);
     for (let count = 1; count <= FILES_A_DIRECTORY; count += 1) {
       const path = `${root}/${name}/${count % 4 === 0 ? 'sub/' : ''}file-${String(count).padStart(3, '0')}.dat`;
       await writeSlowly(path, signal);

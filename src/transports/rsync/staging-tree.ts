@@ -1,15 +1,6 @@
-import {
-  closeSync,
-  ftruncateSync,
-  futimesSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { closeSync, ftruncateSync, futimesSync, lstatSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
+import { makeFolders } from '../../host/make-folders.ts';
 import { encodeName, fsPath, type Name } from '../../name.ts';
 import { makeTemporaryFolder, type TemporaryFolder } from '../../ssh/program/control-folder.ts';
 import { folderOf } from './target-path.ts';
@@ -68,7 +59,7 @@ export class StagingTree implements Disposable {
 
   folder(target: Name): void {
     if (target === '' || this.#folders.has(target)) return;
-    mkdirSync(this.#pathOf(target), { recursive: true, mode: 0o700 });
+    makeFolders(`${this.path}/${target}`, 0o700);
     this.#folders.add(target);
   }
 

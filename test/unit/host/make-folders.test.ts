@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -24,4 +33,16 @@ it.each([
   const path = pathOf();
   expect(() => makeFolders(path, 0o700)).toThrow(/E(NOENT|NOTDIR|EXIST)/);
   expect(existsSync(path)).toBe(false);
+});
+
+it('nothing else makes folders with those above them', () => {
+  const src = join(import.meta.dirname, '../../../src');
+  const others = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(
+    // The suite makes folders in those that its tests were given.
+    (name) => name.endsWith('.ts') && !name.startsWith('transport-suite/'),
+  );
+  const found = others.filter((name) =>
+    /mkdir(?:Sync)?\([^;]*recursive: true/.test(readFileSync(join(src, name), 'utf8')),
+  );
+  expect(found).toEqual([]);
 });
