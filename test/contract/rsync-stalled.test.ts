@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { createScope, type Scope } from '../../src/transport-suite/scope.ts';
 import { bundledTransport } from '../../src/transports/index.ts';
 import { sendBatch } from '../../src/transports/rsync/batch.ts';
+import { createDurableNames } from '../../src/transports/rsync/durable-names.ts';
 import { parseRsyncOptions } from '../../src/transports/rsync/options.ts';
 import { PendingSend } from '../../src/transports/rsync/pending-send.ts';
 import { createRuns } from '../../src/transports/rsync/runs.ts';
@@ -91,4 +92,20 @@ test('a far rsync that is stopped while its sshd lives is noticed, and what it h
     class: 'network',
     message: expect.stringMatching(/no progress for \d+ s/) as string,
   });
+});
+
+test('an SFTP channel beside rsync that falls silent is given up', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { session, server, folder } = await open(stack);
+  const context = { durable: true, log: () => undefined };
+  const names = createDurableNames(session.master, server.path, context, { allMs: 1_000, oneMs: 60_000 });
+  stack.defer(() => names.close());
+  await names.sync(new Set(['']));
+  const far = await childrenOf(Number(readFileSync(`${folder}/sshd/pid`, 'utf8')), 'sftp-server');
+  expect(far.length).toBeGreaterThan(0);
+  for (const pid of far) process.kill(pid, 'SIGSTOP');
+  stack.defer(() => {
+    for (const pid of far) process.kill(pid, 'SIGKILL');
+  });
+  await expect(names.sync(new Set(['']))).rejects.toThrow('has not answered');
 });

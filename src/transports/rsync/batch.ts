@@ -103,7 +103,7 @@ const findConfirmed = async (
     confirmed = comparison.same;
   }
   try {
-    await session.names.sync(new Set(confirmed.map(folderOf)));
+    await session.names.sync(new Set(confirmed.map(folderOf)), () => stop.isAsked);
   } catch (error) {
     return { confirmed: [], verdict: namesNotSynced(error) };
   }

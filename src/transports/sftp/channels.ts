@@ -15,7 +15,7 @@ import {
   openMore,
 } from './line.ts';
 import type { ServerHabits } from './server-habits.ts';
-import { Silence, type SilenceLimits } from './silence.ts';
+import { Silence, SILENCE, SILENCE_AT_END, type SilenceLimits } from './silence.ts';
 
 /** The SFTP channels of one connection. More may be added while the first ones are in use. */
 export interface Channels {
@@ -50,13 +50,6 @@ const LONG_LINE_MS = 30;
 const VERY_LONG_LINE_MS = 100;
 
 const WATCH_EVERY_MS = 1_000;
-/**
- * Requests are pending and none was answered for this long: the connection is lost, even if TCP has not noticed. One of many may wait
- * longer: behind what is in flight on a slow line, or for an fsync.
- */
-const SILENCE = { allMs: 29_000, oneMs: 300_000 } as const;
-/** isocket is to end: what is in flight may end too, but is not waited for in vain. */
-const SILENCE_AT_END = { allMs: 2_000, oneMs: 10_000 } as const;
 /** It is so for a while only: what was aborted may be one request among others. */
 const HURRY_MS = 30_000;
 /** A channel opens, or not: the server's sshd may accept it, and what it starts say nothing. */

@@ -14,6 +14,14 @@ export interface SilenceLimits {
 }
 
 /**
+ * Requests are pending and none was answered for this long: the connection is lost, even if TCP has not noticed. One of many may wait
+ * longer: behind what is in flight on a slow line, or for an fsync.
+ */
+export const SILENCE: SilenceLimits = { allMs: 29_000, oneMs: 300_000 };
+/** isocket is to end: what is in flight may end too, but is not waited for in vain. */
+export const SILENCE_AT_END: SilenceLimits = { allMs: 2_000, oneMs: 10_000 };
+
+/**
  * Decides when a server is given up. Only replies count: an sshd that lives sends keep-alives while the sftp-server behind it hangs.
  */
 export class Silence {
