@@ -286,10 +286,11 @@ describe('one bad file', () => {
 
   it('whose name is taken by a directory at the destination', async () => {
     const site = filledSite();
-    mkdirSync(`${server.folder}/${name}/DC1/file-2`, { recursive: true });
+    mkdirSync(`${server.folder}/${name}/DC1/file-2/sub`, { recursive: true });
     const { exitCode, stderr } = await site.run(['scan']);
     expect(exitCode).toBe(3);
-    expect(stderr).toContain('DC1/file-2');
+    expect(stderr).toMatch(/"DC1\/file-2" to \S+: a folder stands where the file must go/);
+    expect(stderr).toContain('move away the folder of that name there');
     expect(unmarked(`${site.root}/DC1`)).toEqual(['file-2']);
     expect(isFinished(site.root, 'DC1')).toBe(false);
   });

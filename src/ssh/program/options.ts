@@ -14,6 +14,11 @@ export interface OpenSshLogin {
 // No leading dash, which ssh would take for an option, and no character that a host or user name cannot have.
 export const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
 
+/** What belongs to a host, a port or a path is written in a key of its own. */
+export const userName = z
+  .string()
+  .regex(/^[^\s\p{Cc}/:@-][^\s\p{Cc}/:@]*$/u, { error: 'the name of a user, without "/", ":", "@" and blanks' });
+
 const PORT = 'a whole number from 1 to 65535';
 
 // Inside double quotes ssh has no escape for a quote, nor for ${VARIABLE}.
@@ -35,7 +40,7 @@ export const openSshKeys = {
     .max(65535, { error: PORT })
     .optional()
     .describe('Default: as ssh'),
-  user: z.string().regex(HARMLESS, { error: 'the name of a user' }).optional().describe('Default: as ssh'),
+  user: userName.optional().describe('Default: as ssh'),
   identityFile: file.optional().describe('The private key. Default: as ssh'),
   agent: z.boolean().default(false).describe('Keys from the ssh agent instead'),
   passphraseFile: file.optional().describe('For an encrypted key; or ISOCKET_PASSPHRASE in the environment'),

@@ -40,6 +40,7 @@ export const excerpt = (stderr: string): string => stderr.trim().slice(0, 300);
 
 const FULL = /No space left on device|Disk quota exceeded/;
 const DENIED = /Permission denied|Operation not permitted|Read-only file system/;
+const IN_THE_WAY = /make way|non-empty directory|Is a directory/;
 const MAKE_ROOM = 'make room at the destination; isocket then continues by itself';
 const MAY_NOT_WRITE = 'give the account the right to write there, or correct destination.path';
 
@@ -143,15 +144,18 @@ export const fileProblem = (stderr: string, target: Name, destination: string): 
   // Files of a folder that could not be created fail with ENOENT: the folder's own error is the reason.
   const folder = lines.find((line) => / mkdir "/.test(line));
   const reason = own.includes('No such file or directory') && folder !== undefined ? folder : own;
-  return new TransportError('file', `Cannot send "${showName(target)}" to ${destination}: ${plainText(reason)}`, {
-    hint: hintFor(reason),
-  });
+  return new TransportError(
+    'file',
+    `Cannot send "${showName(target)}" to ${destination}: ${IN_THE_WAY.test(reason) ? 'a folder stands where the file must go' : plainText(reason)}`,
+    {
+      hint: hintFor(reason),
+    },
+  );
 };
 
 const hintFor = (reason: string): string => {
   if (DENIED.test(reason)) return MAY_NOT_WRITE;
-  if (/make way|non-empty directory|Is a directory/.test(reason))
-    return 'move the directory of that name at the destination out of the way';
+  if (IN_THE_WAY.test(reason)) return 'move away the folder of that name there';
   if (/Too many levels of symbolic links/.test(reason))
     return 'destination.path contains a link of another user; set it to the folder itself';
   return 'look for the reason at the destination';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../core/config-problems.ts';
 import { destinationPath, hostKey, localFile } from '../../core/destination-words.ts';
 import type { SshOptions } from '../../ssh/connect.ts';
-import { openSshKeys, openSshLogin } from '../../ssh/program/options.ts';
+import { openSshKeys, openSshLogin, userName } from '../../ssh/program/options.ts';
 
 /** The `destination` section of an `sftp` destination, with every default filled in: contract.md §6. */
 export interface SftpOptions extends SshOptions {
@@ -10,9 +10,6 @@ export interface SftpOptions extends SshOptions {
   readonly path: string;
   readonly allowDeleteFirst: boolean;
 }
-
-// A leading dash would make it an ssh option; spaces and control characters occur in no name of a host or user.
-const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
 
 const PORT = 'a whole number from 1 to 65535';
 const FILE = 'a file';
@@ -26,11 +23,7 @@ export const sftpOptionsSchema = z.strictObject({
     'DC1/sub/file lands below it',
   ),
   port: z.int({ error: PORT }).min(1, { error: PORT }).max(65535, { error: PORT }).default(22),
-  user: z
-    .string()
-    .regex(HARMLESS, { error: 'the name of a user' })
-    .optional()
-    .describe('Default: the user that runs isocket'),
+  user: userName.optional().describe('Default: the user that runs isocket'),
   identityFile: file.default('~/.ssh/id_ed25519').describe('The private key'),
   agent: z.boolean().default(false).describe('Keys from the ssh agent instead'),
   passphraseFile: file.optional().describe('For an encrypted key; or ISOCKET_PASSPHRASE in the environment'),

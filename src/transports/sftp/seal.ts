@@ -1,5 +1,5 @@
 import type { SftpClient } from '../../sftp/client.ts';
-import { TransportError, type Name, type OutgoingFile } from '../../transport.ts';
+import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { isRefusal } from './server-habits.ts';
 import { finalAttributes, syncsContent, type Session } from './session.ts';
 
@@ -18,7 +18,7 @@ export const seal = async (session: Session, written: WrittenFile): Promise<void
   const { channel, handle, file } = written;
   if (session.habits.isStepwise(channel)) return sealStepwise(session, written);
   const [, attributes] = await Promise.all([
-    channel.fsetstat(handle, finalAttributes(file)),
+    setAttributes(session, written),
     channel.fstat(handle),
     syncsContent(session, channel) ? channel.fsync(handle) : undefined,
     channel.close(handle),
@@ -41,17 +41,31 @@ export const sealStepwise = async (session: Session, written: WrittenFile): Prom
 };
 
 /** By the handle, or by name where the server refuses that. */
-const setAttributes = async ({ habits }: Session, { channel, handle, temporary, file }: WrittenFile): Promise<void> => {
-  const attributes = finalAttributes(file);
-  if (habits.refusesFsetstat) return channel.setstat(temporary, attributes);
+const setAttributes = async (session: Session, written: WrittenFile): Promise<void> => {
+  const { channel, handle, file } = written;
+  if (session.habits.refusesFsetstat) return setByName(session, written);
   try {
-    await channel.fsetstat(handle, attributes);
+    await channel.fsetstat(handle, finalAttributes(file));
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    await channel.setstat(temporary, attributes).catch(() => {
-      throw error;
-    });
-    habits.learnRefusesFsetstat();
+    await setByName(session, written);
+    session.habits.learnRefusesFsetstat();
+  }
+};
+
+const setByName = async ({ label }: Session, { channel, temporary, file }: WrittenFile): Promise<void> => {
+  try {
+    await channel.setstat(temporary, finalAttributes(file));
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    throw new TransportError(
+      'file',
+      `Cannot send "${showName(file.targetPath)}" to ${label}: the server refuses to set its time and permissions (${error.message})`,
+      {
+        hint: 'let the account change those of its own files there (SETSTAT): files are compared by their time',
+        cause: error,
+      },
+    );
   }
 };
 

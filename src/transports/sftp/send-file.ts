@@ -1,8 +1,8 @@
 import { Status } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import { showName, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
+import { showName, TransportError, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Checkpoints } from './checkpoints.ts';
-import { parentOf } from './folders.ts';
+import { isFolderMode, parentOf } from './folders.ts';
 import { protocolTime, type Session } from './session.ts';
 import { isRefusal } from './server-habits.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
@@ -50,7 +50,8 @@ export const sendFile = async (
   } catch (error) {
     folders.noteFailure();
     // MKDIR failed, or the folder was removed since: create it again, once.
-    if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE) throw error;
+    if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE)
+      throw await orFolderInTheWay(session, file, final, error);
     folders.forget(folder);
     await folders.ensure(folder)?.done;
     await upload(session, file, final, temporaries, signal);
@@ -58,6 +59,27 @@ export const sendFile = async (
     slots.release(1);
   }
   if (context.durable) await folders.sync(folder);
+};
+
+/** A server says "Failure" where a folder has the name of the file. */
+const orFolderInTheWay = async (
+  { channels, label }: Session,
+  { targetPath }: OutgoingFile,
+  final: Name,
+  error: unknown,
+): Promise<unknown> => {
+  const cause = error instanceof TransportError && error.class === 'file' ? error.cause : error;
+  if (!(cause instanceof SftpStatusError)) return error;
+  const there = await channels
+    .leastBusy()
+    .lstat(final)
+    .catch(() => undefined);
+  if (!isFolderMode(there?.permissions)) return error;
+  return new TransportError(
+    'file',
+    `Cannot send "${showName(targetPath)}" to ${label}: a folder stands where the file must go`,
+    { hint: 'move away the folder of that name there', cause: error },
+  );
 };
 
 /**

@@ -24,7 +24,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 interface ServerOptions {
   readonly extensions?: readonly string[];
-  readonly refuses?: number;
+  readonly refuses?: readonly number[];
   readonly size?: number;
 }
 
@@ -32,7 +32,7 @@ interface ServerOptions {
  * A server that works at requests side by side and answers each one turn later. Returns what it was asked, with `!` where an earlier
  * request of the same file had no answer yet.
  */
-const connect = async ({ extensions = [Extension.FSYNC], refuses, size = SIZE }: ServerOptions = {}) => {
+const connect = async ({ extensions = [Extension.FSYNC], refuses = [], size = SIZE }: ServerOptions = {}) => {
   const asked: string[] = [];
   const unanswered = new Set<number>();
   const names = new Map<number, string>(Object.entries(Packet).map(([name, type]) => [type, name]));
@@ -44,7 +44,7 @@ const connect = async ({ extensions = [Extension.FSYNC], refuses, size = SIZE }:
     unanswered.add(id);
     setImmediate(() => {
       unanswered.delete(id);
-      if (type === refuses) us.status(id, Status.OP_UNSUPPORTED);
+      if (refuses.includes(type)) us.status(id, Status.OP_UNSUPPORTED);
       else if (type === Packet.OPEN) us.handle(id, Buffer.from([0, 0, 0, 1]));
       else if (type === Packet.FSTAT) us.size(id, size);
       else us.status(id);
@@ -82,7 +82,7 @@ it('a server that does not prove that it keeps the order gets each step after th
 });
 
 it('a server that refuses FSETSTAT gets the times by name, and is not asked again', async () => {
-  const { asked, send } = await connect({ refuses: Packet.FSETSTAT });
+  const { asked, send } = await connect({ refuses: [Packet.FSETSTAT] });
   await send();
   expect(asked).toEqual(['OPEN', 'WRITE', 'FSETSTAT', 'SETSTAT', 'FSTAT', 'EXTENDED', 'CLOSE', 'RENAME']);
   asked.length = 0;
@@ -95,6 +95,17 @@ it('a size that FSTAT tells otherwise: the file does not get its final name', as
   await expect(send()).rejects.toMatchObject({
     class: 'network',
     message: expect.stringContaining('has 5') as unknown,
+  });
+  expect(asked).not.toContain('RENAME');
+  expect(asked.slice(-2)).toEqual(['CLOSE', 'REMOVE']);
+});
+
+it('a server that refuses times by handle and by name: that is told, and the file does not get its final name', async () => {
+  const { asked, send } = await connect({ refuses: [Packet.FSETSTAT, Packet.SETSTAT] });
+  await expect(send()).rejects.toMatchObject({
+    class: 'file',
+    message: expect.stringContaining('the server refuses to set its time and permissions') as unknown,
+    hint: expect.stringContaining('SETSTAT') as unknown,
   });
   expect(asked).not.toContain('RENAME');
   expect(asked.slice(-2)).toEqual(['CLOSE', 'REMOVE']);
