@@ -42,7 +42,7 @@ export default defineConfig({
       project('simulation', {
         maxWorkers: 2,
         setupFiles: ['test/simulation/support/setup.ts'],
-        sequence: { groupOrder: 2 },
+        sequence: { groupOrder: 1 },
       }),
       ...['contract', 'scenario', 'fault'].map((name) => project(name, { maxWorkers: 4, sequence: { groupOrder: 1 } })),
     ],
