@@ -15,6 +15,8 @@ const SECONDS: Readonly<Record<string, number>> = {
   'scenario/daemon': 67,
   'fault/lying-server': 62,
   'scenario/told-late': 61,
+  'simulation/simulation': 60,
+  'simulation/exhaustive': 60,
   'fault/host': 55,
   'scenario/proof-names': 54,
 };
@@ -28,8 +30,10 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
-// The unit project computes: one worker per core, and modules that are loaded once. The others start servers and mostly wait, so
-// four workers share two cores; each gives its servers ports of its own (test/support/ports.ts).
+// The unit project computes: one worker per core, and modules that are loaded once. Most others start servers and mostly wait, so
+// four workers share two cores; each gives its servers ports of its own (test/support/ports.ts). The simulation computes beside them.
+const SIDE_BY_SIDE = { globalSetup: 'test/support/build-cli.ts', maxWorkers: 4, sequence: { groupOrder: 1 } };
+
 export default defineConfig({
   test: {
     allowOnly: false,
@@ -39,12 +43,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', { isolate: false, maxWorkers: 2, sequence: { groupOrder: 0 } }),
-      project('simulation', {
-        maxWorkers: 2,
-        setupFiles: ['test/simulation/support/setup.ts'],
-        sequence: { groupOrder: 2 },
-      }),
-      ...['contract', 'scenario', 'fault'].map((name) => project(name, { maxWorkers: 4, sequence: { groupOrder: 1 } })),
+      project('simulation', { ...SIDE_BY_SIDE, globalSetup: [], setupFiles: ['test/simulation/support/setup.ts'] }),
+      ...['contract', 'scenario', 'fault'].map((name) => project(name, SIDE_BY_SIDE)),
     ],
   },
 });

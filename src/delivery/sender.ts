@@ -11,6 +11,7 @@ import { showName, type Name } from '../name.ts';
 import { cureOf } from '../source/directory-failures.ts';
 import { fineTickMs } from '../source/file-clock.ts';
 import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts';
+import { findOpenFiles } from '../source/open-files.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
 import { ConnectionHealth, type RetryMode } from './connection-health.ts';
 import { RetryingTransport } from './retrying-transport.ts';
@@ -66,7 +67,7 @@ export class Sender {
       return new RetryingTransport(transport, { health, waits });
     });
     const stat = (targetPath: Name): BigIntStats | undefined => this.stat(targetPath);
-    this.#tickCheck = new TickCheck({ root, destinations: this.destinations, stat, signal });
+    this.#tickCheck = new TickCheck({ root, destinations: this.destinations, stat, openFiles: findOpenFiles, signal });
     this.slots = new SendSlots(() => {
       let least = Infinity;
       for (const { inFlight } of this.destinations) least = Math.min(least, inFlight);

@@ -5,6 +5,7 @@ import { createSemaphore } from '../core/semaphore.ts';
 import { TransportError } from '../errors.ts';
 import { isSameFile, wholeSeconds } from '../identity.ts';
 import { showName, type Name } from '../name.ts';
+import type { OpenFiles } from '../source/open-files.ts';
 import type { ExpectedFile, Transport } from '../transport.ts';
 
 export interface TickCheckOptions {
@@ -12,14 +13,22 @@ export interface TickCheckOptions {
   readonly destinations: readonly Transport[];
   /** As `Sender.stat`. */
   readonly stat: (targetPath: Name) => BigIntStats | undefined;
+  /** Looks at all processes. */
+  readonly openFiles: () => OpenFiles;
   readonly signal: AbortSignal;
+}
+
+interface Compared {
+  /** The files that are not at every destination as they are here. */
+  readonly wrong: ReadonlySet<ExpectedFile>;
+  /** As of when their content had been compared. */
+  readonly openFiles: OpenFiles;
 }
 
 interface Batch {
   readonly startedMs: number;
   readonly files: ExpectedFile[];
-  /** Resolves with the files that are not at every destination as they are here. */
-  readonly wrong: Promise<ReadonlySet<ExpectedFile>>;
+  readonly compared: Promise<Compared>;
 }
 
 /** Files of one batch were marked within so many milliseconds of each other. */
@@ -31,7 +40,8 @@ const MOST_WAITING = 4000;
 /**
  * For a source with whole-second times. A change within the second of our `chmod`, with its mtime set back, leaves the state that the
  * record would hold, so the content is compared once that second is over. That is waited for from our `chmod` on: the clock of a file
- * server may be another one than ours.
+ * server may be another one than ours. Whoever mapped the file and wrote to it within that second may write again without a trace in its
+ * times, for as long as he has it mapped: then it is not confirmed either.
  */
 export class TickCheck {
   readonly #options: TickCheckOptions;
@@ -56,11 +66,12 @@ export class TickCheck {
     const sourcePath = `${root}/${targetPath}`;
     const file = { sourcePath, targetPath, size: marked.size, mtimeSeconds: wholeSeconds(marked.mtimeNs) };
     try {
-      const { files, wrong } = this.#openBatch();
+      const { files, compared } = this.#openBatch();
       files.push(file);
-      const isEqual = !(await wrong).has(file);
+      const { wrong, openFiles } = await compared;
       const now = stat(targetPath);
-      if (isEqual && now !== undefined && isSameFile(now, marked)) return;
+      const isSame = !wrong.has(file) && now !== undefined && isSameFile(now, marked);
+      if (isSame && openFiles.writerOf(marked) === undefined) return;
     } finally {
       this.#places.release(1);
     }
@@ -72,16 +83,17 @@ export class TickCheck {
     const last = this.#batch;
     if (last !== undefined && nowMs < last.startedMs + BATCH_MS && last.files.length < MOST_IN_BATCH) return last;
     const files: ExpectedFile[] = [];
-    const batch = { startedMs: nowMs, files, wrong: this.#compare(files) };
-    batch.wrong.catch(() => undefined); // Each file's `check` reports it.
+    const batch = { startedMs: nowMs, files, compared: this.#compare(files) };
+    batch.compared.catch(() => undefined); // Each file's `check` reports it.
     this.#batch = batch;
     return batch;
   }
 
-  async #compare(files: readonly ExpectedFile[]): Promise<ReadonlySet<ExpectedFile>> {
-    const { destinations, signal } = this.#options;
+  async #compare(files: readonly ExpectedFile[]): Promise<Compared> {
+    const { destinations, openFiles, signal } = this.#options;
     await delay(BATCH_MS + COARSE_TICK_MS, undefined, { signal });
     const checks = destinations.map((transport) => transport.verify(files, { checksum: true }, signal));
-    return new Set((await Promise.all(checks)).flat().map(({ file }) => file));
+    const wrong = new Set((await Promise.all(checks)).flat().map(({ file }) => file));
+    return { wrong, openFiles: openFiles() };
   }
 }

@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { transportSuite } from '../../src/transport-suite/suite.ts';
 import folderTransport from '../fixtures/folder-transport.mjs';
 import { makeReadOnly, makeSmall } from '../support/break-folder.ts';
@@ -21,7 +22,6 @@ import { differences, unmarked } from '../support/trees.ts';
 
 const FIXTURE = new URL('../fixtures/folder-transport.mjs', import.meta.url);
 const GUIDE = new URL('../../docs/writing-a-transport.md', import.meta.url);
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 describe('the example of a transport', () => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-example-'));

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { rounds, reportRow } from '../support/invariant.ts';
 import { parser } from '../support/parser.ts';
 import { churn, createRandom } from '../support/producers.ts';
@@ -15,7 +16,6 @@ import { differences, unmarked } from '../support/trees.ts';
 const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const ROUNDS = Number(process.env.ROUNDS ?? rounds(12, 60));
 const OPERATIONS_A_DIRECTORY = 150;
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 it(
   `loses nothing: producers of every habit, kill -9 at random moments (SEED=${SEED})`,

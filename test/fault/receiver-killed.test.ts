@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { childrenOf } from '../support/children-of.ts';
 import {
   expectAllThere,
@@ -77,8 +78,6 @@ describe.each(['sftp-server', 'sshd'])('%s killed', (victim) => {
     }
   });
 });
-
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 /** What the files of a folder take on the disk: of one that is written in pieces, the pieces that are there. */
 const bytesBelow = (folder: string): number =>

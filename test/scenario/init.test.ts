@@ -12,14 +12,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import { freePort } from '../support/ports.ts';
 import type { TestServer } from '../support/server.ts';
 import { startSshd } from '../support/sshd.ts';
 import { onTerminal } from '../support/terminal.ts';
 import { differences, unmarked } from '../support/trees.ts';
-
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 let folder: string;
 let server: TestServer;

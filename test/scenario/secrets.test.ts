@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
@@ -14,8 +15,7 @@ const PASSPHRASE = 'correct-horse-battery';
 it('no code is read from the folder for temporary files, nor written there', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-temporary-'));
   try {
-    const cli = new URL('../../src/cli.ts', import.meta.url).pathname;
-    const { exitCode } = await execa(process.execPath, [cli, '--version'], { env: { TMPDIR: folder }, reject: false });
+    const { exitCode } = await execa(process.execPath, [CLI, '--version'], { env: { TMPDIR: folder }, reject: false });
     expect(exitCode).toBe(0);
     expect(readdirSync(folder)).toEqual([]);
   } finally {

@@ -3,6 +3,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import type { IsocketEvent } from '../../src/core/events.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
@@ -10,8 +11,6 @@ import { freePort } from '../support/ports.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite } from '../support/site.ts';
 import { differences, unmarked } from '../support/trees.ts';
-
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 let folder: string;
 let server: TestServer;

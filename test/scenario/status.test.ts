@@ -14,6 +14,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { idleActivity, type Activity } from '../../src/instance/activity.ts';
 import { answerWith } from '../../src/instance/answer.ts';
 import { askActivity } from '../../src/instance/ask.ts';
@@ -26,7 +27,6 @@ import { parser } from '../support/parser.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
 import { onTerminal } from '../support/terminal.ts';
 
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 const HOME_AND_CLEAR = '\x1b[H\x1b[2J';
 
 let folder: string;

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import type { IsocketEvent } from '../../src/core/events.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
@@ -28,7 +29,7 @@ const isWatching = (event: IsocketEvent): boolean => event.type === 'watching';
 it('a user without an entry in passwd, without HOME: told what is missing, and no stack', async () => {
   const site = makeSite(folder, server, { more: { state: null }, destination: { user: undefined } });
   const nobody = ['--reuid=54321', '--regid=54321', '--clear-groups', 'env', '-u', 'HOME'];
-  const command = [process.execPath, new URL('../../src/cli.ts', import.meta.url).pathname, '--config', site.config];
+  const command = [process.execPath, CLI, '--config', site.config];
   const args = [...nobody, ...command, 'scan'];
   const { exitCode, stderr } = await execa('setpriv', args, { reject: false });
   expect({ exitCode, stderr }).toEqual({

@@ -4,13 +4,12 @@ import { closeSync, lstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, r
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { makeSmall } from '../support/break-folder.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
-
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 let folder: string;
 let server: TestServer;

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { CLI } from './cli.ts';
 import type { TestSite } from './site.ts';
-
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 export interface IsocketProcess {
   /** Resolves with the exit code, or null where it was killed. */

@@ -2,10 +2,9 @@ import { execa } from 'execa';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
+import { CLI } from './cli.ts';
 import type { IsocketEvent, SummaryEvent } from '../../src/core/events.ts';
 import type { TestServer } from './server.ts';
-
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 export interface Outcome {
   readonly exitCode: number | undefined;

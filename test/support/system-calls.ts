@@ -1,7 +1,6 @@
+import { CLI } from './cli.ts';
 import { execa } from 'execa';
 import { readFileSync } from 'node:fs';
-
-const CLI = new URL('../../src/cli.ts', import.meta.url).pathname;
 
 /** What a call may fail with that a sick host lets it fail with. Not epoll_ctl: there Node itself aborts. */
 export const FAULTS: Readonly<Record<string, readonly string[]>> = {

@@ -27,6 +27,8 @@ export interface Session {
   readonly slots: Semaphore;
   /** Bytes of file content in flight. */
   readonly content: Semaphore;
+  /** Buffers for the content of big files that are free at the moment; no more exist than `content` lets in. */
+  readonly chunks: Buffer[];
   readonly rateLimit: RateLimit;
   readonly options: SftpOptions;
   readonly context: TransportContext;
@@ -80,6 +82,7 @@ export const createSession = (
     },
     slots,
     content,
+    chunks: [],
     rateLimit: createRateLimiter(context.bandwidth),
     options,
     context,

@@ -1,6 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { Extension, OpenFlag } from '../../sftp/protocol.ts';
-import type { SftpClient } from '../../sftp/client.ts';
+import { Extension } from '../../sftp/protocol.ts';
 import { formatBytes } from '../../core/units.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
@@ -11,7 +10,7 @@ import { seal } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
 import { publish, type Session } from './session.ts';
 import { checkUnchanged, openSource } from './source.ts';
-import { writeInOrder, writeStriped, type Stripe } from './write-content.ts';
+import { StripedWrite, writeInOrder, type Stripe } from './write-content.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
 const STRIPED_FROM_BYTES = 8 * 1024 * 1024;
@@ -40,19 +39,16 @@ export const uploadBig = async (
     const striped = size >= STRIPED_FROM_BYTES && !isInOrder;
     // A smaller file is sent anew after `kill -9`: noting each one would cost more.
     if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.bytes);
-    const [first = session.channels.leastBusy(), ...others] = striped
-      ? session.channels.all
-      : [session.channels.leastBusy()];
+    const first = session.channels.leastBusy();
     const earlier = await findEarlierAttempt(first, source, temporary, size, attempt, signal);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
-    const stripes = await openStripes(opened, others, temporary);
     const sum = file.tellSha256 === undefined ? undefined : new ContentSum();
     try {
       const start = await stillThere(opened, earlier, attempt);
       const content = { source, file, start, sum };
       const written = isInOrder
         ? await writeInOrder(session, opened, content, signal)
-        : await writeStriped(session, stripes, content, attempt, signal);
+        : await new StripedWrite(session, content, attempt, signal).run(opened, striped ? temporary : undefined);
       if (written < size) {
         const isKept = await keep(opened, attempt, written);
         stopped = { written, isKept };
@@ -62,13 +58,7 @@ export const uploadBig = async (
       const told = sum?.end(size);
       if (told !== undefined) file.tellSha256?.(told);
     } catch (error) {
-      await closeStripes(stripes);
-      throw error;
-    }
-    try {
-      await Promise.all(stripes.slice(1).map(({ channel, handle }) => channel.close(handle)));
-    } catch (error) {
-      await closeStripes([opened]);
+      await first.close(opened.handle).catch(() => undefined);
       throw error;
     }
     await seal(session, { ...opened, temporary, file });
@@ -125,22 +115,4 @@ const stillThere = async (
   if (size !== undefined && size >= matchingBytes) return matchingBytes;
   attempt.save(0);
   return 0;
-};
-
-/** Opens the file on the other channels as well. If one of them cannot, all handles are closed, the first one's included. */
-const openStripes = async (first: Stripe, others: readonly SftpClient[], temporary: Name): Promise<Stripe[]> => {
-  const opening = others.map(async (channel) => ({
-    channel,
-    handle: await channel.open(temporary, OpenFlag.WRITE, {}),
-  }));
-  const results = await Promise.allSettled(opening);
-  const stripes = [first, ...results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))];
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed === undefined) return stripes;
-  await closeStripes(stripes);
-  throw failed.reason;
-};
-
-const closeStripes = async (stripes: readonly Stripe[]): Promise<void> => {
-  await Promise.allSettled(stripes.map(({ channel, handle }) => channel.close(handle)));
 };

@@ -1,14 +1,17 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
-import { Extension } from '../../sftp/protocol.ts';
-import type { OutgoingFile } from '../../transport.ts';
+import { Extension, OpenFlag } from '../../sftp/protocol.ts';
+import type { Name, OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
 import type { ContentSum } from './content-sum.ts';
+import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
 import { sourceChanged } from './source.ts';
 
 const CHUNK_BYTES = 128 * 1024;
 const IN_FLIGHT_BYTES = 2 * 1024 * 1024;
+/** With less than this left, another channel is not worth its OPEN and CLOSE. */
+const STRIPE_BYTES = 4 * 1024 * 1024;
 /** At most this much work is repeated after a power failure of the server; what was sent since is read back and compared. */
 const CHECKPOINT_EVERY_MS = 10_000;
 
@@ -28,70 +31,123 @@ export interface Content {
 }
 
 /**
- * Writes from `start` to the end, in chunks that are spread over the stripes. Resolves with the offset up to which all is written: less than
- * the file's size after an abort, when what is in flight is answered.
+ * Writes from `start` to the end, in chunks that are spread over the channels of the session: the first stripe's at once, the others as
+ * soon as the file is open there. A channel that opens later joins, and one that refuses the file is done without.
  */
-export const writeStriped = async (
-  session: Session,
-  stripes: readonly Stripe[],
-  { source, file, start, sum }: Content,
-  attempt: Attempt,
-  signal: AbortSignal,
-): Promise<number> => {
-  const size = Number(file.identity.size);
-  let next = start;
-  const failures: unknown[] = [];
+export class StripedWrite {
+  readonly #session: Session;
+  readonly #content: Content;
+  readonly #attempt: Attempt;
+  readonly #signal: AbortSignal;
+  readonly #asked = new Set<SftpClient>();
+  readonly #others: Stripe[] = [];
+  readonly #running: Promise<void>[] = [];
   /** Offsets of the chunks in flight: everything before the lowest one is at the server. */
-  const inFlight = new Set<number>();
-  let lastCheckpoint = performance.now();
+  readonly #inFlight = new Set<number>();
+  readonly #size: number;
+  #next: number;
+  readonly #failures: unknown[] = [];
+  #lastCheckpoint = performance.now();
 
-  const written = (): number => Math.min(next, ...inFlight);
-  const saveCheckpoint = async ({ channel, handle }: Stripe): Promise<void> => {
-    if (performance.now() - lastCheckpoint < CHECKPOINT_EVERY_MS || !channel.has(Extension.FSYNC)) return;
-    lastCheckpoint = performance.now();
-    const whole = written();
-    await channel.fsync(handle);
-    attempt.save(whole);
-  };
+  constructor(session: Session, content: Content, attempt: Attempt, signal: AbortSignal) {
+    this.#session = session;
+    this.#content = content;
+    this.#attempt = attempt;
+    this.#signal = signal;
+    this.#size = Number(content.file.identity.size);
+    this.#next = content.start;
+  }
 
-  const sendChunk = async ({ channel, handle }: Stripe, buffer: Buffer): Promise<void> => {
-    const offset = next;
-    const length = Math.min(buffer.length, size - offset);
-    next += length;
-    inFlight.add(offset);
-    await session.content.acquire(length);
+  /**
+   * Resolves with the offset up to which all is written: less than the file's size after an abort, when what is in flight is answered. The
+   * first stripe stays open, the others are closed, however it ends.
+   * @param temporary is opened once more on each channel that joins; undefined: none does
+   */
+  async run(first: Stripe, temporary: Name | undefined): Promise<number> {
+    this.#asked.add(first.channel);
+    this.#start(first, temporary);
+    for (const running of this.#running) await running; // More are added while it runs.
+    const closed = await Promise.allSettled(this.#others.map(({ channel, handle }) => channel.close(handle)));
+    for (const result of closed) if (result.status === 'rejected') this.#failures.push(result.reason);
+    if (this.#failures.length > 0) throw this.#failures[0];
+    return this.#written;
+  }
+
+  get #written(): number {
+    return Math.min(this.#next, ...this.#inFlight);
+  }
+
+  get #isDone(): boolean {
+    return this.#next >= this.#size || this.#failures.length > 0 || this.#signal.aborted;
+  }
+
+  #start(stripe: Stripe, temporary: Name | undefined): void {
+    const chunk = Math.min(CHUNK_BYTES, stripe.channel.limits.write);
+    const count = Math.min(Math.ceil(IN_FLIGHT_BYTES / chunk), Math.ceil((this.#size - this.#next) / chunk));
+    for (let worker = 0; worker < count; worker += 1) this.#running.push(this.#work(stripe, chunk, temporary));
+  }
+
+  async #work(stripe: Stripe, chunk: number, temporary: Name | undefined): Promise<void> {
     try {
-      await session.rateLimit(length, signal);
+      while (!this.#isDone) {
+        if (temporary !== undefined) this.#joinMore(temporary);
+        await this.#sendChunk(stripe, chunk);
+        await this.#saveCheckpoint(stripe);
+      }
+    } catch (error) {
+      if (!this.#signal.aborted) this.#failures.push(error);
+    }
+  }
+
+  #joinMore(temporary: Name): void {
+    const { all } = this.#session.channels;
+    if (all.length === this.#asked.size || this.#size - this.#next < STRIPE_BYTES) return; // Hot path.
+    for (const channel of all) {
+      if (this.#asked.has(channel)) continue;
+      this.#asked.add(channel);
+      this.#running.push(this.#join(channel, temporary));
+    }
+  }
+
+  async #join(channel: SftpClient, temporary: Name): Promise<void> {
+    try {
+      const stripe = { channel, handle: await channel.open(temporary, OpenFlag.WRITE, {}) };
+      this.#others.push(stripe);
+      if (!this.#isDone) this.#start(stripe, temporary);
+    } catch (error) {
+      if (!isRefusal(error)) this.#failures.push(error);
+    }
+  }
+
+  async #sendChunk({ channel, handle }: Stripe, most: number): Promise<void> {
+    const { content, chunks, rateLimit } = this.#session;
+    const { source, file, sum } = this.#content;
+    const offset = this.#next;
+    const length = Math.min(most, this.#size - offset);
+    this.#next += length;
+    this.#inFlight.add(offset);
+    await content.acquire(length);
+    const buffer = chunks.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    try {
+      await rateLimit(length, this.#signal);
       const chunk = await readChunk(source, file, offset, buffer.subarray(0, length));
       sum?.add(offset, chunk);
       await channel.write(handle, offset, chunk);
-      inFlight.delete(offset);
+      this.#inFlight.delete(offset);
     } finally {
-      session.content.release(length);
+      chunks.push(buffer);
+      content.release(length);
     }
-  };
+  }
 
-  const isDone = (): boolean => next >= size || failures.length > 0 || signal.aborted;
-  const worker = async (stripe: Stripe, buffer: Buffer): Promise<void> => {
-    try {
-      while (!isDone()) {
-        await sendChunk(stripe, buffer);
-        await saveCheckpoint(stripe);
-      }
-    } catch (error) {
-      if (!signal.aborted) failures.push(error);
-    }
-  };
-  const workers = stripes.flatMap((stripe) => {
-    const chunk = Math.min(CHUNK_BYTES, stripe.channel.limits.write);
-    // One buffer for each: thousands of new ones would be a quarter of the work, for the garbage collector.
-    const count = Math.min(Math.ceil(IN_FLIGHT_BYTES / chunk), Math.ceil((size - start) / chunk));
-    return Array.from({ length: count }, () => worker(stripe, Buffer.allocUnsafeSlow(chunk)));
-  });
-  await Promise.all(workers);
-  if (failures.length > 0) throw failures[0];
-  return written();
-};
+  async #saveCheckpoint({ channel, handle }: Stripe): Promise<void> {
+    if (performance.now() - this.#lastCheckpoint < CHECKPOINT_EVERY_MS || !channel.has(Extension.FSYNC)) return;
+    this.#lastCheckpoint = performance.now();
+    const whole = this.#written;
+    await channel.fsync(handle);
+    this.#attempt.save(whole);
+  }
+}
 
 /** Fills the chunk. */
 const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number, chunk: Buffer): Promise<Buffer> => {
