@@ -6,6 +6,7 @@ import type { RetryOptions } from '../core/retry.ts';
 import { isHostFailure, plainMessage, TransportError } from '../errors.ts';
 import { isSameFile } from '../identity.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
+import { inNoState } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cureOf } from '../source/directory-failures.ts';
@@ -197,10 +198,8 @@ export class Sender {
    * nobody could have written the file since: the name is known, in no state that a file can have. Flushed while the file travels.
    */
   #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats): void {
-    const { ino, mtimeNs, ctimeNs } = identity;
-    const noState = { ino, size: -1n, mtimeNs, ctimeNs };
     for (const index of this.destinations.keys())
-      if (!record.has(path, identity, index)) record.addFor(path, noState, index);
+      if (!record.has(path, identity, index)) record.addFor(path, inNoState(identity), index);
   }
 
   /** What it does not confirm loses its mark, for the same reason. */

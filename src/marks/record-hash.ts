@@ -10,6 +10,9 @@ export interface FileState {
   readonly ctimeNs: bigint;
 }
 
+/** In no state that a file can have: the name is known, and what bears it is not confirmed. */
+export const inNoState = ({ ino, mtimeNs, ctimeNs }: FileState): FileState => ({ ino, size: -1n, mtimeNs, ctimeNs });
+
 /** Stands for one destination in a record: 64 bits of a hash of its identity. */
 export type DestinationKey = Hash64;
 

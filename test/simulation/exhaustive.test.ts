@@ -33,6 +33,8 @@ const SETTINGS: Settings = {
   listsAtDestination: false,
   readsAtOnce: true,
   endsSuperseded: false,
+  lies: [],
+  trustsMarks: false,
 };
 const PASSES = Number(process.env.PASSES ?? 2);
 

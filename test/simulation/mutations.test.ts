@@ -14,6 +14,9 @@ vi.mock('../../src/identity.ts', async (real) => (await import('./support/mutati
 vi.mock('../../src/core/closing.ts', async (real) =>
   (await import('./support/mutations.ts')).breakClosing(await real()),
 );
+vi.mock('../../src/verify/verification.ts', async (real) =>
+  (await import('./support/mutations.ts')).breakVerification(await real()),
+);
 
 const MOST_SCHEDULES = Number(process.env.MUTATED ?? 3000);
 

@@ -29,6 +29,18 @@ const FOUND: readonly Found[] = [
       ['finish', 'pass', 0, 0],
     ],
   },
+  {
+    title:
+      'a file that one of two destinations lacks goes there again, although its mark is not older than a tick of the clock',
+    settings: { fineness: 'jiffy', verify: 'sent', lies: [undefined, { kind: 'not-stored', skips: 0 }] },
+    steps: [
+      ['make-directory', 0, 0, 0],
+      ['write', 0, 0, 0],
+      ['other-destinations', 0, 0, 1],
+      ['wait', 0, 0, 40],
+      ['finish', 'each', 0, 0],
+    ],
+  },
 ];
 
 test.each(FOUND)('$title', { timeout: 120_000 }, async ({ settings, steps }) => {
@@ -36,7 +48,15 @@ test.each(FOUND)('$title', { timeout: 120_000 }, async ({ settings, steps }) => 
   for (let point = 0; point < POINTS; point += 1) {
     const schedule: Schedule = {
       seed,
-      settings: { ...defaults, hasClaims: false, isDaemon: false, endsSuperseded: false, ...settings },
+      settings: {
+        ...defaults,
+        hasClaims: false,
+        isDaemon: false,
+        endsSuperseded: false,
+        lies: [],
+        trustsMarks: false,
+        ...settings,
+      },
       steps: steps.map(([kind, gap, what, how]) => ({
         ...createStep(kind, gap === 'each' ? point : gap, () => 0),
         what,

@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { isMarker } from '../../../src/source/markers.ts';
 import { checkUnchanged, readSmallFile, toSourceError } from '../../../src/transports/sftp/source.ts';
 import {
   systemErrorCode,
@@ -10,17 +11,16 @@ import {
   type OutgoingFile,
   type Transport,
 } from '../../../src/transport.ts';
+import type { Delivered, Liar } from './lies.ts';
 import type { World } from './world.ts';
 
-interface Delivered {
-  readonly content: Buffer;
-  readonly mtimeSeconds: number;
-}
+const CONTENT = 'content';
 
 export interface DestinationOptions {
   readonly inFlight: number;
   readonly lists: boolean;
   readonly readsAtOnce: boolean;
+  readonly liar: Liar;
   /** Content that no file ever had was written. */
   readonly half: (path: string) => void;
   /** A file is about to be read. */
@@ -34,6 +34,7 @@ export class Destination implements Transport {
   readonly files = new Map<string, Delivered>();
   /** Replies that are still to be lost. */
   lost = 0;
+  readonly liar: Liar;
   readonly list?: NonNullable<Transport['list']>;
   readonly #world: World;
   readonly #readsAtOnce: boolean;
@@ -43,6 +44,7 @@ export class Destination implements Transport {
   constructor(label: string, world: World, options: DestinationOptions) {
     this.label = label;
     this.inFlight = options.inFlight;
+    this.liar = options.liar;
     this.#world = world;
     this.#readsAtOnce = options.readsAtOnce;
     this.#half = options.half;
@@ -57,7 +59,7 @@ export class Destination implements Transport {
     await this.#request();
     if (!this.#world.contents.has(content.toString('latin1'))) this.#half(file.targetPath);
     this.#world.accesses?.writes();
-    this.files.set(file.targetPath, { content, mtimeSeconds: wholeSeconds(file.identity.mtimeNs) });
+    this.#store(file.targetPath, { content, mtimeSeconds: wholeSeconds(file.identity.mtimeNs) });
     await this.#request();
   }
 
@@ -65,11 +67,10 @@ export class Destination implements Transport {
     await this.#request();
     const found: Discrepancy[] = [];
     for (const file of files) {
-      const there = this.files.get(file.targetPath);
-      if (there === undefined) found.push({ file, kind: 'missing', detail: 'it does not exist' });
-      else if (BigInt(there.content.length) !== file.size || there.mtimeSeconds !== file.mtimeSeconds)
-        found.push({ file, kind: 'different', detail: 'size or mtime' });
-      else if (checksum && !this.#hasContent(file, there)) found.push({ file, kind: 'different', detail: 'content' });
+      const truth = this.#compare(file, checksum);
+      const lie = this.liar.ofVerify(file.targetPath, truth && { isVisible: truth.detail !== CONTENT });
+      if (lie === 'missing') found.push({ file, kind: 'missing', detail: 'a lie' });
+      else if (lie === undefined && truth !== undefined) found.push(truth);
     }
     await this.#request();
     return found;
@@ -101,7 +102,28 @@ export class Destination implements Transport {
     this.#world.point();
     if (this.lost === 0) return;
     this.lost -= 1;
+    this.#loseConnection();
+  }
+
+  #loseConnection(): never {
     throw new TransportError('network', `${this.label}: the connection was lost`);
+  }
+
+  #store(path: string, sent: Delivered): void {
+    const isFile = !isMarker(path.slice(path.indexOf('/') + 1));
+    const lie = isFile ? this.liar.ofSend(path, sent, this.files.get(path)) : undefined;
+    const stored = lie === undefined ? sent : lie.stored;
+    if (stored !== undefined) this.files.set(path, stored);
+    if (isFile && this.liar.losesReply()) this.#loseConnection();
+  }
+
+  #compare(file: ExpectedFile, checksum: boolean): Discrepancy | undefined {
+    const there = this.files.get(file.targetPath);
+    if (there === undefined) return { file, kind: 'missing', detail: 'it does not exist' };
+    if (BigInt(there.content.length) !== file.size || there.mtimeSeconds !== file.mtimeSeconds)
+      return { file, kind: 'different', detail: 'size or mtime' };
+    if (checksum && !this.#hasContent(file, there)) return { file, kind: 'different', detail: CONTENT };
+    return undefined;
   }
 
   async #readInPieces(file: OutgoingFile): Promise<Buffer> {

@@ -38,12 +38,16 @@ export class MarkOracle {
       this.#world.violations.push(`${targetPath} is read with its mark on: a crash now leaves it marked`);
   }
 
-  /** It is looked at once more before it counts: a crash meanwhile leaves a mark that the record refutes. */
-  marked(path: string, destinations: readonly Destination[]): void {
+  /**
+   * It is looked at once more before it counts: a crash meanwhile leaves a mark that the record refutes. False: that mark is not of what
+   * was sent under this name.
+   */
+  marked(path: string, destinations: readonly Destination[]): boolean {
     const ino = fs.lstatSync(path, { throwIfNoEntry: false })?.ino;
     // Renamed or removed since the program opened it.
-    if (ino === undefined || this.#sent.get(ino) !== path) return;
+    if (ino === undefined || this.#sent.get(ino) !== path) return false;
     this.#marked.set(path, { ino, state: this.#stateOf(path), destinations, isReported: false });
+    return true;
   }
 
   /** The program says that it was sent. */
@@ -70,8 +74,9 @@ export class MarkOracle {
     const content = isTouched ? undefined : fs.readFileSync(path, 'latin1');
     if (content === undefined) this.#marked.delete(path);
     const name = path.slice(this.#world.root.length + 1);
-    for (const { label, files } of content === undefined ? [] : destinations)
-      if (files.get(name)?.content.toString('latin1') !== content)
+    for (const { label, files, liar } of content === undefined ? [] : destinations)
+      // It is marked on its word.
+      if (!liar.isAbout(name) && files.get(name)?.content.toString('latin1') !== content)
         this.#world.violations.push(`${name} is marked, and ${label} does not have it`);
   }
 

@@ -5,6 +5,8 @@ import type * as Closing from '../../../src/core/closing.ts';
 import type * as Identity from '../../../src/identity.ts';
 import type * as Record from '../../../src/marks/record.ts';
 import type * as RecordHash from '../../../src/marks/record-hash.ts';
+import type * as Verification from '../../../src/verify/verification.ts';
+import type { LocalFile } from '../../../src/verify/folder-check.ts';
 import type * as Mark from '../../../src/marks/mark.ts';
 
 /** A rule of the program that is broken, to see that the simulation notices. */
@@ -19,6 +21,9 @@ export const RULES = [
   'list after closing',
   'superseded confirm',
   'same file after reading',
+  'verify before finishing',
+  'compare content',
+  'no trust in what the record refutes',
 ] as const;
 export type Rule = (typeof RULES)[number];
 
@@ -69,6 +74,7 @@ export const breakRecord = (real: typeof Record): typeof Record => ({
     record.lookUp = (path, state) => {
       const known = lookUp(path, state);
       if (broken === 'claim' && known === 'unknown') return 'confirmed';
+      if (broken === 'no trust in what the record refutes' && known === 'changed') return 'unknown';
       const key = JSON.stringify(pickState(state), (_, value: unknown) =>
         typeof value === 'bigint' ? String(value) : value,
       );
@@ -100,9 +106,19 @@ export const breakClosing = (real: typeof Closing): typeof Closing => ({
         ...facts,
         ...(broken === 'list after closing' ? { listedAs: facts.closedBy } : {}),
         ...(broken === 'superseded confirm' ? { latest: true } : {}),
+        ...(broken === 'verify before finishing' ? { verified: true } : {}),
       },
       supersededMs,
     ),
+});
+
+export const breakVerification = (real: typeof Verification): typeof Verification => ({
+  ...real,
+  Verification: class<File extends LocalFile> extends real.Verification<File> {
+    constructor(options: Verification.VerificationOptions<File>) {
+      super(broken === 'compare content' ? { ...options, checksum: false } : options);
+    }
+  },
 });
 
 interface Focus {
@@ -110,6 +126,8 @@ interface Focus {
   /** After a directory with a file was made: steps, each with the most points before it. */
   readonly steps: readonly (readonly [kind: StepKind, most: number | 'pass', how?: number])[];
 }
+
+const PLAIN = { fineness: 'distinct', isDaemon: false, hasClaims: false, endsSuperseded: false } as const;
 
 // `how` of "wait": 40 is 2.1 s, 48 is 27.5 s.
 const FOCUSES: Partial<Record<Rule, Focus>> = {
@@ -171,6 +189,29 @@ const FOCUSES: Partial<Record<Rule, Focus>> = {
       ['wait', 0, 40],
     ],
   },
+  'verify before finishing': {
+    settings: { ...PLAIN, verify: 'sent', lies: [{ kind: 'not-stored', skips: 0 }] },
+    steps: [
+      ['wait', 0, 40],
+      ['finish', 0],
+    ],
+  },
+  'compare content': {
+    settings: { ...PLAIN, verify: 'checksum', lies: [{ kind: 'other-content', skips: 0 }] },
+    steps: [
+      ['wait', 0, 40],
+      ['finish', 0],
+    ],
+  },
+  'no trust in what the record refutes': {
+    settings: { ...PLAIN, verify: 'off', trustsMarks: true },
+    steps: [
+      ['wait', 0, 40],
+      ['rewrite', 'pass'],
+      ['wait', 0, 40],
+      ['finish', 0],
+    ],
+  },
 };
 
 /** A schedule in which that rule matters more often than in others. */
@@ -184,7 +225,7 @@ export const createFocusedSchedule = (rule: Rule, seed: number, random: () => nu
   });
   return {
     seed,
-    settings: { ...schedule.settings, ...focus.settings },
+    settings: { ...schedule.settings, lies: [], trustsMarks: false, ...focus.settings },
     steps: [...schedule.steps.slice(0, 2), ...steps],
   };
 };

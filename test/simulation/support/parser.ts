@@ -332,13 +332,15 @@ export class Parser {
   /**
    * Known limits of a file that is written over with its size and mtime as they were. Between our `fstat` and the `fchmod` that
    * follows at once: `fchmod` leaves a ctime of its own. And, if it is marked, on a kernel before 6.13, within the 10 ms of our `chmod`:
-   * the times are those that the record holds. (With whole seconds the program compares the content once more.)
+   * the times are those that the record holds. (With whole seconds the program compares the content once more, and the times come
+   * again only where the clock was set back to the second of our `chmod`.)
    */
   #isTakenForTheOld(path: string): boolean {
     const { clock, changing } = this.#world;
     if (changing === inodeOf(path)) return true;
     if ((fs.statSync(path).mode & 0o020) === 0) return false;
-    return clock.fineness === 'jiffy' && this.#inodeAt(path).ctimeNs === clock.stampNs();
+    const mayComeAgain = clock.fineness === 'jiffy' || (clock.fineness === 'second' && clock.settings > 0);
+    return mayComeAgain && this.#inodeAt(path).ctimeNs === clock.stampNs();
   }
 
   #setTime(path: string, timeNs: bigint): void {
@@ -387,6 +389,9 @@ export class Parser {
       )
     )
       return;
+    // A known limit: sent when another writer closed it, marked, and the daemon restarted before the mapping ends.
+    const isMarked = (fs.fstatSync(writer.descriptor).mode & 0o020) !== 0;
+    if (this.#settings.isDaemon && writer.isMapped && writer.isDirty && isMarked) return;
     const content = Array.from({ length: size / BLOCK }, () => this.#block()).join('');
     const inode = this.#world.inode(ino);
     if (!writer.isMapped || !writer.isDirty) {

@@ -6,11 +6,13 @@ import { definePlugin } from '../../../src/transport.ts';
 import { Accesses, footprintsOf, type Footprint, type Stretch } from './accesses.ts';
 import { SimulatedDaemon } from './daemon.ts';
 import { Destination } from './destination.ts';
+import { KnownNames } from './known-names.ts';
+import { Liar } from './lies.ts';
 import { MarkOracle } from './mark-oracle.ts';
 import { Oracle } from './oracle.ts';
 import { Parser, SUPERSEDED_MS } from './parser.ts';
 import { createRandom, pick } from './random.ts';
-import type { Schedule, Step, StepKind } from './steps.ts';
+import { DESTINATIONS, type Schedule, type Step, type StepKind } from './steps.ts';
 import { Crash, inWorld, World } from './world.ts';
 
 const fs = process.getBuiltinModule('node:fs');
@@ -19,6 +21,7 @@ const WAITS_MS = [1, 10, 100, 999, 1000, 2100, 27_500, 31_000];
 const SET_BACK_MS = [1000, 10_000, 3_600_000];
 const MOST_PASSES = 60;
 const LAST_PASSES = 4;
+const MARK = 0o020;
 /** Turns of the event loop without a point before a schedule counts as stuck. */
 const MOST_IDLE_TURNS = 50;
 
@@ -66,6 +69,7 @@ class Run {
   #random: () => number;
   readonly #destinations: readonly Destination[];
   readonly #parser: Parser;
+  readonly #known = new KnownNames();
   readonly #sites: readonly [Site, Site] = [
     { name: 'here', destinations: [0] },
     { name: 'other', destinations: [1] },
@@ -98,28 +102,35 @@ class Run {
         this.#note(`finished ${path}`);
         this.oracle.finished(path);
       },
-      onMarked: (file) => this.marks.marked(file, this.#sentTo),
+      onMarked: (file) => {
+        if (this.marks.marked(file, this.#sentTo)) this.#known.note(this.#site.name, this.#below(file), this.#sentTo);
+      },
     });
     if (hasAccesses) this.world.accesses = new Accesses(this.world);
-    this.#destinations = ['A', 'B', 'C'].map(
-      (label) =>
+    this.#destinations = DESTINATIONS.map(
+      (label, index) =>
         new Destination(label, this.world, {
           inFlight: settings.inFlight,
           lists: settings.listsAtDestination,
           readsAtOnce: settings.readsAtOnce,
+          liar: new Liar(settings.lies[index], settings, (words) => this.#note(`${label} lies: ${words}`)),
           half: (path) => this.oracle.half(path),
           sending: (file) => this.marks.sending(file),
         }),
     );
-    this.oracle = new Oracle(this.#destinations, this.world.violations);
+    this.oracle = new Oracle(this.#destinations, this.world.violations, {
+      isTrusted: (path, destination) => this.#isTrusted(path, destination),
+      mayTrust: (path) => this.#mayTrust(path),
+    });
     this.marks = new MarkOracle(this.world);
     this.#parser = new Parser(this.world, settings, {
       moved: (path) => {
         this.oracle.forget(path);
-        this.#gone.push(path.slice(this.world.root.length + 1));
+        this.#known.moved(this.#below(path));
+        this.#gone.push(this.#below(path));
       },
       renamed: (from, to) => this.marks.renamed(from, to),
-      closed: (path) => this.#daemon?.closed(path.slice(this.world.root.length + 1)),
+      closed: (path) => this.#daemon?.closed(this.#below(path)),
     });
   }
 
@@ -159,6 +170,24 @@ class Run {
 
   #note(line: string): void {
     if (this.#isLogging) this.log.push(`${String(this.points).padStart(5)} ${line}`);
+  }
+
+  #below(path: string): string {
+    return path.slice(this.world.root.length + 1);
+  }
+
+  /** contract.md §3: with `source.trustMarks` a mark that no record explains is believed, unless destinations are asked for all files. */
+  #isTrusted(path: string, destination: Destination): boolean {
+    const { trustsMarks, verify } = this.#schedule.settings;
+    if (!trustsMarks || verify === 'all' || verify === 'checksum') return false;
+    const { mode } = fs.lstatSync(`${this.world.root}/${path}`);
+    return (mode & MARK) !== 0 && !this.#known.has(this.#site.name, path, destination);
+  }
+
+  /** What the daemon sends meanwhile is known by now, and was not yet as it was listed. */
+  #mayTrust(path: string): boolean {
+    const { trustsMarks, isDaemon } = this.#schedule.settings;
+    return isDaemon || (trustsMarks && this.#sentTo.some((one) => !this.#known.has(this.#site.name, path, one)));
   }
 
   /** Every directory that is not finished. */
@@ -230,6 +259,7 @@ class Run {
         return;
       case 'lose-state':
         this.world.isCrashed = true;
+        this.#known.stateLost(this.#site.name);
         fs.rmSync(this.#statePath(), { recursive: true, force: true });
         this.#state = undefined;
         return;
@@ -250,6 +280,7 @@ class Run {
     // What it does depends on what it finds alone, and not on how often chance was asked before.
     this.#passes += 1;
     this.#random = createRandom((this.#schedule.seed ^ 0x5eed) + this.#passes * 0x10001);
+    while (this.world.fireTimer()) await nextTurn();
     const work = (this.#schedule.settings.isDaemon ? this.#cycle() : this.#runPass()).then(
       () => undefined,
       (error: unknown) => ({ error }),
@@ -269,6 +300,7 @@ class Run {
     this.#daemon = undefined;
     this.#state = undefined;
     this.world.hasEnded = true;
+    for (const { liar } of this.#destinations) liar.processEnded();
     // What it still waits for never comes: it must not go on beside the next process.
     this.world.isCrashed = true;
     for (let quiet = 0; quiet < 2; quiet += 1) {
@@ -299,7 +331,10 @@ class Run {
       destinations,
       report: (event) => {
         this.#note(JSON.stringify(event));
-        if (event.type === 'sent') this.marks.reported(`${this.world.root}/${event.path}`);
+        if (event.type === 'sent') {
+          this.marks.reported(`${this.world.root}/${event.path}`);
+          this.#known.note(this.#site.name, event.path, destinations);
+        }
         this.world.point();
       },
       signal: new AbortController().signal,
@@ -336,7 +371,7 @@ class Run {
         rescanMs: 30_000,
         exclude: ['.*'],
         watcher: 'auto',
-        trustMarks: false,
+        trustMarks: settings.trustsMarks,
       },
       destinations: this.#site.destinations.map((index) => ({
         plugin,

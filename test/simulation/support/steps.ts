@@ -1,5 +1,8 @@
+import { LIES, type Lie, type LieKind } from './lies.ts';
 import { below, pick } from './random.ts';
 import type { Fineness } from './clock.ts';
+
+export const DESTINATIONS = ['A', 'B', 'C'] as const;
 
 /** What the parser does, and what happens to it and to the program. */
 export const PARSER_STEPS = [
@@ -75,6 +78,10 @@ export interface Settings {
   readonly readsAtOnce: boolean;
   /** The last directories are closed by a newer one, not by finished.parse. */
   readonly endsSuperseded: boolean;
+  /** What each destination tells falsely, once. */
+  readonly lies: readonly (Lie | undefined)[];
+  /** `source.trustMarks`. */
+  readonly trustsMarks: boolean;
 }
 
 export interface Schedule {
@@ -90,6 +97,12 @@ const chooseKinds = (hasClaims: boolean, random: () => number): StepKind[] => [
   ...[...PARSER_STEPS, ...WORLD_STEPS, ...(hasClaims ? CLAIM_STEPS : [])].filter(() => random() < 0.4),
   ...(['write', 'write', 'rewrite', 'finish', 'wait', 'wait'] as const),
 ];
+
+/** What to lie about with "equal" comes seldom. */
+const createLie = (random: () => number): Lie => {
+  const kind = pick<LieKind>(random, [...LIES, 'equal']);
+  return { kind, skips: kind === 'equal' ? 0 : below(random, 6) };
+};
 
 export const createStep = (kind: StepKind, gap: number | 'pass', random: () => number): Step => ({
   gap,
@@ -114,6 +127,8 @@ export const createSchedule = (seed: number, random: () => number): Schedule => 
     listsAtDestination: chance(0.5),
     readsAtOnce: chance(0.5),
     endsSuperseded: chance(0.3),
+    lies: DESTINATIONS.map(() => (chance(0.35) ? createLie(random) : undefined)),
+    trustsMarks: chance(0.12),
   };
   const kinds = chooseKinds(settings.hasClaims, random);
   const gap = (): number | 'pass' => {

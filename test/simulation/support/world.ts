@@ -125,6 +125,12 @@ export class World {
     return chosen !== undefined;
   }
 
+  /** Lets a timer that is over go on. False: there is none. */
+  fireTimer(): boolean {
+    const isOver = ({ dueMs }: { readonly dueMs: number }): boolean => dueMs <= this.clock.monotonicMs;
+    return this.#timers.some(isOver) && this.resume(() => 0);
+  }
+
   #endAll(): boolean {
     const ended = [...this.#waiting.splice(0), ...this.#timers.splice(0)];
     for (const { reject } of ended) reject(new Crash());
