@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import type { OutgoingFile } from '../../../src/transport.ts';
 import type { Destination } from './destination.ts';
 import type { World } from './world.ts';
@@ -28,11 +29,13 @@ export class MarkOracle {
     this.#world = world;
   }
 
-  /** A file is about to be read. One with hard links keeps its mark. */
+  /** A file is about to be read. One that had several names keeps its mark; one that got its mark since, the program cannot know. */
   sending({ sourcePath, targetPath, identity }: OutgoingFile): void {
     const now = fs.lstatSync(sourcePath, { throwIfNoEntry: false });
     if (now !== undefined) this.#sent.set(now.ino, sourcePath);
-    if (now === undefined || (now.mode & MARK) === 0 || now.nlink > 1) return;
+    // The program hands over the stats that it decided by.
+    const { mode, nlink } = identity as BigIntStats;
+    if (now === undefined || (mode & BigInt(MARK)) === 0n || nlink > 1n) return;
     const { number, ctimeNs } = this.#world.inode(now.ino);
     if (number === identity.ino && ctimeNs === identity.ctimeNs)
       this.#world.violations.push(`${targetPath} is read with its mark on: a crash now leaves it marked`);

@@ -85,8 +85,9 @@ export class Parser {
       this.#inDirectory(what, (directory) => {
         const folders = [directory, ...this.#folders(directory)];
         const path = `${at(folders, what >> 2)}/${at(FILES, how)}`;
-        if (fs.existsSync(path)) this.#change(path, 1 + (how % 3), { from: 0 });
-        else this.#create(path, 1 + ((how >> 2) % 3), this.#mode(how));
+        if (fs.existsSync(path)) {
+          if (this.#mayChangeAllNames(path)) this.#change(path, 1 + (how % 3), { from: 0 });
+        } else this.#create(path, 1 + ((how >> 2) % 3), this.#mode(how));
       }),
     append: (what, how) =>
       this.#inFile(what, ({ path }) => this.#change(path, 1 + (how % 2), { from: fs.statSync(path).size / BLOCK })),
