@@ -1,6 +1,7 @@
 import { CLI } from './cli.ts';
 import { execa } from 'execa';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 /** What a call may fail with that a sick host lets it fail with. Not epoll_ctl: there Node itself aborts. */
 export const FAULTS: Readonly<Record<string, readonly string[]>> = {
@@ -42,24 +43,55 @@ export interface CallOutcome {
   readonly stderr: string;
 }
 
+/** A daemon runs until the proof is there, and is then ended by SIGTERM. */
+export type SweptCommand = 'scan' | 'daemon';
+
 export interface CallRunner {
+  readonly command: SweptCommand;
+  /** finished.watch: the daemon has done all. */
+  readonly proof: string;
   readonly config: string;
   readonly home: string;
 }
 
-const run = async ({ config, home }: CallRunner, strace: readonly string[], limitMs: number): Promise<CallOutcome> => {
-  const command = [process.execPath, CLI, '--config', config, 'scan', '--quiet'];
+/** Ends a daemon when all is done, or when it is too late for that. strace would leave it behind. */
+const endWhenDone = async (
+  pid: number | undefined,
+  proof: string,
+  isTraced: boolean,
+  limitMs: number,
+): Promise<void> => {
+  const lateMs = performance.now() + limitMs;
+  const isThere = (): boolean => existsSync(`/proc/${pid}/stat`);
+  while (!existsSync(proof) && isThere() && performance.now() < lateMs) await delay(50);
+  if (pid === undefined || !isThere()) return;
+  const daemon = isTraced ? Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ')[0]) : pid;
+  try {
+    if (daemon > 0) process.kill(daemon, 'SIGTERM');
+  } catch {
+    // It has ended.
+  }
+};
+
+const run = async (
+  { config, home, command: name, proof }: CallRunner,
+  strace: readonly string[],
+  limitMs: number,
+): Promise<CallOutcome> => {
+  const command = [process.execPath, CLI, '--config', config, name, '--quiet'];
   const [file = '', ...args] =
     strace.length === 0 ? command : ['strace', '-f', '--seccomp-bpf', ...strace, '--', ...command];
-  const result = await execa(file, args, {
+  const running = execa(file, args, {
     reject: false,
     stdin: 'ignore',
     stdout: 'ignore',
     extendEnv: false,
     env: { PATH: '/usr/bin:/bin', HOME: home },
-    timeout: limitMs,
+    timeout: name === 'daemon' ? 2 * limitMs : limitMs,
     killSignal: 'SIGKILL',
   });
+  if (name === 'daemon') await endWhenDone(running.pid, proof, strace.length > 0, limitMs);
+  const result = await running;
   const { exitCode, stderr, timedOut, signal } = result;
   return { exitCode, stderr, isTooLong: timedOut, isKilled: signal === 'SIGKILL' && !timedOut };
 };
@@ -78,6 +110,7 @@ export const traceCalls = async (runner: CallRunner, log: string): Promise<CallP
     if (pid === undefined || pid !== main || FAULTS[call] === undefined) continue;
     const nth = (counts.get(call) ?? 0) + 1;
     counts.set(call, nth);
+    if (rest.includes('.ts>')) continue; // Node reads the program itself, and ends without it.
     if (rest.includes(runner.home) || /socket:|AF_UNIX|AF_INET|epoll/.test(call + rest))
       points.push({ call, nth, text: rest });
   }

@@ -6,12 +6,12 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolders } from '../../host/make-folders.ts';
+import { removeIfPossible } from '../../host/remove.ts';
 
 // A Unix socket's path has at most 107 bytes, and ssh appends 17 while it creates one.
 const MAX_PATH_BYTES = 90;
@@ -36,8 +36,8 @@ export const makeTemporaryFolder = (stateFolder: string, bases: readonly string[
   return {
     path,
     [Symbol.dispose]: () => {
-      rmSync(path, { recursive: true, force: true });
-      rmSync(note, { force: true });
+      removeIfPossible(path);
+      removeIfPossible(note);
     },
   };
 };
@@ -74,7 +74,7 @@ const removeStale = (stateFolder: string): void => {
     if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
     const note = join(stateFolder, name);
     const path = readFileSync(note, 'utf8');
-    if (/\/isocket-\w{6}$/.test(path)) rmSync(path, { recursive: true, force: true });
-    rmSync(note, { force: true });
+    if (/\/isocket-\w{6}$/.test(path)) removeIfPossible(path);
+    removeIfPossible(note);
   }
 };

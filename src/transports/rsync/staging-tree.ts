@@ -1,6 +1,7 @@
-import { closeSync, ftruncateSync, futimesSync, lstatSync, mkdtempSync, openSync, rmSync, symlinkSync } from 'node:fs';
+import { closeSync, ftruncateSync, futimesSync, lstatSync, mkdtempSync, openSync, symlinkSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
 import { makeFolders } from '../../host/make-folders.ts';
+import { removeIfPossible } from '../../host/remove.ts';
 import { encodeName, fsPath, type Name } from '../../name.ts';
 import { makeTemporaryFolder, type TemporaryFolder } from '../../ssh/program/control-folder.ts';
 import { folderOf } from './target-path.ts';
@@ -72,7 +73,7 @@ export class StagingTree implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.path, { recursive: true, force: true });
+    removeIfPossible(this.path);
   }
 
   #add(target: Name): void {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isCoarse } from '../../core/clock-tick.ts';
 import { systemErrorCode } from '../../errors.ts';
@@ -6,6 +6,7 @@ import { showName, TransportError, type Name, type OutgoingFile } from '../../tr
 import { parentOf } from './folders.ts';
 import { stateKey, type TemporaryNames } from './temporary-names.ts';
 import { makeFolders } from '../../host/make-folders.ts';
+import { removeIfPossible } from '../../host/remove.ts';
 
 /** What a later attempt, or a later run, continues with. */
 interface Checkpoint {
@@ -67,7 +68,7 @@ export class Checkpoints {
     for (const [name, { folder }] of left) {
       if (!tidied.has(folder)) continue;
       left.delete(name);
-      rmSync(`${this.#folder}/${name}`, { force: true });
+      removeIfPossible(`${this.#folder}/${name}`);
     }
   }
 
@@ -103,7 +104,7 @@ export class Checkpoints {
         this.#load().set(name, last);
       },
       clear: () => {
-        if (isSaved) rmSync(path, { force: true });
+        if (isSaved) removeIfPossible(path);
       },
     };
   }
@@ -133,7 +134,7 @@ export class Checkpoints {
       const path = `${this.#folder}/${name}`;
       const checkpoint = name.endsWith('.new') ? undefined : readCheckpoint(path);
       if (checkpoint !== undefined) return [[name, checkpoint] as const];
-      rmSync(path, { force: true });
+      removeIfPossible(path);
       return [];
     });
     return (this.#left = new Map(left));
