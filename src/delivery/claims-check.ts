@@ -79,3 +79,7 @@ export class ClaimsCheck {
     return { absent: this.#absent, confirmed: this.#confirmed, open };
   }
 }
+
+/** Waits for what is to be waited for. */
+export const both = (a: Promise<void> | undefined, b: Promise<void> | undefined): Promise<void> | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Promise.all([a, b]).then(() => undefined);

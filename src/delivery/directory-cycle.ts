@@ -5,12 +5,12 @@ import type { DirectoryPlan } from '../core/lifecycle.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
-import { ClaimsCheck } from './claims-check.ts';
+import { both, ClaimsCheck } from './claims-check.ts';
 import { FoundFiles } from './found-files.ts';
 import type { SiteContext } from './context.ts';
 import { listDirectory, type Listing, type ListingVisitor } from './list-directory.ts';
 import { SkippedNames } from './skipped-names.ts';
-import { whyNotAsPlanned } from './still-as-planned.ts';
+import { TwinNames } from './twin-names.ts';
 import type { Manifest } from './manifest.ts';
 import type { UploadQueue } from './upload-queue.ts';
 
@@ -48,6 +48,7 @@ export class DirectoryCycle {
   readonly #skipped: SkippedNames;
   #listings = 0;
   #verification: Verification | undefined;
+  #twins = new TwinNames();
   #checked = 0;
   #isVerified = false;
   #isConfirmed = false;
@@ -126,6 +127,7 @@ export class DirectoryCycle {
     this.#confirmedClaims = 0;
     this.#checked = 0;
     this.#verification = this.#beginVerification();
+    this.#twins = new TwinNames();
     const claims = new ClaimsCheck({
       root,
       directory: directory.name,
@@ -147,6 +149,8 @@ export class DirectoryCycle {
   /** Waits until what the listing showed is checked. Returns what the destination does not have as it was sent. */
   async verify(): Promise<ReadonlyMap<Name, string>> {
     await this.#verification?.end();
+    const list = (visitor: ListingVisitor) => this.#list(visitor, { fresh: false });
+    if (this.#twins.areThere) await this.#twins.compare(list, this.#beginVerification(true), this.#refuted);
     this.#isVerified = true;
     return this.#refuted;
   }
@@ -168,10 +172,6 @@ export class DirectoryCycle {
     this.#isConfirmed = false;
   }
 
-  whyNotAsPlanned(): string | undefined {
-    return whyNotAsPlanned(this.#site.config.source.root, this.plan);
-  }
-
   #list(visitor: ListingVisitor, { fresh }: { readonly fresh: boolean }): Promise<Listing> {
     const { isExcluded, openFiles, config } = this.#site;
     const { root, settleMs, trustMarks } = config.source;
@@ -186,14 +186,14 @@ export class DirectoryCycle {
     return performance.now() - this.listing.startedMs < STILL_LATEST_MS;
   }
 
-  #beginVerification(): Verification | undefined {
+  #beginVerification(checksum = this.#site.config.verify === 'checksum'): Verification | undefined {
     const { config, sender, signal } = this.#site;
     if (this.plan.closedBy === null || config.verify === 'off') return undefined;
     return new Verification({
       root: config.source.root,
       directory: this.plan.directory.name,
       destinations: sender.destinations,
-      checksum: config.verify === 'checksum',
+      checksum,
       different: ({ detail }, { path }) => this.#refuted.set(path, detail),
       signal,
     });
@@ -208,6 +208,7 @@ export class DirectoryCycle {
       sent: (path, stats) => {
         const waits = claims.pass(path);
         if (verification === undefined) return waits;
+        this.#twins.add(path);
         if (passesDelivered && !record.isNew(path)) return both(waits, verification.pass(path));
         this.#checked += 1;
         return both(waits, verification.add({ path, size: stats.size, mtimeNs: stats.mtimeNs }));
@@ -245,6 +246,3 @@ export class DirectoryCycle {
     if (tells) this.#site.report({ type: 'held-back', path: `${this.plan.directory.name}/${path}`, reason });
   }
 }
-
-const both = (a: Promise<void> | undefined, b: Promise<void> | undefined): Promise<void> | undefined =>
-  a === undefined || b === undefined ? (a ?? b) : Promise.all([a, b]).then(() => undefined);

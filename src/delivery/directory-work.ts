@@ -12,6 +12,7 @@ import { finishDirectory } from './finish-directory.ts';
 import type { HeldBackFile } from './list-directory.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
+import { whyNotAsPlanned } from './still-as-planned.ts';
 import { UploadQueue } from './upload-queue.ts';
 
 export interface CycleEnd {
@@ -157,7 +158,7 @@ export class DirectoryWork implements Disposable {
 
   async #finish(): Promise<boolean> {
     const { plan, listing } = this.#cycle;
-    const moved = this.#cycle.whyNotAsPlanned();
+    const moved = whyNotAsPlanned(this.#site.config.source.root, plan);
     if (moved !== undefined || listing === undefined) {
       this.#reportUnfinished(moved ?? 'it was not listed');
       return false;

@@ -1,11 +1,16 @@
-"""A mount of FOLDER at MOUNT that fails as FAULTS says: lines "ERRNO OPERATION PATH", read anew at each call. OPERATION may be "any"."""
+"""A mount of FOLDER at MOUNT that fails as FAULTS says: lines "ERRNO OPERATION PATH", read anew at each call. OPERATION may be "any".
+NAMES "caseless": what differs in case only is one file."""
 import errno, os, sys
 try:
     from fusepy import FUSE, FuseOSError, Operations
 except ImportError:
     from fuse import FUSE, FuseOSError, Operations
 
-FOLDER, MOUNT, FAULTS = sys.argv[1:]
+FOLDER, MOUNT, FAULTS, NAMES = sys.argv[1:]
+
+
+def behind(path):
+    return FOLDER + (path.lower() if NAMES == "caseless" else path)
 
 
 class Sick(Operations):
@@ -15,7 +20,7 @@ class Sick(Operations):
                 code, which, where = line.rstrip("\n").split(" ", 2)
                 if where == path and which in ("any", operation):
                     raise FuseOSError(getattr(errno, code))
-        return super().__call__(operation, FOLDER + path, *args)
+        return super().__call__(operation, behind(path), *args)
 
     def getattr(self, path, fh=None):
         stats = os.lstat(path)
@@ -53,7 +58,7 @@ class Sick(Operations):
         return os.chown(path, uid, gid)
 
     def rename(self, old, new):
-        return os.rename(old, FOLDER + new)
+        return os.rename(old, behind(new))
 
     def unlink(self, path):
         return os.unlink(path)

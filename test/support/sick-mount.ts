@@ -14,13 +14,20 @@ export interface SickMount extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-/** @param mount an empty folder, or one that is to be made */
-export const mountSick = async (behind: string, mount: string): Promise<SickMount> => {
+/**
+ * @param mount an empty folder, or one that is to be made
+ * @param names `caseless`: what differs in case only is one file
+ */
+export const mountSick = async (
+  behind: string,
+  mount: string,
+  names: 'exact' | 'caseless' = 'exact',
+): Promise<SickMount> => {
   const faults = `${behind}.faults`;
   mkdirSync(behind, { recursive: true });
   mkdirSync(mount, { recursive: true });
   writeFileSync(faults, '');
-  const server = execa('/usr/bin/python3', [PROGRAM, behind, mount, faults], { reject: false, stdin: 'ignore' });
+  const server = execa('/usr/bin/python3', [PROGRAM, behind, mount, faults, names], { reject: false, stdin: 'ignore' });
   let isOver = false as boolean;
   const ended = server.then(({ stderr }) => {
     isOver = true;

@@ -14,10 +14,10 @@ export interface OpenSshLogin {
 // No leading dash, which ssh would take for an option, and no character that a host or user name cannot have.
 export const HARMLESS = /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u;
 
-/** What belongs to a host, a port or a path is written in a key of its own. */
+/** What belongs to a port or a path is written in a key of its own. An "@" is that of a directory service: "user@corp.example". */
 export const userName = z
   .string()
-  .regex(/^[^\s\p{Cc}/:@-][^\s\p{Cc}/:@]*$/u, { error: 'the name of a user, without "/", ":", "@" and blanks' });
+  .regex(/^[^\s\p{Cc}/:@-][^\s\p{Cc}/:]*$/u, { error: 'the name of a user, without "/", ":" and blanks' });
 
 const PORT = 'a whole number from 1 to 65535';
 

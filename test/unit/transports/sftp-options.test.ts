@@ -108,7 +108,7 @@ describe('sftp options', () => {
   });
 });
 
-it.each(['rel/path', 'me:22', 'me@host', 'two words'])('"%s" is no name of a user', (user) => {
+it.each(['rel/path', 'me:22', '@host', 'two words'])('"%s" is no name of a user', (user) => {
   for (const ssh of ['builtin', 'system'])
     expect(() => parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d', user, ssh })).toThrow(/user/);
 });

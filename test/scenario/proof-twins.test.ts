@@ -1,0 +1,49 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isFinished, parser } from '../support/parser.ts';
+import { makeProofSite, TRANSPORTS } from '../support/proof.ts';
+import { write } from '../support/proof-cases.ts';
+import type { TestServer } from '../support/server.ts';
+import { mountSick } from '../support/sick-mount.ts';
+import { startSshd } from '../support/sshd.ts';
+
+// Two names here may be one file there.
+let folder: string;
+let server: TestServer;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-twins-'));
+  server = await startSshd(folder);
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+it.each(
+  TRANSPORTS.flatMap((transport) => [
+    { transport, what: 'size', one: 'longer', other: 'short' },
+    { transport, what: 'content alone', one: 'one', other: 'two' },
+  ]),
+)(
+  'with $transport names that the destination holds for one are no proof: files that differ in $what',
+  async ({ transport, one, other }) => {
+    const base = mkdtempSync(join(folder, 'base-'));
+    await using mount = await mountSick(`${base}/behind`, `${base}/mount`, 'caseless');
+    const site = makeProofSite(folder, server, transport, { destination: { path: `${base}/mount/x` } });
+    write(`${site.root}/DC1/File`, one);
+    write(`${site.root}/DC1/file`, other);
+    parser(site.root).closeDirectory('DC1');
+    for (let scans = 0; scans < 3; scans += 1) {
+      const { exitCode, warnings } = await site.scan();
+      expect({ exitCode, isFinished: isFinished(site.root, 'DC1') }).toEqual({ exitCode: 3, isFinished: false });
+      expect(warnings.join('\n')).toContain('the same name but for case');
+    }
+    renameSync(`${site.root}/DC1/File`, `${site.root}/DC1/other`);
+    for (let scans = 0; scans < 2 && !isFinished(site.root, 'DC1'); scans += 1) await site.scan();
+    expect(isFinished(site.root, 'DC1')).toBe(true);
+    for (const [name, content] of Object.entries({ file: other, other: one }))
+      expect(readFileSync(`${mount.behind}/x/dc1/${name}`, 'utf8')).toBe(content);
+  },
+);

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { looseForm, TwinNames } from '../../../src/delivery/twin-names.ts';
+
+it.each([
+  ['File', 'file'],
+  ['sub/a', 'Sub/a'],
+  ['caf\u00e9', 'cafe\u0301'],
+  ['a.', 'a'],
+  ['sub /a', 'sub/a'],
+  ['ÄRGER', 'ärger'],
+])('%j and %j may be one file', (one, other) => {
+  expect(looseForm(one)).toBe(looseForm(other));
+});
+
+it.each([
+  ['a', 'b'],
+  ['.a', 'a'],
+  ['sub/a', 'suba'],
+  ['a.b', 'ab'],
+])('%j and %j are two files', (one, other) => {
+  expect(looseForm(one)).not.toBe(looseForm(other));
+});
+
+it('finds two of ten thousand', () => {
+  const twins = new TwinNames();
+  for (let at = 0; at < 10_000; at += 1) twins.add(`folder/IMG_${at}.JPG`);
+  expect(twins.areThere).toBe(false);
+  twins.add('folder/img_77.jpg');
+  expect(twins.areThere).toBe(true);
+});
