@@ -132,6 +132,14 @@ const upload = (
     const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal);
     return attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
   }
-  const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
-  return uploadSmall(session, channel, file, temporary, final, signal);
+  const attempt = (): Promise<void> => {
+    const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
+    return uploadSmall(session, channel, file, temporary, final, signal);
+  };
+  if (!session.habits.isStepwise(channel)) return attempt(); // Hot path.
+  return attempt().catch((error: unknown) => {
+    // It says nothing of the reason. GNU's sftpserver, which works at requests side by side, may lose a handle so.
+    if (error instanceof SftpStatusError && error.status === Status.FAILURE) return attempt();
+    throw error;
+  });
 };

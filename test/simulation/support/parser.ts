@@ -103,8 +103,8 @@ export class Parser {
       ),
     'set-time': (what, how) =>
       this.#inFile(what, ({ path }) => this.#setTime(path, BigInt(1 + (how % 4)) * 1_600_000_000_000_000_000n + 5n)),
-    open: (what) => this.#inFile(what, ({ path }) => this.#open(path, false)),
-    map: (what) => this.#inFile(what, ({ path }) => this.#open(path, true)),
+    open: (what) => this.#inFile(what, ({ path }) => this.#open(path, false), { changes: false }),
+    map: (what) => this.#inFile(what, ({ path }) => this.#open(path, true), { changes: false }),
     store: (what) => {
       const pid = at([...this.#world.writers.keys()], what);
       if (pid !== undefined) this.#store(pid);
@@ -245,22 +245,24 @@ export class Parser {
     this.#changes.set(inodeOf(directory), { monotonicMs, wallMs, clockSettings: settings });
   }
 
-  #inDirectory(what: number, use: (directory: string) => void): void {
+  /** @param changes false: it opens a file only, which does not make the directory less quiet */
+  #inDirectory(what: number, use: (directory: string) => void, { changes = true } = {}): void {
     const directory = at(
       this.#directoryPaths().filter((path) => this.#mayChange(path)),
       what,
     );
     if (directory === undefined) return;
     use(directory);
-    this.#noteChange(directory);
+    if (changes) this.#noteChange(directory);
   }
 
-  #inFile(what: number, use: (place: Place) => void): void {
-    this.#inDirectory(what, (directory) => {
+  #inFile(what: number, use: (place: Place) => void, { changes = true } = {}): void {
+    const useFile = (directory: string): void => {
       const path = at(this.#files(directory), what >> 2);
       // Under another name it may be in a directory that the parser must leave alone.
       if (path !== undefined && this.#mayChangeAllNames(path)) use({ path, directory });
-    });
+    };
+    this.#inDirectory(what, useFile, { changes });
   }
 
   #mayChangeAllNames(path: string): boolean {
