@@ -5,9 +5,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openSftpClient } from '../../../src/sftp/client.ts';
 import { Extension, Packet, Status } from '../../../src/sftp/protocol.ts';
 import type { OutgoingFile } from '../../../src/transport.ts';
+import { Checkpoints } from '../../../src/transports/sftp/checkpoints.ts';
 import type { Channels } from '../../../src/transports/sftp/channels.ts';
 import { parseSftpOptions } from '../../../src/transports/sftp/options.ts';
+import { sendFile } from '../../../src/transports/sftp/send-file.ts';
 import { createSession } from '../../../src/transports/sftp/session.ts';
+import { createTemporaryNames } from '../../../src/transports/sftp/temporary-names.ts';
 import { uploadSmall } from '../../../src/transports/sftp/upload-small.ts';
 import { startPeer } from '../../support/sftp-peer.ts';
 
@@ -26,13 +29,21 @@ interface ServerOptions {
   readonly extensions?: readonly string[];
   readonly refuses?: readonly number[];
   readonly size?: number;
+  /** Answered with FAILURE so many times. */
+  readonly failsAtFirst?: { readonly type: number; readonly times: number };
 }
 
 /**
  * A server that works at requests side by side and answers each one turn later. Returns what it was asked, with `!` where an earlier
  * request of the same file had no answer yet.
  */
-const connect = async ({ extensions = [Extension.FSYNC], refuses = [], size = SIZE }: ServerOptions = {}) => {
+const connect = async ({
+  extensions = [Extension.FSYNC],
+  refuses = [],
+  size = SIZE,
+  failsAtFirst,
+}: ServerOptions = {}) => {
+  let failures = failsAtFirst?.times ?? 0;
   const asked: string[] = [];
   const unanswered = new Set<number>();
   const names = new Map<number, string>(Object.entries(Packet).map(([name, type]) => [type, name]));
@@ -44,7 +55,10 @@ const connect = async ({ extensions = [Extension.FSYNC], refuses = [], size = SI
     unanswered.add(id);
     setImmediate(() => {
       unanswered.delete(id);
-      if (refuses.includes(type)) us.status(id, Status.OP_UNSUPPORTED);
+      if (type === failsAtFirst?.type && failures > 0) {
+        failures -= 1;
+        us.status(id, Status.FAILURE);
+      } else if (refuses.includes(type)) us.status(id, Status.OP_UNSUPPORTED);
       else if (type === Packet.OPEN) us.handle(id, Buffer.from([0, 0, 0, 1]));
       else if (type === Packet.FSTAT) us.size(id, size);
       else us.status(id);
@@ -72,6 +86,11 @@ const connect = async ({ extensions = [Extension.FSYNC], refuses = [], size = SI
     asked,
     log,
     send: () => uploadSmall(session, client, file, '/d/.part', '/d/f', new AbortController().signal),
+    sendWhole: () => {
+      const names = createTemporaryNames('o');
+      const temporaries = { names, checkpoints: new Checkpoints(folder, names) };
+      return sendFile(session, file, temporaries, new AbortController().signal);
+    },
   };
 };
 
@@ -109,4 +128,13 @@ it('a server that refuses times by handle and by name: that is told, and the fil
   });
   expect(asked).not.toContain('RENAME');
   expect(asked.slice(-2)).toEqual(['CLOSE', 'REMOVE']);
+});
+
+it('FAILURE, which says nothing of the reason: the file is sent once more, and not twice', async () => {
+  const once = await connect({ failsAtFirst: { type: Packet.FSTAT, times: 1 } });
+  await once.sendWhole();
+  expect(once.asked.filter((name) => name === 'REMOVE' || name === 'RENAME')).toEqual(['REMOVE', 'RENAME']);
+  const always = await connect({ failsAtFirst: { type: Packet.FSTAT, times: 100 } });
+  await expect(always.sendWhole()).rejects.toThrow();
+  expect(always.asked.filter((name) => name === 'REMOVE' || name === 'RENAME')).toEqual(['REMOVE', 'REMOVE']);
 });
