@@ -11,6 +11,8 @@ export interface DirectorySnapshot {
   readonly finishedWatch: boolean;
   /** It was changed after `finished.watch` was written: a late file, probably. */
   readonly late?: boolean;
+  /** The name of which its `finished.watch` speaks, where it has another one now. */
+  readonly finishedAs?: Name;
 }
 
 export type NewestBy = 'birth' | 'name' | 'mtime';

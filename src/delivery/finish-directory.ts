@@ -49,13 +49,14 @@ export const finishDirectory = async (
 
 /** What `finished.watch` says (contract.md §2). A destination that was not asked for a single file is not named. */
 const proofOf = (
-  { closedBy }: DirectoryPlan,
+  { closedBy, directory }: DirectoryPlan,
   { files, bytes, firstMs, lastMs, trusted, skipped }: Listing,
   { config, sender }: SiteContext,
   { checked, manifest }: FinishOptions,
 ): object => {
   const excluded = skipped.get('excluded') ?? 0;
   return {
+    directory: directory.name,
     files,
     bytes,
     skipped: [...skipped.values()].reduce((sum, count) => sum + count, 0) - excluded,

@@ -29,7 +29,7 @@ export class LateDirectories {
     const before = (this.#reported ??= readReported(this.#file));
     const added = late.filter(({ name, mtimeNs }) => before.get(name) !== String(mtimeNs));
     if (added.length === 0) return;
-    for (const { name } of added.slice(0, MOST_NAMED)) this.#warn(lateWarning(name));
+    for (const directory of added.slice(0, MOST_NAMED)) this.#warn(lateWarning(directory));
     const more = added.length - MOST_NAMED;
     if (more > 0)
       this.#warn(`${more} more directories were changed after they were finished: isocket status names them`);
@@ -42,8 +42,10 @@ export class LateDirectories {
   }
 }
 
-const lateWarning = (name: Name): string => {
+const lateWarning = ({ name, finishedAs }: DirectorySnapshot): string => {
   const shown = showName(name);
+  if (finishedAs !== undefined)
+    return `${shown} was finished under the name ${showName(finishedAs)}: its files are at the destination under that name, and not sent under this one; to send it: isocket reset ${shown}`;
   return `${shown} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shown}`;
 };
 

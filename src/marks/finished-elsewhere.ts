@@ -1,10 +1,10 @@
-import { closeSync, constants, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { systemErrorCode } from '../errors.ts';
-import { fsPath, showName, type Name } from '../name.ts';
-import { FINISHED_WATCH } from '../source/markers.ts';
+import { showName, type Name } from '../name.ts';
+import { readProof } from '../source/read-proof.ts';
 
 /** The part of `finished.watch` that says where everything is. */
 interface NamedDestinations {
@@ -13,9 +13,6 @@ interface NamedDestinations {
 
 /** Directories named one by one; the rest are counted. */
 const MOST_NAMED = 10;
-/** Bytes. Our files have a few hundred. */
-const MOST_BYTES = 64 * 1024;
-
 /**
  * Which of these destinations a proof does not name: the configuration was changed since. None where it names no destination at all (an
  * empty file of the old tool, trusted marks, no files). Pure.
@@ -35,7 +32,7 @@ export const finishedElsewhere = (
 ): { readonly name: Name; readonly lacks: readonly string[] }[] =>
   directories
     .filter(({ finishedWatch }) => finishedWatch)
-    .map(({ name }) => ({ name, lacks: unnamedIn(readProof(`${root}/${name}/${FINISHED_WATCH}`), labels) }))
+    .map(({ name }) => ({ name, lacks: unnamedIn(readProof(`${root}/${name}`), labels) }))
     .filter(({ lacks }) => lacks.length > 0);
 
 /**
@@ -67,17 +64,6 @@ const elsewhereWarning = (name: Name, lacks: readonly string[]): string => {
   const shown = showName(name);
   return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: isocket reset ${shown}`;
 };
-
-const readProof = (path: Name): unknown =>
-  attempt(() => {
-    const descriptor = openSync(fsPath(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      const bytes = Buffer.alloc(MOST_BYTES);
-      return JSON.parse(bytes.toString('utf8', 0, readSync(descriptor, bytes))) as unknown;
-    } finally {
-      closeSync(descriptor);
-    }
-  });
 
 /** Undefined where the disk refuses, or holds something else: then it is found, and told, once more. */
 const attempt = <T>(act: () => T): T | undefined => {

@@ -4,6 +4,7 @@ import { plainMessage, systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
 import { cureOf } from './directory-failures.ts';
 import { FINISHED_PARSE, FINISHED_WATCH } from './markers.ts';
+import { provenName } from './read-proof.ts';
 import { isKnownType, readFolder, type IsExcluded } from './scanner.ts';
 
 /** What one look at the root shows. */
@@ -102,6 +103,8 @@ const unreadableRoot = (root: Name, error: unknown): UserError => {
  * sets the ctime once more after the rename, for file systems where a rename does not.
  */
 const LATE_AFTER_MS = 10;
+/** Between its content and its ctime lies an fsync. */
+const COPIED_AFTER_MS = 1000;
 
 /**
  * Looks at one name in the root. undefined: it is no directory.
@@ -112,6 +115,11 @@ export const readDirectory = (root: Name, name: Name): DirectorySnapshot | undef
   const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return undefined;
   const finished = markerStats(path, FINISHED_WATCH);
+  // A rename moves the ctime (chmod too), and so does a copy that keeps times that of the proof: only then it is read.
+  const isMoved = finished !== undefined && Number(stats.ctimeMs) > finished.ctimeMs + LATE_AFTER_MS;
+  const isCopied = finished !== undefined && finished.ctimeMs > finished.mtimeMs + COPIED_AFTER_MS;
+  const finishedAs = isMoved || isCopied ? provenName(path) : undefined;
+  const isRenamed = finishedAs !== undefined && finishedAs !== name;
   return {
     name,
     dev: stats.dev,
@@ -121,7 +129,8 @@ export const readDirectory = (root: Name, name: Name): DirectorySnapshot | undef
     finishedWatch: finished !== undefined,
     // A finished directory costs no second look.
     finishedParse: finished === undefined && markerStats(path, FINISHED_PARSE) !== undefined,
-    late: finished !== undefined && Number(stats.mtimeMs) > finished.ctimeMs + LATE_AFTER_MS,
+    late: isRenamed || (finished !== undefined && Number(stats.mtimeMs) > finished.ctimeMs + LATE_AFTER_MS),
+    ...(isRenamed ? { finishedAs } : {}),
   };
 };
 

@@ -1,4 +1,17 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -9,6 +22,7 @@ import type { SiteStatus } from '../../src/status/site-status.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
+import { differences } from '../support/trees.ts';
 import { makeSite, type Outcome, type TestSite } from '../support/site.ts';
 
 let folder: string;
@@ -31,6 +45,10 @@ const addLate = (name: string, afterMs = 60_000): void => {
   utimesSync(`${site.root}/${name}`, then, then);
 };
 
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await nextTurn();
+};
+
 const isLateWarning = (name: string) => (event: IsocketEvent) =>
   event.type === 'note' && event.level === 'warning' && event.message.includes(`isocket reset ${name}`);
 
@@ -38,6 +56,34 @@ const lateOf = async (): Promise<Record<string, boolean>> => {
   const { directories } = JSON.parse((await site.run(['status', '--json'])).stdout) as SiteStatus;
   return Object.fromEntries(directories.map(({ name, late }) => [name, late]));
 };
+
+it('a directory that got another name after it was finished, and a copy of one, are told: nothing is there under that name', async () => {
+  const { writeFile, closeDirectory } = parser(site.root);
+  for (const name of ['DC1', 'DC2', 'DC3']) {
+    writeFile(`${name}/file`);
+    closeDirectory(name);
+  }
+  expect((await site.scan()).summary).toMatchObject({ finished: 3 });
+  const at = (name: string): string => `${site.root}/${name}`;
+  // Beyond the tick of the clock that stamped `finished.watch`.
+  await until(() => Date.now() > statSync(`${at('DC3')}/finished.watch`).ctimeMs + 1100);
+  renameSync(at('DC1'), `${folder}/aside`);
+  renameSync(at('DC2'), at('DC1'));
+  renameSync(`${folder}/aside`, at('DC2'));
+  cpSync(at('DC3'), at('DC4'), { recursive: true, preserveTimestamps: true });
+  chmodSync(at('DC3'), 0o750);
+  const { events } = await site.scan();
+  const told = events.flatMap((event) => (event.type === 'note' && event.level === 'warning' ? [event.message] : []));
+  for (const [name, before] of Object.entries({ DC1: 'DC2', DC2: 'DC1', DC4: 'DC3' }))
+    expect(told.filter((message) => message.startsWith(`${name} was finished under the name ${before}:`))).toHaveLength(
+      1,
+    );
+  expect(told).toHaveLength(3);
+  expect(await lateOf()).toEqual({ DC1: true, DC2: true, DC3: false, DC4: true });
+  expect((await site.run(['reset', 'DC1', 'DC2', 'DC4'])).exitCode).toBe(0);
+  expect((await site.scan()).summary).toMatchObject({ finished: 3 });
+  expect(differences(site.root, server.folder)).toEqual([]);
+});
 
 describe('a file that came after its directory was finished', () => {
   const warnings = ({ events }: Outcome, name: string): number => events.filter(isLateWarning(name)).length;

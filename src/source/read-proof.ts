@@ -1,0 +1,30 @@
+import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { systemErrorCode } from '../errors.ts';
+import { fsPath, type Name } from '../name.ts';
+import { FINISHED_WATCH } from './markers.ts';
+
+/** Bytes. Our files have a few hundred. */
+const MOST_BYTES = 64 * 1024;
+
+/** What `finished.watch` of a directory says. undefined where the disk refuses, or holds something else (an empty file of the old tool). */
+export const readProof = (directoryPath: Name): unknown => {
+  try {
+    const path = fsPath(`${directoryPath}/${FINISHED_WATCH}`);
+    const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const bytes = Buffer.alloc(MOST_BYTES);
+      return JSON.parse(bytes.toString('utf8', 0, readSync(descriptor, bytes))) as unknown;
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return undefined;
+    throw error;
+  }
+};
+
+/** The name under which the directory was finished; undefined where its proof does not say. */
+export const provenName = (directoryPath: Name): Name | undefined => {
+  const { directory } = (readProof(directoryPath) ?? {}) as { readonly directory?: unknown };
+  return typeof directory === 'string' ? directory : undefined;
+};
