@@ -10,7 +10,7 @@ import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
 import { overlapLine } from './overlap.ts';
-import { checkRoot, unreadableLines } from './root.ts';
+import { checkRoot, linkLines, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
 
 /** A line of `isocket check`, and the end that it is about: that decides the exit code. */
@@ -49,6 +49,7 @@ async function* checkThisEnd({ config, statePath, destinations, signal }: CheckO
   if (root.listing !== undefined) {
     const { directories } = root.listing;
     yield* unreadableLines(root.listing);
+    yield* linkLines(config.source.root, root.listing);
     yield await checkLock({ name: config.site, root: config.source.root, state: statePath });
     yield* checkMark(config.source.root);
     yield birthTimeLine(directories, config.source.newest);

@@ -2,9 +2,10 @@ import { statfsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { errorMessage, UserError } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import { fsPath, showName } from '../name.ts';
+import { fsPath, showName, type Name } from '../name.ts';
 import { unmatchedTag } from '../source/unmatched-tag.ts';
 import { cannotWork } from '../source/directory-failures.ts';
+import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
 import type { ProbeResult } from '../transport.ts';
 
@@ -25,6 +26,12 @@ export function* unreadableLines({ unreadable }: RootListing): Generator<ProbeRe
     const { message, hint = '' } = cannotWork(name, error);
     yield { what: 'directory', state: 'failure', message, hint };
   }
+}
+
+/** Links that stand where directories of the site would be. */
+export function* linkLines(root: Name, { links }: RootListing): Generator<ProbeResult> {
+  const message = linkedDirectories(root, links);
+  if (message !== undefined) yield { what: 'directory', state: 'warning', message, hint: LINKED_CURE };
 }
 
 /** The root and what it shows; `listing` is undefined if it cannot be read. */

@@ -12,6 +12,7 @@ import { UserError } from '../errors.ts';
 import { showName } from '../name.ts';
 import type { TransportPlugin } from '../transport.ts';
 import type { Config, Destination, ReceiveSection } from './config.ts';
+import { sameDestinations } from './same-destination.ts';
 import { configSchema, receiveSchema } from './schema.ts';
 
 export interface ParseContext {
@@ -122,7 +123,12 @@ const parseDestinations = (input: unknown, context: ParseContext, problems: Conf
   const section = valueAt(input, ['destination']);
   if (!Array.isArray(section)) return parseDestination(section, 'destination', context, problems);
   if (section.length === 0) problems.push({ path: 'destination', found: section, expected: SECTION });
-  return section.flatMap((one: unknown, index) => parseDestination(one, `destination.${index}`, context, problems));
+  const placed = section.flatMap((one: unknown, index) => {
+    const at = `destination.${index}`;
+    return parseDestination(one, at, context, problems).map((destination) => ({ at, destination }));
+  });
+  problems.push(...sameDestinations(placed));
+  return placed.map(({ destination }) => destination);
 };
 
 const parseDestination = (

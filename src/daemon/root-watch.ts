@@ -6,6 +6,7 @@ import { SiteDirectories } from '../core/site-directories.ts';
 import { systemErrorCode, UserError } from '../errors.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory } from '../source/directory-failures.ts';
+import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
 import { checkRoot, isSiteName, readDirectory, readRoot } from '../source/root.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 
@@ -34,6 +35,7 @@ export class RootWatch {
   /** Directories that the disk does not let us look at, and what was reported of each. */
   readonly #unreadable = new Map<Name, string>();
   #failure: string | undefined;
+  #links: string | undefined;
 
   /** @throws UserError where the root cannot be read */
   constructor(source: Config['source'], isExcluded: IsExcluded, report: Report) {
@@ -57,7 +59,7 @@ export class RootWatch {
   list(): WholeRoot {
     const { root, tag } = this.#source;
     try {
-      const { directories, unreadable } = readRoot(root, tag, this.#isExcluded);
+      const { directories, unreadable, links } = readRoot(root, tag, this.#isExcluded);
       this.#checkSameRoot();
       const wasAway = this.#failure !== undefined;
       if (wasAway) this.#report({ type: 'note', level: 'warning', message: `${showName(root)} is back` });
@@ -67,6 +69,7 @@ export class RootWatch {
       for (const name of this.#unreadable.keys()) if (!names.has(name)) this.#unreadable.delete(name);
       for (const { name } of directories) this.#unreadable.delete(name);
       for (const { name, error } of unreadable) this.#noteUnreadable(name, error);
+      this.#noteLinks(links);
       return { ...this.#view(), directories, names, wasAway };
     } catch (error) {
       if (error instanceof UserError) this.#noteFailure(error);
@@ -117,6 +120,13 @@ export class RootWatch {
     const failure = cannotWork(name, error);
     if (this.#unreadable.get(name) !== failure.message) this.#report(failedDirectory(name, failure));
     this.#unreadable.set(name, failure.message);
+  }
+
+  #noteLinks(links: readonly Name[]): void {
+    const message = linkedDirectories(this.#source.root, links);
+    if (message !== undefined && message !== this.#links)
+      this.#report({ type: 'note', level: 'warning', message: `${message}; ${LINKED_CURE}` });
+    this.#links = message;
   }
 
   #noteFailure({ message: state, hint }: UserError): void {

@@ -5,7 +5,8 @@ import type { TransportError } from '../errors.ts';
 
 /**
  * `pass`: a destination that was never reached is given up at once (the next run comes), one that was lost is tried again
- * `hold` times; where a person must act, or the disk is full, trying again soon would only hammer.
+ * `hold` times, and one whose disk is full too: a big file that does not fit gives its room back. Where a person must act, trying again soon
+ * would only hammer.
  * `forever`: nothing is given up.
  */
 export type RetryMode = 'pass' | 'forever';
@@ -29,6 +30,8 @@ export class ConnectionHealth {
   #failures = 0;
   #wasUp = false;
   #failure: TransportError | undefined;
+  /** A notice said so. */
+  #isTold = false;
   #fatal: TransportError | undefined;
   #waiting: Promise<void> | undefined;
   #waitsUntilMs = 0;
@@ -68,9 +71,8 @@ export class ConnectionHealth {
   }
 
   succeeded(): void {
-    if (this.#failure !== undefined) {
-      this.#options.report({ type: 'connection', destination: this.destination, state: 'restored' });
-    }
+    if (this.#isTold) this.#options.report({ type: 'connection', destination: this.destination, state: 'restored' });
+    this.#isTold = false;
     this.#failure = undefined;
     this.#failures = 0;
     this.#wasUp = true;
@@ -83,8 +85,10 @@ export class ConnectionHealth {
     if (this.#waiting !== undefined || this.#fatal !== undefined) return;
     this.#failures += 1;
     const retrying = this.#isRetried(error);
-    // One notice an outage, and one more when it turns into another failure.
-    if (this.#failure?.class !== error.class || !retrying) {
+    // One notice an outage, and one more when it turns into another failure. That a disk is full may pass within the run.
+    const mayPass = retrying && error.class === 'destination-full' && this.#options.retryMode === 'pass';
+    if ((this.#failure?.class !== error.class || !retrying) && !mayPass) {
+      this.#isTold = true;
       const { destination } = this;
       const hint = error.hint === undefined ? {} : { hint: error.hint };
       this.#options.report({
@@ -112,7 +116,8 @@ export class ConnectionHealth {
 
   #isRetried({ class: kind }: TransportError): boolean {
     const { retryMode, retry } = this.#options;
-    return retryMode === 'forever' || (kind === 'network' && this.#wasUp && this.#failures < retry.hold);
+    if (retryMode === 'forever') return true;
+    return this.#failures < retry.hold && (kind === 'destination-full' || (kind === 'network' && this.#wasUp));
   }
 
   #waitMs({ class: kind }: TransportError): number {

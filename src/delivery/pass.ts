@@ -8,6 +8,7 @@ import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
 import { viewState } from '../marks/state.ts';
 import { cannotRead, cannotWork, failedDirectory, isGone, pathIn } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
+import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
 import { createOpenFilesView } from '../source/open-files.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
@@ -24,9 +25,10 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   const site = createSiteContext(options, 'pass');
   const { isExcluded, counters, sender } = site;
 
-  const { directories, unreadable } = readRoot(root, tag, isExcluded);
+  const { directories, unreadable, links } = readRoot(root, tag, isExcluded);
   state.keepRecordsOf(new Set([...directories, ...unreadable].map(({ name }) => name)));
   counters.unfinished += reportUnreadable(unreadable, site, only);
+  if (only === undefined) reportLinks(root, links, site.report);
   new LateDirectories(state.path, site.report).note(directories);
   const labels = sender.destinations.map(({ label }) => label);
   noteFinishedElsewhere(state.path, root, directories, labels, site.report);
@@ -51,6 +53,11 @@ const reportUnreadable = (
   const concerned = unreadable.filter(({ name }) => only?.has(name) !== false);
   for (const { name, error } of concerned) report(failedDirectory(name, cannotWork(name, error)));
   return concerned.length;
+};
+
+const reportLinks = (root: Name, links: RootListing['links'], report: Report): void => {
+  const message = linkedDirectories(root, links);
+  if (message !== undefined) report({ type: 'note', level: 'warning', message: `${message}; ${LINKED_CURE}` });
 };
 
 /** One directory's share of the pass; it is over when its sends are. */
@@ -121,7 +128,8 @@ export const planPass = async (
   const keys = destinationKeys(config.destinations);
   const { manifest } = config;
   const listingOptions = { root, isExcluded, settleMs, trustMarks, manifest, openFiles: createOpenFilesView() };
-  const { directories, unreadable } = readRoot(root, tag, isExcluded);
+  const { directories, unreadable, links } = readRoot(root, tag, isExcluded);
+  reportLinks(root, links, report);
   let failed = reportUnreadable(unreadable, { report });
   for (const { directory, phase, closedBy } of liveFirst(plan(directories, newest))) {
     signal.throwIfAborted();

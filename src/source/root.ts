@@ -3,6 +3,7 @@ import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { plainMessage, systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
 import { cureOf } from './directory-failures.ts';
+import { isLinkElsewhere } from './linked-directories.ts';
 import { FINISHED_PARSE, FINISHED_WATCH } from './markers.ts';
 import { provenName } from './read-proof.ts';
 import { isKnownType, readFolder, type IsExcluded } from './scanner.ts';
@@ -12,6 +13,8 @@ export interface RootListing {
   readonly directories: readonly DirectorySnapshot[];
   /** Names that may be directories of the site: the disk does not say what they are. */
   readonly unreadable: readonly UnreadableDirectory[];
+  /** Names of links that stand where directories of the site would be. */
+  readonly links: readonly Name[];
 }
 
 export interface UnreadableDirectory {
@@ -36,23 +39,26 @@ export const readRoot = (root: Name, tag: string, isExcluded: IsExcluded): RootL
   checkRoot(root);
   const directories: DirectorySnapshot[] = [];
   const unreadable: UnreadableDirectory[] = [];
+  const links: Name[] = [];
   for (const name of namesIn(root, { tag, isExcluded })) {
     try {
       const snapshot = readDirectory(root, name);
       if (snapshot !== undefined) directories.push(snapshot);
+      else if (isLinkElsewhere(root, name)) links.push(name);
     } catch (error) {
       if (systemErrorCode(error) === undefined) throw error;
       unreadable.push({ name, error });
     }
   }
-  return { directories, unreadable };
+  return { directories, unreadable, links: links.toSorted() };
 };
 
 function* namesIn(root: Name, names: SiteNames): Generator<Name> {
   try {
     for (const entry of readFolder(root)) {
       const name = decodeName(entry.name);
-      if (isSiteName(name, names) && (entry.isDirectory() || !isKnownType(entry))) yield name;
+      if (!isSiteName(name, names)) continue;
+      if (entry.isDirectory() || entry.isSymbolicLink() || !isKnownType(entry)) yield name;
     }
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;

@@ -43,7 +43,11 @@ const registerFull = (test: RegisterTest): void => {
     await using stack = new AsyncDisposableStack();
     stack.use(await scope.target.makeSmall?.(scope.target.folder));
     await scope.transport.send(scope.outgoing('ballast', 600_000), scope.signal);
-    await expectRejected(scope.transport.send(scope.outgoing('file', 900_000), scope.signal), 'destination-full');
+    await expectRejected(
+      scope.transport.send(scope.outgoing('file', 900_000), scope.signal),
+      'destination-full',
+      'file',
+    );
     assert.equal(scope.isThere('file'), false);
     rmSync(scope.arrived('ballast'));
     await scope.transport.send(scope.describe('file'), scope.signal);

@@ -1,4 +1,5 @@
 import { createSemaphore } from '../core/semaphore.ts';
+import { TransportError } from '../errors.ts';
 import { wholeSeconds } from '../identity.ts';
 import type { Name } from '../name.ts';
 import type { Discrepancy, ExpectedFile, Transport } from '../transport.ts';
@@ -12,11 +13,15 @@ export interface VerificationOptions<File extends LocalFile> {
   readonly checksum: boolean;
   /** Called for each file and each destination where it is missing or different. */
   readonly different: (discrepancy: Discrepancy, file: File, destination: string) => void;
+  /** Called for a file that a destination does not let us check: the others of its batch are checked. Without it all of them fail. */
+  readonly uncheckable?: (error: TransportError, destination: string) => void;
   /** Called once for each file that every destination has. */
   readonly equal?: (file: File) => void;
   readonly signal: AbortSignal;
 }
 
+/** With more of them it is no matter of single files. */
+const MOST_UNCHECKABLE = 20;
 const BATCHES_AT_ONCE = 8;
 /** A folder is listed as a whole where at least one in so many of its files is to be checked. */
 const LISTED_FOR_ONE = 16;
@@ -36,6 +41,7 @@ export class Verification<File extends LocalFile = LocalFile> {
   #seen = 0;
   #wanted = 0;
   #check: FolderCheck<File> | undefined;
+  #uncheckable = 0;
 
   constructor(options: VerificationOptions<File>) {
     this.#options = options;
@@ -119,11 +125,15 @@ export class Verification<File extends LocalFile = LocalFile> {
 
   /** Asks every destination for each of the files. */
   async #verify(files: readonly File[]): Promise<void> {
-    const { root, directory, destinations, checksum, different, equal, signal } = this.#options;
+    const { root, directory, destinations, different, equal } = this.#options;
     const expected = new Map(files.map((file) => [expect(root, directory, file), file]));
     const wrong = new Set<File>();
     const verifyAt = async (transport: Transport): Promise<void> => {
-      for (const discrepancy of await transport.verify([...expected.keys()], { checksum }, signal)) {
+      const uncheckable = (one: ExpectedFile): void => {
+        const file = expected.get(one);
+        if (file !== undefined) wrong.add(file);
+      };
+      for (const discrepancy of await this.#askFor([...expected.keys()], transport, uncheckable)) {
         const file = expected.get(discrepancy.file);
         if (file === undefined) throw new Error(`${transport.label} answered for a file that it was not asked for`);
         wrong.add(file);
@@ -132,6 +142,31 @@ export class Verification<File extends LocalFile = LocalFile> {
     };
     await settleAll(destinations.map(verifyAt));
     if (equal !== undefined) for (const file of files) if (!wrong.has(file)) equal(file);
+  }
+
+  /** One file that cannot be checked fails its whole batch, which is halved until that file is alone. */
+  async #askFor(
+    files: readonly ExpectedFile[],
+    transport: Transport,
+    noteUncheckable: (file: ExpectedFile) => void,
+  ): Promise<Discrepancy[]> {
+    const { checksum, signal, uncheckable } = this.#options;
+    try {
+      return await transport.verify(files, { checksum }, signal);
+    } catch (error) {
+      const isOfFile = error instanceof TransportError && error.class === 'file' && !signal.aborted;
+      if (!isOfFile || uncheckable === undefined || this.#uncheckable >= MOST_UNCHECKABLE) throw error;
+      const [only] = files;
+      if (files.length === 1 && only !== undefined) {
+        this.#uncheckable += 1;
+        noteUncheckable(only);
+        uncheckable(error, transport.label);
+        return [];
+      }
+      const middle = Math.ceil(files.length / 2);
+      const first = await this.#askFor(files.slice(0, middle), transport, noteUncheckable);
+      return [...first, ...(await this.#askFor(files.slice(middle), transport, noteUncheckable))];
+    }
   }
 }
 

@@ -7,7 +7,7 @@ import { isMarked } from '../marks/mark.ts';
 import { heldBack } from '../core/readiness.ts';
 import { unreadableIn } from '../source/directory-failures.ts';
 import { walk, type Entry } from '../source/scanner.ts';
-import type { Discrepancy, Transport } from '../transport.ts';
+import type { Discrepancy, Transport, TransportError } from '../transport.ts';
 import { Verification } from './verification.ts';
 import type { OpenFilesView } from '../source/open-files.ts';
 
@@ -18,6 +18,8 @@ export interface VerifyOptions {
   /** Compare content, not only size and mtime. */
   readonly checksum: boolean;
   readonly found: (discrepancy: Discrepancy, destination: string) => void;
+  /** Called for each file that a destination does not let us compare. Without it none of the directory counts as compared. */
+  readonly uncheckable?: (error: TransportError, destination: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -30,15 +32,24 @@ const WRITERS_AGE_MS = 1000;
  */
 export const verifyDirectory = async (
   { directory, phase, closedBy }: DirectoryPlan,
-  { config, destinations, writers, checksum, found, signal }: VerifyOptions,
+  { config, destinations, writers, checksum, found, uncheckable, signal }: VerifyOptions,
 ): Promise<number> => {
   const { root, exclude, settleMs } = config.source;
+  let checked = 0;
   const verification = new Verification({
     root,
     directory: directory.name,
     destinations,
     checksum,
     different: (discrepancy, _file, destination) => found(discrepancy, destination),
+    ...(uncheckable === undefined
+      ? {}
+      : {
+          uncheckable: (error: TransportError, destination: string) => {
+            checked -= 1;
+            uncheckable(error, destination);
+          },
+        }),
     signal,
   });
   const openFilesNow = writers(WRITERS_AGE_MS);
@@ -48,7 +59,6 @@ export const verifyDirectory = async (
     const candidate = { closedByParser: closedBy === 'parser', quietMs, writer: openFilesNow.writerOf(stats) };
     return heldBack(candidate, settleMs) !== undefined;
   };
-  let checked = 0;
   let entries = 0;
   let unreadable: Extract<Entry, { kind: 'unreadable' }> | undefined;
   for (const entry of walk(`${root}/${directory.name}`, createIsExcluded(exclude))) {

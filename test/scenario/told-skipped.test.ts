@@ -235,3 +235,35 @@ describe('prune', () => {
     expect((await site.run(['prune', '--help'])).stdout).toMatch(/--quick +compare size and mtime only, not content/);
   });
 });
+
+describe('a link in the root with the name of a directory', () => {
+  it('is named with its cure by scan, check and the daemon, once; other links stay silent', async () => {
+    const { writeFiles } = parser(site.root);
+    writeFiles('DC1', 1);
+    mkdirSync(`${folder}/elsewhere/DC8`, { recursive: true });
+    writeFileSync(`${folder}/elsewhere/DC8/file`, 'file');
+    symlinkSync(`${folder}/elsewhere/DC8`, `${site.root}/DC8`);
+    symlinkSync(`${folder}/not-mounted/DC9`, `${site.root}/DC9`);
+    symlinkSync('DC1', `${site.root}/DC-latest`);
+    symlinkSync(`${folder}/elsewhere/DC8`, `${site.root}/other`);
+    symlinkSync(`${folder}/elsewhere/DC8/file`, `${site.root}/DC.log`);
+    const words = `"DC8", "DC9" in ${site.root} are symbolic links and are not followed: nothing there is sent`;
+    const told = expect.stringMatching(new RegExp(`^${words}; .*mount --bind`)) as unknown;
+
+    expect(notes(await site.scan(), 'warning')).toEqual([told]);
+    expect(notes(await site.run(['scan', '--dry-run', '--json']), 'warning')).toEqual([told]);
+    const check = await site.run(['check']);
+    expect(`${check.stdout}${check.stderr}`).toContain(words);
+
+    rmSync(`${site.root}/DC9`);
+    await using daemon = site.start(['daemon']);
+    await daemon.event(({ type }) => type === 'watching');
+    writeFiles('DC2', 1);
+    await daemon.event((event) => event.type === 'sent' && event.path.startsWith('DC2/'));
+    await daemon.stop();
+    const warned = daemon.events.filter((event) => event.type === 'note' && event.message.includes('symbolic link'));
+    expect(warned).toEqual([
+      expect.objectContaining({ message: expect.stringMatching(/^"DC8" in .* is a /) as unknown }),
+    ]);
+  });
+});

@@ -1,4 +1,14 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,6 +16,9 @@ import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type Outcome, type TestSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
+
+const NOBODY = 65534;
 
 let folder: string;
 let server: TestServer;
@@ -85,5 +98,31 @@ describe('verify with one of two destinations down', () => {
     expect(text.exitCode).toBe(3);
     expect(text.stdout).toMatch(/^27 files: 2 missing, 0 different; NOT CHECKED: .*:1\S*$/m);
     expect(text.stderr).toMatch(/warning: Cannot verify at .*:1.*: .+; /);
+  });
+});
+
+describe('verify --checksum with a file that the account may not read at the destination', () => {
+  it('names it and its cure, and compares the others of its directory', async () => {
+    // The server's account is not the superuser, who may read everything.
+    const command = (): string =>
+      `setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups /usr/lib/openssh/sftp-server`;
+    await using sshd = await startSshd(folder, { command });
+    chmodSync(folder, 0o755);
+    chownSync(sshd.folder, NOBODY, NOBODY);
+    site = makeSite(folder, sshd, { name: 'other' });
+    parser(site.root).writeFiles('DC1', 9);
+    expect((await site.scan()).exitCode).toBe(0);
+    const at = (name: string): string => `${sshd.folder}/DC1/${name}`;
+    const { mtime } = statSync(at('file-7'));
+    writeFileSync(at('file-7'), Buffer.alloc(1000, 1));
+    utimesSync(at('file-7'), mtime, mtime);
+    chmodSync(at('file-3'), 0);
+    const outcome = await site.run(['verify', '--checksum', '--json']);
+    expect(outcome.exitCode).toBe(3);
+    expect(lastLine(outcome)).toMatchObject({ checked: 8, missing: 0, different: 1, unchecked: [expect.any(String)] });
+    const warnings = outcome.events.flatMap((event) => (event.type === 'note' ? [event.message] : []));
+    expect(warnings).toEqual([
+      expect.stringMatching(/Cannot read "DC1\/file-3" at .*: permission denied; .*right to read/),
+    ]);
   });
 });

@@ -95,6 +95,7 @@ export class Comparison {
         report({ type: 'discrepancy', path: file.targetPath, destination, kind, detail });
         repair?.takeBack(one.directory, file.targetPath);
       },
+      uncheckable: (error) => this.#noteUnchecked(one, transport, error),
       signal,
     });
   }

@@ -19,6 +19,7 @@ import { RESUME_MIN_BYTES, type RunStop } from './run-stop.ts';
 import type { Session } from './session.ts';
 import { StagedBatch } from './staged-batch.ts';
 import { folderOf } from './target-path.ts';
+import { removePartials } from './tidy.ts';
 
 /** What became of a batch. */
 export interface BatchEnd {
@@ -45,6 +46,7 @@ export const sendBatch = async (
   const end = await runSend(session, staged, lockstep, stop);
   const { confirmed, verdict } = await findConfirmed(session, staged, end, stop);
   const stalled = end.stalledMs !== undefined;
+  if (isFull(verdict)) await makeRoom(session, staged, stop);
   staged.confirm(confirmed);
   if (stop.signal.aborted) {
     if (stop.isAsked) tellStopped(session, staged);
@@ -126,11 +128,22 @@ const compareContent = async (
   return { same, verdict: judgeRun(end) };
 };
 
+const isFull = (verdict: Verdict): boolean => verdict.kind === 'connection' && verdict.class === 'destination-full';
+
+/** What rsync keeps of a file that does not fit would keep the destination full for every other one. */
+const makeRoom = async (session: Session, staged: StagedBatch, { signal }: Stop): Promise<void> => {
+  if (staged.largestBytes < RESUME_MIN_BYTES || !session.capabilities.optional.has('partial-dir')) return;
+  try {
+    await removePartials(session, [...new Set(staged.names.map(folderOf))], signal);
+  } catch (error) {
+    if (!(error instanceof TransportError) && !signal.aborted) throw error;
+    session.context.log('info', `partial files stay at ${session.label}: ${errorMessage(error)}`);
+  }
+};
+
 /** Whether rsync tried at least some of the files. */
 const triedSomeFiles = (verdict: Verdict): boolean =>
-  verdict.kind === 'files' ||
-  verdict.kind === 'stopped' ||
-  (verdict.kind === 'connection' && verdict.class === 'destination-full');
+  verdict.kind === 'files' || verdict.kind === 'stopped' || isFull(verdict);
 
 const namesNotSynced = (error: unknown): ConnectionVerdict => ({
   kind: 'connection',
@@ -153,6 +166,11 @@ const failureOf = (
     if (error instanceof TransportError) return error;
   }
   if (verdict.kind === 'refused') return undefined;
+  // The others may find room where this one did not.
+  if (isFull(verdict) && file.identity.size >= RESUME_MIN_BYTES) {
+    const tooBig = fileProblem(end.stderr, file.targetPath, label);
+    if (tooBig !== undefined) return tooBig;
+  }
   if (verdict.kind === 'connection') return connectionError(`send "${showName(file.targetPath)}" to ${label}`, verdict);
   const own = fileProblem(end.stderr, file.targetPath, label);
   return own ?? (verdict.kind === 'stopped' ? undefined : notConfirmed(file, end, label));

@@ -155,6 +155,7 @@ export const fileProblem = (stderr: string, target: Name, destination: string): 
 
 const hintFor = (reason: string): string => {
   if (DENIED.test(reason)) return MAY_NOT_WRITE;
+  if (FULL.test(reason)) return 'make room at the destination; the file is then tried again';
   if (IN_THE_WAY.test(reason)) return 'move away the folder of that name there';
   if (/Too many levels of symbolic links/.test(reason))
     return 'destination.path contains a link of another user; set it to the folder itself';

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { constants, open, type FileHandle } from 'node:fs/promises';
-import { OpenFlag } from '../../sftp/protocol.ts';
-import { fsPath, type ExpectedFile } from '../../transport.ts';
+import type { SftpClient } from '../../sftp/client.ts';
+import { OpenFlag, Status } from '../../sftp/protocol.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
+import { fsPath, showName, TransportError, type ExpectedFile } from '../../transport.ts';
 import { firstDifference } from './compare.ts';
 import { findRemoteSums, sumKey, type RemoteSums } from './remote-sums.ts';
 import type { Session } from './session.ts';
@@ -65,14 +67,10 @@ const localSum = async (file: ExpectedFile, signal: AbortSignal): Promise<string
   }
 };
 
-const hasSameBytes = async (
-  { channels, options }: Session,
-  file: ExpectedFile,
-  signal: AbortSignal,
-): Promise<boolean> => {
+const hasSameBytes = async (session: Session, file: ExpectedFile, signal: AbortSignal): Promise<boolean> => {
   await using source = await openSource(file);
-  const channel = channels.leastBusy();
-  const handle = await channel.open(`${options.path}/${file.targetPath}`, OpenFlag.READ, {});
+  const channel = session.channels.leastBusy();
+  const handle = await openToRead(session, channel, file);
   try {
     const size = Number(file.size);
     const { size: remoteSize } = await channel.fstat(handle);
@@ -80,6 +78,23 @@ const hasSameBytes = async (
     return (await firstDifference(channel, handle, source, { start: 0, end: size }, signal)) === size;
   } finally {
     await channel.close(handle);
+  }
+};
+
+/** @throws TransportError `file` where the account may not read it */
+const openToRead = async (
+  { options, label }: Session,
+  channel: SftpClient,
+  { targetPath }: ExpectedFile,
+): Promise<Buffer> => {
+  try {
+    return await channel.open(`${options.path}/${targetPath}`, OpenFlag.READ, {});
+  } catch (error) {
+    if (!(error instanceof SftpStatusError) || error.status !== Status.PERMISSION_DENIED) throw error;
+    throw new TransportError('file', `Cannot read "${showName(targetPath)}" at ${label}: permission denied`, {
+      hint: 'give the account the right to read it there: its content is compared',
+      cause: error,
+    });
   }
 };
 

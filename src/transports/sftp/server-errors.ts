@@ -1,3 +1,4 @@
+import { formatBytes } from '../../core/units.ts';
 import { TransportError } from '../../errors.ts';
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
@@ -45,6 +46,25 @@ export const orDestinationFull = async (
     ? destinationFull(failed, error)
     : error;
 
+/**
+ * To be called when the temporary file of a big file is removed: with room for others the file alone is at fault, which does not fit, and
+ * all smaller ones may go on.
+ */
+export const orDoesNotFit = async (
+  full: TransportError,
+  channel: SftpClient,
+  { action, destination, folder }: FailedAction,
+  size: number,
+): Promise<TransportError> => {
+  const free = await freeBytes(channel, folder).catch(() => 0);
+  if (free < NO_SPACE_BYTES) return full;
+  return new TransportError(
+    'file',
+    `Cannot ${action} to ${destination}: no space left on device for a file of ${formatBytes(size)} (${formatBytes(free)} are free)`,
+    { hint: 'make room at the destination; the file is then tried again', cause: full },
+  );
+};
+
 const destinationFull = ({ action, destination }: FailedAction, cause: Error): TransportError =>
   new TransportError('destination-full', `Cannot ${action} to ${destination}: no space left on device`, {
     hint: 'make room at the destination; isocket goes on by itself',
@@ -60,13 +80,18 @@ const SAME_MOMENT_MS = 1000;
 /** Queries the free space: version 3 has one status, "Failure", for a full disk and for many other causes. */
 export type IsFull = (channel: SftpClient, folder: string) => Promise<boolean>;
 
+/** None where no further file can be made. */
+const freeBytes = async (channel: SftpClient, folder: string): Promise<number> => {
+  const { free, freeInodes, inodes } = await channel.space(folder);
+  return inodes > 0 && freeInodes === 0 ? 0 : free;
+};
+
 export const createIsFull = (): IsFull => {
   let wasFullMs = -Infinity;
   return async (channel, folder) => {
     if (!channel.has(Extension.STATVFS)) return false;
     try {
-      const { free, freeInodes, inodes } = await channel.space(folder);
-      if (free < NO_SPACE_BYTES || (inodes > 0 && freeInodes === 0)) wasFullMs = performance.now();
+      if ((await freeBytes(channel, folder)) < NO_SPACE_BYTES) wasFullMs = performance.now();
     } catch {
       // Unknown then: the failure is reported as it is.
     }

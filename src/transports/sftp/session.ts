@@ -14,7 +14,7 @@ import {
 import type { Channels } from './channels.ts';
 import { createFolders, type Folders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
-import { createIsFull, type IsFull } from './server-errors.ts';
+import { createIsFull, type FailedAction, type IsFull } from './server-errors.ts';
 import { ServerHabits } from './server-habits.ts';
 
 /** All that an upload needs of the connection that it uses. */
@@ -102,6 +102,13 @@ export const createSession = (
  */
 const contentInFlight = ({ all, roundTripMs }: Channels): number =>
   Math.min(MAX_CONTENT_BYTES, all.length * (CONTENT_AT_SERVER_BYTES + roundTripMs * CONTENT_IN_FLIGHT_BYTES_PER_MS));
+
+/** For the message of a send that failed. */
+export const failedSend = ({ label, options }: Session, { targetPath }: OutgoingFile): FailedAction => ({
+  action: `send "${showName(targetPath)}"`,
+  destination: label,
+  folder: options.path,
+});
 
 /** fsync is used if it is configured and the server supports it. */
 export const syncsContent = ({ context }: Session, channel: SftpClient): boolean =>

@@ -7,8 +7,9 @@ import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
 import { findEarlierAttempt, openTemporary, type EarlierAttempt } from './resume.ts';
 import { seal } from './seal.ts';
+import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
-import { publish, type Session } from './session.ts';
+import { failedSend, publish, type Session } from './session.ts';
 import { checkUnchanged, openSource } from './source.ts';
 import { StripedWrite, writeInOrder, type Stripe } from './write-content.ts';
 
@@ -66,17 +67,17 @@ export const uploadBig = async (
     await publish(session, first, temporary, final);
     attempt.clear();
   } catch (error) {
-    if (!isToStartOver(session, error)) {
+    const channel = session.channels.leastBusy();
+    const failed = failedSend(session, file);
+    const reason = signal.aborted ? error : await orDestinationFull(error, channel, failed, session.isFull);
+    if (!isToStartOver(session, reason)) {
       attempt.leave();
       if (signal.aborted) tellStopped(session, file, stopped);
     } else {
       attempt.clear();
-      await session.channels
-        .leastBusy()
-        .remove(temporary)
-        .catch(() => undefined);
+      await channel.remove(temporary).catch(() => undefined);
     }
-    throw error;
+    throw isFullError(reason) ? await orDoesNotFit(reason, channel, failed, size) : reason;
   } finally {
     await source?.close();
   }
@@ -98,10 +99,16 @@ const tellStopped = ({ context, label }: Session, file: OutgoingFile, stopped: S
   context.log('info', `stopped sending "${showName(file.targetPath)}" to ${label}, ${at}: ${next}`);
 };
 
-/** The temporary file is of no use: the source is another one, or an unknown server has refused a part of the content. */
+const isFullError = (error: unknown): error is TransportError =>
+  error instanceof TransportError && error.class === 'destination-full';
+
+/**
+ * The temporary file is of no use: the source is another one, an unknown server has refused a part of the content, or the destination is
+ * full, and what stayed would keep it full for every other file.
+ */
 const isToStartOver = ({ channels, habits }: Session, error: unknown): boolean =>
   error instanceof TransportError
-    ? error.class === 'source-changed'
+    ? error.class === 'source-changed' || isFullError(error)
     : isRefusal(error) && habits.isStepwise(channels.leastBusy());
 
 /** How much of an earlier attempt is there once all is open: a server may truncate a file that is opened for writing. */

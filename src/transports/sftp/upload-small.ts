@@ -1,11 +1,11 @@
 import { hash } from 'node:crypto';
 import { OpenFlag, Status } from '../../sftp/protocol.ts';
 import type { HandleCommands, SftpClient } from '../../sftp/client.ts';
-import { showName, type Name, type OutgoingFile } from '../../transport.ts';
+import type { Name, OutgoingFile } from '../../transport.ts';
 import { orDestinationFull } from './server-errors.ts';
 import { sealStepwise, type WrittenFile } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
-import { finalAttributes, publish, REQUEST_OVERHEAD_BYTES, syncsContent, type Session } from './session.ts';
+import { failedSend, finalAttributes, publish, REQUEST_OVERHEAD_BYTES, syncsContent, type Session } from './session.ts';
 import { readSmallFile } from './source.ts';
 
 /**
@@ -43,12 +43,7 @@ export const uploadSmall = async (
     }
     await publish(session, channel, temporary, final);
   } catch (error) {
-    const failed = {
-      action: `send "${showName(file.targetPath)}"`,
-      destination: session.label,
-      folder: session.options.path,
-    };
-    const reason = await orDestinationFull(error, channel, failed, session.isFull);
+    const reason = await orDestinationFull(error, channel, failedSend(session, file), session.isFull);
     if (isOpen) await channel.remove(temporary).catch(() => undefined);
     throw reason;
   }

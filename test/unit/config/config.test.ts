@@ -79,7 +79,9 @@ describe('config', () => {
   });
 
   it('takes a list of destinations', () => {
-    expect(parse({ ...least, destination: [least.destination, least.destination] }).destinations).toHaveLength(2);
+    expect(
+      parse({ ...least, destination: [least.destination, { ...least.destination, path: '/q' }] }).destinations,
+    ).toHaveLength(2);
   });
 
   it('reads durations, sizes and paths into the units that the program counts in', () => {

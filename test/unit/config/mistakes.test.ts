@@ -99,6 +99,45 @@ describe('a mistake in the configuration', () => {
   });
 });
 
+describe('one place twice in the list of destinations', () => {
+  const list = (...sections: string[]): Promise<string> =>
+    told(`source: { root: /datas }\ndestination:\n${sections.map((one) => `  - { ${one} }\n`).join('')}`);
+
+  it.each([
+    ['word for word', 'transport: sftp, host: h, path: /p', 'transport: sftp, host: h, path: /p'],
+    [
+      'with a default written out',
+      'transport: sftp, host: h, path: /p',
+      'transport: sftp, host: H, port: 22, path: /p/./',
+    ],
+    ['with another key', 'transport: sftp, host: h, path: /p', 'transport: sftp, host: h, path: /p, agent: true'],
+    [
+      'by another transport',
+      'transport: sftp, host: h, path: /p, user: u',
+      'transport: rsync, host: h, path: /p, user: u',
+    ],
+  ])('is told with both entries: %s', async (_, one, other) => {
+    const message = await list(one, 'transport: sftp, host: another, path: /p', other);
+    expect(message).toContain('destination.2: the same place as destination.0: ');
+  });
+
+  it.each([
+    ['host', 'transport: sftp, host: i, path: /p, user: u'],
+    ['port', 'transport: sftp, host: h, path: /p, user: u, port: 23'],
+    ['user', 'transport: sftp, host: h, path: /p, user: v'],
+    ['path', 'transport: sftp, host: h, path: /q, user: u'],
+  ])('is not what differs by its %s', async (_, other) => {
+    expect(await list('transport: sftp, host: h, path: /p, user: u', other)).toBe('');
+  });
+
+  it('is told with all other problems', async () => {
+    const place = 'transport: sftp, host: h, path: /p';
+    const message = await list(place, 'transport: sftp, path: /p', place);
+    expect(message).toContain('destination.1.host is missing');
+    expect(message).toContain('destination.2: the same place as destination.0');
+  });
+});
+
 describe('the line of a mistake', () => {
   const block = `# settle: 1
 source:
