@@ -33,7 +33,7 @@ export class UserError extends Error {
 
 /**
  * Why a send failed, which decides what happens next: `network` the connection failed, `destination-full` there is no space: both are tried
- * again later · `auth` a person must act · `file` this file only · `source-changed` the file changed while it was read: list it again.
+ * again later · `auth` a person must act · `file` this file only (one that alone does not fit, too) · `source-changed` the file changed while it was read: list it again.
  */
 export type TransportErrorClass = 'network' | 'destination-full' | 'auth' | 'file' | 'source-changed';
 
