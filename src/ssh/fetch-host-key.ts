@@ -14,27 +14,31 @@ export const fetchHostKey = async (
   keyTypes: readonly ServerHostKeyAlgorithm[],
   signal: AbortSignal,
 ): Promise<Buffer> => {
+  // It may have been closed before anybody listened: ssh2 would not say so.
+  if (socket.destroyed) throw noHostKey(socket, 'the server closed the connection');
   const client = new ssh2.Client();
   const stop = (): void => void client.destroy();
   signal.addEventListener('abort', stop, { once: true });
   let seen: Buffer | undefined;
   let reason = 'the server closed the connection';
-  client.on('error', (error) => {
-    reason = error.message;
-  });
-  client.connect({
-    sock: socket,
-    username: 'isocket',
-    readyTimeout: HANDSHAKE_TIMEOUT_MS,
-    ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: [...keyTypes] } } : {}),
-    hostVerifier: (key: Buffer) => {
-      seen = Buffer.from(key);
-      return false;
-    },
-  });
   try {
     await new Promise<void>((resolve) => {
       client.once('close', () => resolve());
+      // A handshake that takes too long is an error, and no close: there may be nothing left to close.
+      client.on('error', (error) => {
+        reason = error.message;
+        resolve();
+      });
+      client.connect({
+        sock: socket,
+        username: 'isocket',
+        readyTimeout: HANDSHAKE_TIMEOUT_MS,
+        ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: [...keyTypes] } } : {}),
+        hostVerifier: (key: Buffer) => {
+          seen = Buffer.from(key);
+          return false;
+        },
+      });
     });
   } finally {
     signal.removeEventListener('abort', stop);
@@ -43,11 +47,10 @@ export const fetchHostKey = async (
   }
   signal.throwIfAborted();
   if (seen !== undefined) return seen;
-  throw new TransportError(
-    'network',
-    `Cannot read the host key of ${socket.remoteAddress ?? 'the server'}: ${reason}`,
-    {
-      hint: 'check that an SSH server listens there: the host or the port may be wrong',
-    },
-  );
+  throw noHostKey(socket, reason);
 };
+
+const noHostKey = ({ remoteAddress = 'the server' }: Socket, reason: string): TransportError =>
+  new TransportError('network', `Cannot read the host key of ${remoteAddress}: ${reason}`, {
+    hint: 'check that an SSH server listens there: the host or the port may be wrong',
+  });
