@@ -32,7 +32,7 @@ class LongestFirst extends BaseSequencer {
 
 // The unit project computes: one worker per core, and modules that are loaded once. Most others start servers and mostly wait, so
 // four workers share two cores; each gives its servers ports of its own (test/support/ports.ts). The simulation computes beside them.
-const SIDE_BY_SIDE = { globalSetup: 'test/support/build-cli.ts', maxWorkers: 4, sequence: { groupOrder: 1 } };
+const SIDE_BY_SIDE = { maxWorkers: 4, sequence: { groupOrder: 1 } };
 
 export default defineConfig({
   test: {
@@ -43,8 +43,10 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', { isolate: false, maxWorkers: 2, sequence: { groupOrder: 0 } }),
-      project('simulation', { ...SIDE_BY_SIDE, globalSetup: [], setupFiles: ['test/simulation/support/setup.ts'] }),
-      ...['contract', 'scenario', 'fault'].map((name) => project(name, SIDE_BY_SIDE)),
+      project('simulation', { ...SIDE_BY_SIDE, setupFiles: ['test/simulation/support/setup.ts'] }),
+      ...['contract', 'scenario', 'fault'].map((name) =>
+        project(name, { ...SIDE_BY_SIDE, globalSetup: 'test/support/build-cli.ts' }),
+      ),
     ],
   },
 });

@@ -13,6 +13,7 @@ interface NamedDestinations {
 
 /** Directories named one by one; the rest are counted. */
 const MOST_NAMED = 10;
+
 /**
  * Which of these destinations a proof does not name: the configuration was changed since. None where it names no destination at all (an
  * empty file of the old tool, trusted marks, no files). Pure.

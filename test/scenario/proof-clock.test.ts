@@ -1,13 +1,13 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../src/core/events.ts';
 import { isMarked } from '../../src/marks/mark.ts';
 import { FILE_SYSTEMS, onFileSystem } from '../support/mounts.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import { expectTrue, makeProofSite, TRANSPORTS, type ProofSite } from '../support/proof.ts';
+import { until } from '../support/until.ts';
 import type { TestServer } from '../support/server.ts';
 import { startSshd } from '../support/sshd.ts';
 
@@ -23,9 +23,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await nextTurn();
-};
 const startOfSecond = (): Promise<void> => until(() => Date.now() % 1000 < 50);
 const lateInSecond = (): boolean => Date.now() % 1000 > 900;
 const hasMark = (path: string): boolean => isMarked(statSync(path, { bigint: true }));

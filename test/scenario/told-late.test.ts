@@ -11,7 +11,6 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -21,6 +20,7 @@ import { readRoot } from '../../src/source/root.ts';
 import type { SiteStatus } from '../../src/status/site-status.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
+import { until } from '../support/until.ts';
 import type { TestServer } from '../support/server.ts';
 import { differences } from '../support/trees.ts';
 import { makeSite, type Outcome, type TestSite } from '../support/site.ts';
@@ -43,10 +43,6 @@ const addLate = (name: string, afterMs = 60_000): void => {
   writeFileSync(`${site.root}/${name}/late-${afterMs}`, 'late');
   const then = new Date(Date.now() + afterMs);
   utimesSync(`${site.root}/${name}`, then, then);
-};
-
-const until = async (holds: () => boolean): Promise<void> => {
-  while (!holds()) await nextTurn();
 };
 
 const isLateWarning = (name: string) => (event: IsocketEvent) =>

@@ -1,4 +1,5 @@
 import { collectStderr, startChild } from '../../ssh/program/child.ts';
+import { SILENCE_AT_END } from '../sftp/silence.ts';
 import type { RunEnd } from './judge.ts';
 import { createLineSplitter } from './output.ts';
 import { bytesMoved, ProgressWatch, STALL_LIMITS, stallLimitMs, type StallLimits } from './progress.ts';
@@ -15,8 +16,6 @@ export interface RunIo {
 }
 
 const WATCH_EVERY_MS = 500;
-/** As an SFTP server is waited for at the end. */
-const QUIET_AT_END_MS = 2_000;
 
 /** Runs rsync to its end. An abort terminates it; the result is then reported as of any other run. Never rejects. */
 export const runRsync = async (
@@ -33,7 +32,7 @@ export const runRsync = async (
   const watch = setInterval(() => {
     const quietMs = progress.note(bytesMoved(child.pid), performance.now());
     const limitMs = stallLimitMs(limits, { largestBytes, hasErrors: stderr() !== '' });
-    if (quietMs < (mustEnd() ? Math.min(limitMs, QUIET_AT_END_MS) : limitMs)) return;
+    if (quietMs < (mustEnd() ? Math.min(limitMs, SILENCE_AT_END.allMs) : limitMs)) return;
     stalledMs = quietMs;
     child.end();
   }, WATCH_EVERY_MS);

@@ -15,6 +15,7 @@ import { StripedWrite, writeInOrder, type Stripe } from './write-content.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
 const STRIPED_FROM_BYTES = 8 * 1024 * 1024;
+
 /** Where an abort has stopped it. */
 interface Stopped {
   readonly written: number;
