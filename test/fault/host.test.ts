@@ -80,7 +80,11 @@ it.each<[string, () => void]>([
   [
     'emptied',
     () => {
-      for (const name of readdirSync(site.root)) rmSync(`${site.root}/${name}`, { recursive: true });
+      mkdirSync(`${site.root}-away/DC1`, { recursive: true });
+      for (const name of readdirSync(`${site.root}/DC1`)) {
+        renameSync(`${site.root}/DC1/${name}`, `${site.root}-away/DC1/${name}`);
+      }
+      rmSync(`${site.root}/DC1`, { recursive: true });
     },
   ],
   [
