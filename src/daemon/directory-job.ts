@@ -76,9 +76,11 @@ export class DirectoryJob implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#own.abort();
     this.#events[Symbol.dispose]();
-    await this.#tree?.[Symbol.asyncDispose]();
     await this.#running;
     await this.work.queue.drain().catch(this.#context.defect);
+    // Of a directory that is gone nobody hears what is closed in it.
+    if (this.#context.site.signal.aborted) await this.work.queue.lateProof.end();
+    await this.#tree?.[Symbol.asyncDispose]();
     this.work[Symbol.dispose]();
   }
 
@@ -115,7 +117,10 @@ export class DirectoryJob implements AsyncDisposable {
   }
 
   #hear(event: FileEvent): void {
-    if (this.#signal.aborted) return;
+    if (this.#signal.aborted) {
+      this.#hearAtEnd(event);
+      return;
+    }
     switch (event.kind) {
       case 'closed':
         if (event.path === FINISHED_PARSE) this.#context.wake();
@@ -129,7 +134,10 @@ export class DirectoryJob implements AsyncDisposable {
         else this.#events.add(event.path);
         return;
       case 'rescan':
-        if (event.why === 'overflow' || event.why === 'restart' || event.why === 'lag') this.#context.eventsLost();
+        if (areLost(event)) {
+          this.work.queue.lateProof.doubtAll();
+          this.#context.eventsLost();
+        }
         this.request();
         return;
       case 'gone':
@@ -140,4 +148,12 @@ export class DirectoryJob implements AsyncDisposable {
         return; // Its watch asks for a listing once it is established.
     }
   }
+  /** Nothing is sent any more; what is closed now is not proved. */
+  #hearAtEnd(event: FileEvent): void {
+    if (event.kind === 'closed') this.work.queue.lateProof.doubt(event.path);
+    else if (event.kind === 'gone' || areLost(event)) this.work.queue.lateProof.doubtAll();
+  }
 }
+
+const areLost = (event: FileEvent): boolean =>
+  event.kind === 'rescan' && (event.why === 'overflow' || event.why === 'restart' || event.why === 'lag');

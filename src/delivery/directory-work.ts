@@ -46,7 +46,7 @@ export class DirectoryWork implements Disposable {
 
   /** @throws UserError where its record cannot be begun */
   constructor(plan: DirectoryPlan, site: SiteContext) {
-    const { config, state, keys, sender, isExcluded, isReserved, counters, report } = site;
+    const { config, state, keys, sender, report } = site;
     const { name } = plan.directory;
     this.#site = site;
     const warn = (message: string): void => this.#warn(message);
@@ -55,16 +55,7 @@ export class DirectoryWork implements Disposable {
     this.#isClean = this.#record.isFresh && !state.isOlder(plan.directory);
     this.#unreadable = new UnreadableNames(name, report);
     this.#outagesBefore = sender.outages;
-    this.queue = new UploadQueue({
-      directory: name,
-      record: this.#record,
-      sender,
-      isExcluded,
-      isReserved,
-      retry: config.send.retry,
-      counters,
-      report,
-    });
+    this.queue = new UploadQueue({ ...site, directory: name, record: this.#record, retry: config.send.retry });
     this.#cycle = this.#newCycle(plan);
   }
 
@@ -163,6 +154,7 @@ export class DirectoryWork implements Disposable {
       this.#reportUnfinished(moved ?? 'it was not listed');
       return false;
     }
+    this.queue.lateProof.confirmAll(); // The listing looked at writers.
     await finishDirectory(plan, listing, this.#site, {
       isClean:
         this.#isClean && this.#manifest?.isInterrupted !== true && this.#site.sender.outages === this.#outagesBefore,

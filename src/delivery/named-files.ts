@@ -70,7 +70,10 @@ export class NamedFiles implements Disposable {
 
   /** Resolves when nothing is on its way any more. Rejects with a defect. */
   async drain(): Promise<void> {
-    for (const { queue } of this.#directories.values()) await queue.drain();
+    for (const { queue } of this.#directories.values()) {
+      await queue.drain();
+      await queue.lateProof.end();
+    }
   }
 
   [Symbol.dispose](): void {
@@ -95,7 +98,8 @@ export class NamedFiles implements Disposable {
   /** A mark that the record does not explain is a claim: every destination is asked. */
   async #isSent(targetPath: Name, path: Name, stats: BigIntStats, record: MarkRecord): Promise<boolean> {
     const knowledge = record.lookUp(path, stats);
-    if (knowledge !== 'unknown') return knowledge === 'confirmed';
+    // Named once more before it is proved: whoever had it mapped may have let go of it.
+    if (knowledge !== 'unknown') return knowledge === 'confirmed' && !record.presumed.has(path);
     const { sender, config, signal } = this.#site;
     if (config.source.trustMarks) return true;
     const files = [
@@ -116,22 +120,19 @@ export class NamedFiles implements Disposable {
   #open(name: Name): OpenDirectory | undefined {
     const known = this.#directories.get(name);
     if (known !== undefined) return known;
-    const { config, state, keys, sender, counters, isExcluded, isReserved, report } = this.#site;
+    const { config, state, keys, isExcluded, report } = this.#site;
     const { root, tag } = config.source;
     // Looked for when it is named: a pipe may be older than the directory.
     if (!isSiteName(name, { tag, isExcluded }) || readDirectory(root, name) === undefined) return undefined;
     const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
     const record = openDirectoryRecord(state, name, keys, warn, { sums: config.manifest });
     const queue: UploadQueue = new UploadQueue({
+      ...this.#site,
       directory: name,
       record,
-      sender,
-      keepsConfirmed: true,
+      areNamed: true,
       isExcluded: () => false, // Whoever names a file wants it sent.
-      isReserved,
       retry: config.send.retry,
-      counters,
-      report,
       onOutcome: (path, outcome) => {
         queue.failures.resolved(path); // It is tried again when it is named again, and not by itself.
         this.#note(`${root}/${name}/${path}`, outcome);

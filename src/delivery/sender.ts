@@ -27,6 +27,8 @@ export interface UnsentFile {
   /** Seen through no link, on whatever part of its path: all that opens the file holds it against this. */
   readonly stats: BigIntStats;
   readonly record: MarkRecord;
+  /** Somebody else may have it mapped, which was not looked at: see `LateProof`. */
+  readonly isPresumed: boolean;
 }
 
 /**
@@ -109,7 +111,7 @@ export class Sender {
     try {
       const marked = await this.#deliverAndMark(targetPath, unsent, urgency);
       if (isCoarse(marked.ctimeNs)) await this.#confirmAfterTick(targetPath, marked);
-      unsent.record.add(unsent.path, marked);
+      this.#record(unsent, marked);
       report({ type: 'sent', path: targetPath, bytes: Number(marked.size) });
       return { result: 'sent' };
     } catch (error) {
@@ -131,7 +133,7 @@ export class Sender {
       const waitMs = tickLeftMs(identity.ctimeNs, Date.now(), this.#fineTickMs);
       // A change within the tick of the last one would leave the same times: content is read when the tick is over.
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
-      this.#noteUnproven(unsent, identity);
+      this.#noteUnproven(unsent, identity, urgency);
       const outgoing = { sourcePath, targetPath, mode: modeWithoutMark(identity), identity };
       const { sums } = unsent.record;
       let sum: Buffer | undefined;
@@ -182,12 +184,13 @@ export class Sender {
       : this.#deliverToAll(outgoing, unsent);
   }
 
-  async #deliverToAll(outgoing: OutgoingFile, { path, record }: UnsentFile): Promise<void> {
+  async #deliverToAll(outgoing: OutgoingFile, { path, record, isPresumed }: UnsentFile): Promise<void> {
     const { identity } = outgoing;
     const sends = this.destinations.map(async (transport, index) => {
       if (record.has(path, identity, index)) return;
       await transport.send(outgoing, this.#options.signal);
-      record.addFor(path, identity, index);
+      if (isPresumed) record.presumeFor(path, identity, index);
+      else record.addFor(path, identity, index);
     });
     const rejected = (await Promise.allSettled(sends)).find((outcome) => outcome.status === 'rejected');
     if (rejected !== undefined) throw rejected.reason;
@@ -196,10 +199,17 @@ export class Sender {
   /**
    * A crash between the mark and its entry in the record must not leave a claim, which is asked for by size and time only, as though
    * nobody could have written the file since: the name is known, in no state that a file can have. Flushed while the file travels.
+   * What was closed after writing goes to every destination: who has it mapped may have changed it and left its times as they were.
    */
-  #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats): void {
+  #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats, urgency: Urgency): void {
     for (const index of this.destinations.keys())
-      if (!record.has(path, identity, index)) record.addFor(path, inNoState(identity), index);
+      if (urgency === 'live' || !record.has(path, identity, index)) record.addFor(path, inNoState(identity), index);
+  }
+
+  #record({ path, record, isPresumed }: UnsentFile, marked: BigIntStats): void {
+    if (!isPresumed) record.add(path, marked);
+    // The end of a mapping is told under the name that it was begun by, maybe elsewhere: that a listing sends it again proves it.
+    else if (marked.nlink === 1n) record.presume(path, marked);
   }
 
   /** What it does not confirm loses its mark, for the same reason. */

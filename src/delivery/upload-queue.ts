@@ -3,11 +3,12 @@ import type { Report } from '../core/events.ts';
 import { createFailures, type Failures } from '../core/failures.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import { systemErrorCode } from '../errors.ts';
-import { isMarked } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
+import type { OpenFilesView } from '../source/open-files.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Counters } from './context.ts';
+import { LateProof } from './late-proof.ts';
 import type { Urgency } from './send-slots.ts';
 import type { Outcome, OutcomeKind, Sender } from './sender.ts';
 
@@ -20,8 +21,10 @@ export interface UploadQueueOptions {
   readonly retry: RetryOptions;
   readonly counters: Pick<Counters, 'sent' | 'bytes' | 'held'>;
   readonly report: Report;
-  /** `close` means that the file was named once more, and not that somebody wrote it: what the record confirms is left alone. */
-  readonly keepsConfirmed?: boolean;
+  readonly openFiles: OpenFilesView;
+  readonly signal: AbortSignal;
+  /** Files are named by somebody, not listed: who has them open for writing was not looked at. */
+  readonly areNamed?: boolean;
   /** Called for each file when its send is over. */
   readonly onOutcome?: (path: Name, outcome: Outcome) => void;
 }
@@ -32,6 +35,7 @@ const NO_OUTCOMES = { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 };
 /** The files of one directory on their way: each at most once at a time, whoever found it. */
 export class UploadQueue {
   readonly failures: Failures;
+  readonly lateProof: LateProof;
   /** How the sends since `startCycle` ended; `waiting`: files that failed lately and must wait. */
   readonly outcomes: Record<OutcomeKind | 'waiting', number> = { ...NO_OUTCOMES };
   /** Some of the files that changed while they were sent, since `startCycle`, and were not sent since. */
@@ -49,6 +53,7 @@ export class UploadQueue {
 
   constructor(options: UploadQueueOptions) {
     this.#options = options;
+    this.lateProof = new LateProof(options);
     this.failures = createFailures(options.retry, () => performance.now(), Math.random);
   }
 
@@ -90,6 +95,7 @@ export class UploadQueue {
     // Last in the queue, if it was there: what is read later is newer.
     this.#closed.delete(path);
     this.#closed.add(path);
+    this.lateProof.doubt(path);
     void this.#pump();
   }
 
@@ -110,14 +116,16 @@ export class UploadQueue {
   }
 
   async #send(path: Name, stats: BigIntStats, urgency: Urgency): Promise<void> {
-    const { directory, record, sender, counters } = this.#options;
+    const { directory, record, sender, counters, areNamed = false } = this.#options;
+    const isPresumed = areNamed || urgency === 'live';
     this.#sending.set(path, false);
     try {
-      const outcome = await sender.send({ directory, path, stats, record }, urgency);
+      const outcome = await sender.send({ directory, path, stats, record, isPresumed }, urgency);
       this.outcomes[outcome.result] += 1;
       if (outcome.result === 'sent') {
         this.failures.resolved(path);
         this.changing.delete(path);
+        if (isPresumed) void this.lateProof.begin()?.catch((error: unknown) => this.#defects.push(error));
         counters.sent += 1;
         counters.bytes += Number(stats.size);
       } else if (outcome.result === 'failed') {
@@ -165,13 +173,8 @@ export class UploadQueue {
 
   #sendClosed(path: Name): void {
     const stats = this.#stat(path);
-    if (stats?.isFile() !== true) this.failures.resolved(path);
-    else if (!this.#isKept(path, stats)) void this.#send(path, stats, 'live');
-  }
-
-  #isKept(path: Name, stats: BigIntStats): boolean {
-    const { keepsConfirmed = false, record } = this.#options;
-    return keepsConfirmed && isMarked(stats) && record.lookUp(path, stats) === 'confirmed';
+    if (stats?.isFile() === true) void this.#send(path, stats, 'live');
+    else this.failures.resolved(path);
   }
 
   /** undefined where it is not there, or cannot be looked at: a listing reports that. */

@@ -4,7 +4,7 @@ import { systemErrorCode } from '../errors.ts';
 import type { Name } from '../name.ts';
 import { openRecordFile, type OnFailure, type RecordFile } from './record-file.ts';
 import { emptyTable, HEADER_BYTES, loadRecord, MAGIC, writeWhole } from './record-format.ts';
-import { createRecordHash, type DestinationKey, type FileState, type RecordHash } from './record-hash.ts';
+import { createRecordHash, inNoState, type DestinationKey, type FileState, type RecordHash } from './record-hash.ts';
 import { ContentSums } from './content-sums.ts';
 import { sumsPath, type StateFolder } from './state.ts';
 
@@ -13,6 +13,11 @@ import { sumsPath, type StateFolder } from './state.ts';
  * another state: the file was touched or replaced since. `unknown`: this site never recorded the name for this destination.
  */
 export type Knowledge = 'confirmed' | 'changed' | 'unknown';
+
+/** With the device: who has it open for writing is still to be looked at. */
+export interface PresumedState extends FileState {
+  readonly dev: bigint;
+}
 
 /**
  * What proves a mark (contract.md §3): for each name and destination the state of the file right after our `chmod`. Any touch since, by
@@ -31,6 +36,14 @@ export interface MarkRecord extends Disposable {
   addClaimed(path: Name, state: FileState): void;
   /** One destination has it, the others not yet. */
   addFor(path: Name, state: FileState, destination: number): void;
+  /** As `add`, known to this process alone until `add` is called: it counts as confirmed meanwhile, and a crash leaves it unsent. */
+  presume(path: Name, state: PresumedState): void;
+  /** As `addFor`, known to this process alone. */
+  presumeFor(path: Name, state: FileState, destination: number): void;
+  /** What was presumed, and neither added nor doubted since. */
+  readonly presumed: ReadonlyMap<Name, PresumedState>;
+  /** What was presumed of the name holds no more: its file goes again. */
+  doubt(path: Name): void;
   /** Where the site writes `SHA256SUMS`: of what was sent. */
   readonly sums?: ContentSums;
   /** There was no record: nobody worked on the directory in this state folder before. */
@@ -126,6 +139,7 @@ interface HashedRecordParts {
 
 class HashedRecord implements MarkRecord {
   readonly isFresh: boolean;
+  readonly presumed = new Map<Name, PresumedState>();
   sums?: ContentSums;
   readonly #hash: RecordHash;
   readonly #before: HashTable;
@@ -163,6 +177,7 @@ class HashedRecord implements MarkRecord {
   }
 
   add(path: Name, state: FileState): void {
+    this.presumed.delete(path);
     const value = this.#hash.state(state);
     for (const destination of this.#destinations) this.#set(this.#hash.name(path, destination), value);
   }
@@ -177,7 +192,22 @@ class HashedRecord implements MarkRecord {
   }
 
   addFor(path: Name, state: FileState, destination: number): void {
+    this.presumed.delete(path);
     this.#set(this.#hash.name(path, this.#keyOf(destination)), this.#hash.state(state));
+  }
+
+  presume(path: Name, state: PresumedState): void {
+    for (const index of this.#destinations.keys()) this.presumeFor(path, state, index);
+    this.presumed.set(path, state);
+  }
+
+  presumeFor(path: Name, state: FileState, destination: number): void {
+    this.#added.set(...this.#hash.name(path, this.#keyOf(destination)), ...this.#hash.state(state));
+  }
+
+  doubt(path: Name): void {
+    const state = this.presumed.get(path);
+    if (state !== undefined) this.add(path, inNoState(state));
   }
 
   [Symbol.dispose](): void {

@@ -31,11 +31,17 @@ export class SimulatedDaemon {
   /** The kernel dropped them; the next cycle lists everything anyway. */
   loseEvents(): void {
     this.#events.length = 0;
+    for (const { work } of this.#works.values()) work.queue.lateProof.doubtAll();
   }
 
   /** The directory was moved or removed: a watch of it says so. */
   gone(directory: string): void {
     this.#end(directory);
+  }
+
+  /** Events come before time goes on. */
+  deliverEvents(): void {
+    while (this.deliverEvent());
   }
 
   /** False: there was none. */
@@ -93,7 +99,7 @@ export class SimulatedDaemon {
   #look(): DirectoryPlan[] {
     const { root, tag, newest } = this.#options.config.source;
     const plans = plan(readRoot(root, tag, this.#site.isExcluded).directories, newest);
-    while (this.deliverEvent());
+    this.deliverEvents();
     return plans;
   }
 

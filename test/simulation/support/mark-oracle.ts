@@ -85,7 +85,7 @@ export class MarkOracle {
 
   #stateOf(path: string): string {
     const { ino, size } = fs.lstatSync(path);
-    const { mtimeNs, ctimeNs } = this.#world.inode(ino);
-    return [size, mtimeNs, ctimeNs].join(' ');
+    const { mtimeNs, ctimeNs, untraced } = this.#world.inode(ino);
+    return [size, mtimeNs, ctimeNs, untraced].join(' ');
   }
 }

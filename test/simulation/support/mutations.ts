@@ -24,6 +24,7 @@ export const RULES = [
   'verify before finishing',
   'compare content',
   'no trust in what the record refutes',
+  'look before the record',
 ] as const;
 export type Rule = (typeof RULES)[number];
 
@@ -63,6 +64,11 @@ export const breakRecord = (real: typeof Record): typeof Record => ({
     const [lookUp, add, addFor] = [record.lookUp.bind(record), record.add.bind(record), record.addFor.bind(record)];
     record.addFor = (path, state, destination) => {
       if (broken !== 'note before the mark' || state.size >= 0n) addFor(path, state, destination);
+    };
+    const presume = record.presume.bind(record);
+    record.presume = (path, state) => {
+      if (broken === 'look before the record') add(path, state);
+      else presume(path, state);
     };
     const states = new Set<string>();
     record.add = (path, state) => {
@@ -200,6 +206,17 @@ const FOCUSES: Partial<Record<Rule, Focus>> = {
     settings: { ...PLAIN, verify: 'checksum', lies: [{ kind: 'other-content', skips: 0 }] },
     steps: [
       ['wait', 0, 40],
+      ['finish', 0],
+    ],
+  },
+  'look before the record': {
+    settings: { ...PLAIN, isDaemon: true, verify: 'sent' },
+    steps: [
+      ['map', 0],
+      ['store', 0],
+      ['rewrite', 60],
+      ['store', 80],
+      ['restart', 'pass'],
       ['finish', 0],
     ],
   },

@@ -392,16 +392,13 @@ export class Parser {
       )
     )
       return;
-    // A known limit: sent when another writer closed it, marked, and the daemon restarted before the mapping ends.
-    const isMarked = (fs.fstatSync(writer.descriptor).mode & 0o020) !== 0;
-    if (this.#settings.isDaemon && writer.isMapped && writer.isDirty && isMarked) return;
     const content = Array.from({ length: size / BLOCK }, () => this.#block()).join('');
     const inode = this.#world.inode(ino);
     if (!writer.isMapped || !writer.isDirty) {
       const mtimeNs = this.#world.clock.stampNs();
       if (!this.#isUnlike(content, mtimeNs)) return;
       inode.mtimeNs = inode.ctimeNs = mtimeNs;
-    }
+    } else inode.untraced += 1;
     writer.isDirty = true;
     fs.writeSync(writer.descriptor, content, 0);
     this.#world.contents.add(content);

@@ -22,6 +22,8 @@ const SET_BACK_MS = [1000, 10_000, 3_600_000];
 const MOST_PASSES = 60;
 const LAST_PASSES = 4;
 const MARK = 0o020;
+/** An event is delivered after so much time at the most. */
+const HEARD_WITHIN_MS = 100;
 /** Turns of the event loop without a point before a schedule counts as stuck. */
 const MOST_IDLE_TURNS = 50;
 
@@ -280,6 +282,7 @@ class Run {
     // What it does depends on what it finds alone, and not on how often chance was asked before.
     this.#passes += 1;
     this.#random = createRandom((this.#schedule.seed ^ 0x5eed) + this.#passes * 0x10001);
+    this.#daemon?.deliverEvents();
     while (this.world.fireTimer()) await nextTurn();
     const work = (this.#schedule.settings.isDaemon ? this.#cycle() : this.#runPass()).then(
       () => undefined,
@@ -347,9 +350,14 @@ class Run {
     void work.finally(() => {
       end.isOver = true;
     });
+    let heardMs = this.world.clock.monotonicMs;
     for (let idle = 0; idle < MOST_IDLE_TURNS; idle += 1) {
       await nextTurn();
       if (end.isOver) return work;
+      if (this.world.isIdle || this.world.clock.monotonicMs > heardMs + HEARD_WITHIN_MS) {
+        this.#daemon?.deliverEvents();
+        heardMs = this.world.clock.monotonicMs;
+      }
       if (!this.world.isCrashed && this.#random() < 0.5 && this.#daemon?.deliverEvent() === true) idle = 0;
       else if (this.world.resume(this.#random)) idle = 0;
     }

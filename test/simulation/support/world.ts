@@ -10,6 +10,8 @@ export interface Inode {
   mtimeNs: bigint;
   ctimeNs: bigint;
   birthNs: bigint;
+  /** Stores through a mapping that left no time. */
+  untraced: number;
 }
 
 /** A process that has a file open for writing, or mapped. */
@@ -107,6 +109,11 @@ export class World {
     return new Promise((resolve, reject) => this.#timers.push({ dueMs: this.clock.monotonicMs + ms, resolve, reject }));
   }
 
+  /** Nothing happens before time goes on. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && !this.#timers.some(({ dueMs }) => dueMs <= this.clock.monotonicMs);
+  }
+
   /** Lets one of those that wait go on. False: nobody waits. */
   resume(random: () => number): boolean {
     if (this.isCrashed) return this.#endAll();
@@ -142,7 +149,7 @@ export class World {
     if (inode === undefined) {
       const now = this.clock.stampNs();
       const number = (this.options.reusesInodes ? this.#freed.pop() : undefined) ?? (this.#nextInode += 1n);
-      inode = { number, mtimeNs: now, ctimeNs: now, birthNs: this.options.hasBirthTimes ? now : 0n };
+      inode = { number, mtimeNs: now, ctimeNs: now, birthNs: this.options.hasBirthTimes ? now : 0n, untraced: 0 };
       this.#inodes.set(realNumber, inode);
     }
     return inode;

@@ -1,9 +1,12 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { expect, it } from 'vitest';
+import { OpenFiles } from '../../../src/source/open-files.ts';
 import { UploadQueue } from '../../../src/delivery/upload-queue.ts';
 import { Sender } from '../../../src/delivery/sender.ts';
 import { createMemoryRecord } from '../../../src/marks/record.ts';
 import type { Transport } from '../../../src/transport.ts';
+
+const { signal } = new AbortController();
 
 const transport: Transport = {
   label: 'nowhere',
@@ -24,6 +27,8 @@ const queueWith = (sender: Sender): UploadQueue =>
   new UploadQueue({
     directory: 'DC1',
     record: createMemoryRecord(),
+    openFiles: () => new OpenFiles(),
+    signal,
     sender,
     isExcluded: () => false,
     isReserved: () => false,
@@ -32,7 +37,6 @@ const queueWith = (sender: Sender): UploadQueue =>
     report: () => undefined,
   });
 
-const { signal } = new AbortController();
 const senderThatStats = (stat: Sender['stat']): Sender => {
   const retry = { firstMs: 1, mostMs: 1, hold: 5 };
   const report = (): void => undefined;

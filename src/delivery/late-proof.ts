@@ -1,0 +1,110 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isHostFailure } from '../errors.ts';
+import type { MarkRecord, PresumedState } from '../marks/record.ts';
+import type { Name } from '../name.ts';
+import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
+
+export interface LateProofOptions {
+  readonly record: MarkRecord;
+  readonly openFiles: OpenFilesView;
+  readonly signal: AbortSignal;
+  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>;
+}
+
+/** A look at all processes serves what was sent within so many milliseconds. */
+const LOOK_AFTER_MS = 2000;
+/** A close right before a look is heard within this time. */
+const HEARD_WITHIN_MS = 500;
+/** The same where a stop must not take long. */
+const HEARD_AT_END_WITHIN_MS = 100;
+
+/**
+ * Proves what was sent because somebody closed it. Another process may have had it mapped and written to it by then: what that one
+ * stores afterwards leaves no trace in the file's times, and all that tells of it is the close event at the end of the mapping, which
+ * nobody hears while the daemon is down. So the record, which outlives the daemon, says that such a file is sent only once a look at all
+ * processes, later than the read, found nobody who may write it, and no close event came for what ended before that look.
+ */
+export class LateProof {
+  readonly #options: LateProofOptions;
+  readonly #wait: NonNullable<LateProofOptions['wait']>;
+  #isWatching = false;
+
+  constructor(options: LateProofOptions) {
+    this.#options = options;
+    this.#wait = options.wait ?? ((ms, signal) => delay(ms, undefined, signal && { signal }));
+  }
+
+  /** Call it when something was presumed. Rejects with a defect. */
+  begin(): Promise<void> | undefined {
+    return this.#isWatching ? undefined : this.#watch();
+  }
+
+  /** Looks at once: nothing is sent any more. What a close event says within a moment still counts. */
+  async end(): Promise<void> {
+    if (this.#options.record.presumed.size === 0) return;
+    const looked = this.#look();
+    await this.#wait(HEARD_AT_END_WITHIN_MS);
+    this.#add(looked);
+  }
+
+  /** A look at all processes that is later than all reads found nobody who may write any of it. */
+  confirmAll(): void {
+    this.#add([...this.#options.record.presumed]);
+  }
+
+  /** It was closed once more. */
+  doubt(path: Name): void {
+    this.#options.record.doubt(path);
+  }
+
+  /** Close events were lost: all that is presumed is to be sent again. */
+  doubtAll(): void {
+    const { record } = this.#options;
+    for (const path of record.presumed.keys()) record.doubt(path);
+  }
+
+  async #watch(): Promise<void> {
+    const { record, signal } = this.#options;
+    this.#isWatching = true;
+    try {
+      while (record.presumed.size > 0) {
+        await this.#wait(LOOK_AFTER_MS, signal);
+        const looked = this.#look();
+        await this.#wait(HEARD_WITHIN_MS, signal);
+        this.#add(looked);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error; // `end` does the rest.
+    } finally {
+      this.#isWatching = false;
+    }
+  }
+
+  /** Returns what nobody may write. The rest is sent again when its writer is gone. */
+  #look(): [Name, PresumedState][] {
+    const { record, openFiles } = this.#options;
+    const writers = look(openFiles);
+    if (writers === undefined) return [];
+    const unwritten: [Name, PresumedState][] = [];
+    for (const [path, state] of record.presumed) {
+      if (writers.writerOf(state) === undefined) unwritten.push([path, state]);
+      else record.doubt(path);
+    }
+    return unwritten;
+  }
+
+  #add(looked: readonly [Name, PresumedState][]): void {
+    const { record } = this.#options;
+    for (const [path, state] of looked) if (record.presumed.get(path) === state) record.add(path, state);
+  }
+}
+
+/** undefined: no descriptor was left to look with; later, then. */
+const look = (openFiles: OpenFilesView): OpenFiles | undefined => {
+  try {
+    return openFiles(0);
+  } catch (error) {
+    if (!isHostFailure(error)) throw error;
+    return undefined;
+  }
+};
