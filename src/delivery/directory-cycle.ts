@@ -48,7 +48,7 @@ export class DirectoryCycle {
   readonly #skipped: SkippedNames;
   #listings = 0;
   #verification: Verification | undefined;
-  #twins = new TwinNames();
+  #twins: TwinNames;
   #checked = 0;
   #isVerified = false;
   #isConfirmed = false;
@@ -61,6 +61,7 @@ export class DirectoryCycle {
     this.plan = plan;
     this.#site = site;
     this.#options = options;
+    this.#twins = new TwinNames(options.record);
     this.#skipped = new SkippedNames(site, plan.directory.name);
     this.#found = new FoundFiles(plan.directory.name, site.report);
   }
@@ -127,7 +128,7 @@ export class DirectoryCycle {
     this.#confirmedClaims = 0;
     this.#checked = 0;
     this.#verification = this.#beginVerification();
-    this.#twins = new TwinNames();
+    this.#twins = new TwinNames(this.#options.record);
     const claims = new ClaimsCheck({
       root,
       directory: directory.name,

@@ -2,7 +2,6 @@ import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { unmark } from '../marks/mark.ts';
-import { inNoState } from '../marks/record-hash.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
@@ -165,13 +164,13 @@ export class DirectoryWork implements Disposable {
     return true;
   }
 
-  /** What the destination does not have as it was sent goes again. (Un-marked within a tick of its mark it is in the state of the record.) */
+  /** What the destination does not have as it was sent goes again. */
   #takeBack(refuted: ReadonlyMap<Name, string>): void {
     const { directory } = this.#cycle.plan;
     for (const [path, detail] of refuted) {
       const targetPath = `${directory.name}/${path}`;
       this.#warn(`"${showName(targetPath)}" at the destination: ${detail}. It is sent again`);
-      this.#record.add(path, inNoState(unmark(this.#site.config.source.root, targetPath).after));
+      unmark(this.#site.config.source.root, targetPath);
     }
     if (refuted.size > 0) this.#isClean = false;
   }

@@ -6,7 +6,7 @@ import type { RetryOptions } from '../core/retry.ts';
 import { isHostFailure, plainMessage, TransportError } from '../errors.ts';
 import { isSameFile } from '../identity.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
-import { inNoState } from '../marks/record-hash.ts';
+import { asUnmarked, inNoState, type FileState } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cureOf } from '../source/directory-failures.ts';
@@ -38,6 +38,10 @@ export interface UnsentFile {
 export type Outcome =
   { readonly result: 'sent' | 'changed' | 'stopped' } | { readonly result: 'failed'; readonly error: TransportError };
 export type OutcomeKind = Outcome['result'];
+
+interface Outgoing extends OutgoingFile {
+  readonly identity: BigIntStats;
+}
 
 export interface SenderOptions {
   readonly root: Name;
@@ -161,13 +165,13 @@ export class Sender {
     // A destination that was added later does not make the others lose what they confirmed. (A close event does.)
     if (urgency === 'backlog' && isUntouched) {
       for (const index of this.destinations.keys())
-        if (record.has(path, stats, index)) record.addFor(path, after, index);
+        if (record.has(path, stats, index)) record.addFor(path, asUnmarked(after), index);
     }
     return after;
   }
 
   /** Resolves with the sum of what was read, if a transport told it. */
-  async #deliverWithSum(outgoing: OutgoingFile, unsent: UnsentFile): Promise<Buffer | undefined> {
+  async #deliverWithSum(outgoing: Outgoing, unsent: UnsentFile): Promise<Buffer | undefined> {
     let sum: Buffer | undefined;
     const tellSha256 = (told: Buffer): void => {
       sum = told;
@@ -177,20 +181,20 @@ export class Sender {
   }
 
   /** What one destination has is not sent there again because another one failed. */
-  #deliver(outgoing: OutgoingFile, unsent: UnsentFile): Promise<void> {
+  #deliver(outgoing: Outgoing, unsent: UnsentFile): Promise<void> {
     const [only] = this.destinations;
     return only !== undefined && this.destinations.length === 1
       ? only.send(outgoing, this.#options.signal)
       : this.#deliverToAll(outgoing, unsent);
   }
 
-  async #deliverToAll(outgoing: OutgoingFile, { path, record, isPresumed }: UnsentFile): Promise<void> {
-    const { identity } = outgoing;
+  async #deliverToAll(outgoing: Outgoing, { path, record, isPresumed }: UnsentFile): Promise<void> {
+    const state = provenState(outgoing.identity);
     const sends = this.destinations.map(async (transport, index) => {
-      if (record.has(path, identity, index)) return;
+      if (record.has(path, state, index)) return;
       await transport.send(outgoing, this.#options.signal);
-      if (isPresumed) record.presumeFor(path, identity, index);
-      else record.addFor(path, identity, index);
+      if (isPresumed) record.presumeFor(path, state, index);
+      else record.addFor(path, state, index);
     });
     const rejected = (await Promise.allSettled(sends)).find((outcome) => outcome.status === 'rejected');
     if (rejected !== undefined) throw rejected.reason;
@@ -202,8 +206,9 @@ export class Sender {
    * What was closed after writing goes to every destination: who has it mapped may have changed it and left its times as they were.
    */
   #noteUnproven({ path, record }: UnsentFile, identity: BigIntStats, urgency: Urgency): void {
+    const state = provenState(identity);
     for (const index of this.destinations.keys())
-      if (urgency === 'live' || !record.has(path, identity, index)) record.addFor(path, inNoState(identity), index);
+      if (urgency === 'live' || !record.has(path, state, index)) record.addFor(path, inNoState(identity), index);
   }
 
   #record({ path, record, isPresumed }: UnsentFile, marked: BigIntStats): void {
@@ -222,6 +227,9 @@ export class Sender {
     }
   }
 }
+
+/** In which state of a file the record knows that one destination has it, and another not yet. */
+const provenState = (identity: BigIntStats): FileState => (isMarked(identity) ? identity : asUnmarked(identity));
 
 /** What the disk refused on the way is this file's failure. What is no system error is a defect of ours, and is thrown on. */
 const cannotSend = (targetPath: Name, cause: unknown): TransportError => {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { HashTable } from '../core/hash-table.ts';
 import { createRecordHash, type DestinationKey } from '../marks/record-hash.ts';
+import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
 import type { Verification } from '../verify/verification.ts';
 import type { ListingVisitor } from './list-directory.ts';
@@ -16,19 +17,30 @@ const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;
  */
 export const looseForm = (path: Name): string => path.normalize('NFC').toLowerCase().replace(ENDS_IN_DOT_OR_BLANK, '');
 
-/** Finds the paths of one directory that differ in case or the like only, with 12 to 23 bytes for each path. */
+/**
+ * Finds the paths of one directory that differ in case or the like only, with 12 to 23 bytes for each path that is not its own loose form:
+ * those that are, the record knows.
+ */
 export class TwinNames {
+  readonly #record: Pick<MarkRecord, 'knows'>;
   readonly #seen = new HashTable({ values: false });
   readonly #hash = createRecordHash(randomBytes(8));
   /** Loose forms that more than one path has. */
   readonly #shared = new Set<string>();
 
+  constructor(record: Pick<MarkRecord, 'knows'>) {
+    this.#record = record;
+  }
+
   /** Each path once. */
   add(path: Name): void {
     const form = looseForm(path);
+    const isFoundByRecord = form === path && this.#record.knows(path);
+    if (isFoundByRecord && this.#seen.size === 0) return;
+    if (form !== path && this.#record.knows(form)) this.#shared.add(form);
     const [key0, key1] = this.#hash.name(form, NO_DESTINATION);
     if (this.#seen.has(key0, key1)) this.#shared.add(form);
-    else this.#seen.set(key0, key1);
+    else if (!isFoundByRecord) this.#seen.set(key0, key1);
   }
 
   get areThere(): boolean {

@@ -13,6 +13,17 @@ export interface FileState {
 /** In no state that a file can have: the name is known, and what bears it is not confirmed. */
 export const inNoState = ({ ino, mtimeNs, ctimeNs }: FileState): FileState => ({ ino, size: -1n, mtimeNs, ctimeNs });
 
+/**
+ * Of a file that bears no mark: no state of a marked one, though a mark that was taken off within the tick in which it was set leaves the
+ * times that the record holds.
+ */
+export const asUnmarked = ({ ino, size, mtimeNs, ctimeNs }: FileState): FileState => ({
+  ino,
+  size: -2n - size,
+  mtimeNs,
+  ctimeNs,
+});
+
 /** Stands for one destination in a record: 64 bits of a hash of its identity. */
 export type DestinationKey = Hash64;
 

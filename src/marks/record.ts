@@ -28,6 +28,8 @@ export interface MarkRecord extends Disposable {
   lookUp(path: Name, state: FileState): Knowledge;
   /** At one destination, by its index. */
   has(path: Name, state: FileState, destination: number): boolean;
+  /** The name was recorded, in whatever state. */
+  knows(path: Name): boolean;
   /** Some destination confirmed this state to this process: its file is to be verified. */
   isNew(path: Name): boolean;
   /** Every destination confirmed it to this process. */
@@ -170,6 +172,10 @@ class HashedRecord implements MarkRecord {
   has(path: Name, state: FileState, destination: number): boolean {
     const [value0, value1] = this.#hash.state(state);
     return this.#holds(path, this.#keyOf(destination), value0, value1) === true;
+  }
+
+  knows(path: Name): boolean {
+    return this.#destinations.some((destination) => this.#holds(path, destination, 0, 0) !== undefined);
   }
 
   isNew(path: Name): boolean {

@@ -22,9 +22,32 @@ it.each([
 });
 
 it('finds two of ten thousand', () => {
-  const twins = new TwinNames();
+  const twins = new TwinNames({ knows: () => false });
   for (let at = 0; at < 10_000; at += 1) twins.add(`folder/IMG_${at}.JPG`);
   expect(twins.areThere).toBe(false);
   twins.add('folder/img_77.jpg');
+  expect(twins.areThere).toBe(true);
+});
+
+it.each([
+  ['a name that is its own loose form comes first', ['a', 'A'], true],
+  ['it comes last', ['A', 'a'], true],
+  ['neither of two is', ['aB', 'Ab'], true],
+  ['all are', ['a', 'b', 'c'], false],
+  ['no two are alike', ['A', 'b', 'C'], false],
+])('among names that the record knows: %s', (_, paths, areThere) => {
+  const known = new Set(paths);
+  const twins = new TwinNames({ knows: (path) => known.has(path) });
+  for (const path of paths) twins.add(path);
+  expect(twins.areThere).toBe(areThere);
+});
+
+it.each([
+  [['a', 'A'], 'a'],
+  [['A', 'a'], 'A'],
+  [['a', 'A'], 'A'],
+])('finds %j where the record knows %j alone: marks that are trusted', (paths, known) => {
+  const twins = new TwinNames({ knows: (path) => path === known });
+  for (const path of paths) twins.add(path);
   expect(twins.areThere).toBe(true);
 });
