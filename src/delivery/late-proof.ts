@@ -2,12 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isHostFailure } from '../errors.ts';
 import type { MarkRecord, PresumedState } from '../marks/record.ts';
 import type { Name } from '../name.ts';
-import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
+import { findOpenFilesInTurns, type OpenFiles } from '../source/open-files.ts';
 
 export interface LateProofOptions {
   readonly record: MarkRecord;
-  readonly openFiles: OpenFilesView;
   readonly signal: AbortSignal;
+  /** Looks at all processes. */
+  readonly look?: () => Promise<OpenFiles>;
   readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>;
 }
 
@@ -42,7 +43,7 @@ export class LateProof {
   /** Looks at once: nothing is sent any more. What a close event says within a moment still counts. */
   async end(): Promise<void> {
     if (this.#options.record.presumed.size === 0) return;
-    const looked = this.#look();
+    const looked = await this.#look();
     await this.#wait(HEARD_AT_END_WITHIN_MS);
     this.#add(looked);
   }
@@ -69,7 +70,7 @@ export class LateProof {
     try {
       while (record.presumed.size > 0) {
         await this.#wait(LOOK_AFTER_MS, signal);
-        const looked = this.#look();
+        const looked = await this.#look();
         await this.#wait(HEARD_WITHIN_MS, signal);
         this.#add(looked);
       }
@@ -81,16 +82,16 @@ export class LateProof {
   }
 
   /** Returns what nobody may write. The rest is sent again when its writer is gone. */
-  #look(): [Name, PresumedState][] {
-    const { record, openFiles } = this.#options;
-    const writers = look(openFiles);
+  async #look(): Promise<[Name, PresumedState][]> {
+    const { record, look = findOpenFilesInTurns } = this.#options;
+    const unwritten = [...record.presumed];
+    const writers = await orNone(look);
     if (writers === undefined) return [];
-    const unwritten: [Name, PresumedState][] = [];
-    for (const [path, state] of record.presumed) {
-      if (writers.writerOf(state) === undefined) unwritten.push([path, state]);
-      else record.doubt(path);
-    }
-    return unwritten;
+    return unwritten.filter(([path, state]) => {
+      const isWritten = writers.writerOf(state) !== undefined;
+      if (isWritten && record.presumed.get(path) === state) record.doubt(path);
+      return !isWritten;
+    });
   }
 
   #add(looked: readonly [Name, PresumedState][]): void {
@@ -100,9 +101,9 @@ export class LateProof {
 }
 
 /** undefined: no descriptor was left to look with; later, then. */
-const look = (openFiles: OpenFilesView): OpenFiles | undefined => {
+const orNone = async (look: () => Promise<OpenFiles>): Promise<OpenFiles | undefined> => {
   try {
-    return openFiles(0);
+    return await look();
   } catch (error) {
     if (!isHostFailure(error)) throw error;
     return undefined;

@@ -5,7 +5,6 @@ import type { RetryOptions } from '../core/retry.ts';
 import { systemErrorCode } from '../errors.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
-import type { OpenFilesView } from '../source/open-files.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Counters } from './context.ts';
 import { LateProof } from './late-proof.ts';
@@ -21,7 +20,6 @@ export interface UploadQueueOptions {
   readonly retry: RetryOptions;
   readonly counters: Pick<Counters, 'sent' | 'bytes' | 'held'>;
   readonly report: Report;
-  readonly openFiles: OpenFilesView;
   readonly signal: AbortSignal;
   /** Files are named by somebody, not listed: who has them open for writing was not looked at. */
   readonly areNamed?: boolean;

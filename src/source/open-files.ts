@@ -1,4 +1,5 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileIdentity } from '../identity.ts';
 import { parseWritableMappings } from './writable-mappings.ts';
 
@@ -35,13 +36,27 @@ const NOT_A_REGULAR_FILE = /^(?:[a-z_]+:|\/dev\/(?:null|zero|tty|ptmx|pts\/\d+)(
  */
 export const findOpenFiles = (): OpenFiles => {
   const writers = new OpenFiles();
-  for (const pid of readdirSync('/proc')) {
-    // This process holds thousands of descriptors while it sends, and writes none of the files.
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) continue;
-    addOpenForWriting(writers, pid);
-    addMappedForWriting(writers, pid);
+  for (const pid of otherProcesses()) addProcess(writers, pid);
+  return writers;
+};
+
+/** The same in small portions: what else is to be done goes on meanwhile. */
+export const findOpenFilesInTurns = async (): Promise<OpenFiles> => {
+  const writers = new OpenFiles();
+  for (const pid of otherProcesses()) {
+    addProcess(writers, pid);
+    await nextTurn();
   }
   return writers;
+};
+
+// This process holds thousands of descriptors while it sends, and writes none of the files.
+const otherProcesses = (): string[] =>
+  readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
+
+const addProcess = (writers: OpenFiles, pid: string): void => {
+  addOpenForWriting(writers, pid);
+  addMappedForWriting(writers, pid);
 };
 
 /** The open files as of at most so many milliseconds ago: one pass over `/proc` serves several directories. */

@@ -30,11 +30,11 @@ const presumed = (...paths: string[]) => {
   const record = recordThatTells();
   const writers = new OpenFiles();
   const looks: number[] = [];
-  const openFiles = (): OpenFiles => {
+  const look = (): Promise<OpenFiles> => {
     looks.push(performance.now());
-    return writers;
+    return Promise.resolve(writers);
   };
-  const proof = new LateProof({ record, openFiles, signal, wait });
+  const proof = new LateProof({ record, look, signal, wait });
   for (const [index, path] of paths.entries()) record.presume(path, state(BigInt(index)));
   void proof.begin();
   return { record, writers, proof, looks };
@@ -98,11 +98,11 @@ it('proves nothing when events were lost', async () => {
 it('tries again where it cannot look', async () => {
   const record = recordThatTells();
   let refused = 1;
-  const openFiles = (): OpenFiles => {
-    if ((refused -= 1) >= 0) throw Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24 });
-    return new OpenFiles();
-  };
-  const proof = new LateProof({ record, openFiles, signal, wait });
+  const look = (): Promise<OpenFiles> =>
+    (refused -= 1) >= 0
+      ? Promise.reject(Object.assign(new Error('EMFILE'), { code: 'EMFILE', errno: -24 }))
+      : Promise.resolve(new OpenFiles());
+  const proof = new LateProof({ record, look, signal, wait });
   record.presume('a', state(0n));
   void proof.begin();
   await vi.advanceTimersByTimeAsync(2600);

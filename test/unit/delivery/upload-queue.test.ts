@@ -1,6 +1,5 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { expect, it } from 'vitest';
-import { OpenFiles } from '../../../src/source/open-files.ts';
 import { UploadQueue } from '../../../src/delivery/upload-queue.ts';
 import { Sender } from '../../../src/delivery/sender.ts';
 import { createMemoryRecord } from '../../../src/marks/record.ts';
@@ -27,7 +26,6 @@ const queueWith = (sender: Sender): UploadQueue =>
   new UploadQueue({
     directory: 'DC1',
     record: createMemoryRecord(),
-    openFiles: () => new OpenFiles(),
     signal,
     sender,
     isExcluded: () => false,
