@@ -1,21 +1,15 @@
 import type { BigIntStats } from 'node:fs';
-import type { Report } from '../core/events.ts';
 import { TransportError } from '../errors.ts';
+import { isSameFile, type FileIdentity } from '../identity.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
-import type { Transport } from '../transport.ts';
 import { Verification } from '../verify/verification.ts';
+import type { SiteContext } from './context.ts';
 
-export interface ClaimsCheckOptions {
-  readonly root: Name;
-  readonly directory: Name;
-  readonly destinations: readonly Transport[];
-  readonly record: MarkRecord;
-  readonly report: Report;
-  readonly signal: AbortSignal;
-}
+type Site = Pick<SiteContext, 'config' | 'sender' | 'report' | 'signal'>;
 
-export interface Claim extends BigIntStats {
+/** What is to be kept of a marked file while its folder is listed at the destinations. */
+interface Claim extends FileIdentity {
   readonly path: Name;
 }
 
@@ -24,26 +18,27 @@ export interface Claim extends BigIntStats {
  * name. Every destination is asked (contract.md §3): what all of them have goes into the record without being sent.
  */
 export class ClaimsCheck {
-  readonly #options: ClaimsCheckOptions;
+  readonly #site: Site;
+  readonly #directory: Name;
   readonly #verification: Verification<Claim>;
-  readonly #absent = new Map<Name, BigIntStats>();
+  readonly #absent = new Map<Name, FileIdentity>();
   #asked = 0;
   #confirmed = 0;
 
-  constructor(options: ClaimsCheckOptions) {
-    const { root, directory, destinations, record, signal } = options;
-    this.#options = options;
+  constructor(site: Site, directory: Name, record: MarkRecord) {
+    this.#site = site;
+    this.#directory = directory;
     this.#verification = new Verification<Claim>({
-      root,
+      root: site.config.source.root,
       directory,
-      destinations,
+      destinations: site.sender.destinations,
       checksum: false,
       different: (_discrepancy, claim) => this.#absent.set(claim.path, claim),
       equal: (claim) => {
         this.#confirmed += 1;
         record.addClaimed(claim.path, claim);
       },
-      signal,
+      signal: site.signal,
     });
   }
 
@@ -52,9 +47,9 @@ export class ClaimsCheck {
     return this.#asked === 0 ? undefined : this.#verification.pass(path);
   }
 
-  add(path: Name, stats: BigIntStats): Promise<void> | undefined {
+  add(path: Name, { dev, ino, size, mtimeNs, ctimeNs }: FileIdentity): Promise<void> | undefined {
     this.#asked += 1;
-    return this.#verification.add(Object.assign(stats, { path }));
+    return this.#verification.add({ path, dev, ino, size, mtimeNs, ctimeNs });
   }
 
   /**
@@ -66,7 +61,7 @@ export class ClaimsCheck {
     readonly confirmed: number;
     readonly open: number;
   }> {
-    if (this.#asked === 0) return { absent: this.#absent, confirmed: 0, open: 0 };
+    if (this.#asked === 0) return { absent: new Map(), confirmed: 0, open: 0 };
     try {
       await this.#verification.end();
     } catch (error) {
@@ -74,9 +69,18 @@ export class ClaimsCheck {
     }
     const absent = this.#absent.size;
     const open = this.#asked - this.#confirmed - absent;
-    const { directory, report } = this.#options;
-    report({ type: 'claims', directory, confirmed: this.#confirmed, absent, open });
-    return { absent: this.#absent, confirmed: this.#confirmed, open };
+    this.#site.report({ type: 'claims', directory: this.#directory, confirmed: this.#confirmed, absent, open });
+    return { absent: this.#unchanged(), confirmed: this.#confirmed, open };
+  }
+
+  /** What was changed since it was listed may be half: the next listing judges it. */
+  #unchanged(): Map<Name, BigIntStats> {
+    const unchanged = new Map<Name, BigIntStats>();
+    for (const [path, listed] of this.#absent) {
+      const stats = this.#site.sender.stat(`${this.#directory}/${path}`);
+      if (stats !== undefined && isSameFile(stats, listed)) unchanged.set(path, stats);
+    }
+    return unchanged;
   }
 }
 

@@ -117,7 +117,6 @@ export class DirectoryCycle {
 
   /** Lists the directory, sends what is unsent, asks for claims, and begins to verify what is sent. */
   async list({ isFirst }: { readonly isFirst: boolean }): Promise<void> {
-    const { root } = this.#site.config.source;
     const { directory } = this.plan;
     this.listing = undefined;
     this.awaitsQuiet = false;
@@ -129,14 +128,7 @@ export class DirectoryCycle {
     this.#checked = 0;
     this.#verification = this.#beginVerification();
     this.#twins = new TwinNames(this.#options.record);
-    const claims = new ClaimsCheck({
-      root,
-      directory: directory.name,
-      destinations: this.#site.sender.destinations,
-      record: this.#options.record,
-      report: this.#site.report,
-      signal: this.#site.signal,
-    });
+    const claims = new ClaimsCheck(this.#site, directory.name, this.#options.record);
     const listing = await this.#list(this.#visitor(claims, isFirst), { fresh: false });
     const { absent, confirmed, open } = await claims.end();
     for (const [path, stats] of absent) await this.#options.queue.submit(path, stats);

@@ -159,6 +159,7 @@ class HashedRecord implements MarkRecord {
   }
 
   lookUp(path: Name, state: FileState): Knowledge {
+    if (this.#added.size + this.#before.size === 0) return 'unknown';
     const [value0, value1] = this.#hash.state(state);
     let weakest: Knowledge = 'confirmed';
     for (const destination of this.#destinations) {
