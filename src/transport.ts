@@ -81,7 +81,7 @@ export interface TransportContext {
   readonly stateFolder: string;
   /** Confirm a file only when it is on stable storage, content and name. */
   readonly durable: boolean;
-  /** Bytes a second; null: no limit. */
+  /** Bytes a second for all files together; null: no limit. Another one at another hour: read it whenever it is needed. */
   readonly bandwidth: number | null;
   /** Writes one line to the log: a capability that is missing, a channel that was refused. */
   readonly log: (level: 'info' | 'warning', message: string) => void;
