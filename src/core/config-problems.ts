@@ -6,7 +6,10 @@ import { UserError } from '../errors.ts';
 export interface ConfigProblem {
   /** "source.settle" */
   readonly path: string;
-  readonly found: unknown;
+  /** What stands there, where it may be shown; undefined: nothing. */
+  readonly found?: unknown;
+  /** No such key: its value may be a secret. */
+  readonly isUnknown?: boolean;
   /** "a duration such as 2s" */
   readonly expected: string;
   /** A plug-in's own message, shown in place of `found` and `expected`. */
@@ -29,12 +32,21 @@ export class ConfigError extends UserError {
   }
 }
 
-const showProblem = ({ path, found, expected, message, line }: ConfigProblem): string => {
+const showProblem = ({ path, found, expected, message, line, isUnknown = false }: ConfigProblem): string => {
   const at = line === undefined ? '  ' : `  line ${line}: `;
   if (message !== undefined) return `${at}${path}: ${message.replaceAll('\n', '\n  ')}`;
   const value = found === undefined ? 'is missing' : `is ${JSON.stringify(found)}`;
+  if (isUnknown) return `${at}${path}: expected ${expected}`;
   return `${at}${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
 };
+
+const MOST_SHOWN = 200;
+
+/** A long text, or one of several lines, is no word that was misspelt: a key that was pasted, maybe. */
+const shown = (found: unknown): unknown =>
+  typeof found === 'string' && (found.length > MOST_SHOWN || found.trim().includes('\n'))
+    ? `(${found.length} characters)`
+    : found;
 
 /** The word that was probably meant; undefined where none is within so many letters. */
 export const meantWord = (word: string, known: readonly string[], letters: number): string | undefined => {
@@ -59,12 +71,12 @@ export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =
 export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType): ConfigProblem[] =>
   error.issues.flatMap((issue): ConfigProblem[] => {
     const path = issue.path.join('.');
-    const found = valueAt(input, issue.path);
+    const found = shown(valueAt(input, issue.path));
     if (issue.code === 'unrecognized_keys') {
       const known = knownKeys(schema, issue.path);
       return issue.keys.map((key) => ({
         path: path === '' ? key : `${path}.${key}`,
-        found: valueAt(found ?? input, [key]),
+        isUnknown: true,
         expected: expectedKey(key, known),
       }));
     }

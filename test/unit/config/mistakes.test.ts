@@ -34,14 +34,14 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
     'a transport misspelt, and an unknown key beside it',
     sftp('prot: 22').replace('sftp', 'sfpt'),
     'perhaps "sftp"',
-    'destination.prot is 22: expected a known key, perhaps "port"',
+    'destination.prot: expected a known key, perhaps "port"',
   ],
   [
     'the key of the transport misspelt, and others beside it',
     `source: { root: /datas, setle: 2s }\ndestination: { transprot: sftp, hots: h, path: /p }\nvrify: all\n`,
     '5 problems',
-    'destination.transprot is "sftp": expected a known key, perhaps "transport"',
-    'destination.hots is "h": expected a known key, perhaps "host"',
+    'destination.transprot: expected a known key, perhaps "transport"',
+    'destination.hots: expected a known key, perhaps "host"',
     'source.setle',
     'vrify',
   ],
@@ -155,7 +155,7 @@ destination:
   it('is the one that an editor shows, in block and flow, quoted and not', async () => {
     const message = await told(block);
     expect(message).toContain('line 4: source.settle is 2');
-    expect(message).toContain('line 10: destination.1.prot is 22');
+    expect(message).toContain('line 10: destination.1.prot: expected a known key');
     expect(message).toContain('destination.2.host is missing');
   });
 
@@ -173,5 +173,26 @@ destination:
 
   it('is not told where there is none', async () => {
     expect(await told('verify: all\n')).toContain('\n  source is missing');
+  });
+});
+
+describe('a secret in the wrong place', () => {
+  it.each([
+    [
+      'the password under a key of its own',
+      sftp('password: hunter2'),
+      'hunter2',
+      'destination.password: expected a known key',
+    ],
+    [
+      'the key itself in place of its file',
+      sftp('identityFile: "-----BEGIN OPENSSH PRIVATE KEY-----\\nb3BlbnNzaC1r\\n"'),
+      'b3BlbnNz',
+      'the path of a file, not what is in it',
+    ],
+  ])('%s is not repeated', async (_title, text, secret, said) => {
+    const message = await told(text);
+    expect(message).toContain(said);
+    expect(message).not.toContain(secret);
   });
 });
