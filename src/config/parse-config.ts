@@ -185,7 +185,7 @@ const unknownTransport = (
   const problem =
     misspelt === undefined
       ? { path: `${path}.${TRANSPORT}`, found: name, expected: `${perhaps}${known}${later}` }
-      : { path: `${path}.${misspelt}`, isUnknown: true, expected: expectedKey(misspelt, [TRANSPORT]) };
+      : { path: `${path}.${misspelt}`, found: named, expected: expectedKey(misspelt, [TRANSPORT]) };
   const rest = Object.fromEntries(Object.entries(section).filter(([key]) => key !== misspelt));
   try {
     if (meant !== undefined) transport(meant)?.parseOptions({ ...rest, transport: meant });

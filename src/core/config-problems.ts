@@ -6,10 +6,8 @@ import { UserError } from '../errors.ts';
 export interface ConfigProblem {
   /** "source.settle" */
   readonly path: string;
-  /** What stands there, where it may be shown; undefined: nothing. */
-  readonly found?: unknown;
-  /** No such key: its value may be a secret. */
-  readonly isUnknown?: boolean;
+  /** What stands there; undefined: nothing. */
+  readonly found: unknown;
   /** "a duration such as 2s" */
   readonly expected: string;
   /** A plug-in's own message, shown in place of `found` and `expected`. */
@@ -32,11 +30,10 @@ export class ConfigError extends UserError {
   }
 }
 
-const showProblem = ({ path, found, expected, message, line, isUnknown = false }: ConfigProblem): string => {
+const showProblem = ({ path, found, expected, message, line }: ConfigProblem): string => {
   const at = line === undefined ? '  ' : `  line ${line}: `;
   if (message !== undefined) return `${at}${path}: ${message.replaceAll('\n', '\n  ')}`;
   const value = found === undefined ? 'is missing' : `is ${JSON.stringify(found)}`;
-  if (isUnknown) return `${at}${path}: expected ${expected}`;
   return `${at}${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
 };
 
@@ -47,6 +44,9 @@ const shown = (found: unknown): unknown =>
   typeof found === 'string' && (found.length > MOST_SHOWN || found.trim().includes('\n'))
     ? `(${found.length} characters)`
     : found;
+
+/** A key that isocket does not have, and others do: what stands there is told to nobody. */
+const isSecret = (key: string): boolean => /pass|secret|token|credential|private/i.test(key);
 
 /** The word that was probably meant; undefined where none is within so many letters. */
 export const meantWord = (word: string, known: readonly string[], letters: number): string | undefined => {
@@ -71,19 +71,21 @@ export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =
 export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType): ConfigProblem[] =>
   error.issues.flatMap((issue): ConfigProblem[] => {
     const path = issue.path.join('.');
-    const found = shown(valueAt(input, issue.path));
+    const found = valueAt(input, issue.path);
     if (issue.code === 'unrecognized_keys') {
       const known = knownKeys(schema, issue.path);
       return issue.keys.map((key) => ({
         path: path === '' ? key : `${path}.${key}`,
-        isUnknown: true,
+        found: isSecret(key) ? '(not shown)' : shown(valueAt(found ?? input, [key])),
         expected: expectedKey(key, known),
       }));
     }
     // A schema's own message never begins with zod's "Invalid".
     if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid'))
-      return [{ path, found, expected: `one of ${issue.values.join(', ')}` }];
-    return [{ path, found, expected: issue.message.replace(/^Invalid input: expected ([^,]+).*$/, '$1') }];
+      return [{ path, found: shown(found), expected: `one of ${issue.values.join(', ')}` }];
+    return [
+      { path, found: shown(found), expected: issue.message.replace(/^Invalid input: expected ([^,]+).*$/, '$1') },
+    ];
   });
 
 /** The keys of the object schema at a path. */

@@ -16,7 +16,7 @@ it.each([
   ['left alone', TEXT, undefined],
   ['with another comment', `# new\n${TEXT}`, undefined],
   ['changed', `${TEXT}verify: all\n`, 'restart isocket'],
-  ['spoilt', `${TEXT}vrify: all\n`, 'vrify: expected a known key'],
+  ['spoilt', `${TEXT}vrify: all\n`, 'vrify is "all"'],
   ['gone', undefined, 'it is not there'],
 ])('says what to do with a configuration that is %s', async (_how, text, words) => {
   const config = join(folder, 'rc');

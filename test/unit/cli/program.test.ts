@@ -79,7 +79,7 @@ describe('an error with --json is an object on stdout too', () => {
         message: expect.stringContaining('vrify') as string,
         hint: expect.any(String) as string,
         problems: [
-          { path: 'vrify', isUnknown: true, expected: expect.stringContaining('perhaps "verify"') as string, line: 5 },
+          { path: 'vrify', found: 'all', expected: expect.stringContaining('perhaps "verify"') as string, line: 5 },
         ],
       },
     ]);

@@ -124,7 +124,7 @@ describe('config', () => {
       ...whole,
       appendOnly: true,
     });
-    expect(() => parseReceiveSection({ receive: { ...receive, rot: '/x' } }, 'rc')).toThrow(/receive\.rot: .*"root"/);
+    expect(() => parseReceiveSection({ receive: { ...receive, rot: '/x' } }, 'rc')).toThrow(/receive\.rot .*"root"/);
   });
 
   const problems = (input: unknown): readonly ConfigProblem[] => {

@@ -34,14 +34,14 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
     'a transport misspelt, and an unknown key beside it',
     sftp('prot: 22').replace('sftp', 'sfpt'),
     'perhaps "sftp"',
-    'destination.prot: expected a known key, perhaps "port"',
+    'destination.prot is 22: expected a known key, perhaps "port"',
   ],
   [
     'the key of the transport misspelt, and others beside it',
     `source: { root: /datas, setle: 2s }\ndestination: { transprot: sftp, hots: h, path: /p }\nvrify: all\n`,
     '5 problems',
-    'destination.transprot: expected a known key, perhaps "transport"',
-    'destination.hots: expected a known key, perhaps "host"',
+    'destination.transprot is "sftp": expected a known key, perhaps "transport"',
+    'destination.hots is "h": expected a known key, perhaps "host"',
     'source.setle',
     'vrify',
   ],
@@ -155,7 +155,7 @@ destination:
   it('is the one that an editor shows, in block and flow, quoted and not', async () => {
     const message = await told(block);
     expect(message).toContain('line 4: source.settle is 2');
-    expect(message).toContain('line 10: destination.1.prot: expected a known key');
+    expect(message).toContain('line 10: destination.1.prot is 22');
     expect(message).toContain('destination.2.host is missing');
   });
 
@@ -182,7 +182,7 @@ describe('a secret in the wrong place', () => {
       'the password under a key of its own',
       sftp('password: hunter2'),
       'hunter2',
-      'destination.password: expected a known key',
+      'destination.password is "(not shown)": expected a known key',
     ],
     [
       'the key itself in place of its file',
