@@ -153,7 +153,7 @@ export class DirectoryWork implements Disposable {
       this.#reportUnfinished(moved ?? 'it was not listed');
       return false;
     }
-    this.queue.lateProof.confirmAll(); // The listing looked at writers.
+    this.queue.lateProof.add(this.#cycle.presumed); // The listing looked at writers.
     await finishDirectory(plan, listing, this.#site, {
       isClean:
         this.#isClean && this.#manifest?.isInterrupted !== true && this.#site.sender.outages === this.#outagesBefore,

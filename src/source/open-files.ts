@@ -67,8 +67,9 @@ export const createOpenFilesView = (): OpenFilesView => {
   let seenAt = 0;
   return (maxAgeMs) => {
     if (seen !== undefined && performance.now() - seenAt <= maxAgeMs) return seen;
+    const begunAt = performance.now(); // A process that maps a file while we look may have been passed by.
     seen = findOpenFiles();
-    seenAt = performance.now();
+    seenAt = begunAt;
     return seen;
   };
 };
