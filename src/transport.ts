@@ -109,7 +109,10 @@ export interface Transport extends AsyncDisposable {
    * continues, and nothing is left but a temporary file that a later send resumes.
    */
   send(file: OutgoingFile, signal: AbortSignal): Promise<void>;
-  /** Which of these are missing or different: compares size and mtime in whole seconds, with `checksum` the content too. */
+  /**
+   * Which of these are missing or different: compares size and mtime in whole seconds, with `checksum` the content too; a file that is gone at
+   * the source is different then.
+   */
   verify(
     files: readonly ExpectedFile[],
     options: { readonly checksum: boolean },

@@ -1,9 +1,16 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
 
 // Every server returns this much in one READ; this many in flight keep a high-latency connection busy.
 const PIECE_BYTES = 32_000;
 const PIECES_AT_ONCE = 64;
+
+/** As `read` of a file handle. */
+export type ReadAt = (
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number | null,
+) => Promise<{ readonly bytesRead: number }>;
 
 /**
  * Reads the remote file back from `start` to `end` and compares it with the source.
@@ -12,7 +19,7 @@ const PIECES_AT_ONCE = 64;
 export const firstDifference = async (
   channel: SftpClient,
   handle: Buffer,
-  source: FileHandle,
+  source: { readonly read: ReadAt },
   { start, end }: { readonly start: number; readonly end: number },
   signal: AbortSignal,
 ): Promise<number> => {
@@ -34,7 +41,7 @@ export const firstDifference = async (
 const isEqual = async (
   channel: SftpClient,
   handle: Buffer,
-  source: FileHandle,
+  source: { readonly read: ReadAt },
   offset: number,
   length: number,
 ): Promise<boolean> => {
