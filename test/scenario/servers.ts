@@ -9,13 +9,14 @@ import {
   statfsSync,
   writeFileSync,
 } from 'node:fs';
-import { afterAll, expect, it, vi } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { check } from '../../src/cli/commands/check.ts';
 import { runPrune } from '../../src/cli/commands/prune.ts';
 import { scan } from '../../src/cli/commands/scan.ts';
 import { verify } from '../../src/cli/commands/verify.ts';
 import { judge, produce } from '../support/invariant.ts';
 import { startProxy, type Proxy } from '../support/proxy.ts';
+import { runCommand, type Ran } from '../support/run-command.ts';
 import { servers, type ServerProgram } from '../support/servers/servers.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
@@ -53,26 +54,6 @@ const fill = (site: TestSite): void => {
   for (const directory of ['DC1', 'DC2']) writeFileSync(`${site.root}/${directory}/finished.parse`, '');
 };
 
-interface Ran {
-  readonly code: number;
-  /** All that it has written. */
-  readonly said: string;
-}
-
-const run = async (command: () => Promise<number>): Promise<Ran> => {
-  let said = '';
-  const write = (chunk: unknown): boolean => {
-    said += String(chunk);
-    return true;
-  };
-  const spies = [process.stdout, process.stderr].map((stream) => vi.spyOn(stream, 'write').mockImplementation(write));
-  try {
-    return { code: await command(), said };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-};
-
 const expectDone = ({ code, said }: Ran): void => expect(code, said.slice(-2000)).toBe(0);
 
 const STATES = {
@@ -106,12 +87,12 @@ interface Matrix {
 const replaceFiles = async ({ site, server }: Matrix): Promise<string> => {
   const { config, root } = site;
   for (let file = 2; file < 32; file += 3) if (file % 4 !== 0) produce(root, `DC3/f${file}`, 9000 + file);
-  const replaced = await run(() => scan({ config }));
+  const replaced = await runCommand(() => scan({ config }));
   if (replaced.code !== 0) {
     expect(replaced).toMatchObject({ code: 3, said: expect.stringContaining('allowDeleteFirst: true') as unknown });
     const changed = readFileSync(config, 'utf8').replace('"path":', '"allowDeleteFirst":true,"path":');
     writeFileSync(config, changed);
-    expectDone(await run(() => scan({ config })));
+    expectDone(await runCommand(() => scan({ config })));
   }
   expect(judge(root, server.folder)).toMatchObject({ notThere: [], half: [] });
   return replaced.code === 0 ? 'at once' : 'with `allowDeleteFirst`';
@@ -123,8 +104,8 @@ const cutAndResume = async ({ site, server, proxy }: Matrix): Promise<string> =>
   produce(root, 'DC3/cut', BIG_BYTES);
   const before = proxy.total;
   proxy.cutAfter(BIG_BYTES / 2);
-  await run(() => scan({ config }));
-  expectDone(await run(() => scan({ config })));
+  await runCommand(() => scan({ config }));
+  expectDone(await runCommand(() => scan({ config })));
   const sent = proxy.total - before;
   expect(judge(root, server.folder)).toMatchObject({ notThere: [], half: [], marked: FILES + 1 });
   return sent < BIG_BYTES * 1.3 ? 'resumes' : 'starts over';
@@ -140,11 +121,11 @@ const survive = async ({ site, server, remount }: Matrix, bad: State, named: Reg
   ] as const)
     produce(root, `DC3/${name}-${before.marked}`, bytes);
   await remount(bad);
-  const told = await run(() => scan({ config }));
+  const told = await runCommand(() => scan({ config }));
   await remount('good');
   expect(told.code, told.said).toBe(3);
   expect(judge(root, server.folder)).toMatchObject({ half: [], wronglyMarked: [] });
-  expectDone(await run(() => scan({ config })));
+  expectDone(await runCommand(() => scan({ config })));
   expect(judge(root, server.folder)).toMatchObject({ notThere: [], half: [], marked: before.marked + 2 });
   return named.test(told.said) ? 'named' : 'as a failure';
 };
@@ -169,9 +150,9 @@ const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
   const { config } = site;
   fill(site);
 
-  const checked = await run(() => check({ config }));
+  const checked = await runCommand(() => check({ config }));
   expectDone(checked);
-  const sent = await run(() => scan({ config }));
+  const sent = await runCommand(() => scan({ config }));
   expectDone(sent);
   expect(judge(site.root, server.folder)).toMatchObject({ notThere: [], half: [], marked: FILES, finished: 2 });
   const replaces = await replaceFiles(matrix);
@@ -180,10 +161,10 @@ const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
   const readOnly = await survive(matrix, 'read-only', /read-only/);
   writeFileSync(`${site.root}/DC3/finished.parse`, '');
   mkdirSync(`${site.root}/DC9`);
-  expectDone(await run(() => scan({ config })));
-  expectDone(await run(() => verify([], { config })));
-  expectDone(await run(() => verify([], { config, checksum: true })));
-  expectDone(await run(() => runPrune({ config, olderThan: '0s' })));
+  expectDone(await runCommand(() => scan({ config })));
+  expectDone(await runCommand(() => verify([], { config })));
+  expectDone(await runCommand(() => verify([], { config, checksum: true })));
+  expectDone(await runCommand(() => runPrune({ config, olderThan: '0s' })));
   expect(readdirSync(site.root)).toEqual(['DC9']);
 
   const durable = /fsync +content and name/.test(checked.said)

@@ -50,7 +50,7 @@ export class ReconnectingSession {
         if (signal.aborted) throw signal.reason;
         if (await this.#hasLearned(session, lessons)) continue;
         const failed = { action: action(), destination: this.#label, folder: this.#options.path };
-        throw await toTransportError(error, session.channels.leastBusy(), failed, session.isFull);
+        throw await toTransportError(error, session.channels.leastBusy(), failed, session.findTrouble);
       } finally {
         watched.count -= 1;
         if (watched.count === 0) this.#forget(signal, watched.listener);

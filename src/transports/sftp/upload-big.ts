@@ -6,7 +6,7 @@ import type { Attempt } from './checkpoints.ts';
 import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
 import { findEarlierAttempt, openTemporary, type EarlierAttempt } from './resume.ts';
-import { seal } from './seal.ts';
+import { seal, sizeOfOpen } from './seal.ts';
 import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
 import { failedSend, publish, type Session } from './session.ts';
@@ -46,7 +46,7 @@ export const uploadBig = async (
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
     const sum = file.tellSha256 === undefined ? undefined : new ContentSum();
     try {
-      const start = await stillThere(opened, earlier, attempt);
+      const start = await stillThere({ ...opened, temporary }, earlier, attempt);
       const content = { source, file, start, sum };
       const written = isInOrder
         ? await writeInOrder(session, opened, content, signal)
@@ -70,7 +70,7 @@ export const uploadBig = async (
   } catch (error) {
     const channel = session.channels.leastBusy();
     const failed = failedSend(session, file);
-    const reason = signal.aborted ? error : await orDestinationFull(error, channel, failed, session.isFull);
+    const reason = signal.aborted ? error : await orDestinationFull(error, channel, failed, session.findTrouble);
     if (!isToStartOver(session, reason)) {
       attempt.leave();
       if (signal.aborted) tellStopped(session, file, stopped);
@@ -114,12 +114,12 @@ const isToStartOver = ({ channels, habits }: Session, error: unknown): boolean =
 
 /** How much of an earlier attempt is there once all is open: a server may truncate a file that is opened for writing. */
 const stillThere = async (
-  { channel, handle }: Stripe,
+  opened: Stripe & { readonly temporary: Name },
   { matchingBytes }: EarlierAttempt,
   attempt: Attempt,
 ): Promise<number> => {
   if (matchingBytes === 0) return 0;
-  const { size } = await channel.fstat(handle);
+  const size = await sizeOfOpen(opened);
   if (size !== undefined && size >= matchingBytes) return matchingBytes;
   attempt.save(0);
   return 0;
