@@ -9,7 +9,7 @@ import type { ProbeResult } from '../../src/transport.ts';
 import { sftp } from '../../src/transports/sftp/plugin.ts';
 import { judge, produce } from '../support/invariant.ts';
 import { runCommand } from '../support/run-command.ts';
-import { refuse, startLyingServer } from '../support/servers/lying-server.ts';
+import { idOf, namesOf, refuse, startLyingServer, statusOf } from '../support/servers/lying-server.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite } from '../support/site.ts';
 
@@ -22,12 +22,27 @@ let folder: string;
 let server: TestServer;
 let count = 0;
 const refused = new Map<string, number>();
+/** What is answered to a request with a name that a file system does not take. */
+let badNames: { readonly status: number; readonly words: string } | undefined;
+const ODD = /[:?]|\.$/;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'isocket-refusing-'));
-  server = await startLyingServer(folder, refuse(refused));
+  server = await startLyingServer(folder, (wire) => {
+    const refusing = refuse(refused)(wire);
+    return {
+      request: (packet) => {
+        if (badNames !== undefined && namesOf(packet).some((name) => ODD.test(name)))
+          wire.toClient(statusOf(idOf(packet), badNames.status, badNames.words));
+        else refusing.request?.(packet);
+      },
+    };
+  });
 });
-beforeEach(() => refused.clear());
+beforeEach(() => {
+  refused.clear();
+  badNames = undefined;
+});
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
@@ -158,3 +173,39 @@ it('names both ways to set a time where both are refused', async () => {
   );
   expect(readdirSync(server.folder).filter((name) => name.startsWith('.isocket'))).toEqual([]);
 });
+
+// As exFAT, or Windows, which takes neither ":" nor "?" nor a dot at the end. A temporary name has none of them.
+it.each([
+  ['bad message', Status.BAD_MESSAGE, ''],
+  ['failure', Status.FAILURE, ''],
+  ['failure: invalid argument', Status.FAILURE, 'Invalid argument'],
+  ['no such file', Status.NO_SUCH_FILE, ''],
+  ['a status of version 6', Status.INVALID_FILENAME, ''],
+] as const)(
+  'a name that the server does not take ("%s") is the trouble of that file alone',
+  async (_words, status, words) => {
+    badNames = { status, words };
+    const { config, root } = makeSite(folder, server, {
+      name: `names${(count += 1)}`,
+      destination: { path: `${server.path}/names${count}` },
+    });
+    for (let file = 0; file < FILES; file += 1) produce(root, `DC1/f${file}`, 100 + file);
+    produce(root, 'DC1/ends.', 10);
+    produce(root, 'DC1/a:b', 10);
+    produce(root, 'DC1/sub?/f', 10);
+    produce(root, 'DC2/big:file', 200_000);
+    produce(root, 'DC2/good', 10);
+    for (const directory of ['DC1', 'DC2']) writeFileSync(`${root}/${directory}/finished.parse`, '');
+    const sent = await runCommand(() => scan({ config }));
+    expect(sent.code, sent.said).toBe(3);
+    const { notThere, half, wronglyMarked, marked } = judge(root, `${server.folder}/names${count}`);
+    expect([notThere.toSorted(), half, wronglyMarked, marked]).toEqual([
+      ['DC1/a:b', 'DC1/ends.', 'DC1/sub?/f', 'DC2/big:file'],
+      [],
+      [],
+      FILES + 1,
+    ]);
+    for (const name of ['DC1/a:b', 'DC1/ends.', 'sub?', 'DC2/big:file'])
+      expect(sent.said).toMatch(new RegExp(`${name.replace(/[.?]/g, '[.?]')}(?:/f)?".*rename it`));
+  },
+);

@@ -94,7 +94,7 @@ export const createFolders = (
       refusal = await refusalOf(use.mkdir(folder, {}));
     }
     // It exists already, or another process created it meanwhile.
-    if (refusal !== undefined && !(await exists(folder)))
+    if (refusal !== undefined && !(await exists(folder).catch(isNotKnown)))
       throw await refusedMkdir(refusal, folder, { channel: channel(), parent, base, findTrouble });
     await above?.done;
     if (refusal !== undefined) return;
@@ -129,6 +129,12 @@ export const createFolders = (
     noteFailure: () => clean.clear(),
     sync,
   };
+};
+
+/** Whoever cannot say whether a folder is there has refused to make it. */
+const isNotKnown = (error: unknown): false => {
+  if (error instanceof SftpStatusError) return false;
+  throw error;
 };
 
 /** The status with which a request was refused. */

@@ -17,7 +17,7 @@ export const refusedMkdir = async (
 ): Promise<TransportError> => {
   const trouble = await findTrouble(channel, parent, error);
   const isBelow = folder.startsWith(`${base}/`);
-  const { state, hint } = describe(error, folder, trouble, isBelow);
+  const { state, hint } = describe(error, { folder, parent }, trouble, isBelow);
   return new TransportError(
     classOf(trouble, isBelow),
     `Cannot make folder "${showName(folder)}" at the destination: ${state}`,
@@ -32,7 +32,7 @@ const classOf = (trouble: FoundTrouble | undefined, isBelow: boolean): Transport
 
 const describe = (
   error: SftpStatusError,
-  folder: Name,
+  { folder, parent }: { readonly folder: Name; readonly parent: Name },
   trouble: FoundTrouble | undefined,
   isBelow: boolean,
 ): Refusal => {
@@ -41,6 +41,7 @@ const describe = (
   if (trouble?.kind === 'read-only') return READ_ONLY;
   const refusal = describeRefusal(error);
   if (refusal !== undefined) return refusal;
-  if (trouble?.kind !== 'name' && !isOddName(folder)) return { state: error.message, hint: UNKNOWN_REASON };
+  if (trouble?.kind !== 'name' && !isOddName(folder.slice(parent.length)))
+    return { state: error.message, hint: UNKNOWN_REASON };
   return { state: error.message, hint: isBelow ? RENAME_IT : 'correct destination.path' };
 };

@@ -50,7 +50,8 @@ export const sizeOfOpen = async ({
   try {
     return (await channel.fstat(handle)).size;
   } catch (error) {
-    if (!isRefusal(error)) throw error;
+    // "Failure" is what a handle gets that the server has lost.
+    if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
     return (await channel.lstat(temporary))?.size;
   }
 };

@@ -79,7 +79,7 @@ export const describeRefusal = ({ status, message, request }: SftpStatusError): 
 // What Windows, exFAT and many network file systems take in no name; nothing in them ends with a dot or a space.
 const ODD = /[<>:"|?*\\\p{Cc}\p{Cs}]|[. ]$/u;
 
-/** Pure. A last part of a path that some file systems do not take. */
-export const isOddName = (path: string): boolean => ODD.test(path.slice(path.lastIndexOf('/') + 1));
+/** Pure. A part of the path is a name that some file systems do not take. */
+export const isOddName = (path: string): boolean => path.split('/').some((name) => ODD.test(name));
 
 export const RENAME_IT = 'rename it: the destination’s file system does not take this name';

@@ -30,8 +30,8 @@ export const packetOf = (write: (packet: PacketWriter) => unknown): Buffer => {
   return Buffer.from(writer.take().subarray(4));
 };
 
-export const statusOf = (id: number, status: number): Buffer =>
-  packetOf((packet) => packet.begin(Packet.STATUS).u32(id).u32(status).bytes('so says the liar').bytes('').end());
+export const statusOf = (id: number, status: number, words = 'so says the liar'): Buffer =>
+  packetOf((packet) => packet.begin(Packet.STATUS).u32(id).u32(status).bytes(words).bytes('').end());
 
 export const idOf = (packet: Buffer): number => packet.readUInt32BE(1);
 
@@ -64,6 +64,28 @@ export const requestOf = (packet: Buffer): string => {
   if (type !== Packet.OPEN) return packetName(type);
   fields.skip();
   return (fields.u32() & OpenFlag.WRITE) === 0 ? 'OPEN to read' : 'OPEN to write';
+};
+
+const WITH_NAME: ReadonlySet<number> = new Set([
+  Packet.OPEN,
+  Packet.OPENDIR,
+  Packet.MKDIR,
+  Packet.REMOVE,
+  Packet.LSTAT,
+  Packet.STAT,
+  Packet.SETSTAT,
+]);
+
+/** The last parts of the paths in a request. */
+export const namesOf = (packet: Buffer): string[] => {
+  const fields = new PacketReader(packet);
+  const type = fields.u8();
+  fields.u32();
+  const isExtended = type === Packet.EXTENDED;
+  const isRename = type === Packet.RENAME || (isExtended && fields.text().startsWith('posix-rename'));
+  if (!isRename && !WITH_NAME.has(type)) return [];
+  const paths = isRename ? [fields.text(), fields.text()] : [fields.text()];
+  return paths.map((path) => path.slice(path.lastIndexOf('/') + 1));
 };
 
 /** Refuses whatever is in `refused` at that moment, with this status. */
