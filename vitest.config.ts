@@ -5,9 +5,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Seconds that the slowest files take. They start first, so that none of them is left running alone at the end. */
 const SECONDS: Readonly<Record<string, number>> = {
   'contract/transports': 240,
-  'scenario/servers': 190,
   'scenario/audit': 174,
   'fault/line': 113,
+  'scenario/servers-1': 112,
+  'scenario/servers-2': 110,
   'scenario/install': 110,
   'scenario/proof-clock': 93,
   'scenario/proof-matrix': 74,

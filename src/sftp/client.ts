@@ -13,7 +13,9 @@ import {
   readDataOrEnd,
   readNamesOrEnd,
   readNumbers,
+  readSpace,
   type DirectoryEntry,
+  type FileSystemSpace,
 } from './replies.ts';
 import type { ChannelWindow } from './receive-window.ts';
 import { RequestChannel, type Encode } from './request-channel.ts';
@@ -25,14 +27,6 @@ export interface ServerLimits {
   readonly write: number;
   /** Handles open at once; 0: not known. */
   readonly handles: number;
-}
-
-export interface FileSystemSpace {
-  /** Bytes that an ordinary user may still write. */
-  readonly free: number;
-  /** Inodes left; 0 where they are not counted and where they are used up. */
-  readonly freeInodes: number;
-  readonly inodes: number;
 }
 
 /**
@@ -76,6 +70,7 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   mkdir(path: Name, attributes: Attributes): Promise<void>;
   setstat(path: Name, attributes: Attributes): Promise<void>;
   remove(path: Name): Promise<void>;
+  rmdir(path: Name): Promise<void>;
   /** Fails if the target exists (version 3). */
   rename(from: Name, to: Name): Promise<void>;
   /** Replaces the target atomically. */
@@ -87,6 +82,10 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Closes the channel; pending requests fail with a `ChannelClosedError` of this message. Harmless when repeated. */
   destroy(reason?: string): void;
 }
+
+/** OPEN is two requests: an account may have the right to one of them only. */
+export const OPEN_TO_READ = 'OPEN to read';
+export const OPEN_TO_WRITE = 'OPEN to write';
 
 // Every server accepts this much: some corrupt files beyond it (rclone#6416, Netcatty#2022).
 const SAFE_WRITE_BYTES = 32_000;
@@ -111,7 +110,8 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   const opener = new HandleOpener(requests, handles);
 
   /** A request that the server answers with a status only. */
-  const command = (type: number, encode: Encode): Promise<void> => requests.request(type, encode, expectOk);
+  const command = (type: number, encode: Encode, name?: string): Promise<void> =>
+    requests.request(type, encode, expectOk, name);
   const single = handleCommands(command);
   const burst = createBurst(requests, handles);
   return {
@@ -145,6 +145,7 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
       opener.open(
         Packet.OPEN,
         (packet) => packet.name(path).u32(flags).attributes(attributes),
+        (flags & OpenFlag.WRITE) === 0 ? OPEN_TO_READ : OPEN_TO_WRITE,
         // Only temporary names of ours are opened so.
         (flags & OpenFlag.EXCL) === 0 ? undefined : () => command(Packet.REMOVE, (packet) => packet.name(path)),
       ),
@@ -179,32 +180,26 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
 /** Requests that name what they concern. */
 const pathRequests = (
   requests: RequestChannel,
-  command: (type: number, encode: Encode) => Promise<void>,
+  command: (type: number, encode: Encode, name?: string) => Promise<void>,
 ): Pick<
   SftpClient,
-  'lstat' | 'stat' | 'mkdir' | 'setstat' | 'remove' | 'rename' | 'posixRename' | 'realpath' | 'space'
+  'lstat' | 'stat' | 'mkdir' | 'setstat' | 'remove' | 'rmdir' | 'rename' | 'posixRename' | 'realpath' | 'space'
 > => ({
   lstat: (path) => requests.request(Packet.LSTAT, (packet) => packet.name(path), readAttributesIfPresent),
   stat: (path) => requests.request(Packet.STAT, (packet) => packet.name(path), readAttributesIfPresent),
   mkdir: (path, attributes) => command(Packet.MKDIR, (packet) => packet.name(path).attributes(attributes)),
   setstat: (path, attributes) => command(Packet.SETSTAT, (packet) => packet.name(path).attributes(attributes)),
   remove: (path) => command(Packet.REMOVE, (packet) => packet.name(path)),
+  rmdir: (path) => command(Packet.RMDIR, (packet) => packet.name(path)),
   rename: (from, to) => command(Packet.RENAME, (packet) => packet.name(from).name(to)),
   posixRename: (from, to) =>
-    command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to)),
+    command(Packet.EXTENDED, (packet) => packet.bytes(Extension.POSIX_RENAME).name(from).name(to), 'posix-rename'),
   realpath: async (path) => {
     const entries = await requests.request(Packet.REALPATH, (packet) => packet.name(path), readNamesOrEnd);
     return entries?.[0]?.name ?? path;
   },
-  space: async (path) => {
-    const numbers = await requests.request(
-      Packet.EXTENDED,
-      (packet) => packet.bytes(Extension.STATVFS).name(path),
-      (reply) => readNumbers(reply, 7),
-    );
-    const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = numbers;
-    return { free: fragment * available, freeInodes, inodes };
-  },
+  space: (path) =>
+    requests.request(Packet.EXTENDED, (packet) => packet.bytes(Extension.STATVFS).name(path), readSpace, 'statvfs'),
 });
 
 /** What is known of the limits now, and when the server has told them. */

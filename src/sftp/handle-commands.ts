@@ -11,9 +11,11 @@ export interface HandleCommands<Done> {
 }
 
 /** Passes each command to `run`. */
-export const handleCommands = <Done>(run: (type: number, encode: Encode) => Done): HandleCommands<Done> => ({
+export const handleCommands = <Done>(
+  run: (type: number, encode: Encode, name?: string) => Done,
+): HandleCommands<Done> => ({
   write: (handle, offset, data) => run(Packet.WRITE, (packet) => packet.bytes(handle).u64(offset).bytes(data)),
   fsetstat: (handle, attributes) => run(Packet.FSETSTAT, (packet) => packet.bytes(handle).attributes(attributes)),
-  fsync: (handle) => run(Packet.EXTENDED, (packet) => packet.bytes(Extension.FSYNC).bytes(handle)),
+  fsync: (handle) => run(Packet.EXTENDED, (packet) => packet.bytes(Extension.FSYNC).bytes(handle), 'fsync'),
   close: (handle) => run(Packet.CLOSE, (packet) => packet.bytes(handle)),
 });

@@ -1,6 +1,6 @@
 import type { OpenHandles } from './open-handles.ts';
 import type { PacketReader } from './packet-reader.ts';
-import { Status } from './protocol.ts';
+import { packetName, Status } from './protocol.ts';
 import { readHandle, SftpStatusError } from './replies.ts';
 import { toError, type Encode, type RequestChannel } from './request-channel.ts';
 
@@ -19,6 +19,8 @@ const mayBeTooMany = (error: unknown): boolean => error instanceof SftpStatusErr
 
 interface Opening {
   readonly type: number;
+  /** For messages. */
+  readonly name: string;
   readonly encode: Encode;
   readonly undo: (() => Promise<void>) | undefined;
 }
@@ -37,21 +39,23 @@ export class HandleOpener {
    * Hot path: where the server says how many handles it allows, there is one promise.
    * @param undo removes a new file: some servers make it, and then have no handle for it
    */
-  open(type: number, encode: Encode, undo?: () => Promise<void>): Promise<Buffer> {
+  open(type: number, encode: Encode, name = packetName(type), undo?: () => Promise<void>): Promise<Buffer> {
     const acquired = this.#handles.acquire();
     const opened =
-      acquired === undefined ? this.#request(type, encode) : acquired.then(() => this.#request(type, encode));
+      acquired === undefined
+        ? this.#request(type, encode, name)
+        : acquired.then(() => this.#request(type, encode, name));
     return this.#handles.isTold
       ? opened
-      : opened.catch((error: unknown) => this.#openWithFewer({ type, encode, undo }, error));
+      : opened.catch((error: unknown) => this.#openWithFewer({ type, name, encode, undo }, error));
   }
 
-  #request(type: number, encode: Encode): Promise<Buffer> {
-    return this.#requests.request(type, encode, this.#decode);
+  #request(type: number, encode: Encode, name: string): Promise<Buffer> {
+    return this.#requests.request(type, encode, this.#decode, name);
   }
 
   // Version 3 has one status, "Failure", for too many handles and for much else: with half as many open, and half of that, the reason shows.
-  async #openWithFewer({ type, encode, undo }: Opening, refusal: unknown): Promise<Buffer> {
+  async #openWithFewer({ type, name, encode, undo }: Opening, refusal: unknown): Promise<Buffer> {
     let error = refusal;
     let takeBack = (): void => undefined;
     let others = this.#handles.inUse;
@@ -66,7 +70,7 @@ export class HandleOpener {
       const besides = this.#handles.inUse - 1;
       try {
         await undo?.().catch(() => undefined); // It is seldom there.
-        const handle = await this.#request(type, encode);
+        const handle = await this.#request(type, encode, name);
         this.#handles.limit.exceeded(others);
         return handle;
       } catch (again) {

@@ -34,6 +34,11 @@ export const Packet = {
   EXTENDED_REPLY: 201,
 } as const;
 
+const PACKET_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(Packet).map(([name, type]) => [type, name]));
+
+/** As the protocol calls a request, for messages. */
+export const packetName = (type: number): string => PACKET_NAMES.get(type) ?? `request ${type}`;
+
 export const Status = {
   OK: 0,
   EOF: 1,
@@ -44,6 +49,11 @@ export const Status = {
   NO_CONNECTION: 6,
   CONNECTION_LOST: 7,
   OP_UNSUPPORTED: 8,
+  // Of later versions.
+  WRITE_PROTECT: 12,
+  NO_SPACE_ON_FILESYSTEM: 14,
+  QUOTA_EXCEEDED: 15,
+  INVALID_FILENAME: 20,
 } as const;
 
 export const OpenFlag = { READ: 1, WRITE: 2, APPEND: 4, CREAT: 8, TRUNC: 16, EXCL: 32 } as const;

@@ -6,6 +6,8 @@ import { Packet, SFTP_VERSION, Status, type Attributes } from './protocol.ts';
 export class SftpStatusError extends Error {
   override readonly name = 'SftpStatusError';
   readonly status: number;
+  /** What was refused, as the protocol calls it: "MKDIR", "OPEN to read". undefined: one of several requests that were sent together. */
+  request: string | undefined;
 
   constructor(status: number, message: string) {
     super(message);
@@ -93,6 +95,28 @@ export const readNamesOrEnd = (reply: PacketReader): DirectoryEntry[] | undefine
 export const readNumbers = (reply: PacketReader, count: number): number[] => {
   expect(reply, Packet.EXTENDED_REPLY);
   return Array.from({ length: count }, () => reply.u64());
+};
+
+export interface FileSystemSpace {
+  /** Bytes that an ordinary user may still write. */
+  readonly free: number;
+  /** Inodes left; 0 where they are not counted and where they are used up. */
+  readonly freeInodes: number;
+  readonly inodes: number;
+  readonly isReadOnly: boolean;
+}
+
+/** OpenSSH's PROTOCOL, section 4.4: SSH2_FXE_STATVFS_ST_RDONLY. */
+const READ_ONLY_FLAG = 1;
+
+/** The reply to statvfs@openssh.com. */
+export const readSpace = (reply: PacketReader): FileSystemSpace => {
+  const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = readNumbers(reply, 7);
+  const space = { free: fragment * available, freeInodes, inodes };
+  if (reply.remaining < 32) return { ...space, isReadOnly: false };
+  // f_favail and f_fsid, which may be any 64 bits, and the upper half of f_flag.
+  for (let word = 0; word < 5; word += 1) reply.u32();
+  return { ...space, isReadOnly: (reply.u32() & READ_ONLY_FLAG) !== 0 };
 };
 
 const statusError = (status: number, reply: PacketReader): SftpStatusError =>

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { createPacketSplitter, PacketReader } from './packet-reader.ts';
 import { PacketWriter } from './packet-writer.ts';
-import { Packet, SFTP_VERSION } from './protocol.ts';
-import { ChannelClosedError, readExtensions } from './replies.ts';
+import { Packet, packetName, SFTP_VERSION } from './protocol.ts';
+import { ChannelClosedError, readExtensions, SftpStatusError } from './replies.ts';
 import { ReceiveWindow, type ChannelWindow } from './receive-window.ts';
 
 /** Writes the fields of a request after its id. */
@@ -93,13 +93,17 @@ export class RequestChannel {
     return this.#extensions;
   }
 
-  /** `decode` reads the reply, which is valid during the call only. */
-  request<T>(type: number, encode: Encode, decode: (reply: PacketReader) => T): Promise<T> {
+  /**
+   * `decode` reads the reply, which is valid during the call only.
+   * @param name of the request, where its type does not say it
+   */
+  request<T>(type: number, encode: Encode, decode: (reply: PacketReader) => T, name?: string): Promise<T> {
     return new Promise((resolve, reject) => {
       const settle = (reply: PacketReader): void => {
         try {
           resolve(decode(reply));
         } catch (error) {
+          if (error instanceof SftpStatusError) error.request = name ?? packetName(type);
           reject(error);
         }
       };

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { TransportError } from '../errors.ts';
 import type { BuiltInLogin, SshConnection } from './connection.ts';
+import { handshakeError, refusedKeyHint } from './handshake-error.ts';
 import { hostKeyError, readKnownHosts } from './host-key.ts';
 import { batchWrites } from './internals/batch-writes.ts';
 import { prepareCipherKeys } from './internals/cipher-keys.ts';
@@ -44,16 +45,16 @@ export const connectSsh2 = async (
     username,
     readyTimeout: HANDSHAKE_TIMEOUT_MS,
     keepaliveInterval: 0, // It kills a healthy connection that is busy sending; the transport checks for inbound bytes instead.
-    ...login,
+    ...login.config,
     // Without "none" first, which the server refuses after a delay.
-    authHandler: [login.agent === undefined ? 'publickey' : 'agent'],
+    authHandler: [options.agent ? 'agent' : 'publickey'],
     // Only the key types that known_hosts has: a key of another type would seem to be a changed key.
     ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: keyTypes } } : {}),
   };
   const verify = (key: Buffer): TransportError | undefined =>
     hostKeyError(judgeHostKey(knownHosts, { host, port }, key), key, options, where);
   try {
-    await logIn(client, config, { where, verify }, signal);
+    await logIn(client, config, { where, verify, keyTypes, ownKeyType: login.keyType }, signal);
   } catch (error) {
     client.destroy();
     throw error;
@@ -66,15 +67,15 @@ interface Host {
   readonly where: string;
   /** The reason not to trust this host key, if there is one. */
   readonly verify: (key: Buffer) => TransportError | undefined;
+  /** The types of host key that known_hosts has. */
+  readonly keyTypes: readonly string[];
+  /** Of the key that logs in; undefined: the agent has it. */
+  readonly ownKeyType: string | undefined;
 }
 
 /** Resolves when the client is logged in. If it fails, the caller destroys the client. */
-const logIn = async (
-  client: ssh2.Client,
-  config: ConnectConfig,
-  { where, verify }: Host,
-  signal: AbortSignal,
-): Promise<void> => {
+const logIn = async (client: ssh2.Client, config: ConnectConfig, host: Host, signal: AbortSignal): Promise<void> => {
+  const { where, verify } = host;
   const done = new AbortController();
   let hostKeyProblem: TransportError | undefined;
   const hostVerifier = (key: Buffer): boolean => {
@@ -87,7 +88,7 @@ const logIn = async (
       signal.addEventListener('abort', abort, { signal: done.signal });
       client.once('ready', resolve);
       // ssh2 emits several errors for one failure, some after its close: the first one counts, and each needs a listener.
-      client.on('error', (error: Error & { level?: string }) => reject(hostKeyProblem ?? connectError(error, where)));
+      client.on('error', (error: Error & { level?: string }) => reject(hostKeyProblem ?? connectError(error, host)));
       client.once('close', () => {
         const closed = closedByServer(where);
         reject(hostKeyProblem ?? closed);
@@ -99,10 +100,13 @@ const logIn = async (
   }
 };
 
-export const connectError = (error: Error & { level?: string }, where: string): TransportError => {
+export const connectError = (
+  error: Error & { level?: string },
+  { where, keyTypes, ownKeyType }: Pick<Host, 'where' | 'keyTypes' | 'ownKeyType'>,
+): TransportError => {
   if (error.level === 'client-authentication') {
     return new TransportError('auth', `Cannot log in to ${where}: the server refused the key`, {
-      hint: 'put the public key into the account’s authorized_keys, or correct destination.user or destination.identityFile',
+      hint: refusedKeyHint(ownKeyType),
       cause: error,
     });
   }
@@ -116,7 +120,11 @@ export const connectError = (error: Error & { level?: string }, where: string): 
       },
     );
   }
-  return new TransportError('network', `Cannot connect to ${where}: ${error.message}`, { cause: error });
+  const action = `Cannot connect to ${where}`;
+  return (
+    handshakeError(error, action, keyTypes) ??
+    new TransportError('network', `${action}: ${error.message}`, { cause: error })
+  );
 };
 
 const closedByServer = (where: string): TransportError =>

@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
 import ssh2, { type ServerHostKeyAlgorithm } from 'ssh2';
 import { TransportError } from '../errors.ts';
+import { handshakeError } from './handshake-error.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 
 /**
  * Performs the SSH handshake up to the host key and disconnects without a login. Takes over `socket` and destroys it.
  * @param keyTypes the key types to request; empty: the server's preference
- * @throws TransportError `network` if there is no SSH server, or it has no key of these types
+ * @throws TransportError `network` if there is no SSH server, `auth` if it has no key of these types
  */
 export const fetchHostKey = async (
   socket: Socket,
@@ -20,13 +21,13 @@ export const fetchHostKey = async (
   const stop = (): void => void client.destroy();
   signal.addEventListener('abort', stop, { once: true });
   let seen: Buffer | undefined;
-  let reason = 'the server closed the connection';
+  let reason = new Error('the server closed the connection');
   try {
     await new Promise<void>((resolve) => {
       client.once('close', () => resolve());
       // A handshake that takes too long is an error, and no close: there may be nothing left to close.
       client.on('error', (error) => {
-        reason = error.message;
+        reason = error;
         resolve();
       });
       client.connect({
@@ -47,10 +48,12 @@ export const fetchHostKey = async (
   }
   signal.throwIfAborted();
   if (seen !== undefined) return seen;
-  throw noHostKey(socket, reason);
+  throw handshakeError(reason, cannotRead(socket), keyTypes) ?? noHostKey(socket, reason.message);
 };
 
-const noHostKey = ({ remoteAddress = 'the server' }: Socket, reason: string): TransportError =>
-  new TransportError('network', `Cannot read the host key of ${remoteAddress}: ${reason}`, {
+const cannotRead = ({ remoteAddress = 'the server' }: Socket): string => `Cannot read the host key of ${remoteAddress}`;
+
+const noHostKey = (socket: Socket, reason: string): TransportError =>
+  new TransportError('network', `${cannotRead(socket)}: ${reason}`, {
     hint: 'check that an SSH server listens there: the host or the port may be wrong',
   });

@@ -14,13 +14,17 @@ export const expandHome = (path: string): string => {
   });
 };
 
+export interface Credentials {
+  readonly config: Pick<ConnectConfig, 'agent' | 'privateKey' | 'passphrase'>;
+  /** "ssh-ed25519"; undefined: the agent has the key. */
+  readonly keyType: string | undefined;
+}
+
 /** The credentials for ssh2, read from files and the environment. @throws TransportError `auth` if the key or the agent cannot be used */
-export const readLogin = async (
-  options: BuiltInLogin,
-): Promise<Pick<ConnectConfig, 'agent' | 'privateKey' | 'passphrase'>> => {
+export const readLogin = async (options: BuiltInLogin): Promise<Credentials> => {
   if (options.agent) {
     const agent = process.env.SSH_AUTH_SOCK;
-    if (agent !== undefined) return { agent };
+    if (agent !== undefined) return { config: { agent }, keyType: undefined };
     throw new TransportError('auth', 'Cannot use the ssh agent: SSH_AUTH_SOCK is not set', {
       hint: 'start an agent, or name a key with destination.identityFile',
     });
@@ -34,5 +38,8 @@ export const readLogin = async (
   const parsed = ssh2.utils.parseKey(privateKey, passphrase);
   const problem = keyProblem(path, privateKey, parsed instanceof Error ? parsed : undefined);
   if (problem !== undefined) throw problem;
-  return { privateKey, ...(passphrase === undefined ? {} : { passphrase }) };
+  return {
+    config: { privateKey, ...(passphrase === undefined ? {} : { passphrase }) },
+    keyType: parsed instanceof Error ? undefined : parsed.type,
+  };
 };

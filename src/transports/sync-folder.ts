@@ -3,6 +3,8 @@ import { OpenFlag, Status } from '../sftp/protocol.ts';
 import { SftpStatusError } from '../sftp/replies.ts';
 import type { Name } from '../transport.ts';
 
+const REFUSALS: ReadonlySet<number> = new Set([Status.OP_UNSUPPORTED, Status.PERMISSION_DENIED]);
+
 /** The server does not sync folders: many open none like a file. Its message says why. */
 export class FolderSyncRefused extends SftpStatusError {}
 
@@ -15,7 +17,7 @@ export const syncFolder = async (client: SftpClient, folder: Name): Promise<void
     throw error instanceof SftpStatusError && error.status !== Status.NO_SUCH_FILE ? refused(error) : error;
   });
   await Promise.all([client.fsync(handle), client.close(handle)]).catch((error: unknown) => {
-    throw error instanceof SftpStatusError && error.status === Status.OP_UNSUPPORTED ? refused(error) : error;
+    throw error instanceof SftpStatusError && REFUSALS.has(error.status) ? refused(error) : error;
   });
 };
 

@@ -12,7 +12,7 @@ import { createPacketSplitter } from '../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { OpenFlag, Packet, SFTP_VERSION } from '../../src/sftp/protocol.ts';
 import { INITIAL_WINDOW_BYTES } from '../../src/sftp/receive-window.ts';
-import { listFolder } from '../../src/transports/sftp/folders.ts';
+import { listEntries as listFolder } from '../../src/transports/sftp/list-folder.ts';
 import { withSmallWindow } from '../../src/ssh/internals/channel-window.ts';
 import { startSshd } from '../support/sshd.ts';
 

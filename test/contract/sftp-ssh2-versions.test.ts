@@ -9,7 +9,7 @@ import { expect, it } from 'vitest';
 import { OpenFlag } from '../../src/sftp/protocol.ts';
 import { prepareCipherKeys } from '../../src/ssh/internals/cipher-keys.ts';
 import { Ssh2Connection } from '../../src/ssh/ssh2-connection.ts';
-import { listFolder } from '../../src/transports/sftp/folders.ts';
+import { listEntries as listFolder } from '../../src/transports/sftp/list-folder.ts';
 import { startSshd } from '../support/sshd.ts';
 
 /** An object whose methods work, and whose fields of these names are hidden from us. */

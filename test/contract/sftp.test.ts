@@ -17,8 +17,10 @@ import { describe, expect, it } from 'vitest';
 import type { OutgoingFile } from '../../src/transport.ts';
 import { sftp } from '../../src/transports/sftp/plugin.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
+import { startProxy } from '../support/proxy.ts';
 import { startSshd } from '../support/sshd.ts';
 import { makeSuiteTarget } from '../support/suite-target.ts';
+import { through } from '../support/through.ts';
 
 // The rules for every transport are in transports.test.ts; this one depends on the names of sftp's temporary files.
 describe.each([
@@ -88,6 +90,43 @@ describe.each([
     expect(readFileSync(`${server.folder}/DC1/big`).equals(readFileSync(sourcePath))).toBe(true);
     await second.tidy(['DC1'], signal);
     expect(readdirSync(checkpoints)).toEqual([]);
+    expect(readdirSync(`${server.folder}/DC1`)).toEqual(['big']);
+  });
+
+  it('resumes with every part that is there, whatever is missing before it', async () => {
+    await using stack = new AsyncDisposableStack();
+    const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-contract-')), (path) =>
+      rmSync(path, { recursive: true }),
+    );
+    const server = stack.use(await start(folder));
+    const proxy = stack.use(await startProxy(server.port));
+    const { identityFile, path } = server;
+    const options = sftp.parseOptions({
+      ...{ transport: 'sftp', host: '127.0.0.1', user: 'root', identityFile, path },
+      ...through(folder, server, proxy.port),
+    });
+    const context = { site: 'test', owner: '01234567', stateFolder: `${folder}/state`, durable: true, bandwidth: null };
+    const sourcePath = `${folder}/big`;
+    const bytes = 12 * 1024 * 1024;
+    writeFileSync(sourcePath, randomBytes(bytes));
+    const identity = lstatSync(sourcePath, { bigint: true });
+    const file: OutgoingFile = { sourcePath, targetPath: 'DC1/big', mode: 0o640, identity };
+    const { signal } = new AbortController();
+    proxy.cutAfter(bytes / 2);
+    const first = sftp.connect(options, { ...context, log: () => undefined });
+    await expect(first.send(file, signal)).rejects.toMatchObject({ class: 'network' });
+    await first[Symbol.asyncDispose]();
+    proxy.cutAfter(Infinity);
+    // As a server leaves it that fills a file out of order: two holes, one at the start, and an end that is there.
+    const [left = ''] = readdirSync(`${server.folder}/DC1`);
+    const there = readFileSync(sourcePath);
+    there.fill(0, 0, 1_000_000).fill(0, 7_000_000, 8_000_000);
+    writeFileSync(`${server.folder}/DC1/${left}`, there);
+    const before = proxy.total;
+    const second = stack.use(sftp.connect(options, { ...context, log: () => undefined }));
+    await second.send(file, signal);
+    expect(proxy.total - before).toBeLessThan(2_500_000);
+    expect(readFileSync(`${server.folder}/DC1/big`).equals(readFileSync(sourcePath))).toBe(true);
     expect(readdirSync(`${server.folder}/DC1`)).toEqual(['big']);
   });
 

@@ -74,6 +74,12 @@ const PATTERNS: readonly Pattern[] = [
     hint: 'correct ssh_config',
   },
   {
+    pattern: /Unable to negotiate with .*: no matching /i,
+    class: 'auth',
+    state: 'ssh and the server have no algorithm in common',
+    hint: 'allow one that the server offers for this host in ssh_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs), or let the server take a newer one',
+  },
+  {
     pattern: /Could not resolve hostname/i,
     class: 'network',
     state: 'the host name cannot be resolved',

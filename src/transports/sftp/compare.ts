@@ -12,17 +12,36 @@ export type ReadAt = (
   position: number | null,
 ) => Promise<{ readonly bytesRead: number }>;
 
-/**
- * Reads the remote file back from `start` to `end` and compares it with the source.
- * @returns the offset of the first block that differs; `end` if none does
- */
+interface Source {
+  readonly read: ReadAt;
+}
+
+/** Bytes of a file, `end` excluded. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** @returns the offset of the first block that differs; `end` if none does */
 export const firstDifference = async (
   channel: SftpClient,
   handle: Buffer,
-  source: { readonly read: ReadAt },
-  { start, end }: { readonly start: number; readonly end: number },
+  source: Source,
+  range: Range,
   signal: AbortSignal,
 ): Promise<number> => {
+  for await (const { start } of differences(channel, handle, source, range, signal)) return start;
+  return range.end;
+};
+
+/** Reads the remote file back from `start` to `end` and compares it with the source: every block that differs, in their order. */
+export async function* differences(
+  channel: SftpClient,
+  handle: Buffer,
+  source: Source,
+  { start, end }: Range,
+  signal: AbortSignal,
+): AsyncGenerator<Range> {
   for (let at = start; at < end; at += PIECE_BYTES * PIECES_AT_ONCE) {
     signal.throwIfAborted();
     const offsets = Array.from({ length: PIECES_AT_ONCE }, (_, index) => at + index * PIECE_BYTES).filter(
@@ -31,17 +50,16 @@ export const firstDifference = async (
     const equal = await Promise.all(
       offsets.map((offset) => isEqual(channel, handle, source, offset, Math.min(PIECE_BYTES, end - offset))),
     );
-    const different = offsets[equal.indexOf(false)];
-    if (different !== undefined) return different;
+    for (const [index, offset] of offsets.entries())
+      if (equal[index] !== true) yield { start: offset, end: Math.min(offset + PIECE_BYTES, end) };
   }
-  return end;
-};
+}
 
 // A server may return less than is asked for: the rest is asked for again. The end of the file counts as different.
 const isEqual = async (
   channel: SftpClient,
   handle: Buffer,
-  source: { readonly read: ReadAt },
+  source: Source,
   offset: number,
   length: number,
 ): Promise<boolean> => {

@@ -1,13 +1,16 @@
-import { TransportError, type TransportErrorClass } from '../../errors.ts';
+import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
 import { type SftpClient } from '../../sftp/client.ts';
-import { SftpStatusError, type DirectoryEntry } from '../../sftp/replies.ts';
-import { Extension, Status } from '../../sftp/protocol.ts';
-import { createIsFull, type IsFull } from './server-errors.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
+import { Extension, Status, type Attributes } from '../../sftp/protocol.ts';
+import { refusedMkdir } from './mkdir-error.ts';
+import { createFindTrouble, type FindTrouble } from './server-errors.ts';
+import { isRefusal } from './server-habits.ts';
 
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
+const S_IFLNK = 0o120000;
 
 /** Of a folder itself, not of a link to one; false where the server tells no type. */
 export const isFolderMode = (permissions: number | undefined): boolean => ((permissions ?? 0) & S_IFMT) === S_IFDIR;
@@ -43,22 +46,33 @@ export interface FoldersOptions {
   readonly durable: boolean;
   /** destination.path: what is refused below it concerns the files of that folder only. */
   readonly base: Name;
-  readonly isFull?: IsFull;
+  readonly findTrouble?: FindTrouble;
   /** Called when the server turns out not to sync folders, with what that means. */
   readonly tell?: (message: string) => void;
 }
 
+/** Through a link; where the server refuses that, a link counts as what it should lead to. */
+export const lookThrough = async (channel: SftpClient, folder: Name): Promise<Attributes | undefined> => {
+  try {
+    return await channel.stat(folder);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const attributes = await channel.lstat(folder);
+    return attributes !== undefined && ((attributes.permissions ?? 0) & S_IFMT) === S_IFLNK ? {} : attributes;
+  }
+};
+
 /** `channel` returns the channel to use. */
 export const createFolders = (
   channel: () => SftpClient,
-  { durable, base, isFull = createIsFull(), tell }: FoldersOptions,
+  { durable, base, findTrouble = createFindTrouble(), tell }: FoldersOptions,
 ): Folders => {
   const existing = new Set<Name>();
   const clean = new Set<Name>();
   const pending = new Map<Name, PendingMkdir>();
 
   const exists = async (folder: Name): Promise<boolean> => {
-    const attributes = await channel().stat(folder);
+    const attributes = await lookThrough(channel(), folder);
     if (attributes === undefined) return false;
     if (((attributes.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return true;
     throw new TransportError(
@@ -80,8 +94,8 @@ export const createFolders = (
       refusal = await refusalOf(use.mkdir(folder, {}));
     }
     // It exists already, or another process created it meanwhile.
-    if (refusal !== undefined && !(await exists(folder)))
-      throw await refusedMkdir(refusal, folder, { channel: channel(), base, isFull });
+    if (refusal !== undefined && !(await exists(folder).catch(isNotKnown)))
+      throw await refusedMkdir(refusal, folder, { channel: channel(), parent, base, findTrouble });
     await above?.done;
     if (refusal !== undefined) return;
     clean.add(folder);
@@ -115,6 +129,12 @@ export const createFolders = (
     noteFailure: () => clean.clear(),
     sync,
   };
+};
+
+/** Whoever cannot say whether a folder is there has refused to make it. */
+const isNotKnown = (error: unknown): false => {
+  if (error instanceof SftpStatusError) return false;
+  throw error;
 };
 
 /** The status with which a request was refused. */
@@ -163,69 +183,6 @@ const createFolderSync = (channel: () => SftpClient, tell: FoldersOptions['tell'
     return next;
   };
 };
-
-/** Below destination.path it concerns the files of that folder; at destination.path nothing can be sent. */
-const refusedMkdir = async (
-  error: SftpStatusError,
-  folder: Name,
-  { channel, base, isFull }: { readonly channel: SftpClient; readonly base: Name; readonly isFull: IsFull },
-): Promise<TransportError> => {
-  const isForSpace = error.status === Status.FAILURE && (await isFull(channel, parentOf(folder)));
-  const isBelow = folder.startsWith(`${base}/`);
-  return mkdirError(error, folder, isForSpace ? 'destination-full' : isBelow ? 'file' : 'auth');
-};
-
-const mkdirError = (error: SftpStatusError, folder: Name, errorClass: TransportErrorClass): TransportError => {
-  const isFull = errorClass === 'destination-full';
-  const isDenied = error.status === Status.PERMISSION_DENIED;
-  const state = isFull ? 'no space left on device' : isDenied ? 'permission denied' : error.message;
-  return new TransportError(errorClass, `Cannot make folder "${showName(folder)}" at the destination: ${state}`, {
-    hint: isFull
-      ? 'make room at the destination; isocket goes on by itself'
-      : 'give the account the right to write there, or correct destination.path',
-    cause: error,
-  });
-};
-
-// READDIR requests in flight: with one at a time latency would cost a round trip for every hundred names. Requests beyond the end cost little.
-const MAX_REQUESTS_AHEAD = 32;
-
-/**
- * The entries of a folder, in batches as the server sends them; none if the folder does not exist.
- * @param isFar a round trip costs more than requests beyond the end
- */
-export async function* listFolder(channel: SftpClient, folder: Name, isFar: boolean): AsyncGenerator<DirectoryEntry[]> {
-  let handle: Buffer;
-  try {
-    handle = await channel.opendir(folder);
-  } catch (error) {
-    ignoreMissing(error);
-    return;
-  }
-  const ahead: Promise<DirectoryEntry[] | undefined>[] = [];
-  const request = (): void => {
-    const reply = channel.readdir(handle);
-    reply.catch(() => undefined); // Reported where it is awaited; replies beyond the end are not.
-    ahead.push(reply);
-  };
-  try {
-    let isAtEnd = false;
-    for (
-      let limit = isFar ? MAX_REQUESTS_AHEAD : 2;
-      !isAtEnd || ahead.length > 0;
-      limit = Math.min(limit * 2, MAX_REQUESTS_AHEAD)
-    ) {
-      while (!isAtEnd && ahead.length < limit) request();
-      const entries = await ahead.shift();
-      // A server that handles several requests at once may report the end before the last names.
-      if (entries === undefined) isAtEnd = true;
-      else yield entries;
-    }
-  } finally {
-    // Nobody needs its reply; a channel that closes is reported by its other requests.
-    channel.close(handle).catch(() => undefined);
-  }
-}
 
 /** @throws the error, unless it is "no such file" */
 export const ignoreMissing = (error: unknown): void => {

@@ -28,25 +28,25 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     },
     send: (file, signal) =>
       session.run(
-        () => `send "${showName(file.targetPath)}"`,
+        () => ({ action: `send "${showName(file.targetPath)}"`, name: file.targetPath }),
         signal,
         (live) => sendFile(live, file, { names, checkpoints }, signal),
       ),
     verify: (files, how, signal) =>
       session.run(
-        () => 'verify files',
+        () => ({ action: 'verify files' }),
         signal,
         (live) => verifyFiles(live, files, how, signal),
       ),
     list: (folder, visit, signal) =>
       session.run(
-        () => `list "${showName(folder)}"`,
+        () => ({ action: `list "${showName(folder)}"` }),
         signal,
         (live) => listFiles(live, folder, visit, signal),
       ),
     tidy: (folders, signal) =>
       session.run(
-        () => 'tidy folders',
+        () => ({ action: 'tidy folders' }),
         signal,
         async (live) => {
           checkpoints.forget(await removeTemporaries(live, folders));

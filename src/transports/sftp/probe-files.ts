@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { type SftpClient } from '../../sftp/client.ts';
-import { SftpStatusError } from '../../sftp/replies.ts';
-import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
-import { showName, TransportError, type Name, type ProbeResult } from '../../transport.ts';
-import { formatBytes } from '../../core/units.ts';
+import type { SftpStatusError } from '../../sftp/replies.ts';
+import { Extension } from '../../sftp/protocol.ts';
+import { showName, type Name, type ProbeResult } from '../../transport.ts';
 import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
-import { createFolders } from './folders.ts';
+import { createFolders, lookThrough } from './folders.ts';
 import type { SftpOptions } from './options.ts';
+import { probeRemove, probeRequests, probeSpace } from './probe-requests.ts';
+import { PROBE_MTIME_S, probeReplace, writeProbe } from './probe-write.ts';
 import { toTransportError } from './server-errors.ts';
 
 export interface ProbeFilesContext {
@@ -17,14 +17,17 @@ export interface ProbeFilesContext {
 }
 
 const MAX_CLOCK_SKEW_S = 5;
-const LITTLE_SPACE_BYTES = 1024 ** 3;
-const FEW_INODES = 1_000;
-/** A second of the past that no clock shows by accident. */
-const PROBE_MTIME_S = 1_000_000_007;
+
+/** One thing that is tried, for the message of its failure. */
+interface Step {
+  readonly what: string;
+  /** "Cannot … at sftp://…". */
+  readonly action: string;
+}
 
 /**
- * Does all that a send does, with a temporary file of our own: write, fsync, times, rename, replace, remove. The names are the same in
- * every run, so that at most one file is left where the account may not remove anything.
+ * Asks for all that a send and a verification ask for, with a temporary file and a folder of our own. The names are the same in every run,
+ * so that at most one of each is left where the account may not remove anything.
  */
 export async function* probeFiles(
   channel: SftpClient,
@@ -32,45 +35,49 @@ export async function* probeFiles(
   { owner, durable, label }: ProbeFilesContext,
   signal: AbortSignal,
 ): AsyncGenerator<ProbeResult> {
-  const folder = options.path === '' ? '/' : options.path;
+  const base = options.path === '' ? '/' : options.path;
   const temporary = `${options.path}/.isocket-${owner}-probe-new.part`;
   const final = `${options.path}/.isocket-${owner}-probe.part`;
-  let step = 'use the folder';
+  const folder = `${options.path}/.isocket-${owner}-probe`;
+  let step: Step = { what: 'folder', action: 'use the folder' };
   try {
-    yield await probeFolder(channel, folder);
+    yield await probeFolder(channel, base);
     yield checkExtensions(channel, durable, options.allowDeleteFirst);
-    step = 'write a file';
-    const { mtime } = await writeProbe(channel, temporary, 100, durable);
-    yield { what: 'write', state: 'ok', message: `a temporary file in ${showName(folder)}` };
-    yield checkClock(mtime);
-    if (durable && channel.has(Extension.FSYNC)) {
-      step = 'put a name on stable storage';
-      yield await probeFolderSync(channel, folder);
+    step = { what: 'write', action: 'write a file' };
+    const written = await writeProbe(channel, temporary, { bytes: 100, durable });
+    yield { what: 'write', state: 'ok', message: `a temporary file in ${showName(base)}` };
+    yield checkClock(written.mtime);
+    if (written.refusedSync !== undefined) yield refusedSync(written.refusedSync);
+    else if (durable && channel.has(Extension.FSYNC)) {
+      step = { what: 'fsync', action: 'put a name on stable storage' };
+      yield await probeFolderSync(channel, base);
     }
-    step = 'keep the time of a file';
-    yield checkMtime((await channel.lstat(temporary))?.mtime);
-    step = 'rename a file';
-    yield await probeReplace(channel, temporary, final, durable);
-    yield await probeRemove(channel, final);
-    step = 'ask for free space';
-    if (channel.has(Extension.STATVFS)) yield await probeSpace(channel, folder);
+    step = { what: 'mtime', action: 'look at a file' };
+    yield checkMtime((await channel.lstat(temporary))?.mtime, written.refusedTimes);
+    step = { what: 'atomic rename', action: 'rename a file' };
+    yield await probeReplace(channel, temporary, final, { durable, allowDeleteFirst: options.allowDeleteFirst });
+    yield* probeRequests(channel, { file: final, folder, base });
+    yield await probeRemove(channel, { file: final, folder });
+    step = { what: 'free space', action: 'ask for free space' };
+    if (channel.has(Extension.STATVFS)) yield await probeSpace(channel, base);
   } catch (error) {
     signal.throwIfAborted();
-    const failure = await toTransportError(error, channel, { action: step, destination: label, folder });
+    const failure = await toTransportError(error, channel, { action: step.action, destination: label, folder: base });
     yield {
-      what: step === 'use the folder' ? 'folder' : (step.split(' ')[0] ?? step),
+      what: step.what,
       state: 'failure',
       message: failure.message,
       hint: failure.hint ?? 'see the server’s log for the reason',
     };
   } finally {
     for (const name of [temporary, final]) await channel.remove(name).catch(() => undefined);
+    await channel.rmdir(folder).catch(() => undefined);
   }
 }
 
 const probeFolder = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
-  const existed = (await channel.stat(folder)) !== undefined;
-  await createFolders(() => channel, { durable: false, base: folder }).ensure(folder)?.done;
+  const existed = (await lookThrough(channel, folder)) !== undefined;
+  if (!existed) await createFolders(() => channel, { durable: false, base: folder }).ensure(folder)?.done;
   return {
     what: 'folder',
     state: 'ok',
@@ -109,25 +116,6 @@ const checkExtensions = (channel: SftpClient, durable: boolean, allowDeleteFirst
   };
 };
 
-/** Overwrites the file; returns the server's time of the last write in seconds. */
-const writeProbe = async (
-  channel: SftpClient,
-  path: Name,
-  bytes: number,
-  durable: boolean,
-): Promise<{ mtime?: number }> => {
-  const handle = await channel.open(path, OpenFlag.WRITE | OpenFlag.CREAT | OpenFlag.TRUNC, { permissions: 0o600 });
-  try {
-    await channel.write(handle, 0, randomBytes(bytes));
-    const { mtime } = await channel.fstat(handle);
-    await channel.fsetstat(handle, { permissions: 0o600, atime: PROBE_MTIME_S, mtime: PROBE_MTIME_S });
-    if (durable && channel.has(Extension.FSYNC)) await channel.fsync(handle);
-    return mtime === undefined ? {} : { mtime };
-  } finally {
-    await channel.close(handle);
-  }
-};
-
 /** Which level of `durable` the server reaches. */
 const probeFolderSync = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
   const what = 'fsync';
@@ -159,89 +147,21 @@ const checkClock = (mtime: number | undefined): ProbeResult => {
   };
 };
 
-const checkMtime = (mtime: number | undefined): ProbeResult =>
-  mtime === PROBE_MTIME_S
-    ? { what: 'mtime', state: 'ok', message: 'file times are kept' }
-    : {
-        what: 'mtime',
-        state: 'failure',
-        message: `Cannot keep the time of a file: it was set to ${PROBE_MTIME_S}, it is ${mtime ?? 'not reported'}`,
-        hint: 'let the account set times (SFTP request "fsetstat"), and check that the file system there keeps them: verify compares them',
-      };
-
-/** Renames the first file to its final name, and a second one of another size over it. */
-const probeReplace = async (
-  channel: SftpClient,
-  temporary: Name,
-  final: Name,
-  durable: boolean,
-): Promise<ProbeResult> => {
-  const what = 'atomic rename';
-  if (!channel.has(Extension.POSIX_RENAME)) {
-    await channel.remove(final).catch(() => undefined);
-    await channel.rename(temporary, final);
-    return { what, state: 'ok', message: 'a file gets its final name once it is complete; it cannot replace another' };
-  }
-  await channel.posixRename(temporary, final);
-  await writeProbe(channel, temporary, 200, durable);
-  await channel.posixRename(temporary, final);
-  const size = (await channel.lstat(final))?.size;
-  if (size === 200)
-    return { what, state: 'ok', message: 'a file gets its final name once it is complete, and replaces an old one' };
-  throw new TransportError('file', `Cannot replace a file: after the rename it has ${size ?? 'no'} bytes, not 200`, {
-    hint: 'use another server or folder: this one reports a rename that it did not do',
-  });
+const checkMtime = (mtime: number | undefined, refused: SftpStatusError | undefined): ProbeResult => {
+  const what = 'mtime';
+  const hint =
+    'let the account set times (SFTP request "fsetstat"), and check that the file system there keeps them: verify compares them';
+  if (mtime === PROBE_MTIME_S) return { what, state: 'ok', message: 'file times are kept' };
+  const message =
+    refused === undefined
+      ? `Cannot keep the time of a file: it was set to ${PROBE_MTIME_S}, it is ${mtime ?? 'not reported'}`
+      : `Cannot set the time of a file: the server refuses FSETSTAT and SETSTAT (${refused.message})`;
+  return { what, state: 'failure', message, hint };
 };
 
-const probeRemove = async (channel: SftpClient, path: Name): Promise<ProbeResult> => {
-  try {
-    await channel.remove(path);
-    return { what: 'clean up', state: 'ok', message: 'the temporary file is removed' };
-  } catch (error) {
-    if (!(error instanceof SftpStatusError)) throw error;
-    const denied = error.status === Status.PERMISSION_DENIED;
-    return {
-      what: 'clean up',
-      state: 'warning',
-      message: `Cannot remove "${showName(path)}": ${denied ? 'the account may remove nothing' : error.message}`,
-      hint: 'this is fine if the account may only add files; remove what a broken transfer leaves (.isocket-….part) yourself',
-    };
-  }
-};
-
-/** Some servers announce the request and refuse it. */
-const probeSpace = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
-  try {
-    return checkSpace(await channel.space(folder));
-  } catch (error) {
-    if (!(error instanceof SftpStatusError)) throw error;
-    return {
-      what: 'free space',
-      state: 'warning',
-      message: `the server does not say how much is free (${error.message})`,
-      hint: 'watch the space at the destination yourself: a full disk will look like any other failure',
-    };
-  }
-};
-
-const checkSpace = ({
-  free,
-  freeInodes,
-  inodes,
-}: {
-  free: number;
-  freeInodes: number;
-  inodes: number;
-}): ProbeResult => {
-  const what = 'free space';
-  const message = `${formatBytes(free)} free${inodes > 0 ? `, inodes for ${freeInodes} files` : ''}`;
-  const isFull = free === 0 || (inodes > 0 && freeInodes === 0);
-  const isLittle = free < LITTLE_SPACE_BYTES || (inodes > 0 && freeInodes < FEW_INODES);
-  if (!isFull && !isLittle) return { what, state: 'ok', message };
-  return {
-    what,
-    state: isFull ? 'failure' : 'warning',
-    message,
-    hint: 'make room at the destination before it fills up',
-  };
-};
+const refusedSync = ({ message }: SftpStatusError): ProbeResult => ({
+  what: 'fsync',
+  state: 'warning',
+  message: `the server announces fsync, and refuses fsync (${message})`,
+  hint: 'a mark will mean "received", not "on stable storage": say so with send.durable: false, or let the account sync its files',
+});

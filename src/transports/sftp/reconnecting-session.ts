@@ -2,9 +2,12 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import type { TransportContext } from '../../transport.ts';
 import { Reconnecting } from '../reconnecting.ts';
 import type { SftpOptions } from './options.ts';
-import { toTransportError } from './server-errors.ts';
+import { toTransportError, type FailedAction } from './server-errors.ts';
 import { ServerHabits } from './server-habits.ts';
 import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
+
+/** `send "DC1/a.dat"`, and the path that it is about. */
+export type Doing = Pick<FailedAction, 'action' | 'name'>;
 
 /** The session of a transport: opened on first use, and again after its connection was lost. */
 export class ReconnectingSession {
@@ -33,10 +36,10 @@ export class ReconnectingSession {
 
   /**
    * Runs `use` on a live session; again on another one where the server has shown meanwhile that it allows fewer handles.
-   * @param action for the message of an error: `send "DC1/a.dat"`
+   * @param doing for the message of an error
    * @throws TransportError for any failure; the signal's reason once it is aborted
    */
-  async run<T>(action: () => string, signal: AbortSignal, use: (session: Session) => Promise<T>): Promise<T> {
+  async run<T>(doing: () => Doing, signal: AbortSignal, use: (session: Session) => Promise<T>): Promise<T> {
     for (;;) {
       signal.throwIfAborted();
       const current = this.#connection.acquire();
@@ -49,8 +52,8 @@ export class ReconnectingSession {
       } catch (error) {
         if (signal.aborted) throw signal.reason;
         if (await this.#hasLearned(session, lessons)) continue;
-        const failed = { action: action(), destination: this.#label, folder: this.#options.path };
-        throw await toTransportError(error, session.channels.leastBusy(), failed, session.isFull);
+        const failed = { ...doing(), destination: this.#label, folder: this.#options.path };
+        throw await toTransportError(error, session.channels.leastBusy(), failed, session.findTrouble);
       } finally {
         watched.count -= 1;
         if (watched.count === 0) this.#forget(signal, watched.listener);

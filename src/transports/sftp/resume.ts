@@ -4,21 +4,27 @@ import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import type { Name } from '../../name.ts';
 import type { Attempt } from './checkpoints.ts';
-import { firstDifference } from './compare.ts';
+import { differences, type Range } from './compare.ts';
 import { ignoreMissing } from './folders.ts';
 import { isRefusal } from './server-habits.ts';
 
 /** The temporary file of an earlier attempt. */
 export interface EarlierAttempt {
   readonly exists: boolean;
-  /** Length of the prefix that equals the source. */
-  readonly matchingBytes: number;
+  /** What it does not have, in its order; the rest equals the source. */
+  readonly missing: readonly Range[];
 }
 
+/** All is sent. */
+export const nothingThere = (size: number): readonly Range[] => (size > 0 ? [{ start: 0, end: size }] : []);
+
+export const bytesOf = (ranges: readonly Range[]): number =>
+  ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+
 /**
- * How much of the file the temporary one already has. The size of a temporary file proves nothing (holes of a striped
- * transfer, data lost in a power failure of the server): everything beyond the checkpoint is read back and compared, or sent again
- * where the account may not read.
+ * What of the file the temporary one already has: any part of it, since not every server fills a file from its start. The size of a
+ * temporary file proves nothing (holes of a striped transfer, data lost in a power failure of the server): everything beyond the
+ * checkpoint is read back and compared, or sent again where the account may not read.
  */
 export const findEarlierAttempt = async (
   channel: SftpClient,
@@ -31,28 +37,40 @@ export const findEarlierAttempt = async (
   const attributes = await channel.lstat(temporary);
   const received = Math.min(attributes?.size ?? 0, size);
   const exists = attributes !== undefined;
-  if (received === 0 || received < bytes) return { exists, matchingBytes: 0 };
+  if (received === 0 || received < bytes) return { exists, missing: nothingThere(size) };
   try {
-    return {
-      exists,
-      matchingBytes: await readBack(channel, source, temporary, { start: bytes, end: received }, signal),
-    };
+    const different = await readBack(channel, source, temporary, { start: bytes, end: received }, signal);
+    return { exists, missing: joined([...different, { start: received, end: size }]) };
   } catch (error) {
     if (!isDenied(error)) throw error;
-    return { exists, matchingBytes: bytes };
+    return { exists, missing: joined([{ start: bytes, end: size }]) };
   }
+};
+
+/** Ranges in their order, without empty ones; those that touch are one. */
+const joined = (ranges: readonly Range[]): readonly Range[] => {
+  const result: Range[] = [];
+  for (const range of ranges) {
+    if (range.start === range.end) continue;
+    const last = result.at(-1);
+    if (last?.end === range.start) result[result.length - 1] = { start: last.start, end: range.end };
+    else result.push(range);
+  }
+  return result;
 };
 
 const readBack = async (
   channel: SftpClient,
   source: FileHandle,
   temporary: Name,
-  range: { readonly start: number; readonly end: number },
+  range: Range,
   signal: AbortSignal,
-): Promise<number> => {
+): Promise<readonly Range[]> => {
   const handle = await channel.open(temporary, OpenFlag.READ, {});
   try {
-    return await firstDifference(channel, handle, source, range, signal);
+    const different: Range[] = [];
+    for await (const block of differences(channel, handle, source, range, signal)) different.push(block);
+    return different;
   } finally {
     await channel.close(handle);
   }
@@ -69,9 +87,10 @@ const isDenied = (error: unknown): boolean =>
 export const openTemporary = async (
   channel: SftpClient,
   temporary: Name,
-  { exists, matchingBytes }: EarlierAttempt,
+  { exists, missing }: EarlierAttempt,
+  size: number,
 ): Promise<Buffer> => {
-  if (matchingBytes > 0) {
+  if (bytesOf(missing) < size) {
     try {
       return await channel.open(temporary, OpenFlag.WRITE, {});
     } catch (error) {

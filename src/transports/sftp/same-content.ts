@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { constants, open } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
-import { OpenFlag, Status } from '../../sftp/protocol.ts';
+import { OpenFlag } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import { fsPath, showName, TransportError, type ExpectedFile } from '../../transport.ts';
+import { fsPath, showName, TransportError, type ExpectedFile, type Name } from '../../transport.ts';
 import { firstDifference, type ReadAt } from './compare.ts';
 import { findRemoteSums, sumKey, type RemoteSums } from './remote-sums.ts';
+import { sizeOfOpen } from './seal.ts';
+import { describeRefusal } from './server-words.ts';
 import type { Session } from './session.ts';
 import { toSourceError } from './source.ts';
 
@@ -98,32 +100,38 @@ const hasSameBytes = async (session: Session, file: ExpectedFile, signal: AbortS
   await using source = await openSource(file);
   if (source === undefined) return false;
   const channel = session.channels.leastBusy();
-  const handle = await openToRead(session, channel, file);
+  const path = `${session.options.path}/${file.targetPath}`;
   try {
-    const size = Number(file.size);
-    const { size: remoteSize } = await channel.fstat(handle);
-    if (remoteSize !== size) return false;
+    return await compare(channel, path, source, Number(file.size), signal);
+  } catch (error) {
+    throw toReadError(error, session, file);
+  }
+};
+
+const compare = async (
+  channel: SftpClient,
+  path: Name,
+  source: OpenSource,
+  size: number,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const handle = await channel.open(path, OpenFlag.READ, {});
+  try {
+    if ((await sizeOfOpen({ channel, handle, temporary: path })) !== size) return false;
     return (await firstDifference(channel, handle, source, { start: 0, end: size }, signal)) === size;
   } finally {
     await channel.close(handle);
   }
 };
 
-/** @throws TransportError `file` where the account may not read it */
-const openToRead = async (
-  { options, label }: Session,
-  channel: SftpClient,
-  { targetPath }: ExpectedFile,
-): Promise<Buffer> => {
-  try {
-    return await channel.open(`${options.path}/${targetPath}`, OpenFlag.READ, {});
-  } catch (error) {
-    if (!(error instanceof SftpStatusError) || error.status !== Status.PERMISSION_DENIED) throw error;
-    throw new TransportError('file', `Cannot read "${showName(targetPath)}" at ${label}: permission denied`, {
-      hint: 'give the account the right to read it there: its content is compared',
-      cause: error,
-    });
-  }
+/** `file` where the account may not read it. */
+const toReadError = (error: unknown, { label }: Session, { targetPath }: ExpectedFile): unknown => {
+  const refusal = error instanceof SftpStatusError ? describeRefusal(error) : undefined;
+  if (refusal === undefined) return error;
+  return new TransportError('file', `Cannot read "${showName(targetPath)}" at ${label}: ${refusal.state}`, {
+    hint: 'give the account the right to read it there: its content is compared',
+    cause: error,
+  });
 };
 
 /** Calls `use` on each item, `atOnce` at a time; results in the order of the items. */

@@ -1,3 +1,4 @@
+import { Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { isRefusal } from './server-habits.ts';
@@ -17,13 +18,13 @@ export interface WrittenFile {
 export const seal = async (session: Session, written: WrittenFile): Promise<void> => {
   const { channel, handle, file } = written;
   if (session.habits.isStepwise(channel)) return sealStepwise(session, written);
-  const [, attributes] = await Promise.all([
+  const [, size] = await Promise.all([
     setAttributes(session, written),
-    channel.fstat(handle),
-    syncsContent(session, channel) ? channel.fsync(handle) : undefined,
+    sizeOfOpen(written),
+    syncContent(session, written),
     channel.close(handle),
   ]);
-  checkSize(session, file, attributes.size);
+  checkSize(session, file, size);
 };
 
 /** Each step waits for the one before. The handle is closed, whatever happens. */
@@ -31,13 +32,40 @@ export const sealStepwise = async (session: Session, written: WrittenFile): Prom
   const { channel, handle, file } = written;
   try {
     await setAttributes(session, written);
-    checkSize(session, file, (await channel.fstat(handle)).size);
-    if (syncsContent(session, channel)) await channel.fsync(handle);
+    checkSize(session, file, await sizeOfOpen(written));
+    await syncContent(session, written);
   } catch (error) {
     await channel.close(handle).catch(() => undefined);
     throw error;
   }
   await channel.close(handle);
+};
+
+/** By the handle, or by name where the server refuses that; undefined: it is not told. */
+export const sizeOfOpen = async ({
+  channel,
+  handle,
+  temporary,
+}: Omit<WrittenFile, 'file'>): Promise<number | undefined> => {
+  try {
+    return (await channel.fstat(handle)).size;
+  } catch (error) {
+    // "Failure" is what a handle gets that the server has lost.
+    if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
+    return (await channel.lstat(temporary))?.size;
+  }
+};
+
+/** A server that announces fsync and refuses it is as one that has none. */
+const syncContent = async (session: Session, { channel, handle }: WrittenFile): Promise<void> => {
+  if (!syncsContent(session, channel)) return;
+  try {
+    await channel.fsync(handle);
+  } catch (error) {
+    // "Failure" is what a disk that fails gets.
+    if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
+    session.habits.learnRefusesFsync(error);
+  }
 };
 
 /** By the handle, or by name where the server refuses that. */

@@ -87,9 +87,10 @@ const orFolderInTheWay = async (
  * the start.
  */
 const attemptAgain = async (session: Session, error: unknown, attempt: () => Promise<void>): Promise<void> => {
-  const { habits, channels, isFull, options } = session;
+  const { habits, channels, findTrouble, options } = session;
   const channel = channels.leastBusy();
-  if (!isRefusal(error) || !habits.isStepwise(channel) || (await isFull(channel, options.path))) throw error;
+  if (!isRefusal(error) || !habits.isStepwise(channel)) throw error;
+  if ((await findTrouble(channel, options.path, error)) !== undefined) throw error;
   const wasInOrder = habits.isInOrder(channel);
   habits.learnInOrder(true);
   try {

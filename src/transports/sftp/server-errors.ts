@@ -1,8 +1,9 @@
 import { formatBytes } from '../../core/units.ts';
 import { TransportError } from '../../errors.ts';
 import { type SftpClient } from '../../sftp/client.ts';
-import { SftpStatusError } from '../../sftp/replies.ts';
+import { SftpStatusError, type FileSystemSpace } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
+import { describeRefusal, isOddName, RENAME_IT, troubleInWords, type Refusal, type Trouble } from './server-words.ts';
 
 /** The action that failed, for the message: `Cannot write "DC1/a.dat" to sftp://…`. */
 export interface FailedAction {
@@ -10,6 +11,8 @@ export interface FailedAction {
   readonly destination: string;
   /** The folder whose free space is queried. */
   readonly folder: string;
+  /** The path of the file, where it is about one. */
+  readonly name?: string;
 }
 
 /** Maps any failure of a request to the error class that decides about retries. */
@@ -17,22 +20,38 @@ export const toTransportError = async (
   error: unknown,
   channel: SftpClient,
   failed: FailedAction,
-  isFull: IsFull = createIsFull(),
+  findTrouble: FindTrouble = createFindTrouble(),
 ): Promise<TransportError> => {
   if (error instanceof TransportError) return error;
-  const message = `Cannot ${failed.action} to ${failed.destination}: `;
+  const message = `Cannot ${failed.action} ${prepositionOf(failed)} ${failed.destination}: `;
   if (!(error instanceof SftpStatusError)) {
     const why = error instanceof Error ? error.message : String(error);
     return new TransportError('network', message + why, { cause: error });
   }
-  if (error.status === Status.FAILURE && (await isFull(channel, failed.folder))) return destinationFull(failed, error);
-  return new TransportError('file', message + error.message, {
-    hint:
-      error.status === Status.PERMISSION_DENIED
-        ? 'give the account the right to write there, or correct destination.path'
-        : 'move away what is there under that name, if it is a folder; otherwise see the server’s log for the reason',
+  const trouble = await findTrouble(channel, failed.folder, error);
+  if (trouble?.kind === 'full') return destinationFull(failed, error);
+  if (trouble?.kind === 'read-only')
+    return new TransportError(trouble.isEverywhere ? 'auth' : 'file', message + READ_ONLY.state, {
+      hint: READ_ONLY.hint,
+      cause: error,
+    });
+  const refusal = describeRefusal(error);
+  const isName =
+    trouble?.kind === 'name' || (refusal === undefined && failed.name !== undefined && isOddName(failed.name));
+  return new TransportError('file', message + (refusal?.state ?? error.message), {
+    hint: isName ? RENAME_IT : (refusal?.hint ?? UNKNOWN_REASON),
     cause: error,
   });
+};
+
+export const UNKNOWN_REASON =
+  'see the server’s log for the reason, which it does not tell: a full disk, a quota, a read-only file system, or a name that it does not take';
+
+const prepositionOf = ({ action }: FailedAction): string => (/^(?:send|write) /.test(action) ? 'to' : 'at');
+
+export const READ_ONLY: Refusal = {
+  state: 'the file system there is read-only',
+  hint: 'mount it for writing at the destination, or correct destination.path; an error of the disk may have made it so: see the log there',
 };
 
 /** Must be called before the temporary file is removed: the removal frees the space whose lack is to be detected. */
@@ -40,9 +59,9 @@ export const orDestinationFull = async (
   error: unknown,
   channel: SftpClient,
   failed: FailedAction,
-  isFull: IsFull,
+  findTrouble: FindTrouble,
 ): Promise<unknown> =>
-  error instanceof SftpStatusError && error.status === Status.FAILURE && (await isFull(channel, failed.folder))
+  error instanceof SftpStatusError && (await findTrouble(channel, failed.folder, error))?.kind === 'full'
     ? destinationFull(failed, error)
     : error;
 
@@ -56,7 +75,8 @@ export const orDoesNotFit = async (
   { action, destination, folder }: FailedAction,
   size: number,
 ): Promise<TransportError> => {
-  const free = await freeBytes(channel, folder).catch(() => 0);
+  const space = await askSpace(channel, folder);
+  const free = space === undefined ? 0 : freeBytes(space);
   if (free < NO_SPACE_BYTES) return full;
   return new TransportError(
     'file',
@@ -77,24 +97,41 @@ const NO_SPACE_BYTES = 64 * 1024;
 /** Files that fail together free their space one after the other: if the disk was full for one of them, it was full for all. */
 const SAME_MOMENT_MS = 1000;
 
-/** Queries the free space: version 3 has one status, "Failure", for a full disk and for many other causes. */
-export type IsFull = (channel: SftpClient, folder: string) => Promise<boolean>;
+export interface FoundTrouble {
+  readonly kind: Trouble;
+  /** So it is for whatever is sent. */
+  readonly isEverywhere: boolean;
+}
+
+/** By the server's words, or by its free space: version 3 has one status, "Failure", for a full disk and for many other causes. */
+export type FindTrouble = (
+  channel: SftpClient,
+  folder: string,
+  error: SftpStatusError,
+) => Promise<FoundTrouble | undefined>;
 
 /** None where no further file can be made. */
-const freeBytes = async (channel: SftpClient, folder: string): Promise<number> => {
-  const { free, freeInodes, inodes } = await channel.space(folder);
-  return inodes > 0 && freeInodes === 0 ? 0 : free;
-};
+const freeBytes = ({ free, freeInodes, inodes }: FileSystemSpace): number =>
+  inodes > 0 && freeInodes === 0 ? 0 : free;
 
-export const createIsFull = (): IsFull => {
+export const createFindTrouble = (): FindTrouble => {
   let wasFullMs = -Infinity;
-  return async (channel, folder) => {
-    if (!channel.has(Extension.STATVFS)) return false;
-    try {
-      if ((await freeBytes(channel, folder)) < NO_SPACE_BYTES) wasFullMs = performance.now();
-    } catch {
-      // Unknown then: the failure is reported as it is.
-    }
-    return performance.now() - wasFullMs < SAME_MOMENT_MS;
+  return async (channel, folder, error) => {
+    const told = troubleInWords(error);
+    if (told === 'full') return { kind: 'full', isEverywhere: true };
+    if (told === 'name') return { kind: 'name', isEverywhere: false };
+    const isAsked = told === 'read-only' || error.status === Status.FAILURE;
+    const space = isAsked && channel.has(Extension.STATVFS) ? await askSpace(channel, folder) : undefined;
+    if (space?.isReadOnly === true) return { kind: 'read-only', isEverywhere: true };
+    if (told !== undefined) return { kind: told, isEverywhere: false };
+    if (space !== undefined && freeBytes(space) < NO_SPACE_BYTES) wasFullMs = performance.now();
+    if (error.status === Status.FAILURE && performance.now() - wasFullMs < SAME_MOMENT_MS)
+      return { kind: 'full', isEverywhere: true };
+    // The server does not understand what it is asked for; of what isocket sends that can be the name only.
+    return error.status === Status.BAD_MESSAGE ? { kind: 'name', isEverywhere: false } : undefined;
   };
 };
+
+/** undefined where the server does not tell it: the failure is reported as it is. */
+const askSpace = (channel: SftpClient, folder: string): Promise<FileSystemSpace | undefined> =>
+  channel.space(folder).catch(() => undefined);

@@ -23,6 +23,8 @@ export class ServerHabits {
   readonly #told = new Set<string>();
   #isStepwise = false;
   #refusesFsetstat = false;
+  #refusesFsync = false;
+  #refusesPosixRename = false;
   #writesInOrder = false;
   constructor(log: TransportContext['log']) {
     this.#log = log;
@@ -31,6 +33,16 @@ export class ServerHabits {
   /** FSETSTAT is refused: times are set by name. */
   get refusesFsetstat(): boolean {
     return this.#refusesFsetstat;
+  }
+
+  /** fsync is announced and refused. */
+  get refusesFsync(): boolean {
+    return this.#refusesFsync;
+  }
+
+  /** posix-rename is announced and refused. */
+  get refusesPosixRename(): boolean {
+    return this.#refusesPosixRename;
   }
 
   /**
@@ -61,6 +73,19 @@ export class ServerHabits {
   learnRefusesFsetstat(): void {
     this.#refusesFsetstat = true;
     this.#isStepwise = true;
+  }
+
+  learnRefusesFsync({ message }: SftpStatusError): void {
+    this.#refusesFsync = true;
+    this.#isStepwise = true;
+    this.tell(
+      'warning',
+      `the server refuses fsync (${message}): a mark means "received", not "on stable storage", as with send.durable: false`,
+    );
+  }
+
+  learnRefusesPosixRename(): void {
+    this.#refusesPosixRename = true;
   }
 
   /** Says a thing once. */

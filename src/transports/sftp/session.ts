@@ -14,8 +14,8 @@ import {
 import type { Channels } from './channels.ts';
 import { createFolders, type Folders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
-import { createIsFull, type FailedAction, type IsFull } from './server-errors.ts';
-import { ServerHabits } from './server-habits.ts';
+import { createFindTrouble, type FailedAction, type FindTrouble } from './server-errors.ts';
+import { isRefusal, ServerHabits } from './server-habits.ts';
 
 /** All that an upload needs of the connection that it uses. */
 export interface Session {
@@ -33,7 +33,7 @@ export interface Session {
   readonly options: SftpOptions;
   readonly context: TransportContext;
   readonly label: string;
-  readonly isFull: IsFull;
+  readonly findTrouble: FindTrouble;
   readonly habits: ServerHabits;
   readonly closed: boolean;
   close(): Promise<void>;
@@ -61,7 +61,7 @@ export const createSession = (
         sum + Math.min(SENDS_PER_CHANNEL, handlesAtOnce, Math.ceil((limits.handles || Infinity) / 2)),
       0,
     );
-  const isFull = createIsFull();
+  const findTrouble = createFindTrouble();
   const slots = createSemaphore(sendsAtOnce);
   const content = createSemaphore(() => contentInFlight(channels));
   channels.onGrowth(() => {
@@ -74,7 +74,7 @@ export const createSession = (
     folders: createFolders(() => channels.leastBusy(), {
       durable: context.durable,
       base: options.path,
-      isFull,
+      findTrouble,
       tell: (message) => habits.tell('warning', message),
     }),
     get sendsAtOnce() {
@@ -87,7 +87,7 @@ export const createSession = (
     options,
     context,
     label,
-    isFull,
+    findTrouble,
     habits,
     get closed() {
       return channels.closed;
@@ -108,11 +108,12 @@ export const failedSend = ({ label, options }: Session, { targetPath }: Outgoing
   action: `send "${showName(targetPath)}"`,
   destination: label,
   folder: options.path,
+  name: targetPath,
 });
 
 /** fsync is used if it is configured and the server supports it. */
-export const syncsContent = ({ context }: Session, channel: SftpClient): boolean =>
-  context.durable && channel.has(Extension.FSYNC);
+export const syncsContent = ({ context, habits }: Session, channel: SftpClient): boolean =>
+  context.durable && channel.has(Extension.FSYNC) && !habits.refusesFsync;
 
 /** SFTP 3 has 32 bits: a time before 1970 or after 2106 becomes the first or the last that it has. */
 export const protocolTime = (seconds: number): number => Math.min(Math.max(seconds, 0), 0xffff_ffff);
@@ -132,9 +133,29 @@ export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
 
 /** Renames the complete temporary file to its final name, replacing any existing file. */
 export const publish = (session: Session, channel: SftpClient, temporary: Name, final: Name): Promise<void> =>
-  channel.has(Extension.POSIX_RENAME)
-    ? channel.posixRename(temporary, final)
+  channel.has(Extension.POSIX_RENAME) && !session.habits.refusesPosixRename
+    ? channel
+        .posixRename(temporary, final)
+        .catch((error: unknown) => publishOtherwise(session, channel, temporary, final, error))
     : publishWithoutReplacing(session, channel, temporary, final);
+
+/** A server may announce posix-rename and refuse it. Where it is this file alone that may not be replaced, nothing else will do. */
+const publishOtherwise = async (
+  session: Session,
+  channel: SftpClient,
+  temporary: Name,
+  final: Name,
+  error: unknown,
+): Promise<void> => {
+  const status = isRefusal(error) ? error.status : undefined;
+  const isUnknown = status === Status.OP_UNSUPPORTED;
+  if (!isUnknown && status !== Status.PERMISSION_DENIED) throw error;
+  if (!isUnknown && (await channel.lstat(final)) !== undefined) throw error;
+  await publishWithoutReplacing(session, channel, temporary, final).catch((again: unknown) => {
+    throw isUnknown ? again : error;
+  });
+  session.habits.learnRefusesPosixRename();
+};
 
 /** For a server whose only rename fails if the target exists. */
 const publishWithoutReplacing = async (

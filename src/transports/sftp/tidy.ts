@@ -1,15 +1,16 @@
 import type { Name } from '../../name.ts';
-import { ignoreMissing, isFolderMode, listFolder } from './folders.ts';
+import { Status } from '../../sftp/protocol.ts';
+import { ignoreMissing, isFolderMode } from './folders.ts';
+import { listFolder } from './list-folder.ts';
+import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
 
 /**
  * Removes this owner's temporary files from the folders and from all below them: what was sent to a folder that got another name at
  * the source is in none that is named. Those of other owners, and all other files, are kept. Resolves with the folders.
  */
-export const removeTemporaries = async (
-  { channels, options, context, folders: known }: Session,
-  folders: readonly Name[],
-): Promise<ReadonlySet<Name>> => {
+export const removeTemporaries = async (session: Session, folders: readonly Name[]): Promise<ReadonlySet<Name>> => {
+  const { channels, options, context, folders: known } = session;
   const prefix = `.isocket-${context.owner}-`;
   const tidied = new Set<Name>();
   const left = folders.toReversed();
@@ -18,14 +19,25 @@ export const removeTemporaries = async (
     tidied.add(folder);
     const path = `${options.path}/${folder}`;
     if (known.isClean(path)) continue;
-    const channel = channels.leastBusy();
-    for await (const entries of listFolder(channel, path, channels.isFar)) {
+    for await (const entries of listFolder(session, path)) {
       for (const { name, attributes } of entries) {
         if (name.startsWith(prefix) && name.endsWith('.part'))
-          await channel.remove(`${path}/${name}`).catch(ignoreMissing);
+          await channels
+            .leastBusy()
+            .remove(`${path}/${name}`)
+            .catch((error: unknown) => leaveThere(session, error));
         else if (name !== '.' && name !== '..' && isFolderMode(attributes.permissions)) left.push(`${folder}/${name}`);
       }
     }
   }
   return tidied;
+};
+
+/** An account that may only add files leaves what it cannot remove. */
+const leaveThere = ({ habits }: Session, error: unknown): void => {
+  if (!isRefusal(error) || error.status === Status.FAILURE) return ignoreMissing(error);
+  habits.tell(
+    'info',
+    `the server refuses ${error.request} (${error.message}): temporary files that are left stay there`,
+  );
 };

@@ -3,10 +3,11 @@ import { Extension } from '../../sftp/protocol.ts';
 import { formatBytes } from '../../core/units.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
+import type { Range } from './compare.ts';
 import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
-import { findEarlierAttempt, openTemporary, type EarlierAttempt } from './resume.ts';
-import { seal } from './seal.ts';
+import { bytesOf, findEarlierAttempt, nothingThere, openTemporary, type EarlierAttempt } from './resume.ts';
+import { seal, sizeOfOpen } from './seal.ts';
 import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
 import { failedSend, publish, type Session } from './session.ts';
@@ -43,11 +44,13 @@ export const uploadBig = async (
     if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.bytes);
     const first = session.channels.leastBusy();
     const earlier = await findEarlierAttempt(first, source, temporary, size, attempt, signal);
-    const opened = { channel: first, handle: await openTemporary(first, temporary, earlier) };
-    const sum = file.tellSha256 === undefined ? undefined : new ContentSum();
+    const opened = { channel: first, handle: await openTemporary(first, temporary, earlier, size) };
+    let sum: ContentSum | undefined;
     try {
-      const start = await stillThere(opened, earlier, attempt);
-      const content = { source, file, start, sum };
+      const missing = await stillMissing({ ...opened, temporary }, earlier, size, attempt);
+      // Of a part there is no sum.
+      if (file.tellSha256 !== undefined && bytesOf(missing) === size) sum = new ContentSum();
+      const content = { source, file, missing, sum };
       const written = isInOrder
         ? await writeInOrder(session, opened, content, signal)
         : await new StripedWrite(session, content, attempt, signal).run(opened, striped ? temporary : undefined);
@@ -70,7 +73,7 @@ export const uploadBig = async (
   } catch (error) {
     const channel = session.channels.leastBusy();
     const failed = failedSend(session, file);
-    const reason = signal.aborted ? error : await orDestinationFull(error, channel, failed, session.isFull);
+    const reason = signal.aborted ? error : await orDestinationFull(error, channel, failed, session.findTrouble);
     if (!isToStartOver(session, reason)) {
       attempt.leave();
       if (signal.aborted) tellStopped(session, file, stopped);
@@ -112,15 +115,18 @@ const isToStartOver = ({ channels, habits }: Session, error: unknown): boolean =
     ? error.class === 'source-changed' || isFullError(error)
     : isRefusal(error) && habits.isStepwise(channels.leastBusy());
 
-/** How much of an earlier attempt is there once all is open: a server may truncate a file that is opened for writing. */
-const stillThere = async (
-  { channel, handle }: Stripe,
-  { matchingBytes }: EarlierAttempt,
+/** What an earlier attempt lacks once all is open: a server may truncate a file that is opened for writing. */
+const stillMissing = async (
+  opened: Stripe & { readonly temporary: Name },
+  { missing }: EarlierAttempt,
+  size: number,
   attempt: Attempt,
-): Promise<number> => {
-  if (matchingBytes === 0) return 0;
-  const { size } = await channel.fstat(handle);
-  if (size !== undefined && size >= matchingBytes) return matchingBytes;
+): Promise<readonly Range[]> => {
+  if (bytesOf(missing) === size) return missing;
+  const found = await sizeOfOpen(opened);
+  const last = missing.at(-1);
+  const kept = last?.end === size ? last.start : size;
+  if (found !== undefined && found >= kept) return missing;
   attempt.save(0);
-  return 0;
+  return nothingThere(size);
 };

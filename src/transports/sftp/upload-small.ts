@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { OpenFlag, Status } from '../../sftp/protocol.ts';
 import type { HandleCommands, SftpClient } from '../../sftp/client.ts';
 import type { Name, OutgoingFile } from '../../transport.ts';
+import { SftpStatusError } from '../../sftp/replies.ts';
 import { orDestinationFull } from './server-errors.ts';
 import { sealStepwise, type WrittenFile } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
@@ -43,7 +44,7 @@ export const uploadSmall = async (
     }
     await publish(session, channel, temporary, final);
   } catch (error) {
-    const reason = await orDestinationFull(error, channel, failedSend(session, file), session.isFull);
+    const reason = await orDestinationFull(error, channel, failedSend(session, file), session.findTrouble);
     if (isOpen) await channel.remove(temporary).catch(() => undefined);
     throw reason;
   }
@@ -86,6 +87,7 @@ const fillStepwise = async (session: Session, written: WrittenFile): Promise<voi
     file.tellSha256?.(hash('sha256', content, 'buffer'));
     if (content.length > 0) await channel.burst((commands) => writeAll(channel, commands, handle, content));
   } catch (error) {
+    if (error instanceof SftpStatusError) error.request ??= 'WRITE'; // All of them are.
     await channel.close(handle).catch(() => undefined);
     throw error;
   }

@@ -1,6 +1,7 @@
 import type { Attributes } from '../../sftp/protocol.ts';
 import { type Discrepancy, type ExpectedFile, type ListedFile, type Name } from '../../transport.ts';
-import { listFolder, parentOf } from './folders.ts';
+import { parentOf } from './folders.ts';
+import { listFolder } from './list-folder.ts';
 import { differentContent } from './same-content.ts';
 import { isHeldTime, protocolTime, type Session } from './session.ts';
 
@@ -35,12 +36,12 @@ export const verifyFiles = async (
 
 /** Calls `visit` with every regular file of a folder. */
 export const listFiles = async (
-  { channels, options }: Session,
+  session: Session,
   folder: Name,
   visit: (file: ListedFile) => void,
   signal: AbortSignal,
 ): Promise<void> => {
-  for await (const entries of listFolder(channels.leastBusy(), `${options.path}/${folder}`, channels.isFar)) {
+  for await (const entries of listFolder(session, `${session.options.path}/${folder}`)) {
     signal.throwIfAborted();
     for (const { name, attributes } of entries) {
       const { size = 0, permissions = 0, mtime = 0 } = attributes;
@@ -59,7 +60,7 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
   };
   if (files.length > (channels.isFar ? MIN_FILES_TO_LIST_FAR : MIN_FILES_TO_LIST)) {
     let entries = files.length * MAX_LISTED_PER_FILE;
-    for await (const piece of listFolder(channels.leastBusy(), `${options.path}/${folder}`, channels.isFar)) {
+    for await (const piece of listFolder(session, `${options.path}/${folder}`)) {
       for (const { name, attributes } of piece) {
         const file = left.get(name);
         if (file !== undefined && left.delete(name)) check(file, attributes);

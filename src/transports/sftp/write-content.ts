@@ -3,7 +3,9 @@ import type { SftpClient } from '../../sftp/client.ts';
 import { Extension, OpenFlag } from '../../sftp/protocol.ts';
 import type { Name, OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
+import type { Range } from './compare.ts';
 import type { ContentSum } from './content-sum.ts';
+import { bytesOf } from './resume.ts';
 import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
 import { sourceChanged } from './source.ts';
@@ -24,14 +26,14 @@ export interface Stripe {
 export interface Content {
   readonly source: FileHandle;
   readonly file: OutgoingFile;
-  /** What is before it is there already. */
-  readonly start: number;
+  /** What is to be written, in its order: the rest is there already. */
+  readonly missing: readonly Range[];
   /** Gets all that is read. */
   readonly sum: ContentSum | undefined;
 }
 
 /**
- * Writes from `start` to the end, in chunks that are spread over the channels of the session: the first stripe's at once, the others as
+ * Writes what is missing, in chunks that are spread over the channels of the session: the first stripe's at once, the others as
  * soon as the file is open there. A channel that opens later joins, and one that refuses the file is done without.
  */
 export class StripedWrite {
@@ -44,7 +46,11 @@ export class StripedWrite {
   readonly #running: Promise<void>[] = [];
   /** Offsets of the chunks in flight: everything before the lowest one is at the server. */
   readonly #inFlight = new Set<number>();
+  /** Bytes that are not asked for yet. */
+  #left: number;
   readonly #size: number;
+  /** What is not asked for yet; the first one begins at `#next`. */
+  readonly #ranges: Range[];
   #next: number;
   readonly #failures: unknown[] = [];
   #lastCheckpoint = performance.now();
@@ -55,7 +61,9 @@ export class StripedWrite {
     this.#attempt = attempt;
     this.#signal = signal;
     this.#size = Number(content.file.identity.size);
-    this.#next = content.start;
+    this.#ranges = [...content.missing];
+    this.#left = bytesOf(content.missing);
+    this.#next = content.missing[0]?.start ?? this.#size;
   }
 
   /**
@@ -78,12 +86,12 @@ export class StripedWrite {
   }
 
   get #isDone(): boolean {
-    return this.#next >= this.#size || this.#failures.length > 0 || this.#signal.aborted;
+    return this.#left === 0 || this.#failures.length > 0 || this.#signal.aborted;
   }
 
   #start(stripe: Stripe, temporary: Name | undefined): void {
     const chunk = Math.min(CHUNK_BYTES, stripe.channel.limits.write);
-    const count = Math.min(Math.ceil(IN_FLIGHT_BYTES / chunk), Math.ceil((this.#size - this.#next) / chunk));
+    const count = Math.min(Math.ceil(IN_FLIGHT_BYTES / chunk), Math.ceil(this.#left / chunk));
     for (let worker = 0; worker < count; worker += 1) this.#running.push(this.#work(stripe, chunk, temporary));
   }
 
@@ -101,7 +109,7 @@ export class StripedWrite {
 
   #joinMore(temporary: Name): void {
     const { all } = this.#session.channels;
-    if (all.length === this.#asked.size || this.#size - this.#next < STRIPE_BYTES) return; // Hot path.
+    if (all.length === this.#asked.size || this.#left < STRIPE_BYTES) return; // Hot path.
     for (const channel of all) {
       if (this.#asked.has(channel)) continue;
       this.#asked.add(channel);
@@ -123,8 +131,7 @@ export class StripedWrite {
     const { content, chunks, rateLimit } = this.#session;
     const { source, file, sum } = this.#content;
     const offset = this.#next;
-    const length = Math.min(most, this.#size - offset);
-    this.#next += length;
+    const length = this.#take(most);
     this.#inFlight.add(offset);
     await content.acquire(length);
     const buffer = chunks.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
@@ -138,6 +145,19 @@ export class StripedWrite {
       chunks.push(buffer);
       content.release(length);
     }
+  }
+
+  /** Moves `#next` over the next chunk, and over what is there behind it. Returns the length of the chunk. */
+  #take(most: number): number {
+    const end = this.#ranges[0]?.end ?? this.#size;
+    const length = Math.min(most, end - this.#next);
+    this.#left -= length;
+    this.#next += length;
+    if (this.#next === end) {
+      this.#ranges.shift();
+      this.#next = this.#ranges[0]?.start ?? this.#size;
+    }
+    return length;
   }
 
   async #saveCheckpoint({ channel, handle }: Stripe): Promise<void> {
@@ -164,34 +184,43 @@ const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number,
 export const writeInOrder = async (
   session: Session,
   { channel, handle }: Stripe,
-  { source, file, start, sum }: Content,
+  { source, file, missing, sum }: Content,
   signal: AbortSignal,
 ): Promise<number> => {
-  const size = Number(file.identity.size);
   const inFlight: Promise<void>[] = [];
-  let at = start;
   const isStopped = (): boolean => signal.aborted;
-  while (at < size && !isStopped()) {
-    const length = Math.min(channel.limits.write, size - at);
+  for (const { offset, length } of chunksOf(missing, channel.limits.write)) {
+    const stop = async (): Promise<number> => {
+      await Promise.all(inFlight);
+      return offset;
+    };
+    if (isStopped()) return stop();
     await session.content.acquire(length);
     let written: Promise<void>;
     try {
       await session.rateLimit(length, signal);
-      const chunk = await readChunk(source, file, at, Buffer.allocUnsafe(length));
-      sum?.add(at, chunk);
-      written = channel.write(handle, at, chunk);
+      const chunk = await readChunk(source, file, offset, Buffer.allocUnsafe(length));
+      sum?.add(offset, chunk);
+      written = channel.write(handle, offset, chunk);
     } catch (error) {
       session.content.release(length);
       await Promise.allSettled(inFlight);
-      if (isStopped()) break;
+      if (isStopped()) return stop();
       throw error;
     }
     written = written.finally(() => session.content.release(length));
     written.catch(() => undefined); // Reported where it is awaited.
     inFlight.push(written);
-    at += length;
     if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();
   }
   await Promise.all(inFlight);
-  return at;
+  return Number(file.identity.size);
 };
+
+function* chunksOf(
+  ranges: readonly Range[],
+  most: number,
+): Generator<{ readonly offset: number; readonly length: number }> {
+  for (const { start, end } of ranges)
+    for (let offset = start; offset < end; offset += most) yield { offset, length: Math.min(most, end - offset) };
+}

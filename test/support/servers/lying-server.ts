@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import ssh2, { type ServerChannel } from 'ssh2';
 import { createPacketSplitter, PacketReader } from '../../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../../src/sftp/packet-writer.ts';
-import { OpenFlag, Packet, SFTP_VERSION, Status } from '../../../src/sftp/protocol.ts';
+import { OpenFlag, Packet, packetName, SFTP_VERSION, Status } from '../../../src/sftp/protocol.ts';
 import type { TestServer } from '../server.ts';
 import { describeServer, makeServerFiles } from './server-process.ts';
 
@@ -29,8 +30,8 @@ export const packetOf = (write: (packet: PacketWriter) => unknown): Buffer => {
   return Buffer.from(writer.take().subarray(4));
 };
 
-export const statusOf = (id: number, status: number): Buffer =>
-  packetOf((packet) => packet.begin(Packet.STATUS).u32(id).u32(status).bytes('so says the liar').bytes('').end());
+export const statusOf = (id: number, status: number, words = 'so says the liar'): Buffer =>
+  packetOf((packet) => packet.begin(Packet.STATUS).u32(id).u32(status).bytes(words).bytes('').end());
 
 export const idOf = (packet: Buffer): number => packet.readUInt32BE(1);
 
@@ -53,6 +54,50 @@ export const unknown =
   };
 
 const handleOf = (packet: Buffer): Buffer => Buffer.from(new PacketReader(packet.subarray(5)).bytes());
+
+/** As `SftpStatusError.request` has it. */
+export const requestOf = (packet: Buffer): string => {
+  const fields = new PacketReader(packet);
+  const type = fields.u8();
+  fields.u32();
+  if (type === Packet.EXTENDED) return fields.text().replace(/@.*/, '');
+  if (type !== Packet.OPEN) return packetName(type);
+  fields.skip();
+  return (fields.u32() & OpenFlag.WRITE) === 0 ? 'OPEN to read' : 'OPEN to write';
+};
+
+const WITH_NAME: ReadonlySet<number> = new Set([
+  Packet.OPEN,
+  Packet.OPENDIR,
+  Packet.MKDIR,
+  Packet.REMOVE,
+  Packet.LSTAT,
+  Packet.STAT,
+  Packet.SETSTAT,
+]);
+
+/** The last parts of the paths in a request. */
+export const namesOf = (packet: Buffer): string[] => {
+  const fields = new PacketReader(packet);
+  const type = fields.u8();
+  fields.u32();
+  const isExtended = type === Packet.EXTENDED;
+  const isRename = type === Packet.RENAME || (isExtended && fields.text().startsWith('posix-rename'));
+  if (!isRename && !WITH_NAME.has(type)) return [];
+  const paths = isRename ? [fields.text(), fields.text()] : [fields.text()];
+  return paths.map((path) => path.slice(path.lastIndexOf('/') + 1));
+};
+
+/** Refuses whatever is in `refused` at that moment, with this status. */
+export const refuse =
+  (refused: ReadonlyMap<string, number>): Lie =>
+  ({ toServer, toClient }) => ({
+    request: (packet) => {
+      const status = refused.get(requestOf(packet));
+      if (status === undefined) toServer(packet);
+      else toClient(statusOf(idOf(packet), status));
+    },
+  });
 
 /** Every lie that a server program was seen to tell, or could. */
 export const lies: Readonly<Record<string, Lie>> = {
@@ -204,13 +249,15 @@ export const startLyingServer = async (folder: string, lie: Lie): Promise<TestSe
       accept().on('subsystem', (acceptSubsystem) => serve(acceptSubsystem(), lie));
     });
   });
-  server.listen(made.port, '127.0.0.1');
-  await once(server, 'listening');
+  // ssh2 sets no TCP_NODELAY: each reply would wait 40 ms for the one before to be acknowledged.
+  const listener = createServer({ noDelay: true }, (socket) => server.injectSocket(socket));
+  listener.listen(made.port, '127.0.0.1');
+  await once(listener, 'listening');
   return describeServer(made, {
     dispose: async () => {
       for (const client of clients) client.end();
-      const closed = once(server, 'close');
-      server.close();
+      const closed = once(listener, 'close');
+      listener.close();
       await closed;
     },
   });

@@ -19,7 +19,7 @@ export interface ServerFiles {
 export const makeServerFiles = async (folder: string): Promise<ServerFiles> => {
   const files = `${folder}/server`;
   mkdirSync(`${files}/.ssh`, { recursive: true, mode: 0o700 });
-  mkdirSync(`${folder}/destination`);
+  mkdirSync(`${folder}/destination`, { recursive: true });
   const port = await freePort();
   const [hostPublic, userPublic] = await Promise.all([makeKey(`${files}/host_key`), makeKey(`${files}/user_key`)]);
   writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${port} ${hostPublic}\n`);

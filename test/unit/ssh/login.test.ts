@@ -48,8 +48,8 @@ const login = (identityFile: string, passphraseFile?: string) =>
   });
 
 it('reads a key, and an encrypted one with its passphrase', async () => {
-  await expect(login('key')).resolves.toMatchObject({ privateKey: expect.any(String) as string });
-  await expect(login('encrypted', 'right')).resolves.toMatchObject({ passphrase: 'right' });
+  await expect(login('key')).resolves.toMatchObject({ config: { privateKey: expect.any(String) as string } });
+  await expect(login('encrypted', 'right')).resolves.toMatchObject({ config: { passphrase: 'right' } });
 });
 
 it.each([
@@ -88,6 +88,10 @@ it('an unknown host key: names the file without "~", and makes it where it is no
 
 it.each([
   ['Received disconnect from ::1 port 22:2: Too many authentication failures', 'only that one is offered'],
+  [
+    'Unable to negotiate with ::1 port 22: no matching cipher found. Their offer: aes128-cbc',
+    'ssh_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs)',
+  ],
   ['Host key verification failed.', `>> ${userInfo().homedir}/.ssh/known_hosts `],
   ['me@h: Permission denied (publickey).', 'authorized_keys'],
   ['Load key "/k": bad permissions\nme@h: Permission denied (publickey).', 'chmod 600'],
@@ -103,6 +107,10 @@ it.each([
 });
 
 it('too many keys in the agent are no fault of the network', () => {
-  const problem = connectError(new Error('Too many authentication failures'), 'me@h:22');
+  const problem = connectError(new Error('Too many authentication failures'), {
+    where: 'me@h:22',
+    keyTypes: [],
+    ownKeyType: undefined,
+  });
   expect([problem.class, problem.hint]).toEqual(['auth', expect.stringContaining('only that key is offered')]);
 });

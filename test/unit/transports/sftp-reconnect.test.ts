@@ -42,7 +42,7 @@ const create = (): ReconnectingSession => {
   return new ReconnectingSession(options, context, 'sftp://h/d');
 };
 const run = <T>(session: ReconnectingSession, use: () => Promise<T>): Promise<T> =>
-  session.run(() => 'send "f"', signal, use);
+  session.run(() => ({ action: 'send "f"' }), signal, use);
 const idle = (): Promise<undefined> => Promise.resolve(undefined);
 
 beforeEach(() => {
@@ -71,7 +71,7 @@ it('gives a silent server less time once the caller stops, with one listener for
   const answered = Promise.withResolvers<undefined>();
   const use = (): Promise<undefined> =>
     session.run(
-      () => 'send "f"',
+      () => ({ action: 'send "f"' }),
       controller.signal,
       () => answered.promise,
     );
@@ -88,7 +88,7 @@ it('waits for no login once the caller stops', async () => {
   openChannels.mockReturnValueOnce(new Promise(() => undefined));
   const session = create();
   const controller = new AbortController();
-  const used = session.run(() => 'send "f"', controller.signal, idle);
+  const used = session.run(() => ({ action: 'send "f"' }), controller.signal, idle);
   controller.abort(new Error('stop'));
   await expect(used).rejects.toThrow('stop');
 });

@@ -1,0 +1,47 @@
+import { showName, TransportError, type Name, type TransportErrorClass } from '../../transport.ts';
+import type { SftpClient } from '../../sftp/client.ts';
+import type { SftpStatusError } from '../../sftp/replies.ts';
+import { READ_ONLY, UNKNOWN_REASON, type FindTrouble, type FoundTrouble } from './server-errors.ts';
+import { describeRefusal, isOddName, RENAME_IT, type Refusal } from './server-words.ts';
+
+/** Below destination.path it concerns the files of that folder; at destination.path nothing can be sent. */
+export const refusedMkdir = async (
+  error: SftpStatusError,
+  folder: Name,
+  {
+    channel,
+    parent,
+    base,
+    findTrouble,
+  }: { readonly channel: SftpClient; readonly parent: Name; readonly base: Name; readonly findTrouble: FindTrouble },
+): Promise<TransportError> => {
+  const trouble = await findTrouble(channel, parent, error);
+  const isBelow = folder.startsWith(`${base}/`);
+  const { state, hint } = describe(error, { folder, parent }, trouble, isBelow);
+  return new TransportError(
+    classOf(trouble, isBelow),
+    `Cannot make folder "${showName(folder)}" at the destination: ${state}`,
+    { hint, cause: error },
+  );
+};
+
+const classOf = (trouble: FoundTrouble | undefined, isBelow: boolean): TransportErrorClass => {
+  if (trouble?.kind === 'full') return 'destination-full';
+  return isBelow && !(trouble?.kind === 'read-only' && trouble.isEverywhere) ? 'file' : 'auth';
+};
+
+const describe = (
+  error: SftpStatusError,
+  { folder, parent }: { readonly folder: Name; readonly parent: Name },
+  trouble: FoundTrouble | undefined,
+  isBelow: boolean,
+): Refusal => {
+  if (trouble?.kind === 'full')
+    return { state: 'no space left on device', hint: 'make room at the destination; isocket goes on by itself' };
+  if (trouble?.kind === 'read-only') return READ_ONLY;
+  const refusal = describeRefusal(error);
+  if (refusal !== undefined) return refusal;
+  if (trouble?.kind !== 'name' && !isOddName(folder.slice(parent.length)))
+    return { state: error.message, hint: UNKNOWN_REASON };
+  return { state: error.message, hint: isBelow ? RENAME_IT : 'correct destination.path' };
+};

@@ -1,0 +1,85 @@
+import { Status } from '../../sftp/protocol.ts';
+import type { SftpStatusError } from '../../sftp/replies.ts';
+
+/** What stands behind a failure for which version 3 has no status: no space, nothing can be written, a name that is not taken. */
+export type Trouble = 'full' | 'read-only' | 'name';
+
+/** Statuses of later versions, which some servers send all the same. */
+const STATUSES: Readonly<Record<number, Trouble>> = {
+  [Status.WRITE_PROTECT]: 'read-only',
+  [Status.NO_SPACE_ON_FILESYSTEM]: 'full',
+  [Status.QUOTA_EXCEEDED]: 'full',
+  [Status.INVALID_FILENAME]: 'name',
+};
+
+const WORDS: readonly (readonly [RegExp, Trouble])[] = [
+  [/no space left|(?:disk|device|file ?system) (?:is )?full|quota exceeded|over quota|ENOSPC|EDQUOT/i, 'full'],
+  [/(?:not enough|insufficient|out of|remaining) (?:free |disk |storage )*space/i, 'full'],
+  [/read[- ]only|write[- ]protected|EROFS/i, 'read-only'],
+  [
+    /invalid argument|(?:invalid|illegal|bad) (?:file ?)?name|name (?:is )?too long|EINVAL|EILSEQ|ENAMETOOLONG/i,
+    'name',
+  ],
+  [
+    /illegal byte sequence|invalid or incomplete multibyte|invalid (?:continuation|start) byte|surrogates not allowed/i,
+    'name',
+  ],
+];
+
+/** Pure. By the server's status and words, in which names of files do not count. */
+export const troubleInWords = ({ status, message }: SftpStatusError): Trouble | undefined => {
+  const known = STATUSES[status];
+  if (known !== undefined) return known;
+  // "open PATH: reason" (Go), "[Errno 28] reason: 'PATH'" (Python).
+  const unquoted = message.replace(/: *(?:'.*'|".*"|b'.*') *$/s, '');
+  const reason = unquoted.slice(unquoted.lastIndexOf(': ') + 1);
+  return WORDS.find(([words]) => words.test(reason))?.[1];
+};
+
+/** What isocket does with a request, in the words of a right that an account has. */
+const PURPOSES: Readonly<Record<string, string>> = {
+  'OPEN to write': 'write',
+  WRITE: 'write',
+  CLOSE: 'write',
+  fsync: 'write',
+  MKDIR: 'make folders',
+  RENAME: 'rename files',
+  'posix-rename': 'rename files',
+  REMOVE: 'remove its files',
+  RMDIR: 'remove its folders',
+  SETSTAT: 'change times and permissions of its files',
+  FSETSTAT: 'change times and permissions of its files',
+  'OPEN to read': 'read files',
+  READ: 'read files',
+  OPENDIR: 'list folders',
+  READDIR: 'list folders',
+  STAT: 'look at files (LSTAT, STAT)',
+  LSTAT: 'look at files (LSTAT, STAT)',
+  FSTAT: 'look at files (LSTAT, STAT)',
+};
+
+export interface Refusal {
+  readonly state: string;
+  readonly hint: string;
+}
+
+/** Pure. What is refused, by name, with the cure; undefined where the server says neither "permission denied" nor "unsupported". */
+export const describeRefusal = ({ status, message, request }: SftpStatusError): Refusal | undefined => {
+  const isDenied = status === Status.PERMISSION_DENIED;
+  if (!isDenied && status !== Status.OP_UNSUPPORTED) return undefined;
+  const purpose = PURPOSES[request ?? ''] ?? 'write';
+  return {
+    state: request === undefined ? message : `the server refuses ${request} (${message})`,
+    hint: isDenied
+      ? `give the account the right to ${purpose} there, or correct destination.path`
+      : `use another server, or one that is set to let the account ${purpose}: isocket cannot do without`,
+  };
+};
+
+// What Windows, exFAT and many network file systems take in no name; nothing in them ends with a dot or a space.
+const ODD = /[<>:"|?*\\\p{Cc}\p{Cs}]|[. ]$/u;
+
+/** Pure. A part of the path is a name that some file systems do not take. */
+export const isOddName = (path: string): boolean => path.split('/').some((name) => ODD.test(name));
+
+export const RENAME_IT = 'rename it: the destination’s file system does not take this name';

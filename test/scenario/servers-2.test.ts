@@ -1,0 +1,3 @@
+import { runServers } from './servers.ts';
+
+runServers(1);

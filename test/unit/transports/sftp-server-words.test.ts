@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import { Status } from '../../../src/sftp/protocol.ts';
+import { SftpStatusError } from '../../../src/sftp/replies.ts';
+import { describeRefusal, isOddName, troubleInWords } from '../../../src/transports/sftp/server-words.ts';
+
+describe('what stands behind a failure', () => {
+  it.each([
+    ['No space left on device', 'full'],
+    ['preallocate: file too big for remaining disk space', 'full'],
+    ['write /d/a: no space left on device', 'full'],
+    ["[Errno 28] No space left on device: '/d/a'", 'full'],
+    ['Disk quota exceeded', 'full'],
+    ['There is not enough space on the disk.', 'full'],
+    ['Read-only file system', 'read-only'],
+    ['open /d/.isocket-1-2.part: read-only file system', 'read-only'],
+    ['Invalid argument', 'name'],
+    ['File name too long', 'name'],
+    ["'utf-8' codec can't decode byte 0xe9 in position 4: invalid continuation byte", 'name'],
+    ['Failure', undefined],
+    ['', undefined],
+    // The name of a file is no reason.
+    ['rename /d/read-only disk full/a: failure', undefined],
+    ["[Errno 5] Input/output error: '/d/no space left'", undefined],
+  ] as const)('%j: %s', (message, trouble) => {
+    expect(troubleInWords(new SftpStatusError(Status.FAILURE, message))).toBe(trouble);
+  });
+
+  it.each([
+    [12, 'read-only'],
+    [14, 'full'],
+    [15, 'full'],
+    [20, 'name'],
+    [Status.FAILURE, undefined],
+  ] as const)('status %i of a later version: %s', (status, trouble) => {
+    expect(troubleInWords(new SftpStatusError(status, 'so'))).toBe(trouble);
+  });
+});
+
+it.each([
+  ['DC1/a:b', true],
+  ['DC1/what?', true],
+  ['DC1/ends.', true],
+  ['DC1/ends ', true],
+  ['DC1/new\nline', true],
+  ['DC1/latin-\udce9', true],
+  ['DC1/a b.dat', false],
+  ['DC1/a:b/plain', true],
+  ['DC1/ünï', false],
+])('%j is a name that some file systems do not take: %s', (path, isOdd) => {
+  expect(isOddName(path)).toBe(isOdd);
+});
+
+it('a refusal is named, and the right is the one that is missing', () => {
+  const refusal = (request: string, status: number): SftpStatusError => {
+    const error = new SftpStatusError(status, 'Permission denied');
+    error.request = request;
+    return error;
+  };
+  expect(describeRefusal(refusal('READDIR', Status.PERMISSION_DENIED))).toEqual({
+    state: 'the server refuses READDIR (Permission denied)',
+    hint: 'give the account the right to list folders there, or correct destination.path',
+  });
+  expect(describeRefusal(refusal('MKDIR', Status.OP_UNSUPPORTED))?.hint).toContain('make folders');
+  expect(describeRefusal(refusal('MKDIR', Status.FAILURE))).toBeUndefined();
+});
