@@ -108,7 +108,7 @@ export class DirectoryCycle {
       unreadable: listing?.unreadable ?? 0,
       refuted: this.refuted,
       openForWriting: listing?.openForWriting ?? false,
-      quietMs: Date.now() - (listing?.changedMs ?? 0),
+      quietMs: this.#site.sender.clock.now() - (listing?.changedMs ?? 0),
       verified: this.#isVerified,
       latest: this.#isConfirmed || this.#isStillLatest(),
       needsManifest: this.#options.manifest?.isCurrent === false,
@@ -166,10 +166,12 @@ export class DirectoryCycle {
   }
 
   #list(visitor: ListingVisitor, { fresh }: { readonly fresh: boolean }): Promise<Listing> {
-    const { isExcluded, openFiles, config } = this.#site;
+    const { isExcluded, openFiles, config, sender } = this.#site;
     const { root, settleMs, trustMarks } = config.source;
     this.#sentBefore = this.#options.queue.outcomes.sent;
-    const options = { root, isExcluded, settleMs, openFiles, trustMarks, manifest: config.manifest, fresh };
+    const { manifest } = config;
+    const now = () => sender.clock.now();
+    const options = { root, isExcluded, settleMs, openFiles, trustMarks, manifest, now, fresh };
     return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
   }
 

@@ -70,6 +70,8 @@ export interface ListingOptions {
   readonly trustMarks: boolean;
   /** `SHA256SUMS` is ours. */
   readonly manifest?: boolean;
+  /** The time by the clock that stamps the files. */
+  readonly now?: () => number;
   /** Not from a cache: for the listing after which the directory is finished. */
   readonly fresh?: boolean;
 }
@@ -110,7 +112,7 @@ class FileJudge {
   readonly #record: Pick<MarkRecord, 'lookUp'>;
   readonly #options: ListingOptions;
   readonly #visitor: ListingVisitor;
-  readonly #now = Date.now();
+  readonly #now: number;
   #openFiles: OpenFiles | undefined;
 
   constructor(
@@ -122,6 +124,7 @@ class FileJudge {
     this.#record = record;
     this.#options = options;
     this.#visitor = visitor;
+    this.#now = (options.now ?? Date.now)();
     this.listing = {
       closedBy,
       startedMs: performance.now(),
