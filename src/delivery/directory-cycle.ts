@@ -143,7 +143,8 @@ export class DirectoryCycle {
   async verify(): Promise<ReadonlyMap<Name, string>> {
     await this.#verification?.end();
     const list = (visitor: ListingVisitor) => this.#list(visitor, { fresh: false });
-    if (this.#twins.areThere) await this.#twins.compare(list, this.#beginVerification(true), this.#refuted);
+    const [verification, { name }] = [this.#beginVerification(true), this.plan.directory];
+    if (this.#twins.areThere) await this.#twins.compare(list, verification, this.#refuted, name, this.#site);
     this.#isVerified = true;
     return this.#refuted;
   }

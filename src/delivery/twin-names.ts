@@ -3,12 +3,19 @@ import { HashTable } from '../core/hash-table.ts';
 import { createRecordHash, type DestinationKey } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
+import type { LocalFile } from '../verify/folder-check.ts';
 import type { Verification } from '../verify/verification.ts';
+import { wholeSeconds } from '../identity.ts';
+import type { ExpectedFile } from '../transport.ts';
+import type { SiteContext } from './context.ts';
 import type { ListingVisitor } from './list-directory.ts';
+
+type Site = Pick<SiteContext, 'config' | 'sender' | 'signal'>;
 
 const NO_DESTINATION: DestinationKey = [0, 0];
 const CURE =
   'and another file has the same name but for case, Unicode form or a dot at its end: where the destination takes them for one, rename it';
+const MOST_ASKED = 3;
 const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;
 const IGNORABLE = /\p{Default_Ignorable_Code_Point}+/gu;
 const ASCII = /^[ -~]*$/;
@@ -57,18 +64,61 @@ export class TwinNames {
 
   /**
    * What a destination holds for one file has the content that was sent last, under both names, and the other one may have been replaced
-   * after it was checked. So the content of all of them is compared, when nothing is sent any more.
+   * after it was checked. So the content of all of them is compared, when nothing is sent any more. A destination that keeps what it read
+   * by name (FUSE, network file systems) may show both contents all the same: it is asked for another spelling, which it has not read.
    */
   async compare(
     list: (visitor: ListingVisitor) => Promise<unknown>,
     verification: Verification | undefined,
     refuted: Map<Name, string>,
+    directory: Name,
+    site: Site,
   ): Promise<void> {
+    if (verification === undefined) return;
+    const groups = new Map<string, LocalFile[]>();
     const isShared = (path: Name): boolean => this.#shared.has(looseForm(path));
     await list({
-      sent: (path, { size, mtimeNs }) => (isShared(path) ? verification?.add({ path, size, mtimeNs }) : undefined),
+      sent: (path, { size, mtimeNs }) => {
+        if (!isShared(path)) return undefined;
+        const file = { path, size, mtimeNs };
+        const group = groups.get(path.toLowerCase());
+        if (group === undefined) groups.set(path.toLowerCase(), [file]);
+        else group.push(file);
+        return verification.add(file);
+      },
     });
-    await verification?.end();
+    await verification.end();
+    const twins = [...groups.values()].filter((group) => group.length > 1);
+    if (await areCaseless(twins, directory, site))
+      for (const { path } of twins.flat()) refuted.set(path, refuted.get(path) ?? 'it has another file’s name there');
     for (const [path, detail] of refuted) if (isShared(path)) refuted.set(path, `${detail}, ${CURE}`);
   }
 }
+
+/**
+ * Does a destination have one of them under a spelling that the source does not have? Only the first ones are asked for: it holds for all
+ * or for none.
+ */
+const areCaseless = async (
+  twins: readonly (readonly LocalFile[])[],
+  directory: Name,
+  { config, sender, signal }: Site,
+): Promise<boolean> => {
+  const files: ExpectedFile[] = [];
+  for (const { path, size, mtimeNs } of twins.slice(0, MOST_ASKED).flat()) {
+    const targetPath = otherCase(`${directory}/${path}`);
+    if (sender.stat(targetPath) !== undefined) continue;
+    const sourcePath = `${config.source.root}/${directory}/${path}`;
+    files.push({ sourcePath, targetPath, size, mtimeSeconds: wholeSeconds(mtimeNs) });
+  }
+  if (files.length === 0) return false;
+  const answers = sender.destinations.map((transport) => transport.verify(files, { checksum: false }, signal));
+  return (await Promise.all(answers)).some((discrepancies) => discrepancies.length < files.length);
+};
+
+/** Every letter in the other case: "Sub/file" → "sUB/FILE". */
+export const otherCase = (path: Name): Name => {
+  const swap = (letter: string): string =>
+    letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase();
+  return Array.from(path, swap).join('');
+};

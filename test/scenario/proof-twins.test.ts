@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -47,3 +47,16 @@ it.each(
       expect(readFileSync(`${mount.behind}/x/dc1/${name}`, 'utf8')).toBe(content);
   },
 );
+
+it.each(TRANSPORTS)('with %s neither are they where the destination keeps what it read by name', async (transport) => {
+  const base = mkdtempSync(join(folder, 'base-'));
+  await using mount = await mountSick(`${base}/behind`, `${base}/mount`, 'caseless, cached');
+  const site = makeProofSite(folder, server, transport, { destination: { path: `${base}/mount/x` } });
+  write(`${site.root}/DC1/File`, 'one');
+  write(`${site.root}/DC1/file`, 'two');
+  parser(site.root).closeDirectory('DC1');
+  const { exitCode, warnings } = await site.scan();
+  expect({ exitCode, isFinished: isFinished(site.root, 'DC1') }).toEqual({ exitCode: 3, isFinished: false });
+  expect(warnings.join('\n')).toContain('the same name but for case');
+  expect(readdirSync(`${mount.behind}/x/dc1`)).toEqual(['file']);
+});
