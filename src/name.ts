@@ -53,3 +53,19 @@ export const showName = (name: Name): string =>
     if (code >= ESCAPE + 0x80 && code <= ESCAPE + 0xff) return `\\x${(code - ESCAPE).toString(16)}`;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
+
+const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;
+const IGNORABLE = /\p{Default_Ignorable_Code_Point}+/gu;
+const ASCII = /^[ -~]*$/;
+
+/**
+ * A path as the least exact file systems know it: without case (exFAT, NTFS, APFS, a casefold folder of ext4), in one form of Unicode
+ * (HFS+), without characters that show nothing (casefold, HFS+), without dots and blanks at the end of a name (FAT). Two paths that are
+ * equal so may be one file at a destination.
+ */
+export const looseForm = (path: Name): string =>
+  (ASCII.test(path) ? path.toLowerCase() : foldCase(path)).replace(ENDS_IN_DOT_OR_BLANK, '');
+
+/** Some take two small letters with one capital for one, a final sigma and another, and some "ß" and "ss": by way of the capitals. */
+const foldCase = (path: Name): string =>
+  path.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC').replace(IGNORABLE, '');

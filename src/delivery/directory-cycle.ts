@@ -143,8 +143,9 @@ export class DirectoryCycle {
   async verify(): Promise<ReadonlyMap<Name, string>> {
     await this.#verification?.end();
     const list = (visitor: ListingVisitor) => this.#list(visitor, { fresh: false });
-    const [verification, { name }] = [this.#beginVerification(true), this.plan.directory];
-    if (this.#twins.areThere) await this.#twins.compare(list, verification, this.#refuted, name, this.#site);
+    const [verification, { directory }] = [this.#beginVerification(true), this.plan];
+    if (this.#twins.areThere || directory.twins !== undefined)
+      await this.#twins.compare(list, verification, this.#refuted, directory, this.#site);
     this.#isVerified = true;
     return this.#refuted;
   }

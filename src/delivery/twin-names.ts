@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { HashTable } from '../core/hash-table.ts';
 import { createRecordHash, type DestinationKey } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
-import type { Name } from '../name.ts';
+import { looseForm, type Name } from '../name.ts';
 import type { LocalFile } from '../verify/folder-check.ts';
 import type { Verification } from '../verify/verification.ts';
 import { wholeSeconds } from '../identity.ts';
@@ -14,24 +15,8 @@ type Site = Pick<SiteContext, 'config' | 'sender' | 'signal'>;
 
 const NO_DESTINATION: DestinationKey = [0, 0];
 const CURE =
-  'and another file has the same name but for case, Unicode form or a dot at its end: where the destination takes them for one, rename it';
+  'and another file, or its directory, has the same name but for case, Unicode form or a dot at its end: where the destination takes them for one, rename it';
 const MOST_ASKED = 3;
-const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;
-const IGNORABLE = /\p{Default_Ignorable_Code_Point}+/gu;
-const ASCII = /^[ -~]*$/;
-
-/**
- * A path as the least exact file systems know it: without case (exFAT, NTFS, APFS, a casefold folder of ext4), in one form of Unicode
- * (HFS+), without characters that show nothing (casefold, HFS+), without dots and blanks at the end of a name (FAT). Two paths that are
- * equal so may be one file at a destination.
- */
-export const looseForm = (path: Name): string =>
-  (ASCII.test(path) ? path.toLowerCase() : foldCase(path)).replace(ENDS_IN_DOT_OR_BLANK, '');
-
-/** Some take two small letters with one capital for one, a final sigma and another, and some "ß" and "ss": by way of the capitals. */
-const foldCase = (path: Name): string =>
-  path.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC').replace(IGNORABLE, '');
-
 /**
  * Finds the paths of one directory that differ in case or the like only, with 12 to 23 bytes for each path that is not its own loose form:
  * those that are, the record knows.
@@ -71,16 +56,24 @@ export class TwinNames {
     list: (visitor: ListingVisitor) => Promise<unknown>,
     verification: Verification | undefined,
     refuted: Map<Name, string>,
-    directory: Name,
+    directory: Pick<DirectorySnapshot, 'name' | 'twins'>,
     site: Site,
   ): Promise<void> {
     if (verification === undefined) return;
+    const { name, twins: others = [] } = directory;
+    const isIn = (directories: readonly Name[], path: Name): boolean =>
+      directories.some((one) => site.sender.stat(`${one}/${path}`)?.isFile() === true);
+    const [ofCase = [], ofForm = []] = [true, false].map((differInCase) =>
+      others.filter((other) => (other.toLowerCase() === name.toLowerCase()) === differInCase),
+    );
+    const isShared = (path: Name): boolean => this.#shared.has(looseForm(path)) || isIn(ofForm, path);
     const groups = new Map<string, LocalFile[]>();
-    const isShared = (path: Name): boolean => this.#shared.has(looseForm(path));
+    const inBoth: LocalFile[] = [];
     await list({
       sent: (path, { size, mtimeNs }) => {
-        if (!isShared(path)) return undefined;
         const file = { path, size, mtimeNs };
+        if (inBoth.length < MOST_ASKED && isIn(ofCase, path)) inBoth.push(file);
+        if (!isShared(path)) return undefined;
         const group = groups.get(path.toLowerCase());
         if (group === undefined) groups.set(path.toLowerCase(), [file]);
         else group.push(file);
@@ -89,28 +82,33 @@ export class TwinNames {
     });
     await verification.end();
     const twins = [...groups.values()].filter((group) => group.length > 1);
-    if (await areCaseless(twins, directory, site))
-      for (const { path } of twins.flat()) refuted.set(path, refuted.get(path) ?? 'it has another file’s name there');
-    for (const [path, detail] of refuted) if (isShared(path)) refuted.set(path, `${detail}, ${CURE}`);
+    const refute = (path: Name): undefined => {
+      refuted.set(path, refuted.get(path) ?? 'it has the place of another file there');
+    };
+    if (await areCaseless([...twins.slice(0, MOST_ASKED).flat(), ...inBoth], name, site)) {
+      for (const { path } of twins.flat()) refute(path);
+      // Not compared before: where names are exact that would be all of two directories.
+      if (inBoth.length > 0) await list({ sent: (path) => (isIn(ofCase, path) ? refute(path) : undefined) });
+    }
+    for (const [path, detail] of refuted)
+      if (isShared(path) || isIn(ofCase, path)) refuted.set(path, `${detail}, ${CURE}`);
   }
 }
 
-/**
- * Does a destination have one of them under a spelling that the source does not have? Only the first ones are asked for: it holds for all
- * or for none.
- */
+/** Does a destination have one of them under a spelling that the source does not have? It holds for all or for none. */
 const areCaseless = async (
-  twins: readonly (readonly LocalFile[])[],
+  twins: readonly LocalFile[],
   directory: Name,
   { config, sender, signal }: Site,
 ): Promise<boolean> => {
-  const files: ExpectedFile[] = [];
-  for (const { path, size, mtimeNs } of twins.slice(0, MOST_ASKED).flat()) {
+  const byTarget = new Map<Name, ExpectedFile>();
+  for (const { path, size, mtimeNs } of twins) {
     const targetPath = otherCase(`${directory}/${path}`);
     if (sender.stat(targetPath) !== undefined) continue;
     const sourcePath = `${config.source.root}/${directory}/${path}`;
-    files.push({ sourcePath, targetPath, size, mtimeSeconds: wholeSeconds(mtimeNs) });
+    byTarget.set(targetPath, { sourcePath, targetPath, size, mtimeSeconds: wholeSeconds(mtimeNs) });
   }
+  const files = [...byTarget.values()];
   if (files.length === 0) return false;
   const answers = sender.destinations.map((transport) => transport.verify(files, { checksum: false }, signal));
   return (await Promise.all(answers)).some((discrepancies) => discrepancies.length < files.length);
