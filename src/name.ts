@@ -67,3 +67,19 @@ export const shellWord = (name: Name): string => {
   });
   return `$'${bytes.join('')}'`;
 };
+
+const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;
+const IGNORABLE = /\p{Default_Ignorable_Code_Point}+/gu;
+const ASCII = /^[ -~]*$/;
+
+/**
+ * A path as the least exact file systems know it: without case (exFAT, NTFS, APFS, a casefold folder of ext4), in one form of Unicode
+ * (HFS+), without characters that show nothing (casefold, HFS+), without dots and blanks at the end of a name (FAT). Two paths that are
+ * equal so may be one file at a destination.
+ */
+export const looseForm = (path: Name): string =>
+  (ASCII.test(path) ? path.toLowerCase() : foldCase(path)).replace(ENDS_IN_DOT_OR_BLANK, '');
+
+/** Some take two small letters with one capital for one, a final sigma and another, and some "ß" and "ss": by way of the capitals. */
+const foldCase = (path: Name): string =>
+  path.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC').replace(IGNORABLE, '');

@@ -13,6 +13,8 @@ export interface DirectorySnapshot {
   readonly late?: boolean;
   /** The name of which its `finished.watch` speaks, where it has another one now. */
   readonly finishedAs?: Name;
+  /** Others that a destination may hold for this one: of the same name but for case. */
+  readonly twins?: readonly Name[];
 }
 
 export type NewestBy = 'birth' | 'name' | 'mtime';

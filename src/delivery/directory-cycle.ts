@@ -111,7 +111,7 @@ export class DirectoryCycle {
       unreadable: listing?.unreadable ?? 0,
       refuted: this.refuted,
       openForWriting: listing?.openForWriting ?? false,
-      quietMs: Date.now() - (listing?.changedMs ?? 0),
+      quietMs: this.#site.sender.clock.now() - (listing?.changedMs ?? 0),
       verified: this.#isVerified,
       latest: this.#isConfirmed || this.#isStillLatest(),
       needsManifest: this.#options.manifest?.isCurrent === false,
@@ -146,7 +146,9 @@ export class DirectoryCycle {
   async verify(): Promise<ReadonlyMap<Name, string>> {
     await this.#verification?.end();
     const list = (visitor: ListingVisitor) => this.#list(visitor);
-    if (this.#twins.areThere) await this.#twins.compare(list, this.#beginVerification(true), this.#refuted);
+    const { directory } = this.plan;
+    if (this.#twins.areThere || directory.twins !== undefined)
+      await this.#twins.compare(list, this.#beginVerification(true), this.#refuted, directory, this.#site);
     this.#isVerified = true;
     return this.#refuted;
   }
@@ -169,14 +171,13 @@ export class DirectoryCycle {
   }
 
   #list(visitor: ListingVisitor, { isLast = false } = {}): Promise<Listing> {
-    const { isExcluded, openFiles, config } = this.#site;
+    const { isExcluded, openFiles, config, sender } = this.#site;
     const { root, settleMs, trustMarks } = config.source;
-    const { queue } = this.#options;
-    this.#sentBefore = queue.outcomes.sent;
-    this.presumed = queue.lateProof.presumed;
-    const presumedMs = performance.now() - queue.lastPresumedMs;
-    const { manifest } = config;
-    const options = { root, isExcluded, settleMs, openFiles, trustMarks, manifest, presumedMs, isLast };
+    const { outcomes, lateProof, lastPresumedMs } = this.#options.queue;
+    this.#sentBefore = outcomes.sent;
+    this.presumed = lateProof.presumed;
+    const times = { settleMs, presumedMs: performance.now() - lastPresumedMs, now: () => sender.clock.now() };
+    const options = { root, isExcluded, openFiles, trustMarks, manifest: config.manifest, isLast, ...times };
     return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
   }
 

@@ -74,6 +74,8 @@ export interface ListingOptions {
   readonly presumedMs?: number;
   /** For the listing after which the directory is finished. */
   readonly isLast?: boolean;
+  /** The time by the clock that stamps the files. */
+  readonly now?: () => number;
 }
 
 // The parser's word that it is done makes the look at open files a matter of care, not of knowledge: it may be a second old.
@@ -112,7 +114,7 @@ class FileJudge {
   readonly #record: Pick<MarkRecord, 'lookUp'>;
   readonly #options: ListingOptions;
   readonly #visitor: ListingVisitor;
-  readonly #now = Date.now();
+  readonly #now: number;
   #openFiles: OpenFiles | undefined;
 
   constructor(
@@ -124,6 +126,7 @@ class FileJudge {
     this.#record = record;
     this.#options = options;
     this.#visitor = visitor;
+    this.#now = (options.now ?? Date.now)();
     this.listing = {
       closedBy,
       startedMs: performance.now(),

@@ -10,7 +10,7 @@ import { asUnmarked, inNoState, type FileState } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cureOf } from '../source/directory-failures.ts';
-import { fineTickMs } from '../source/file-clock.ts';
+import { fineTickMs, SourceClock } from '../source/file-clock.ts';
 import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts';
 import { findOpenFiles } from '../source/open-files.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
@@ -57,6 +57,7 @@ export class Sender {
   /** One for each destination, in their order. */
   readonly destinations: readonly RetryingTransport[];
   readonly slots: SendSlots;
+  readonly clock = new SourceClock();
   readonly #options: SenderOptions;
   readonly #files: FilesBeneath;
   readonly #fineTickMs: number;
@@ -134,7 +135,7 @@ export class Sender {
     try {
       checkMayMark(sourcePath, unsent.stats);
       const identity = isMarked(unsent.stats) ? this.#withoutMark(unsent, urgency) : unsent.stats;
-      const waitMs = tickLeftMs(identity.ctimeNs, Date.now(), this.#fineTickMs);
+      const waitMs = tickLeftMs(identity.ctimeNs, this.clock.now(), this.#fineTickMs);
       // A change within the tick of the last one would leave the same times: content is read when the tick is over.
       if (waitMs > 0) await delay(waitMs, undefined, { signal });
       this.#noteUnproven(unsent, identity, urgency);
@@ -144,6 +145,7 @@ export class Sender {
       if (sums === undefined) await this.#deliver(outgoing, unsent);
       else sum = await this.#deliverWithSum(outgoing, unsent);
       const marked = mark(sourcePath, identity);
+      if (!isMarked(identity)) this.clock.noteChange(marked.ctimeNs);
       if (sum !== undefined) sums?.add(unsent.path, marked, sum);
       if (isCoarse(marked.ctimeNs)) await this.#tickCheck.ready();
       return marked;

@@ -1,30 +1,22 @@
 import { randomBytes } from 'node:crypto';
+import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { HashTable } from '../core/hash-table.ts';
 import { createRecordHash, type DestinationKey } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
-import type { Name } from '../name.ts';
+import { looseForm, type Name } from '../name.ts';
+import type { LocalFile } from '../verify/folder-check.ts';
 import type { Verification } from '../verify/verification.ts';
+import { wholeSeconds } from '../identity.ts';
+import type { ExpectedFile } from '../transport.ts';
+import type { SiteContext } from './context.ts';
 import type { ListingVisitor } from './list-directory.ts';
+
+type Site = Pick<SiteContext, 'config' | 'sender' | 'signal'>;
 
 const NO_DESTINATION: DestinationKey = [0, 0];
 const CURE =
-  'and another file has the same name but for case, Unicode form or a dot at its end: where the destination takes them for one, rename it';
-const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;
-const IGNORABLE = /\p{Default_Ignorable_Code_Point}+/gu;
-const ASCII = /^[ -~]*$/;
-
-/**
- * A path as the least exact file systems know it: without case (exFAT, NTFS, APFS, a casefold folder of ext4), in one form of Unicode
- * (HFS+), without characters that show nothing (casefold, HFS+), without dots and blanks at the end of a name (FAT). Two paths that are
- * equal so may be one file at a destination.
- */
-export const looseForm = (path: Name): string =>
-  (ASCII.test(path) ? path.toLowerCase() : foldCase(path)).replace(ENDS_IN_DOT_OR_BLANK, '');
-
-/** Some take two small letters with one capital for one, a final sigma and another, and some "ß" and "ss": by way of the capitals. */
-const foldCase = (path: Name): string =>
-  path.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC').replace(IGNORABLE, '');
-
+  'and another file, or its directory, has the same name but for case, Unicode form or a dot at its end: where the destination takes them for one, rename it';
+const MOST_ASKED = 3;
 /**
  * Finds the paths of one directory that differ in case or the like only, with 12 to 23 bytes for each path that is not its own loose form:
  * those that are, the record knows.
@@ -57,18 +49,74 @@ export class TwinNames {
 
   /**
    * What a destination holds for one file has the content that was sent last, under both names, and the other one may have been replaced
-   * after it was checked. So the content of all of them is compared, when nothing is sent any more.
+   * after it was checked. So the content of all of them is compared, when nothing is sent any more. A destination that keeps what it read
+   * by name (FUSE, network file systems) may show both contents all the same: it is asked for another spelling, which it has not read.
    */
   async compare(
     list: (visitor: ListingVisitor) => Promise<unknown>,
     verification: Verification | undefined,
     refuted: Map<Name, string>,
+    directory: Pick<DirectorySnapshot, 'name' | 'twins'>,
+    site: Site,
   ): Promise<void> {
-    const isShared = (path: Name): boolean => this.#shared.has(looseForm(path));
+    if (verification === undefined) return;
+    const { name, twins: others = [] } = directory;
+    const isIn = (directories: readonly Name[], path: Name): boolean =>
+      directories.some((one) => site.sender.stat(`${one}/${path}`)?.isFile() === true);
+    const [ofCase = [], ofForm = []] = [true, false].map((differInCase) =>
+      others.filter((other) => (other.toLowerCase() === name.toLowerCase()) === differInCase),
+    );
+    const isShared = (path: Name): boolean => this.#shared.has(looseForm(path)) || isIn(ofForm, path);
+    const groups = new Map<string, LocalFile[]>();
+    const inBoth: LocalFile[] = [];
     await list({
-      sent: (path, { size, mtimeNs }) => (isShared(path) ? verification?.add({ path, size, mtimeNs }) : undefined),
+      sent: (path, { size, mtimeNs }) => {
+        const file = { path, size, mtimeNs };
+        if (inBoth.length < MOST_ASKED && isIn(ofCase, path)) inBoth.push(file);
+        if (!isShared(path)) return undefined;
+        const group = groups.get(path.toLowerCase());
+        if (group === undefined) groups.set(path.toLowerCase(), [file]);
+        else group.push(file);
+        return verification.add(file);
+      },
     });
-    await verification?.end();
-    for (const [path, detail] of refuted) if (isShared(path)) refuted.set(path, `${detail}, ${CURE}`);
+    await verification.end();
+    const twins = [...groups.values()].filter((group) => group.length > 1);
+    const refute = (path: Name): undefined => {
+      refuted.set(path, refuted.get(path) ?? 'it has the place of another file there');
+    };
+    if (await areCaseless([...twins.slice(0, MOST_ASKED).flat(), ...inBoth], name, site)) {
+      for (const { path } of twins.flat()) refute(path);
+      // Not compared before: where names are exact that would be all of two directories.
+      if (inBoth.length > 0) await list({ sent: (path) => (isIn(ofCase, path) ? refute(path) : undefined) });
+    }
+    for (const [path, detail] of refuted)
+      if (isShared(path) || isIn(ofCase, path)) refuted.set(path, `${detail}, ${CURE}`);
   }
 }
+
+/** Does a destination have one of them under a spelling that the source does not have? It holds for all or for none. */
+const areCaseless = async (
+  twins: readonly LocalFile[],
+  directory: Name,
+  { config, sender, signal }: Site,
+): Promise<boolean> => {
+  const byTarget = new Map<Name, ExpectedFile>();
+  for (const { path, size, mtimeNs } of twins) {
+    const targetPath = otherCase(`${directory}/${path}`);
+    if (sender.stat(targetPath) !== undefined) continue;
+    const sourcePath = `${config.source.root}/${directory}/${path}`;
+    byTarget.set(targetPath, { sourcePath, targetPath, size, mtimeSeconds: wholeSeconds(mtimeNs) });
+  }
+  const files = [...byTarget.values()];
+  if (files.length === 0) return false;
+  const answers = sender.destinations.map((transport) => transport.verify(files, { checksum: false }, signal));
+  return (await Promise.all(answers)).some((discrepancies) => discrepancies.length < files.length);
+};
+
+/** Every letter in the other case: "Sub/file" → "sUB/FILE". */
+export const otherCase = (path: Name): Name => {
+  const swap = (letter: string): string =>
+    letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase();
+  return Array.from(path, swap).join('');
+};

@@ -15,3 +15,30 @@ export const fineTickMs = (root: Name): number => {
   const isMultigrain = major > 6 || (major === 6 && minor >= 13);
   return isMultigrain && MULTIGRAIN.has(statfsSync(fsPath(root)).type >>> 0) ? 0 : JIFFY_MS;
 };
+
+/** A whole second, as many file systems count, and what a loaded host takes for one call. */
+const NO_OTHER_CLOCK_MS = 1500;
+
+/**
+ * The clock by which the source's file system stamps its files: that of a file server may be another one than ours. How far it is ahead is
+ * known from the first mark on.
+ */
+export class SourceClock {
+  readonly #ours: () => number;
+  #aheadMs = 0;
+
+  constructor(ours: () => number = Date.now) {
+    this.#ours = ours;
+  }
+
+  /** @param ctimeNs of a file that was changed just now */
+  noteChange(ctimeNs: bigint): void {
+    const aheadMs = Number(ctimeNs / 1_000_000n) - this.#ours();
+    this.#aheadMs = Math.abs(aheadMs) > NO_OTHER_CLOCK_MS ? aheadMs : 0;
+  }
+
+  /** Milliseconds since 1970, whole. */
+  now(): number {
+    return this.#ours() + this.#aheadMs;
+  }
+}

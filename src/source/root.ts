@@ -1,7 +1,7 @@
 import { lstatSync, opendirSync, type Stats } from 'node:fs';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { plainMessage, systemErrorCode, UserError } from '../errors.ts';
-import { decodeName, fsPath, showName, type Name } from '../name.ts';
+import { decodeName, fsPath, looseForm, showName, type Name } from '../name.ts';
 import { cureOf } from './directory-failures.ts';
 import { isLinkElsewhere } from './linked-directories.ts';
 import { FINISHED_PARSE, FINISHED_WATCH } from './markers.ts';
@@ -50,7 +50,16 @@ export const readRoot = (root: Name, tag: string, isExcluded: IsExcluded): RootL
       unreadable.push({ name, error });
     }
   }
-  return { directories, unreadable, links: links.toSorted() };
+  return { directories: withTwins(directories), unreadable, links: links.toSorted() };
+};
+
+const withTwins = (directories: readonly DirectorySnapshot[]): readonly DirectorySnapshot[] => {
+  const byForm = Map.groupBy(directories, ({ name }) => looseForm(name));
+  if (byForm.size === directories.length) return directories;
+  return directories.map((directory) => {
+    const twins = (byForm.get(looseForm(directory.name)) ?? []).filter((other) => other !== directory);
+    return twins.length === 0 ? directory : { ...directory, twins: twins.map(({ name }) => name) };
+  });
 };
 
 function* namesIn(root: Name, names: SiteNames): Generator<Name> {

@@ -121,3 +121,33 @@ describe.each(TRANSPORTS)('with %s', (transport) => {
       for (const name of ['DC1', 'DC2']) expectTrue(site, name, [site.there]);
     }));
 });
+
+// Files keep the times of the kernel's clock, as those of a file server do: it is the process that has another one.
+it.each(['-1h', '+1h'])('waits for quiet in a superseded directory where its own clock is %s off', async (shift) => {
+  const site = makeProofSite(mkdtempSync(join(folder, 'shift-')), server, 'sftp', { source: { superseded: '10m' } });
+  const { makeDirectory, writeFile } = parser(site.root);
+  for (const name of ['DC1', 'DC2']) {
+    makeDirectory(name);
+    writeFile(`${name}/file`);
+  }
+  await using scan = site.start(['scan'], {
+    through: ['faketime', '-f', shift],
+    env: { NO_FAKE_STAT: '1' },
+  });
+  expect(await scan.ended).toBe(0);
+  expect(['DC1', 'DC2'].map((name) => hasMark(`${site.root}/${name}/file`))).toEqual([true, true]);
+  expect(isFinished(site.root, 'DC1')).toBe(false);
+});
+
+it('goes on where a file vanishes while its content is compared', () =>
+  onFileSystem('ext4-128', async (base) => {
+    const site = makeProofSite(base, server, 'sftp');
+    parser(site.root).writeFiles('DC1', 3);
+    const path = `${site.root}/DC1/file-1`;
+    await using daemon = site.start(['daemon']);
+    await until(() => hasMark(path));
+    rmSync(path);
+    parser(site.root).closeDirectory('DC1');
+    await daemon.event(finished);
+    expectTrue(site, 'DC1', [site.there]);
+  }));

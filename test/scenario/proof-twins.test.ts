@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { isFinished, parser } from '../support/parser.ts';
-import { makeProofSite, TRANSPORTS } from '../support/proof.ts';
+import { expectTrue, makeProofSite, TRANSPORTS } from '../support/proof.ts';
 import { write } from '../support/proof-cases.ts';
 import type { TestServer } from '../support/server.ts';
 import { mountSick } from '../support/sick-mount.ts';
@@ -47,3 +47,41 @@ it.each(
       expect(readFileSync(`${mount.behind}/x/dc1/${name}`, 'utf8')).toBe(content);
   },
 );
+
+it.each(TRANSPORTS)('with %s neither are they where the destination keeps what it read by name', async (transport) => {
+  const base = mkdtempSync(join(folder, 'base-'));
+  await using mount = await mountSick(`${base}/behind`, `${base}/mount`, 'caseless, cached');
+  const site = makeProofSite(folder, server, transport, { destination: { path: `${base}/mount/x` } });
+  write(`${site.root}/DC1/File`, 'one');
+  write(`${site.root}/DC1/file`, 'two');
+  parser(site.root).closeDirectory('DC1');
+  const { exitCode, warnings } = await site.scan();
+  expect({ exitCode, isFinished: isFinished(site.root, 'DC1') }).toEqual({ exitCode: 3, isFinished: false });
+  expect(warnings.join('\n')).toContain('the same name but for case');
+  expect(readdirSync(`${mount.behind}/x/dc1`)).toEqual(['file']);
+});
+
+it.each(TRANSPORTS)('with %s directories that the destination holds for one are no proof', async (transport) => {
+  const base = mkdtempSync(join(folder, 'base-'));
+  await using mount = await mountSick(`${base}/behind`, `${base}/mount`, 'caseless');
+  const site = makeProofSite(folder, server, transport, { destination: { path: `${base}/mount/x` } });
+  for (const name of ['DCa', 'DCA']) {
+    write(`${site.root}/${name}/file`, name);
+    parser(site.root).closeDirectory(name);
+  }
+  const { exitCode, warnings } = await site.scan();
+  expect(exitCode).toBe(3);
+  expect(warnings.join('\n')).toContain('the same name but for case');
+  expect(['DCa', 'DCA'].map((name) => isFinished(site.root, name))).toEqual([false, false]);
+  expect(readdirSync(`${mount.behind}/x`)).toEqual(['dca']);
+});
+
+it.each(TRANSPORTS)('with %s twins of every kind are finished where names are exact', async (transport) => {
+  const site = makeProofSite(mkdtempSync(join(folder, 'exact-')), server, transport);
+  for (const name of ['DCa', 'DCA']) {
+    for (const path of ['a', 'A', 'Sub/file', 'sub/file', 'file.']) write(`${site.root}/${name}/${path}`, name + path);
+    parser(site.root).closeDirectory(name);
+  }
+  expect((await site.scan()).exitCode).toBe(0);
+  for (const name of ['DCa', 'DCA']) expectTrue(site, name, [site.there]);
+});

@@ -1,5 +1,5 @@
 """A mount of FOLDER at MOUNT that fails as FAULTS says: lines "ERRNO OPERATION PATH", read anew at each call. OPERATION may be "any".
-NAMES "caseless": what differs in case only is one file."""
+NAMES "caseless": what differs in case only is one file; "caseless, cached": and the kernel keeps what it read by name."""
 import errno, os, sys
 try:
     from fusepy import FUSE, FuseOSError, Operations
@@ -10,7 +10,7 @@ FOLDER, MOUNT, FAULTS, NAMES = sys.argv[1:]
 
 
 def behind(path):
-    return FOLDER + (path.lower() if NAMES == "caseless" else path)
+    return FOLDER + (path.lower() if NAMES != "exact" else path)
 
 
 class Sick(Operations):
@@ -70,4 +70,8 @@ class Sick(Operations):
         return os.utime(path, times)
 
 
-FUSE(Sick(), MOUNT, foreground=True, nothreads=True, attr_timeout=0, entry_timeout=0, negative_timeout=0, allow_other=True)
+KEPT = 60 if NAMES == "caseless, cached" else 0
+FUSE(
+    Sick(), MOUNT, foreground=True, nothreads=True, allow_other=True,
+    attr_timeout=KEPT, entry_timeout=KEPT, negative_timeout=0, kernel_cache=KEPT > 0,
+)

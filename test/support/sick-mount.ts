@@ -18,12 +18,12 @@ export interface SickMount extends AsyncDisposable {
 
 /**
  * @param mount an empty folder, or one that is to be made
- * @param names `caseless`: what differs in case only is one file
+ * @param names `caseless`: what differs in case only is one file; `cached`: and the kernel keeps what it read by name
  */
 export const mountSick = async (
   behind: string,
   mount: string,
-  names: 'exact' | 'caseless' = 'exact',
+  names: 'exact' | 'caseless' | 'caseless, cached' = 'exact',
 ): Promise<SickMount> => {
   const faults = `${behind}.faults`;
   mkdirSync(behind, { recursive: true });

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { looseForm, TwinNames } from '../../../src/delivery/twin-names.ts';
+import { TwinNames } from '../../../src/delivery/twin-names.ts';
+import { looseForm } from '../../../src/name.ts';
 
 it.each([
   ['File', 'file'],
