@@ -53,3 +53,17 @@ export const showName = (name: Name): string =>
     if (code >= ESCAPE + 0x80 && code <= ESCAPE + 0xff) return `\\x${(code - ESCAPE).toString(16)}`;
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
+
+const PLAIN_WORD = /^[\w@%+=:,./][\w@%+=:,./-]*$/;
+
+/** Name → one word of a command line that may be pasted into a shell, whoever chose the name: quoted where it needs it (bytes that cannot be shown: as bash has it). */
+export const shellWord = (name: Name): string => {
+  if (PLAIN_WORD.test(name)) return name;
+  if (showName(name) === name.replaceAll('\\', '\\\\')) return `'${name.replaceAll("'", String.raw`'\''`)}'`;
+  const octal = (byte: number): string => `\\${byte.toString(8).padStart(3, '0')}`;
+  const bytes = [...encodeName(name)].map((byte) => {
+    const character = String.fromCharCode(byte);
+    return /[\w@%+=:,./ -]/.test(character) ? character : octal(byte);
+  });
+  return `$'${bytes.join('')}'`;
+};

@@ -81,7 +81,7 @@ export interface TransportContext {
   readonly stateFolder: string;
   /** Confirm a file only when it is on stable storage, content and name. */
   readonly durable: boolean;
-  /** Bytes a second; null: no limit. */
+  /** Bytes a second for all files together; null: no limit. Another one at another hour: read it whenever it is needed. */
   readonly bandwidth: number | null;
   /** Writes one line to the log: a capability that is missing, a channel that was refused. */
   readonly log: (level: 'info' | 'warning', message: string) => void;
@@ -109,7 +109,10 @@ export interface Transport extends AsyncDisposable {
    * continues, and nothing is left but a temporary file that a later send resumes.
    */
   send(file: OutgoingFile, signal: AbortSignal): Promise<void>;
-  /** Which of these are missing or different: compares size and mtime in whole seconds, with `checksum` the content too. */
+  /**
+   * Which of these are missing or different: compares size and mtime in whole seconds, with `checksum` the content too; a file that is gone at
+   * the source is different then.
+   */
   verify(
     files: readonly ExpectedFile[],
     options: { readonly checksum: boolean },

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { makeFolders } from '../host/make-folders.ts';
 import { systemErrorCode, TransportError } from '../errors.ts';
 import { fsPath, type Name } from '../name.ts';
-import type { Discrepancy, ExpectedFile, ListedFile, OutgoingFile, ProbeResult, Transport } from '../transport.ts';
-import { overlapLine } from './overlap.ts';
+import type { Discrepancy, ExpectedFile, ListedFile, OutgoingFile, Transport } from '../transport.ts';
+import { overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 
 export interface ApartOptions {
   readonly root: Name;
@@ -112,8 +112,10 @@ class ApartTransport implements AsyncDisposable {
     const { signal } = this.#disposed;
     try {
       await this.#connect(signal);
-      const overlap = await this.#probe(signal);
+      const begunMs = Date.now();
+      const overlap = await this.#probe(begunMs, signal);
       if (overlap?.state === 'failure') {
+        removeMadeFolders(this.#options.root, overlap, begunMs);
         const { message, hint = '' } = overlap;
         this.#options.onOverlap(message, hint);
         throw new TransportError('auth', message, { hint });
@@ -138,9 +140,8 @@ class ApartTransport implements AsyncDisposable {
   }
 
   /** While the file that it writes exists. undefined where it could not write. */
-  async #probe(signal: AbortSignal): Promise<ProbeResult | undefined> {
-    const begunMs = Date.now();
-    let overlap: ProbeResult | undefined;
+  async #probe(begunMs: number, signal: AbortSignal): Promise<Overlap | undefined> {
+    let overlap: Overlap | undefined;
     for await (const { what, state } of this.#inner.probe(signal)) {
       if (what === 'write' && state === 'ok') overlap = overlapLine(this.#options.root, begunMs, this.#options.tag);
     }

@@ -9,7 +9,7 @@ import { manifestLine } from './manifest.ts';
 import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
-import { overlapLine } from './overlap.ts';
+import { overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 import { checkRoot, linkLines, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
 
@@ -32,13 +32,16 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   for (const [index, transport] of options.destinations.entries()) {
     const prefix = options.destinations.length > 1 ? `destination ${index + 1}: ` : '';
     const begunMs = Date.now();
+    let made: Overlap | undefined;
     for await (const result of transport.probe(options.signal)) {
       // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
       const isWritten = result.what === 'write' && result.state === 'ok';
       const overlap = isWritten ? overlapLine(root, begunMs, tag) : undefined;
       yield { ...result, what: prefix + result.what, end: 'destination' };
+      made ??= overlap;
       if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
     }
+    if (made !== undefined) removeMadeFolders(root, made, begunMs);
   }
 }
 

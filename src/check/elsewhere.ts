@@ -1,6 +1,6 @@
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { finishedElsewhere } from '../marks/finished-elsewhere.ts';
-import { showName, type Name } from '../name.ts';
+import { shellWord, showName, type Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 
 const MOST_NAMED = 5;
@@ -13,13 +13,13 @@ export const elsewhereLine = (
 ): ProbeResult | undefined => {
   const found = finishedElsewhere(root, directories, labels);
   if (found.length === 0) return undefined;
-  const names = found.slice(0, MOST_NAMED).map(({ name }) => showName(name));
+  const named = found.slice(0, MOST_NAMED).map(({ name }) => name);
   const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
   const lacked = [...new Set(found.flatMap(({ lacks }) => lacks))].map(showName).join(', ');
   return {
     what: 'other destination',
     state: 'warning',
-    message: `finished before ${lacked} was a destination, and not sent there: ${names.join(', ')}${more}`,
-    hint: `to send them there: isocket reset ${names.join(' ')}`,
+    message: `finished before ${lacked} was a destination, and not sent there: ${named.map(showName).join(', ')}${more}`,
+    hint: `to send them there: isocket reset ${named.map(shellWord).join(' ')}`,
   };
 };

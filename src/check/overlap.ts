@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync } from 'node:fs';
+import { lstatSync, realpathSync, rmdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
@@ -7,6 +7,7 @@ import type { ProbeResult } from '../transport.ts';
 
 /** Entries listed in search of the probe's file: bounds the time on a root with millions of files. */
 const MAX_ENTRIES = 200_000;
+const DOT = 0x2e;
 /** Clocks of a file server and of this host. */
 const CLOCK_TOLERANCE_MS = 10_000;
 
@@ -35,6 +36,31 @@ export const resolvePath = (path: string): string => {
   }
 };
 
+export interface Overlap extends ProbeResult {
+  /** The folder below the root that is the destination. */
+  readonly below?: Name;
+}
+
+/**
+ * Takes away what a refused probe made below the root: it could pass for a directory of the site. What is not empty, was there before, or
+ * has no birth time, stays. Call it when the probe is over.
+ */
+export const removeMadeFolders = (root: Name, { below }: Overlap, sinceMs: number): void => {
+  for (
+    let folder = below;
+    folder !== undefined && folder !== root && isWithin(folder, root);
+    folder = dirname(folder)
+  ) {
+    try {
+      if (lstatSync(fsPath(folder)).birthtimeMs < sinceMs) return;
+      rmdirSync(fsPath(folder));
+    } catch (error) {
+      if (systemErrorCode(error) === undefined) throw error;
+      return;
+    }
+  }
+};
+
 /**
  * Is the destination the root or a folder in it? Called while the file that a probe wrote at the destination exists: then it
  * appears below the root, whatever host name or chroot leads there.
@@ -42,7 +68,7 @@ export const resolvePath = (path: string): string => {
  * @param tag where it is given, a destination that holds the root is found too, if a directory with this tag could lead into the root
  * @returns undefined if the root has too many entries to know
  */
-export const overlapLine = (root: Name, sinceMs: number, tag?: string): ProbeResult | undefined => {
+export const overlapLine = (root: Name, sinceMs: number, tag?: string): Overlap | undefined => {
   const what = 'overlap';
   const above = tag === undefined ? undefined : findAbove(root, sinceMs, tag);
   if (above !== undefined) {
@@ -59,6 +85,7 @@ export const overlapLine = (root: Name, sinceMs: number, tag?: string): ProbeRes
   return {
     what,
     state: 'failure',
+    below: found.folder,
     message: `Cannot use this destination: a file written there appears in "${showName(found.folder)}", below source.root`,
     hint: 'set destination.path to a folder outside source.root, or destination.host to another host: isocket would send what it has received',
   };
@@ -96,6 +123,8 @@ const findProbeFile = (root: Name, sinceMs: number): { readonly folder: Name } |
     try {
       for (const entry of readFolder(folder)) {
         if ((entries += 1) > MAX_ENTRIES) return 'unknown';
+        // All files of the root go by here: no text is made of most of them.
+        if (entry.isFile() && entry.name[0] !== DOT) continue;
         const name = decodeName(entry.name);
         const path = `${folder}/${name}`;
         if (isProbeFile(name) && wasChangedSince(path, sinceMs)) return { folder };

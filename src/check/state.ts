@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { systemErrorCode, errorMessage, UserError } from '../errors.ts';
-import { viewState } from '../marks/state.ts';
+import { checkOwner, viewState } from '../marks/state.ts';
 import type { ProbeResult } from '../transport.ts';
 import { refuseStateInRoot } from './overlap.ts';
 
@@ -12,6 +12,7 @@ export const checkState = (path: string, root: string): ProbeResult => {
   try {
     refuseStateInRoot(path, root);
     viewState(path, root);
+    for (const folder of [path, join(path, 'records')]) if (existsSync(folder)) checkOwner(folder);
     accessSync(isThere ? path : nearest(path), constants.W_OK | constants.X_OK);
     return { what, state: 'ok', message: isThere ? path : `${path} is created by the first scan` };
   } catch (error) {

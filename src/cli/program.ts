@@ -5,6 +5,7 @@ import { COMMANDS, type CommandDefinition } from './command-table.ts';
 import { errorMessage, isHostFailure, TransportError, UserError } from '../errors.ts';
 import { knownCureOf } from '../source/directory-failures.ts';
 import { packageFile } from '../package-file.ts';
+import { refuseTakenByNpm } from './taken-by-npm.ts';
 
 /** Runs a command line (without the program's name). Resolves with the exit code of contract.md §5; never rejects. */
 export const run = async (args: readonly string[]): Promise<number> => {
@@ -13,6 +14,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
     exitCode = code;
   });
   try {
+    refuseTakenByNpm(args, process.env);
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {

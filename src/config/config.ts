@@ -1,3 +1,4 @@
+import type { Bandwidth } from '../core/bandwidth.ts';
 import type { NewestBy } from '../core/lifecycle.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import type { TransportPlugin } from '../transport.ts';
@@ -21,7 +22,7 @@ export interface Config {
   readonly send: {
     readonly durable: boolean;
     /** Bytes a second; null: no limit. */
-    readonly bandwidth: number | null;
+    readonly bandwidth: Bandwidth;
     readonly retry: RetryOptions;
   };
   readonly verify: 'sent' | 'all' | 'checksum' | 'off';

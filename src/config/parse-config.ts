@@ -7,7 +7,8 @@ import {
   valueAt,
   type ConfigProblem,
 } from '../core/config-problems.ts';
-import { parseBandwidth, parseDurationMs } from '../core/units.ts';
+import { parseBandwidth } from '../core/bandwidth.ts';
+import { parseDurationMs } from '../core/units.ts';
 import { UserError } from '../errors.ts';
 import { showName } from '../name.ts';
 import type { TransportPlugin } from '../transport.ts';

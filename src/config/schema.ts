@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { valueAt } from '../core/config-problems.ts';
 import { localFile, rootedPath } from '../core/destination-words.ts';
-import { parseBandwidth, parseDurationMs } from '../core/units.ts';
+import { parseBandwidth } from '../core/bandwidth.ts';
+import { parseDurationMs } from '../core/units.ts';
 import { mayBeRoot } from './system-folders.ts';
 
 const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 24 days';
@@ -10,7 +11,8 @@ const ADDRESS = 'HOST:PORT, such as 0.0.0.0:2222';
 const COUNT = 'a whole number, 1 or more';
 /** A longer timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-const BANDWIDTH = 'a number of bytes a second, such as 20MB/s';
+const BANDWIDTH =
+  'a number of bytes a second, such as 20MB/s, or one for each time of the day, such as "08:00 20MB/s, 19:00 off"';
 
 const duration = (usual: string) =>
   z
@@ -91,7 +93,7 @@ export const configSchema = z.strictObject({
         .refine((text) => parseBandwidth(text) !== undefined, { error: BANDWIDTH })
         .nullable()
         .default(null)
-        .describe('For example "20MB/s"; null: no limit'),
+        .describe('For example "20MB/s", or by the hours of the day "08:00 20MB/s, 19:00 off"; null: no limit'),
       retry: z.strictObject({ first: duration('1s'), most: duration('60s'), hold: holdAfter.default(5) }).prefault({}),
     })
     .prefault({}),

@@ -6,6 +6,7 @@ import { UserError } from '../errors.ts';
 export interface ConfigProblem {
   /** "source.settle" */
   readonly path: string;
+  /** What stands there; undefined: nothing. */
   readonly found: unknown;
   /** "a duration such as 2s" */
   readonly expected: string;
@@ -36,6 +37,17 @@ const showProblem = ({ path, found, expected, message, line }: ConfigProblem): s
   return `${at}${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
 };
 
+const MOST_SHOWN = 200;
+
+/** A long text, or one of several lines, is no word that was misspelt: a key that was pasted, maybe. */
+const shown = (found: unknown): unknown =>
+  typeof found === 'string' && (found.length > MOST_SHOWN || found.trim().includes('\n'))
+    ? `(${found.length} characters)`
+    : found;
+
+/** A key that isocket does not have, and others do: what stands there is told to nobody. */
+const isSecret = (key: string): boolean => /pass|secret|token|credential|private/i.test(key);
+
 /** The word that was probably meant; undefined where none is within so many letters. */
 export const meantWord = (word: string, known: readonly string[], letters: number): string | undefined => {
   const [first] = known;
@@ -64,14 +76,16 @@ export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType)
       const known = knownKeys(schema, issue.path);
       return issue.keys.map((key) => ({
         path: path === '' ? key : `${path}.${key}`,
-        found: valueAt(found ?? input, [key]),
+        found: isSecret(key) ? '(not shown)' : shown(valueAt(found ?? input, [key])),
         expected: expectedKey(key, known),
       }));
     }
     // A schema's own message never begins with zod's "Invalid".
     if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid'))
-      return [{ path, found, expected: `one of ${issue.values.join(', ')}` }];
-    return [{ path, found, expected: issue.message.replace(/^Invalid input: expected ([^,]+).*$/, '$1') }];
+      return [{ path, found: shown(found), expected: `one of ${issue.values.join(', ')}` }];
+    return [
+      { path, found: shown(found), expected: issue.message.replace(/^Invalid input: expected ([^,]+).*$/, '$1') },
+    ];
   });
 
 /** The keys of the object schema at a path. */

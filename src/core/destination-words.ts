@@ -34,10 +34,12 @@ const pathMistake = (path: string): string | undefined => {
     : `the path alone, and the host as destination.host: path: ${beside}`;
 };
 
-const fileMistake = (path: string): string | undefined =>
-  /^~[^/]/.test(path)
+const fileMistake = (path: string): string | undefined => {
+  if (path.includes('\n')) return 'the path of a file, not what is in it';
+  return /^~[^/]/.test(path)
     ? 'a file; of homes only that of the user who runs isocket has a short form, "~/"'
     : shellMistake(path);
+};
 
 const rootedMistake = (path: string): string | undefined =>
   path.startsWith('~') ? 'an absolute path: "~" is not expanded here' : shellMistake(path);

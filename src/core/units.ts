@@ -27,12 +27,6 @@ export const parseBytes = (text: string): number | undefined => {
   return Number.isFinite(bytes) ? bytes : undefined;
 };
 
-/** "20MB/s", "512kB" → bytes a second; undefined for anything else, and for zero. */
-export const parseBandwidth = (text: string): number | undefined => {
-  const parsed = parseBytes(text.replace(/\s*\/\s*s\s*$/i, ''));
-  return parsed === 0 ? undefined : parsed;
-};
-
 /** 1536 → "1.5 KB"; at most two digits after the point. */
 export const formatBytes = (count: number): string => {
   let [value, unit] = [count, 0];

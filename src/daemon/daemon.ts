@@ -1,3 +1,4 @@
+import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from '../delivery/context.ts';
@@ -67,7 +68,7 @@ export class Daemon {
 
   /** Resolves in order after the signal. Rejects with a defect. */
   async run(): Promise<void> {
-    const { config, signal, watcher } = this.#options;
+    const { config, signal, watcher, report } = this.#options;
     const aborted = new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       signal.addEventListener('abort', () => resolve(), { once: true });
@@ -76,6 +77,7 @@ export class Daemon {
     const timer = setInterval(() => this.rescan(), config.source.rescanMs);
     try {
       await Promise.race([watch.ready, aborted]);
+      warnOfUnmatchedTag(config.source, report);
       this.rescan();
       await Promise.race([aborted, this.#defect.promise]);
       await Promise.race([this.#stop(), this.#defect.promise]);

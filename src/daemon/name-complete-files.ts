@@ -7,6 +7,7 @@ import type { ClosedBy } from '../core/lifecycle.ts';
 import { listDirectory } from '../delivery/list-directory.ts';
 import { FINISHED_PARSE } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
+import { isMarked } from '../marks/mark.ts';
 import { createMemoryRecord } from '../marks/record.ts';
 import { isMarker } from '../source/markers.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
@@ -33,6 +34,8 @@ export const nameCompleteFiles = async (
   const isExcluded = createIsExcluded(exclude);
   const openFiles = createOpenFilesView();
   const named = createMemoryRecord();
+  /** The same without the time at which the mark was set: our sender sets it on what is named. */
+  const unmarked = createMemoryRecord();
   const closed = new Set<Name>();
   const state = { isGone: false, wake: (): void => undefined };
 
@@ -43,10 +46,14 @@ export const nameCompleteFiles = async (
   };
   const nameOnce = async (path: Name, stats: BigIntStats): Promise<void> => {
     named.add(path, stats);
+    unmarked.add(path, { ...stats, ctimeNs: 0n });
     await name(`${directory}/${path}`);
   };
+  const isNamed = (path: Name, stats: BigIntStats): boolean =>
+    named.lookUp(path, stats) === 'confirmed' ||
+    (isMarked(stats) && unmarked.lookUp(path, { ...stats, ctimeNs: 0n }) === 'confirmed');
   const nameNew = (path: Name, stats: BigIntStats): Promise<void> | undefined =>
-    named.lookUp(path, stats) === 'confirmed' ? undefined : nameOnce(path, stats);
+    isNamed(path, stats) ? undefined : nameOnce(path, stats);
   const nameClosed = async (): Promise<void> => {
     for (const path of closed) {
       closed.delete(path);

@@ -6,6 +6,7 @@ import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
 import { both, ClaimsCheck } from './claims-check.ts';
+import type { Presumed } from './late-proof.ts';
 import { FoundFiles } from './found-files.ts';
 import type { SiteContext } from './context.ts';
 import { listDirectory, type Listing, type ListingVisitor } from './list-directory.ts';
@@ -41,6 +42,8 @@ export class DirectoryCycle {
   awaitsQuiet = false;
   /** Marks without a record that the destination could not be asked for. */
   openClaims = 0;
+  /** What was presumed when the last listing began. */
+  presumed: Presumed = [];
   /** What the queue had sent when the last listing began. */
   #sentBefore = 0;
   readonly #site: SiteContext;
@@ -129,7 +132,7 @@ export class DirectoryCycle {
     this.#verification = this.#beginVerification();
     this.#twins = new TwinNames(this.#options.record);
     const claims = new ClaimsCheck(this.#site, directory.name, this.#options.record);
-    const listing = await this.#list(this.#visitor(claims, isFirst), { fresh: false });
+    const listing = await this.#list(this.#visitor(claims, isFirst));
     const { absent, confirmed, open } = await claims.end();
     for (const [path, stats] of absent) await this.#options.queue.submit(path, stats);
     this.openClaims = open;
@@ -142,7 +145,7 @@ export class DirectoryCycle {
   /** Waits until what the listing showed is checked. Returns what the destination does not have as it was sent. */
   async verify(): Promise<ReadonlyMap<Name, string>> {
     await this.#verification?.end();
-    const list = (visitor: ListingVisitor) => this.#list(visitor, { fresh: false });
+    const list = (visitor: ListingVisitor) => this.#list(visitor);
     if (this.#twins.areThere) await this.#twins.compare(list, this.#beginVerification(true), this.#refuted);
     this.#isVerified = true;
     return this.#refuted;
@@ -154,7 +157,7 @@ export class DirectoryCycle {
     manifest?.beginLook();
     const visitor: ListingVisitor = { sent: (path, stats) => manifest?.look(path, stats) };
     this.#confirmedClaims = 0;
-    this.listing = await this.#list(visitor, { fresh: true });
+    this.listing = await this.#list(visitor, { isLast: true });
     this.#listings += 1;
     this.#isConfirmed = true;
   }
@@ -165,11 +168,15 @@ export class DirectoryCycle {
     this.#isConfirmed = false;
   }
 
-  #list(visitor: ListingVisitor, { fresh }: { readonly fresh: boolean }): Promise<Listing> {
+  #list(visitor: ListingVisitor, { isLast = false } = {}): Promise<Listing> {
     const { isExcluded, openFiles, config } = this.#site;
     const { root, settleMs, trustMarks } = config.source;
-    this.#sentBefore = this.#options.queue.outcomes.sent;
-    const options = { root, isExcluded, settleMs, openFiles, trustMarks, manifest: config.manifest, fresh };
+    const { queue } = this.#options;
+    this.#sentBefore = queue.outcomes.sent;
+    this.presumed = queue.lateProof.presumed;
+    const presumedMs = performance.now() - queue.lastPresumedMs;
+    const { manifest } = config;
+    const options = { root, isExcluded, settleMs, openFiles, trustMarks, manifest, presumedMs, isLast };
     return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
   }
 

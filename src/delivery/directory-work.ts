@@ -1,7 +1,7 @@
 import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
-import { unmark } from '../marks/mark.ts';
+import { unmarkIfThere } from '../marks/mark.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
@@ -153,7 +153,7 @@ export class DirectoryWork implements Disposable {
       this.#reportUnfinished(moved ?? 'it was not listed');
       return false;
     }
-    this.queue.lateProof.confirmAll(); // The listing looked at writers.
+    this.queue.lateProof.add(this.#cycle.presumed); // The listing looked at writers.
     await finishDirectory(plan, listing, this.#site, {
       isClean:
         this.#isClean && this.#manifest?.isInterrupted !== true && this.#site.sender.outages === this.#outagesBefore,
@@ -169,8 +169,8 @@ export class DirectoryWork implements Disposable {
     const { directory } = this.#cycle.plan;
     for (const [path, detail] of refuted) {
       const targetPath = `${directory.name}/${path}`;
-      this.#warn(`"${showName(targetPath)}" at the destination: ${detail}. It is sent again`);
-      unmark(this.#site.config.source.root, targetPath);
+      if (unmarkIfThere(this.#site.config.source.root, targetPath))
+        this.#warn(`"${showName(targetPath)}" at the destination: ${detail}. It is sent again`);
     }
     if (refuted.size > 0) this.#isClean = false;
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { systemErrorCode } from '../errors.ts';
-import { showName, type Name } from '../name.ts';
+import { shellWord, showName, type Name } from '../name.ts';
 
 /** Directories named one by one in a pass; the rest are counted. */
 const MOST_NAMED = 10;
@@ -45,8 +45,8 @@ export class LateDirectories {
 const lateWarning = ({ name, finishedAs }: DirectorySnapshot): string => {
   const shown = showName(name);
   if (finishedAs !== undefined)
-    return `${shown} was finished under the name ${showName(finishedAs)}: its files are at the destination under that name, and not sent under this one; to send it: isocket reset ${shown}`;
-  return `${shown} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shown}`;
+    return `${shown} was finished under the name ${showName(finishedAs)}: its files are at the destination under that name, and not sent under this one; to send it: isocket reset ${shellWord(name)}`;
+  return `${shown} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shellWord(name)}`;
 };
 
 const readReported = (file: string): Map<Name, string> => {

@@ -4,6 +4,8 @@ import type { MarkRecord, PresumedState } from '../marks/record.ts';
 import type { Name } from '../name.ts';
 import { findOpenFilesInTurns, type OpenFiles } from '../source/open-files.ts';
 
+export type Presumed = readonly (readonly [path: Name, state: PresumedState])[];
+
 export interface LateProofOptions {
   readonly record: MarkRecord;
   readonly signal: AbortSignal;
@@ -45,12 +47,12 @@ export class LateProof {
     if (this.#options.record.presumed.size === 0) return;
     const looked = await this.#look();
     await this.#wait(HEARD_AT_END_WITHIN_MS);
-    this.#add(looked);
+    this.add(looked);
   }
 
-  /** A look at all processes that is later than all reads found nobody who may write any of it. */
-  confirmAll(): void {
-    this.#add([...this.#options.record.presumed]);
+  /** What is presumed now: for a look that begins now. */
+  get presumed(): Presumed {
+    return [...this.#options.record.presumed];
   }
 
   /** It was closed once more. */
@@ -72,7 +74,7 @@ export class LateProof {
         await this.#wait(LOOK_AFTER_MS, signal);
         const looked = await this.#look();
         await this.#wait(HEARD_WITHIN_MS, signal);
-        this.#add(looked);
+        this.add(looked);
       }
     } catch (error) {
       if (!signal.aborted) throw error; // `end` does the rest.
@@ -82,19 +84,20 @@ export class LateProof {
   }
 
   /** Returns what nobody may write. The rest is sent again when its writer is gone. */
-  async #look(): Promise<[Name, PresumedState][]> {
+  async #look(): Promise<Presumed> {
     const { record, look = findOpenFilesInTurns } = this.#options;
-    const unwritten = [...record.presumed];
+    const { presumed } = this;
     const writers = await orNone(look);
     if (writers === undefined) return [];
-    return unwritten.filter(([path, state]) => {
+    return presumed.filter(([path, state]) => {
       const isWritten = writers.writerOf(state) !== undefined;
       if (isWritten && record.presumed.get(path) === state) record.doubt(path);
       return !isWritten;
     });
   }
 
-  #add(looked: readonly [Name, PresumedState][]): void {
+  /** A look at all processes found nobody who may write any of it. */
+  add(looked: Presumed): void {
     const { record } = this.#options;
     for (const [path, state] of looked) if (record.presumed.get(path) === state) record.add(path, state);
   }

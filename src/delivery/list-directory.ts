@@ -70,8 +70,10 @@ export interface ListingOptions {
   readonly trustMarks: boolean;
   /** `SHA256SUMS` is ours. */
   readonly manifest?: boolean;
-  /** Not from a cache: for the listing after which the directory is finished. */
-  readonly fresh?: boolean;
+  /** So many milliseconds ago a file of it was sent of which nobody had looked whether it is mapped: a look must be later. */
+  readonly presumedMs?: number;
+  /** For the listing after which the directory is finished. */
+  readonly isLast?: boolean;
 }
 
 // The parser's word that it is done makes the look at open files a matter of care, not of knowledge: it may be a second old.
@@ -223,8 +225,10 @@ class FileJudge {
   }
 
   #writerOf(stats: BigIntStats): number | undefined {
-    const { openFiles, fresh = false } = this.#options;
-    const ageMs = OPEN_FILES_AGE_MS[this.listing.closedBy === 'parser' ? 'parser' : 'guess'];
-    return (this.#openFiles ??= openFiles(fresh ? 0 : ageMs)).writerOf(stats);
+    const { openFiles, presumedMs = Infinity, isLast = false } = this.#options;
+    const isParsers = this.listing.closedBy === 'parser';
+    // Where nobody says that the parser is done, who opens a file at the last moment is to be seen.
+    const ageMs = isParsers ? OPEN_FILES_AGE_MS.parser : isLast ? 0 : OPEN_FILES_AGE_MS.guess;
+    return (this.#openFiles ??= openFiles(Math.min(ageMs, presumedMs))).writerOf(stats);
   }
 }

@@ -1,10 +1,10 @@
-import type { BigIntStats } from 'node:fs';
+import { lstatSync, type BigIntStats } from 'node:fs';
 import { resolve } from 'node:path';
 import { TransportError } from '../errors.ts';
 import { wholeSeconds } from '../identity.ts';
 import { isMarked } from '../marks/mark.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
-import { showName, type Name } from '../name.ts';
+import { fsPath, showName, type Name } from '../name.ts';
 import { cannotWork } from '../source/directory-failures.ts';
 import { isMarker } from '../source/markers.ts';
 import { isSiteName, readDirectory } from '../source/root.ts';
@@ -59,6 +59,10 @@ export class NamedFiles implements Disposable {
     } catch (error) {
       const { message, hint } = error instanceof TransportError ? error : cannotWork(directory, error);
       this.#fail(file, message, hint);
+      return;
+    }
+    if (lstatSync(fsPath(resolve(file)), { throwIfNoEntry: false }) === undefined) {
+      this.#fail(file, `Cannot send "${showName(file)}": it is not there`, 'name regular files');
       return;
     }
     this.#fail(

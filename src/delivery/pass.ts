@@ -11,6 +11,7 @@ import { createIsExcluded } from '../source/exclude.ts';
 import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
 import { createOpenFilesView } from '../source/open-files.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
+import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
@@ -29,6 +30,7 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   state.keepRecordsOf(new Set([...directories, ...unreadable].map(({ name }) => name)));
   counters.unfinished += reportUnreadable(unreadable, site, only);
   if (only === undefined) reportLinks(root, links, site.report);
+  if (directories.length + unreadable.length === 0) warnOfUnmatchedTag(config.source, site.report);
   new LateDirectories(state.path, site.report).note(directories);
   const labels = sender.destinations.map(({ label }) => label);
   noteFinishedElsewhere(state.path, root, directories, labels, site.report);

@@ -10,12 +10,20 @@ const NO_DESTINATION: DestinationKey = [0, 0];
 const CURE =
   'and another file has the same name but for case, Unicode form or a dot at its end: where the destination takes them for one, rename it';
 const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;
+const IGNORABLE = /\p{Default_Ignorable_Code_Point}+/gu;
+const ASCII = /^[ -~]*$/;
 
 /**
  * A path as the least exact file systems know it: without case (exFAT, NTFS, APFS, a casefold folder of ext4), in one form of Unicode
- * (HFS+), without dots and blanks at the end of a name (FAT). Two paths that are equal so may be one file at a destination.
+ * (HFS+), without characters that show nothing (casefold, HFS+), without dots and blanks at the end of a name (FAT). Two paths that are
+ * equal so may be one file at a destination.
  */
-export const looseForm = (path: Name): string => path.normalize('NFC').toLowerCase().replace(ENDS_IN_DOT_OR_BLANK, '');
+export const looseForm = (path: Name): string =>
+  (ASCII.test(path) ? path.toLowerCase() : foldCase(path)).replace(ENDS_IN_DOT_OR_BLANK, '');
+
+/** Some take two small letters with one capital for one, a final sigma and another, and some "ß" and "ss": by way of the capitals. */
+const foldCase = (path: Name): string =>
+  path.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().normalize('NFC').replace(IGNORABLE, '');
 
 /**
  * Finds the paths of one directory that differ in case or the like only, with 12 to 23 bytes for each path that is not its own loose form:

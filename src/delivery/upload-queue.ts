@@ -38,6 +38,8 @@ export class UploadQueue {
   readonly outcomes: Record<OutcomeKind | 'waiting', number> = { ...NO_OUTCOMES };
   /** Some of the files that changed while they were sent, since `startCycle`, and were not sent since. */
   readonly changing = new Set<Name>();
+  /** When the last send ended of which nobody looked at writers before, by the clock of `performance.now`. */
+  lastPresumedMs = -Infinity;
   readonly #options: UploadQueueOptions;
   readonly #defects: unknown[] = [];
   /** Files with several names that were changed while they were sent, by our mark under another name probably, and went once more. */
@@ -143,6 +145,7 @@ export class UploadQueue {
     } catch (error) {
       this.#defects.push(error);
     } finally {
+      if (isPresumed) this.lastPresumedMs = performance.now();
       const closedAgain = this.#sending.get(path) === true;
       this.#sending.delete(path);
       if (closedAgain) this.close(path);

@@ -114,7 +114,8 @@ const examine = async (
       if (entry.kind === 'skipped') return whySkippedKeeps(entry.path, entry.why);
       if (entry.kind === 'folder') continue;
       if (entry.kind === 'unreadable') return unreadableIn(entry).message;
-      if (entry.kind === 'reserved') return `"${showName(entry.path)}" in it was never sent (a reserved name)`;
+      if (entry.kind === 'reserved')
+        return `"${showName(entry.path)}" in it was never sent (a reserved name): rename it and isocket reset the directory, or delete it yourself`;
       const { stats } = entry;
       if (!isMarked(stats)) return `"${showName(entry.path)}" in it is not marked`;
       const knowledge = record?.lookUp(entry.path, stats);
@@ -150,7 +151,7 @@ const examine = async (
 const whySkippedKeeps = (path: Name, why: SkippedKind): string =>
   why === 'excluded'
     ? `"${showName(path)}" in it is excluded (source.exclude) and not compared: delete it by hand, or no longer exclude it`
-    : `"${showName(path)}" in it was never sent (${why})`;
+    : `"${showName(path)}" in it was never sent (${why}): remove it, or delete the directory yourself`;
 
 const deleteVerified = (
   directory: DirectorySnapshot,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { systemErrorCode } from '../errors.ts';
-import { showName, type Name } from '../name.ts';
+import { shellWord, showName, type Name } from '../name.ts';
 import { readProof } from '../source/read-proof.ts';
 
 /** The part of `finished.watch` that says where everything is. */
@@ -63,7 +63,7 @@ export const noteFinishedElsewhere = (
 
 const elsewhereWarning = (name: Name, lacks: readonly string[]): string => {
   const shown = showName(name);
-  return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: isocket reset ${shown}`;
+  return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: isocket reset ${shellWord(name)}`;
 };
 
 /** Undefined where the disk refuses, or holds something else: then it is found, and told, once more. */

@@ -105,6 +105,17 @@ export const unmark = (root: Name, path: Name): Unmarked => {
   }
 };
 
+/** As `unmark`; false where the file is gone. */
+export const unmarkIfThere = (root: Name, path: Name): boolean => {
+  try {
+    unmark(root, path);
+    return true;
+  } catch (error) {
+    if (error instanceof TransportError && error.class === 'source-changed') return false;
+    throw error;
+  }
+};
+
 // By descriptor, never by path: whoever swaps the file for a link must not have us change what it points to.
 const withFile = <T>(path: Name, action: string, use: (descriptor: number) => T, shownPath = path): T => {
   let descriptor: number | undefined;

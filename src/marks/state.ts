@@ -98,7 +98,7 @@ export const openState = (path: string, root: Name): StateFolder => {
 };
 
 /** Who can write there can have files taken for sent that are not. */
-const checkOwner = (folder: string): void => {
+export const checkOwner = (folder: string): void => {
   const { uid, mode } = statSync(folder);
   const us = process.geteuid?.() ?? uid;
   const [state, hint] =

@@ -18,6 +18,12 @@ const HARMLESS_OPTION = /^(?:restrict|no-(?:agent-forwarding|port-forwarding|pty
 export const parseAuthorizedKeys = (text: string): AuthorizedKeys => {
   const keys: ParsedKey[] = [];
   const warnings: string[] = [];
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY/.test(text))
+    return {
+      size: 0,
+      warnings: ['the authorized keys are a private key: name the file with its public keys'],
+      allows: () => false,
+    };
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
@@ -38,6 +44,8 @@ const parseLine = (line: string): ParsedKey | string => {
   const unsafe = options.find((option) => !HARMLESS_OPTION.test(option));
   if (unsafe !== undefined) {
     const name = unsafe.split('=', 1)[0] ?? unsafe;
+    // What is no option at all may be a secret.
+    if (!/^[a-z-]{1,40}$/i.test(name)) return 'it holds no public key';
     return `the option "${name}" is not supported; remove it, or use only "restrict"`;
   }
   if (rest.startsWith('sk-')) return 'security keys (sk-…) are not supported';

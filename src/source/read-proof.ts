@@ -3,8 +3,8 @@ import { systemErrorCode } from '../errors.ts';
 import { fsPath, type Name } from '../name.ts';
 import { FINISHED_WATCH } from './markers.ts';
 
-/** Bytes. Our files have a few hundred. */
-const MOST_BYTES = 64 * 1024;
+/** Our files have a few hundred bytes. One buffer for all: tens of thousands of them may be read at once. */
+const bytes = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** What `finished.watch` of a directory says. undefined where the disk refuses, or holds something else (an empty file of the old tool). */
 export const readProof = (directoryPath: Name): unknown => {
@@ -12,7 +12,6 @@ export const readProof = (directoryPath: Name): unknown => {
     const path = fsPath(`${directoryPath}/${FINISHED_WATCH}`);
     const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const bytes = Buffer.alloc(MOST_BYTES);
       return JSON.parse(bytes.toString('utf8', 0, readSync(descriptor, bytes))) as unknown;
     } finally {
       closeSync(descriptor);

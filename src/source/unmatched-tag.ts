@@ -1,3 +1,4 @@
+import type { Report } from '../core/events.ts';
 import { UserError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import { createIsExcluded } from './exclude.ts';
@@ -31,4 +32,10 @@ const readAll = (root: Name, exclude: readonly string[]): Name[] => {
     if (error instanceof UserError) return []; // Reported where it is read for its directories.
     throw error;
   }
+};
+
+/** Nothing would ever be sent, and nothing else would be said. */
+export const warnOfUnmatchedTag = (source: TaggedRoot, report: Report): void => {
+  const unmatched = unmatchedTag(source);
+  if (unmatched !== undefined) report({ type: 'note', level: 'warning', message: unmatched });
 };

@@ -1,4 +1,5 @@
 import type { FileIdentity } from '../identity.ts';
+import { deviceNumber } from './mount-table.ts';
 
 /** A shared writable mapping of a file. */
 export interface WritableMapping extends Pick<FileIdentity, 'dev' | 'ino'> {
@@ -28,7 +29,3 @@ export const parseWritableMappings = (maps: string): WritableMapping[] => {
   }
   return [...found.values()];
 };
-
-/** As `stat` gives it: makedev(3). */
-const deviceNumber = (major: bigint, minor: bigint): bigint =>
-  (minor & 0xffn) | ((major & 0xfffn) << 8n) | ((minor & ~0xffn) << 12n) | ((major & ~0xfffn) << 32n);

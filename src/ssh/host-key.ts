@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { BuiltInLogin } from './connection.ts';
 import { hostKeyFingerprint, knownHostsLine, type judgeHostKey } from './known-hosts.ts';
-import { shellQuoted } from './key-file.ts';
+import { shellWord } from '../name.ts';
 import { expandHome } from './login.ts';
 
 /** The error for a host key that is not trusted, with the fix; undefined for a known key. */
@@ -19,15 +19,15 @@ export const hostKeyError = (
   const { host, port } = options;
   const knownHosts = expandHome(options.knownHosts);
   const isThere = existsSync(knownHosts);
-  const folder = isThere ? '' : `mkdir -p ${shellQuoted(dirname(knownHosts))} && `;
+  const folder = isThere ? '' : `mkdir -p ${shellWord(dirname(knownHosts))} && `;
   const messages = {
     unknown: [
       `the host key ${fingerprint} is unknown${isThere ? '' : `: there is no file "${knownHosts}" (destination.knownHosts)`}`,
-      `compare the fingerprint with the server’s, then: ${folder}echo '${knownHostsLine({ host, port }, key)}' >> ${shellQuoted(knownHosts)}`,
+      `compare the fingerprint with the server’s, then: ${folder}echo '${knownHostsLine({ host, port }, key)}' >> ${shellWord(knownHosts)}`,
     ],
     changed: [
       `the host key CHANGED; it is now ${fingerprint}`,
-      `somebody may be in the middle; if the server was set up anew: ssh-keygen -f ${shellQuoted(knownHosts)} -R "[${host}]:${port}"`,
+      `somebody may be in the middle; if the server was set up anew: ssh-keygen -f ${shellWord(knownHosts)} -R "[${host}]:${port}"`,
     ],
     revoked: [`the host key ${fingerprint} is revoked`, `do not connect; ask who revoked it in ${knownHosts}`],
   } as const;

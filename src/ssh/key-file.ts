@@ -1,11 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
+import { shellWord } from '../name.ts';
 import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 
 /** A key of the configuration that names a file with a secret. */
 export type SecretKey = 'identityFile' | 'passphraseFile';
-
-/** For a command line. */
-export const shellQuoted = (path: string): string => `'${path.replaceAll("'", String.raw`'\''`)}'`;
 
 const problem = (key: SecretKey, path: string, state: string, hint: string, cause?: unknown): TransportError =>
   new TransportError('auth', `Cannot use destination.${key} "${path}": ${state}`, { hint, cause });
@@ -18,7 +16,7 @@ export const readSecret = async (key: SecretKey, path: string): Promise<string> 
   try {
     const { uid, mode } = await stat(path);
     if (uid === process.geteuid?.() && (mode & 0o077) !== 0 && (mode & 0o170000) === 0o100000)
-      throw problem(key, path, 'others than its owner may read or write it', `chmod 600 ${shellQuoted(path)}`);
+      throw problem(key, path, 'others than its owner may read or write it', `chmod 600 ${shellWord(path)}`);
     return await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof TransportError) throw error;
@@ -35,7 +33,7 @@ const unreadableHint = (key: SecretKey, path: string, code: string | undefined):
     return `let the user that runs isocket read it, and enter the folders above it`;
   return key === 'passphraseFile'
     ? 'write the passphrase of the key into that file, and chmod 600 it; or correct destination.passphraseFile'
-    : `correct destination.identityFile, or make a key: ssh-keygen -t ed25519 -N '' -f ${shellQuoted(path)}`;
+    : `correct destination.identityFile, or make a key: ssh-keygen -t ed25519 -N '' -f ${shellWord(path)}`;
 };
 
 const PUBLIC = /^(?:(?:ssh|ecdsa|sk)-\S+ AAAA|-{4,5} ?BEGIN (?:SSH2 )?(?:RSA )?PUBLIC KEY)/;

@@ -28,12 +28,17 @@ export const problemsOf = ({
 ];
 
 const directoryProblems = (directory: DirectoryStatus, inFlight: readonly string[]): string[] => {
-  const { name, phase, files, sent, held, oldestUnsentSeconds, unreadable } = directory;
+  const { name, phase, files, sent, held, oldestUnsentSeconds, unreadable, reserved = [] } = directory;
   const unsent = (files ?? 0) - (sent ?? 0);
   const isMoving = inFlight.some((path) => path.startsWith(`${name}/`));
   const isStuck = phase === 'closed' && unsent > 0 && !isMoving && (oldestUnsentSeconds ?? 0) >= LONG_SECONDS;
   return [
     ...(unreadable === undefined ? [] : [`${showName(name)} cannot be read: ${unreadable}`]),
+    ...(phase === 'closed' && reserved.length > 0
+      ? [
+          `${showName(name)} cannot be finished: rename ${reserved.map(showName).join(', ')}, names that isocket needs itself`,
+        ]
+      : []),
     ...counted(held, `held in ${showName(name)}`),
     ...(isStuck
       ? counted(

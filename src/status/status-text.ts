@@ -1,4 +1,4 @@
-import { showName } from '../name.ts';
+import { shellWord, showName } from '../name.ts';
 import { formatBytes, formatDuration } from '../core/units.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
@@ -71,8 +71,8 @@ const notes = (directory: DirectoryStatus): string[] => {
     excluded === 0 ? '' : `${excluded} excluded`,
     lacks === undefined
       ? ''
-      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: isocket reset ${showName(name)}`,
-    late ? `LATE: changed after it was finished, and not sent since; to send it: isocket reset ${showName(name)}` : '',
+      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: isocket reset ${shellWord(name)}`,
+    late ? `LATE: changed after it was finished, and not sent since; to send it: isocket reset ${shellWord(name)}` : '',
   ].filter((part) => part !== '');
 };
 

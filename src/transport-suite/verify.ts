@@ -53,6 +53,18 @@ export const registerVerify = (test: RegisterTest): void => {
     assert.equal(found?.kind, 'different');
   });
 
+  test('verifies the content of the others where a source is gone, or no file any more', async (scope) => {
+    const files = ['gone', 'folder', 'kept', 'corrupt'].map((name) => scope.outgoing(name, 1000));
+    await Promise.all(files.map((file) => scope.transport.send(file, scope.signal)));
+    const { mtimeMs } = lstatSync(scope.arrived('corrupt'));
+    writeFileSync(scope.arrived('corrupt'), Buffer.alloc(1000));
+    utimesSync(scope.arrived('corrupt'), mtimeMs / 1000, mtimeMs / 1000);
+    for (const { sourcePath } of files.slice(0, 2)) rmSync(sourcePath);
+    mkdirSync(files[1]?.sourcePath ?? '');
+    const found = await scope.transport.verify(files.map(expected), { checksum: true }, scope.signal);
+    assert.deepEqual(found.map(({ file }) => file.targetPath).toSorted(), ['DC1/corrupt', 'DC1/folder', 'DC1/gone']);
+  });
+
   test('verifies where nothing was ever sent', async (scope) => {
     const found = await scope.transport.verify(
       [expected(scope.outgoing('file', 10))],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { produce } from '../support/invariant.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
+import { onFileSystem } from '../support/mounts.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 
@@ -34,3 +35,28 @@ it.each([
   const verified = await site.run(['verify', '--json']);
   expect(verified.exitCode, verified.stdout).toBe(0);
 });
+
+it.each(['sftp', 'rsync'])('times that the file system of the destination cannot hold: %s', (transport) =>
+  onFileSystem('ext4-128', (there) =>
+    onFileSystem('plain', async (here) => {
+      await using server = await startSshd(there);
+      const site = makeSite(here, server, { destination: { transport } });
+      for (const year of [2026, 2039, 2100, 2400]) {
+        produce(site.root, `DC1/y${year}`, 100);
+        const time = new Date(Date.UTC(year, 11, 31, 12));
+        utimesSync(`${site.root}/DC1/y${year}`, time, time);
+      }
+      writeFileSync(`${site.root}/DC1/finished.parse`, '');
+      const { exitCode, events, summary } = await site.scan();
+      const told = { exitCode, summary };
+      expect(told, JSON.stringify(events)).toMatchObject({ exitCode: 0, summary: { sent: 4, finished: 1 } });
+      for (const how of [[], ['--checksum']]) {
+        const { exitCode: code, stdout } = await site.run(['verify', ...how]);
+        expect(code, stdout).toBe(0);
+      }
+      const other = new Date(Date.UTC(2030, 0, 1));
+      utimesSync(`${server.folder}/DC1/y2100`, other, other);
+      expect((await site.run(['verify'])).exitCode).not.toBe(0);
+    }),
+  ),
+);

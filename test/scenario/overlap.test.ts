@@ -64,6 +64,13 @@ describe.each(TRANSPORTS)('with %s', (transport) => {
   });
 });
 
+it.each(['check', 'scan'])('leaves no folder of its own in the root: %s', async (command) => {
+  const site = overlapping('sftp', 'copy/of/it', '');
+  rmSync(`${site.root}/copy`, { recursive: true });
+  expect((await site.run([command])).exitCode).toBe(2);
+  expect(readdirSync(site.root)).toEqual(['DC1']);
+});
+
 it.each(['send', 'daemon', 'verify'])('refuses the root as destination: %s', async (command) => {
   const site = overlapping('sftp', '.');
   await expectRefused(site, command === 'send' ? ['send', `${site.root}/DC1/file-1`] : [command], /source\.root/);

@@ -107,6 +107,12 @@ describe('isocket send -0 -', () => {
       input: Buffer.from('datas/DC1/gone\0datas/none/file\0/etc/hosts\0datas/DC1/file'),
     });
     expect(strange.exitCode).toBe(3);
+    const misspelt = await site.run(['send', 'nope', `${site.root}/DC1/nope`, '/etc/hosts']);
+    expect(misspelt.stderr.match(/it is not there|carries the tag/g)).toEqual([
+      'it is not there',
+      'it is not there',
+      'carries the tag',
+    ]);
     expect(strange.summary).toMatchObject({ sent: 1, failed: 3 });
   });
 });

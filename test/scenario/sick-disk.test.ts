@@ -1,9 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../src/core/events.ts';
+import { holdFile } from '../support/file-holder.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
+import { startIsocket } from '../support/isocket-process.ts';
 import { isFinished, parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
 import { mountSick } from '../support/sick-mount.ts';
@@ -122,4 +125,24 @@ it('the daemon goes on while its root, or a directory, cannot be read, and tells
   expect(daemon.events.filter((event) => event.type === 'failed' && event.path === 'DC2')).toHaveLength(1);
   expect(await daemon.stop()).toBe(143);
   expect(daemon.stderr()).toBe('');
+});
+
+it('a mount elsewhere whose server hangs, with files that processes write, stops nothing', async () => {
+  const site = makeSite(folder, server);
+  const { writeFiles, closeDirectory } = parser(site.root);
+  writeFiles('DC1', 3);
+  closeDirectory('DC1');
+  await using elsewhere = await mountSick(`${folder}/behind`, `${folder}/elsewhere`);
+  writeFileSync(`${folder}/elsewhere/file`, 'content');
+  await using holder = await holdFile(`${folder}/elsewhere/file`, 'open for writing');
+  expect(holder.pid).toBeDefined();
+  const resume = elsewhere.hang();
+  const child = startIsocket(site);
+  try {
+    expect(await Promise.race([child.ended, delay(20_000, 'hangs', { ref: false })])).toBe(0);
+  } finally {
+    resume();
+    child.kill();
+  }
+  expect(isFinished(site.root, 'DC1')).toBe(true);
 });

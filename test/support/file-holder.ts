@@ -2,12 +2,19 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /** How a process holds a file: mapped (shared or private, each writable and its descriptor closed) or open. */
-export type Hold = 'shared mapping' | 'private mapping' | 'open for writing' | 'open for reading';
+export type Hold =
+  | 'shared mapping'
+  | 'private mapping'
+  | 'open for writing'
+  | 'open for reading'
+  | 'shared mapping of a process without its first thread'
+  | 'open for writing by a process without its first thread';
 
 // By way of libc: Python's own mmap keeps a descriptor of the file open.
 const SCRIPT = `
-import ctypes, os, sys
+import ctypes, os, sys, threading, time
 path, hold = sys.argv[1:]
+hold, _, outlives = hold.partition(" of a process" if "mapping of" in hold else " by a process")
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
@@ -18,12 +25,19 @@ if hold.endswith("mapping"):
     address = libc.mmap(None, size, 3, 1 if hold == "shared mapping" else 2, fd, 0)
     assert address != ctypes.c_void_p(-1).value
     os.close(fd)
-print("ready", flush=True)
-for line in sys.stdin:
-    data = line.rstrip("\\n").encode()
-    if address is None: os.pwrite(fd, data, 0)
-    else: ctypes.memmove(address, data, len(data))
-    print("written", flush=True)
+def obey():
+    while outlives and ") Z " not in open(f"/proc/{os.getpid()}/stat").read(): time.sleep(0.001)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        data = line.rstrip("\\n").encode()
+        if address is None: os.pwrite(fd, data, 0)
+        else: ctypes.memmove(address, data, len(data))
+        print("written", flush=True)
+    if outlives: os._exit(0)
+if outlives:
+    threading.Thread(target=obey).start()
+    libc.pthread_exit(None)
+obey()
 `;
 
 export interface FileHolder extends AsyncDisposable {

@@ -10,6 +10,8 @@ export interface SickMount extends AsyncDisposable {
   readonly behind: string;
   /** "EIO any /sub": one line a fault, from now on. */
   fail(...faults: readonly string[]): void;
+  /** Its server answers nothing until this is called: whatever touches the mount hangs. */
+  hang(): () => void;
   /** Kills its server: whatever touches the mount gets ENOTCONN. */
   kill(): Promise<void>;
 }
@@ -45,6 +47,10 @@ export const mountSick = async (
   return {
     behind,
     fail: (...lines) => writeFileSync(faults, lines.map((line) => `${line}\n`).join('')),
+    hang: () => {
+      server.kill('SIGSTOP');
+      return () => server.kill('SIGCONT');
+    },
     kill,
     [Symbol.asyncDispose]: async () => {
       await execa('umount', ['-l', mount], { reject: false });

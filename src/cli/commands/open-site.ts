@@ -6,6 +6,7 @@ import { refuseStateInRoot } from '../../check/overlap.ts';
 import type { Config } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
 import { describeHolder, idleActivity, type Activity } from '../../instance/activity.ts';
+import { rateAt } from '../../core/bandwidth.ts';
 import type { Report } from '../../core/events.ts';
 import { findConfig, type FoundConfig } from '../../config/find-config.ts';
 import { withLines } from '../../config/find-line.ts';
@@ -139,7 +140,9 @@ export const connectAll = (
       owner: createHash('sha256').update(`${site}\0${source.root}`).digest('hex').slice(0, 8),
       stateFolder: join(statePath, 'transports', String(index)),
       durable: send.durable,
-      bandwidth: send.bandwidth,
+      get bandwidth() {
+        return rateAt(send.bandwidth, new Date());
+      },
       log: (level, message) => report({ type: 'note', level, message }),
     }),
   );

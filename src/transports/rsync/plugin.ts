@@ -24,7 +24,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     policy.noteConnected(session.master.latency);
     return session;
   });
-  const queue = new SendQueue({ connection, policy, bandwidth: context.bandwidth, label });
+  const queue = new SendQueue({ connection, policy, bandwidth: () => context.bandwidth, label });
   const verifier = createVerifier(
     () => connection.acquire(),
     () => queue.isBusy,

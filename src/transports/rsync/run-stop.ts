@@ -1,3 +1,4 @@
+import type { Rate } from '../../core/bandwidth.ts';
 import type { OutgoingFile } from '../../transport.ts';
 
 /** From this size rsync keeps what is there of a file that it was interrupted at: a smaller one is resent faster than it is resumed. */
@@ -6,6 +7,9 @@ export const RESUME_MIN_BYTES = 1024 * 1024;
 /** A run of small files is soon done. */
 const MAY_END_MS = 10_000;
 
+/** The rate of a run is that of its beginning: one with a big file is ended when another rate is due, and goes on in the next run. */
+const RATE_EVERY_MS = 2000;
+
 /** How a run is asked to end: one of small files may go on to its end, for a while; one with a big file is interrupted. */
 export class RunStop implements Disposable {
   readonly #interrupt = new AbortController();
@@ -13,8 +17,16 @@ export class RunStop implements Disposable {
   #isAsked = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(batch: readonly { readonly file: OutgoingFile }[]) {
+  readonly #watch: NodeJS.Timeout | undefined;
+
+  /** @param rate as of now */
+  constructor(batch: readonly { readonly file: OutgoingFile }[], rate: () => Rate) {
     this.#isBig = batch.some(({ file }) => file.identity.size >= RESUME_MIN_BYTES);
+    const atFirst = rate();
+    const check = (): void => {
+      if (rate() !== atFirst) this.now();
+    };
+    if (this.#isBig) this.#watch = setInterval(check, RATE_EVERY_MS).unref();
   }
 
   /** Interrupts the run. */
@@ -40,5 +52,6 @@ export class RunStop implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
+    clearInterval(this.#watch);
   }
 }

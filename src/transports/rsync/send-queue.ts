@@ -1,4 +1,5 @@
 import { errorMessage } from '../../errors.ts';
+import type { Rate } from '../../core/bandwidth.ts';
 import { TransportError, type OutgoingFile } from '../../transport.ts';
 import type { Reconnecting } from '../reconnecting.ts';
 import { AbortListeners } from './aborts.ts';
@@ -12,8 +13,8 @@ import type { Session } from './session.ts';
 export interface SendQueueOptions {
   readonly connection: Reconnecting<Session>;
   readonly policy: RunPolicy;
-  /** Bytes a second; null: no limit. */
-  readonly bandwidth: number | null;
+  /** Now. */
+  readonly bandwidth: () => Rate;
   /** The destination, for messages. */
   readonly label: string;
 }
@@ -73,7 +74,7 @@ export class SendQueue {
   #slots(): number {
     const { connection, bandwidth } = this.#options;
     const session = connection.live;
-    if (session !== undefined) return maxRuns(bandwidth, session.runs.exclusive);
+    if (session !== undefined) return maxRuns(bandwidth(), session.runs.exclusive);
     void this.#connect();
     return 0;
   }
@@ -99,8 +100,8 @@ export class SendQueue {
 
   /** Never rejects. Returns the sends for a later run. */
   async #run(batch: readonly PendingSend[]): Promise<readonly PendingSend[]> {
-    const { connection, policy } = this.#options;
-    using run = new RunStop(batch);
+    const { connection, policy, bandwidth } = this.#options;
+    using run = new RunStop(batch, bandwidth);
     for (const send of batch) send.run = run;
     const stop = (): void => run.now();
     connection.signal.addEventListener('abort', stop, { once: true });

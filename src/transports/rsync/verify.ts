@@ -19,10 +19,29 @@ export const verifyFiles = async (
     walked === undefined
       ? await compare(session, files, 'content', signal)
       : await compare(session, [...walked.keys()], 'listed', signal);
+  for (const file of await heldAtTheLimit(session, found, signal)) found.delete(file);
   return [...found].map(([file, what]): Discrepancy => {
     const kind = what === 'missing' ? 'missing' : 'different';
     return { file, kind, detail: DETAILS[what] };
   });
+};
+
+/**
+ * File systems with 32 bits for a time (ext3, ext4 with 128-byte inodes, older XFS) keep the first or the last second that they have in
+ * place of any before 1901 or after 2038. Returns the files that have it.
+ */
+const heldAtTheLimit = async (
+  session: Session,
+  found: ReadonlyMap<ExpectedFile, Difference>,
+  signal: AbortSignal,
+): Promise<ExpectedFile[]> => {
+  const asHeld = new Map<ExpectedFile, ExpectedFile>();
+  for (const [file, what] of found) {
+    const mtimeSeconds = Math.min(Math.max(file.mtimeSeconds, -0x8000_0000), 0x7fff_ffff);
+    if (what === 'time' && mtimeSeconds !== file.mtimeSeconds) asHeld.set({ ...file, mtimeSeconds }, file);
+  }
+  const differing = await compare(session, [...asHeld.keys()], 'listed', signal);
+  return [...asHeld].flatMap(([held, file]) => (differing.has(held) ? [] : [file]));
 };
 
 const largestOf = (files: readonly ExpectedFile[]): number =>

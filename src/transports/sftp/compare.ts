@@ -1,9 +1,20 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
 
 // Every server returns this much in one READ; this many in flight keep a high-latency connection busy.
 const PIECE_BYTES = 32_000;
 const PIECES_AT_ONCE = 64;
+
+/** As `read` of a file handle. */
+export type ReadAt = (
+  buffer: Buffer,
+  offset: number,
+  length: number,
+  position: number | null,
+) => Promise<{ readonly bytesRead: number }>;
+
+interface Source {
+  readonly read: ReadAt;
+}
 
 /** Bytes of a file, `end` excluded. */
 export interface Range {
@@ -15,7 +26,7 @@ export interface Range {
 export const firstDifference = async (
   channel: SftpClient,
   handle: Buffer,
-  source: FileHandle,
+  source: Source,
   range: Range,
   signal: AbortSignal,
 ): Promise<number> => {
@@ -27,7 +38,7 @@ export const firstDifference = async (
 export async function* differences(
   channel: SftpClient,
   handle: Buffer,
-  source: FileHandle,
+  source: Source,
   { start, end }: Range,
   signal: AbortSignal,
 ): AsyncGenerator<Range> {
@@ -48,7 +59,7 @@ export async function* differences(
 const isEqual = async (
   channel: SftpClient,
   handle: Buffer,
-  source: FileHandle,
+  source: Source,
   offset: number,
   length: number,
 ): Promise<boolean> => {

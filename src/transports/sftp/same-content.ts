@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
-import { constants, open, type FileHandle } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
 import { OpenFlag } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { fsPath, showName, TransportError, type ExpectedFile, type Name } from '../../transport.ts';
-import { firstDifference } from './compare.ts';
+import { firstDifference, type ReadAt } from './compare.ts';
 import { findRemoteSums, sumKey, type RemoteSums } from './remote-sums.ts';
 import { sizeOfOpen } from './seal.ts';
 import { describeRefusal } from './server-words.ts';
 import type { Session } from './session.ts';
+import { toSourceError } from './source.ts';
 
 const FILES_AT_ONCE = 16;
 const PIECE_BYTES = 1024 * 1024;
@@ -17,7 +18,7 @@ const PIECE_BYTES = 1024 * 1024;
 const sumsOf = new WeakMap<Session, Promise<RemoteSums | undefined>>();
 
 /**
- * The files whose content differs at the destination. Compares SHA-256 of both ends where the account has a shell; files that
+ * The files whose content differs at the destination, or that are gone here. Compares SHA-256 of both ends where the account has a shell; files that
  * differ by that, and all files where there is none, are read back and compared byte by byte.
  */
 export const differentContent = async (
@@ -51,14 +52,40 @@ const differentSums = async (
     ),
     mapConcurrently(files, 4, (file) => localSum(file, signal)),
   ]);
-  return files.filter((file, index) => remote.get(sumKey(remotePath(file))) !== local[index]);
+  return files.filter((file, index) => {
+    const sum = local[index];
+    return sum === undefined || remote.get(sumKey(remotePath(file))) !== sum;
+  });
 };
 
-const openSource = (file: ExpectedFile): Promise<FileHandle> =>
-  open(fsPath(file.sourcePath), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+interface OpenSource extends AsyncDisposable {
+  readonly read: ReadAt;
+}
 
-const localSum = async (file: ExpectedFile, signal: AbortSignal): Promise<string> => {
+/**
+ * What the disk here refuses is this file's failure: taken for one of the connection it would be tried for ever. undefined: it is gone.
+ * @throws TransportError `file`
+ */
+const openSource = async (file: ExpectedFile): Promise<OpenSource | undefined> => {
+  const orOwnFailure = (error: unknown): never => {
+    throw toSourceError(error, file);
+  };
+  try {
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const handle = await open(fsPath(file.sourcePath), flags).catch(orOwnFailure);
+    const read: ReadAt = (...where) => handle.read(...where).catch(orOwnFailure);
+    if ((await handle.stat()).isFile()) return { read, [Symbol.asyncDispose]: () => handle.close() };
+    await handle.close();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TransportError && error.class === 'source-changed') return undefined;
+    throw error;
+  }
+};
+
+const localSum = async (file: ExpectedFile, signal: AbortSignal): Promise<string | undefined> => {
   await using source = await openSource(file);
+  if (source === undefined) return undefined;
   const hash = createHash('sha256');
   const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Number(file.size) + 1));
   for (;;) {
@@ -71,6 +98,7 @@ const localSum = async (file: ExpectedFile, signal: AbortSignal): Promise<string
 
 const hasSameBytes = async (session: Session, file: ExpectedFile, signal: AbortSignal): Promise<boolean> => {
   await using source = await openSource(file);
+  if (source === undefined) return false;
   const channel = session.channels.leastBusy();
   const path = `${session.options.path}/${file.targetPath}`;
   try {
@@ -83,7 +111,7 @@ const hasSameBytes = async (session: Session, file: ExpectedFile, signal: AbortS
 const compare = async (
   channel: SftpClient,
   path: Name,
-  source: FileHandle,
+  source: OpenSource,
   size: number,
   signal: AbortSignal,
 ): Promise<boolean> => {

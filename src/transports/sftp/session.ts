@@ -83,7 +83,7 @@ export const createSession = (
     slots,
     content,
     chunks: [],
-    rateLimit: createRateLimiter(context.bandwidth),
+    rateLimit: createRateLimiter(() => context.bandwidth),
     options,
     context,
     label,

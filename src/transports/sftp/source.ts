@@ -72,20 +72,25 @@ export const openSource = async (file: OutgoingFile): Promise<FileHandle> => {
   }
 };
 
-export const sourceChanged = (file: OutgoingFile): TransportError =>
+export const sourceChanged = (file: Pick<OutgoingFile, 'sourcePath'>): TransportError =>
   new TransportError('source-changed', `Did not send "${showName(file.sourcePath)}": it changed while it was sent`);
 
 export const checkUnchanged = (file: OutgoingFile, now: FileIdentity): void => {
   if (!isSameFile(now, file.identity)) throw sourceChanged(file);
 };
 
-export const toSourceError = (error: unknown, file: OutgoingFile): unknown => {
+const CURES = new Map([
+  ['EACCES', 'let the user that runs isocket read it'],
+  ['EAGAIN', 'another process has a lease on it (Samba, say), and gives it back soon: it is tried again'],
+]);
+
+export const toSourceError = (error: unknown, file: Pick<OutgoingFile, 'sourcePath'>): unknown => {
   const code = systemErrorCode(error);
   if (code === undefined || error instanceof TransportError) return error;
   if (isOutOfDescriptors(error)) return outOfDescriptors(`read "${showName(file.sourcePath)}"`, error);
-  if (code === 'ENOENT' || code === 'ELOOP') return sourceChanged(file);
+  if (code === 'ENOENT' || code === 'ELOOP' || code === 'ENOTDIR') return sourceChanged(file);
   return new TransportError('file', `Cannot read "${showName(file.sourcePath)}": ${errorMessage(error)}`, {
-    hint: code === 'EACCES' ? 'let the user that runs isocket read it' : 'check the disk for errors',
+    hint: CURES.get(code) ?? 'check the disk for errors',
     cause: error,
   });
 };

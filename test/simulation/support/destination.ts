@@ -55,9 +55,12 @@ export class Destination implements Transport {
   async send(file: OutgoingFile): Promise<void> {
     await this.#request();
     this.#sending(file);
+    const { untracedStores } = this.#world;
     const content = this.#readsAtOnce ? Buffer.from(readSmallFile(file)) : await this.#readInPieces(file);
     await this.#request();
-    if (!this.#world.contents.has(content.toString('latin1'))) this.#half(file.targetPath);
+    // What leaves no trace cannot be told, and goes again.
+    if (untracedStores === this.#world.untracedStores && !this.#world.contents.has(content.toString('latin1')))
+      this.#half(file.targetPath);
     this.#world.accesses?.writes();
     this.#store(file.targetPath, { content, mtimeSeconds: wholeSeconds(file.identity.mtimeNs) });
     await this.#request();

@@ -22,8 +22,8 @@ export class MarkOracle {
   readonly #world: World;
   /** By absolute path. */
   readonly #marked = new Map<string, Marked>();
-  /** Under which path each inode was read last. */
-  readonly #sent = new Map<number, string>();
+  /** Under which path each inode was read last, and in which state. */
+  readonly #sent = new Map<number, { readonly path: string; readonly untraced: number }>();
 
   constructor(world: World) {
     this.#world = world;
@@ -32,7 +32,7 @@ export class MarkOracle {
   /** A file is about to be read. One that had several names keeps its mark; one that got its mark since, the program cannot know. */
   sending({ sourcePath, targetPath, identity }: OutgoingFile): void {
     const now = fs.lstatSync(sourcePath, { throwIfNoEntry: false });
-    if (now !== undefined) this.#sent.set(now.ino, sourcePath);
+    if (now !== undefined) this.#sent.set(now.ino, { path: sourcePath, untraced: this.#world.inode(now.ino).untraced });
     // The program hands over the stats that it decided by.
     const { mode, nlink } = identity as BigIntStats;
     if (now === undefined || (mode & BigInt(MARK)) === 0n || nlink > 1n) return;
@@ -48,8 +48,9 @@ export class MarkOracle {
   marked(path: string, destinations: readonly Destination[]): boolean {
     const ino = fs.lstatSync(path, { throwIfNoEntry: false })?.ino;
     // Renamed or removed since the program opened it.
-    if (ino === undefined || this.#sent.get(ino) !== path) return false;
-    this.#marked.set(path, { ino, state: this.#stateOf(path), destinations, isReported: false });
+    const sent = ino === undefined ? undefined : this.#sent.get(ino);
+    if (ino === undefined || sent?.path !== path) return false;
+    this.#marked.set(path, { ino, state: this.#stateOf(path, sent.untraced), destinations, isReported: false });
     return true;
   }
 
@@ -83,9 +84,9 @@ export class MarkOracle {
         this.#world.violations.push(`${name} is marked, and ${label} does not have it`);
   }
 
-  #stateOf(path: string): string {
+  #stateOf(path: string, untraced = this.#world.inode(fs.lstatSync(path).ino).untraced): string {
     const { ino, size } = fs.lstatSync(path);
-    const { mtimeNs, ctimeNs, untraced } = this.#world.inode(ino);
+    const { mtimeNs, ctimeNs } = this.#world.inode(ino);
     return [size, mtimeNs, ctimeNs, untraced].join(' ');
   }
 }

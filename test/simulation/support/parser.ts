@@ -313,7 +313,8 @@ export class Parser {
     { from, keepsTime = false, mtimeNs }: { from: number; keepsTime?: boolean; mtimeNs?: bigint | undefined },
   ): void {
     const inode = this.#inodeAt(path);
-    if (keepsTime && from === 0 && this.#isTakenForTheOld(path)) return;
+    const keepsMtime = keepsTime || (mtimeNs ?? this.#world.clock.stampNs()) === inode.mtimeNs;
+    if (keepsMtime && from === 0 && this.#isTakenForTheOld(path)) return;
     const kept = mtimeNs ?? (keepsTime ? inode.mtimeNs : undefined);
     const old = fs.readFileSync(path, 'latin1').slice(0, from * BLOCK);
     let content = old + Array.from({ length: blocks }, () => this.#block()).join('');
@@ -334,16 +335,15 @@ export class Parser {
 
   /**
    * Known limits of a file that is written over with its size and mtime as they were. Between our `fstat` and the `fchmod` that
-   * follows at once: `fchmod` leaves a ctime of its own. And, if it is marked, on a kernel before 6.13, within the 10 ms of our `chmod`:
-   * the times are those that the record holds. (With whole seconds the program compares the content once more, and the times come
-   * again only where the clock was set back to the second of our `chmod`.)
+   * follows at once: `fchmod` leaves a ctime of its own. Where the clock was set back to the very tick of its last change. And, if it is marked,
+   * on a kernel before 6.13, within the 10 ms of our `chmod`: the times are those that the record holds. (With whole seconds the program compares
+   * the content once more.)
    */
   #isTakenForTheOld(path: string): boolean {
     const { clock, changing } = this.#world;
     if (changing === inodeOf(path)) return true;
-    if ((fs.statSync(path).mode & 0o020) === 0) return false;
-    const mayComeAgain = clock.fineness === 'jiffy' || (clock.fineness === 'second' && clock.settings > 0);
-    return mayComeAgain && this.#inodeAt(path).ctimeNs === clock.stampNs();
+    if (this.#inodeAt(path).ctimeNs !== clock.stampNs()) return false;
+    return clock.settings > 0 || (clock.fineness === 'jiffy' && (fs.statSync(path).mode & 0o020) !== 0);
   }
 
   #setTime(path: string, timeNs: bigint): void {
@@ -398,7 +398,7 @@ export class Parser {
       const mtimeNs = this.#world.clock.stampNs();
       if (!this.#isUnlike(content, mtimeNs)) return;
       inode.mtimeNs = inode.ctimeNs = mtimeNs;
-    } else inode.untraced += 1;
+    } else inode.untraced = this.#world.untracedStores += 1;
     writer.isDirty = true;
     fs.writeSync(writer.descriptor, content, 0);
     this.#world.contents.add(content);

@@ -84,9 +84,11 @@ class Run {
   /** Directories that were moved or removed since the daemon heard of it. */
   readonly #gone: string[] = [];
   #isLogging: boolean;
-  /** The destinations of the process that runs. */
+  /** The site whose process runs, and its destinations. */
+  #running = 'here';
   #sentTo: readonly Destination[] = [];
   #state: StateFolder | undefined;
+  #ends = 0;
   #daemon: SimulatedDaemon | undefined;
 
   constructor(schedule: Schedule, { isLogging = false, hasAccesses = false }: RunOptions) {
@@ -105,7 +107,7 @@ class Run {
         this.oracle.finished(path);
       },
       onMarked: (file) => {
-        if (this.marks.marked(file, this.#sentTo)) this.#known.note(this.#site.name, this.#below(file), this.#sentTo);
+        if (this.marks.marked(file, this.#sentTo)) this.#known.note(this.#running, this.#below(file), this.#sentTo);
       },
     });
     if (hasAccesses) this.world.accesses = new Accesses(this.world);
@@ -183,13 +185,13 @@ class Run {
     const { trustsMarks, verify } = this.#schedule.settings;
     if (!trustsMarks || verify === 'all' || verify === 'checksum') return false;
     const { mode } = fs.lstatSync(`${this.world.root}/${path}`);
-    return (mode & MARK) !== 0 && !this.#known.has(this.#site.name, path, destination);
+    return (mode & MARK) !== 0 && !this.#known.has(this.#running, path, destination);
   }
 
   /** What the daemon sends meanwhile is known by now, and was not yet as it was listed. */
   #mayTrust(path: string): boolean {
     const { trustsMarks, isDaemon } = this.#schedule.settings;
-    return isDaemon || (trustsMarks && this.#sentTo.some((one) => !this.#known.has(this.#site.name, path, one)));
+    return isDaemon || (trustsMarks && this.#sentTo.some((one) => !this.#known.has(this.#running, path, one)));
   }
 
   /** Every directory that is not finished. */
@@ -247,27 +249,33 @@ class Run {
         this.#daemon?.loseEvents();
         return;
       case 'restart':
-        this.#state = undefined;
+        this.#processEnds();
         return;
       case 'other-destinations': {
         const count = 1 + (step.how % 3);
         this.#site.destinations = [0, 1, 2].map((index) => (index + step.what) % 3).slice(0, count);
-        this.#state = undefined;
+        this.#processEnds();
         return;
       }
       case 'other-site':
         this.#site = this.#sites[this.#site === this.#sites[0] ? 1 : 0];
-        this.#state = undefined;
+        this.#processEnds();
         return;
       case 'lose-state':
         this.world.isCrashed = true;
         this.#known.stateLost(this.#site.name);
         fs.rmSync(this.#statePath(), { recursive: true, force: true });
-        this.#state = undefined;
+        this.#processEnds();
         return;
       default:
         this.#parser.do(step);
     }
+  }
+
+  /** Also while the state is being opened. */
+  #processEnds(): void {
+    this.#state = undefined;
+    this.#ends += 1;
   }
 
   #statePath(): string {
@@ -326,17 +334,22 @@ class Run {
   #options(): PassOptions {
     // What a step changes from here on is for the next pass.
     const config = this.#config();
+    const ends = this.#ends;
     const destinations = this.#site.destinations.flatMap((index) => this.#destinations[index] ?? []);
     this.#sentTo = destinations;
+    this.#running = this.#site.name;
+    const state = this.#state ?? openState(this.#statePath(), config.source.root);
+    this.#state = ends === this.#ends ? state : undefined;
     return {
       config,
-      state: (this.#state ??= openState(this.#statePath(), config.source.root)),
+      state,
       destinations,
       report: (event) => {
+        if (this.world.isCrashed) throw new Crash();
         this.#note(JSON.stringify(event));
         if (event.type === 'sent') {
           this.marks.reported(`${this.world.root}/${event.path}`);
-          this.#known.note(this.#site.name, event.path, destinations);
+          this.#known.note(this.#running, event.path, destinations);
         }
         this.world.point();
       },

@@ -10,7 +10,7 @@ export interface Inode {
   mtimeNs: bigint;
   ctimeNs: bigint;
   birthNs: bigint;
-  /** Stores through a mapping that left no time. */
+  /** Stores through a mapping that left no time: how many were made in all when the last one was made to it. */
   untraced: number;
 }
 
@@ -54,6 +54,8 @@ export class World {
   readonly writers = new Map<number, Writer>();
   /** Every content that any file had at any time. */
   readonly contents = new Set<string>(['']);
+  /** Stores through mappings that left no time on their file. */
+  untracedStores = 0;
   isCrashed = false;
   hasCrashed = false;
   /** Some process of the program is over; what it left under way may still come to its end. */

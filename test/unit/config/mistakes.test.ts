@@ -175,3 +175,24 @@ destination:
     expect(await told('verify: all\n')).toContain('\n  source is missing');
   });
 });
+
+describe('a secret in the wrong place', () => {
+  it.each([
+    [
+      'the password under a key of its own',
+      sftp('password: hunter2'),
+      'hunter2',
+      'destination.password is "(not shown)": expected a known key',
+    ],
+    [
+      'the key itself in place of its file',
+      sftp('identityFile: "-----BEGIN OPENSSH PRIVATE KEY-----\\nb3BlbnNzaC1r\\n"'),
+      'b3BlbnNz',
+      'the path of a file, not what is in it',
+    ],
+  ])('%s is not repeated', async (_title, text, secret, said) => {
+    const message = await told(text);
+    expect(message).toContain(said);
+    expect(message).not.toContain(secret);
+  });
+});

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { formatBytes, formatDuration, parseBandwidth, parseBytes, parseDurationMs } from '../../../src/core/units.ts';
+import { formatBytes, formatDuration, parseBytes, parseDurationMs } from '../../../src/core/units.ts';
 
 it.each([
   ['250ms', 250],
@@ -28,20 +28,6 @@ it.each([
   [`${'9'.repeat(400)}h`, undefined],
 ])('duration %s', (text, ms) => {
   expect(parseDurationMs(text)).toBe(ms);
-});
-
-it.each([
-  ['20MB/s', 20 * 2 ** 20],
-  ['20 mb / s', 20 * 2 ** 20],
-  ['512kB', 512 * 1024],
-  ['1.5GB/s', 1.5 * 2 ** 30],
-  ['20', undefined],
-  ['0MB/s', undefined],
-  ['20MB/m', undefined],
-  ['-1MB', undefined],
-  ['/s', undefined],
-])('bandwidth %s', (text, bytesPerSecond) => {
-  expect(parseBandwidth(text)).toBe(bytesPerSecond);
 });
 
 it('sizes', () => {
@@ -74,7 +60,7 @@ it('accepts any text without throwing, and returns finite numbers only', () => {
   fc.assert(
     fc.property(fc.string(), fc.stringMatching(/^[\d.smhd \-+]*$/), (text, near) => {
       for (const one of [text, near])
-        for (const parsed of [parseDurationMs(one), parseBytes(one), parseBandwidth(one)])
+        for (const parsed of [parseDurationMs(one), parseBytes(one)])
           expect(parsed === undefined || (Number.isFinite(parsed) && parsed >= 0)).toBe(true);
     }),
   );

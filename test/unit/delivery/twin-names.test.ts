@@ -8,6 +8,13 @@ it.each([
   ['a.', 'a'],
   ['sub /a', 'sub/a'],
   ['ÄRGER', 'ärger'],
+  ['\u03bb\u03bf\u03b3\u03bf\u03c2', '\u039b\u039f\u0393\u039f\u03a3'],
+  ['\u03c2', '\u03c3'],
+  ['stra\u00dfe', 'STRASSE'],
+  ['\u1e9e', '\u00df'],
+  ['\u017f', 's'],
+  ['\ufb01le', 'file'],
+  ['a\u00adb\u200d', 'ab'],
 ])('%j and %j may be one file', (one, other) => {
   expect(looseForm(one)).toBe(looseForm(other));
 });
@@ -19,6 +26,11 @@ it.each([
   ['a.b', 'ab'],
 ])('%j and %j are two files', (one, other) => {
   expect(looseForm(one)).not.toBe(looseForm(other));
+});
+
+it('is its own loose form, whatever the letter', () => {
+  const letters = Array.from({ length: 0x3000 }, (_, code) => `a${String.fromCodePoint(code)}b`);
+  expect(letters.map(looseForm).filter((form) => looseForm(form) !== form)).toEqual([]);
 });
 
 it('finds two of ten thousand', () => {

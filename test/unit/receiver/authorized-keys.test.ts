@@ -28,6 +28,16 @@ beforeAll(() => {
 afterAll(() => fs.rmSync(home, { recursive: true }));
 
 describe('authorized keys', () => {
+  it('never repeats a private key that was named by mistake', () => {
+    const text = fs.readFileSync(join(home, 'key'), 'utf8');
+    for (const named of [text, text.split('\n').slice(1).join('\n')]) {
+      const { size, warnings } = parseAuthorizedKeys(named);
+      expect(size).toBe(0);
+      expect(warnings.length).toBeGreaterThan(0);
+      for (const line of text.split('\n').slice(1, -2)) expect(warnings.join('\n')).not.toContain(line.slice(0, 20));
+    }
+  });
+
   it.each([
     ['plain', () => key],
     ['with blanks around it', () => `  \t${key}  `],

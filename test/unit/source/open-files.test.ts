@@ -11,6 +11,8 @@ describe.each([tmpdir(), '/dev/shm'])('a file below %s', (base) => {
     ['shared mapping', true],
     ['open for reading', false],
     ['private mapping', false],
+    ['open for writing by a process without its first thread', true],
+    ['shared mapping of a process without its first thread', true],
   ] as const)('%s: has a writer: %s', async (hold, isWriter) => {
     const folder = mkdtempSync(join(base, 'isocket-open-'));
     const path = join(folder, 'new\nline');
@@ -33,4 +35,17 @@ it('tells files of one inode number on two devices apart', () => {
   writers.add({ dev: 1n, ino: 7n }, 100);
   writers.add({ dev: 2n, ino: 7n }, 200);
   expect([1n, 2n, 3n].map((dev) => writers.writerOf({ dev, ino: 7n }))).toEqual([100, 200, undefined]);
+});
+
+it('looks at a file on a mount that is gone only where a file has its inode number', () => {
+  const writers = new OpenFiles();
+  const looks: string[] = [];
+  const look = () => {
+    looks.push('look');
+    return { dev: 2n, ino: 7n };
+  };
+  writers.add({ ino: 7n, look }, 100);
+  expect(writers.writerOf({ dev: 2n, ino: 8n })).toBeUndefined();
+  expect(looks).toEqual([]);
+  expect([1n, 2n].map((dev) => writers.writerOf({ dev, ino: 7n }))).toEqual([undefined, 100]);
 });

@@ -54,12 +54,12 @@ it('reads a key, and an encrypted one with its passphrase', async () => {
 
 it.each([
   ['a public key', 'key.pub', undefined, 'it is a public key', 'name the private key: DIR/key'],
-  ['no key', 'none', undefined, 'no such file', "ssh-keygen -t ed25519 -N '' -f 'DIR/none'"],
+  ['no key', 'none', undefined, 'no such file', "ssh-keygen -t ed25519 -N '' -f DIR/none"],
   ['a folder', 'folder', undefined, 'on a directory', 'name the file in it'],
   ['no passphrase file', 'encrypted', 'none', 'passphraseFile "DIR/none": no such file', 'write the passphrase'],
   ['an encrypted key alone', 'encrypted', undefined, 'it is encrypted', 'destination.passphraseFile'],
   ['the wrong passphrase', 'encrypted', 'wrong', 'the passphrase is not that of this key', 'passphraseFile'],
-  ['a key that others may read', 'open-key', undefined, 'others than its owner may', "chmod 600 'DIR/open-key'"],
+  ['a key that others may read', 'open-key', undefined, 'others than its owner may', 'chmod 600 DIR/open-key'],
   ['a passphrase that others may read', 'encrypted', 'open-passphrase', 'others than its owner may', 'chmod 600'],
   ['a text', 'text', undefined, 'it is no private key', 'OpenSSH'],
   ['an empty file', 'empty', undefined, 'it is no private key', 'OpenSSH'],
@@ -82,10 +82,8 @@ it('an unknown host key: names the file without "~", and makes it where it is no
   expect(problem('~/.ssh/none/known_hosts')?.message).toContain(
     `there is no file "${homedir()}/.ssh/none/known_hosts"`,
   );
-  expect(problem('~/.ssh/none/known_hosts')?.hint).toContain(
-    `mkdir -p '${homedir()}/.ssh/none' && echo 'h ssh-ed25519 `,
-  );
-  expect(problem(join(folder, 'text'))?.hint).toMatch(/: echo 'h ssh-ed25519 \S+' >> '.*text'$/);
+  expect(problem('~/.ssh/none/known_hosts')?.hint).toContain(`mkdir -p ${homedir()}/.ssh/none && echo 'h ssh-ed25519 `);
+  expect(problem(join(folder, 'text'))?.hint).toMatch(/: echo 'h ssh-ed25519 \S+' >> .*text$/);
 });
 
 it.each([

@@ -50,6 +50,12 @@ it.each<[string, ...Parameters<typeof problems>]>([
 
 it.each<[string, string, ...Parameters<typeof problems>]>([
   ['held', '1 file held in DC1', [{ held: 1 }], {}],
+  [
+    'kept by a name that can never be sent',
+    'DC1 cannot be finished: rename finished.watch, names that isocket needs itself',
+    [{ sent: 2, reserved: ['finished.watch'] }],
+    undefined,
+  ],
   ['unreadable', 'DC1 cannot be read: permission denied', [{ unreadable: 'permission denied' }], undefined],
   ['down', 'h is down: refused', [], { connections: [{ destination: 'h', state: 'down', message: 'refused' }] }],
   [

@@ -123,7 +123,7 @@ describe('the send queue', () => {
       attempts.push(attempt);
       return attempt.promise;
     });
-    const queue = new SendQueue({ connection, policy: new RunPolicy(), bandwidth: null, label: 'here' });
+    const queue = new SendQueue({ connection, policy: new RunPolicy(), bandwidth: () => null, label: 'here' });
     return { attempts, connection, queue };
   };
 
