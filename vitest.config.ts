@@ -14,7 +14,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'scenario/proof-matrix': 74,
   'scenario/bad-input': 70,
   'scenario/daemon': 67,
-  'fault/lying-server': 62,
+  'fault/lying-server': 40,
   'scenario/told-late': 61,
   'simulation/simulation': 60,
   'simulation/exhaustive': 60,

@@ -130,6 +130,27 @@ const survive = async ({ site, server, remount }: Matrix, bad: State, named: Reg
   return named.test(told.said) ? 'named' : 'as a failure';
 };
 
+/** A name that is not UTF-8. It is taken away again at both ends: whoever reads names as text would not find it. */
+const sendLatin = async ({ site, server }: Matrix): Promise<string> => {
+  const { config, root } = site;
+  const name = Buffer.from('latin-\xe9', 'latin1');
+  const below = (folder: string): Buffer => Buffer.concat([Buffer.from(`${folder}/DC3/`), name]);
+  writeFileSync(below(root), 'content');
+  const { code, said } = await runCommand(() => scan({ config }));
+  const names = readdirSync(`${server.folder}/DC3`, { encoding: 'buffer' });
+  const found = names.filter((one) => one.subarray(0, 6).equals(name.subarray(0, 6)));
+  rmSync(below(root));
+  for (const one of found) rmSync(Buffer.concat([Buffer.from(`${server.folder}/DC3/`), one]));
+  if (found.some((one) => one.equals(name))) {
+    expect(code, said).toBe(0);
+    return 'yes';
+  }
+  if (code === 0) return 'under another name';
+  expect(code, said).toBe(3);
+  expect(said).toMatch(/latin-.*rename it/);
+  return 'no: reported';
+};
+
 const rows: string[] = [];
 
 const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
@@ -158,7 +179,8 @@ const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
   const replaces = await replaceFiles(matrix);
   const resumes = await cutAndResume(matrix);
   const full = await survive(matrix, 'full', /no space left/);
-  const readOnly = await survive(matrix, 'read-only', /read-only/);
+  const readOnly = await survive(matrix, 'read-only', /file system there is read-only/);
+  const latin = await sendLatin(matrix);
   writeFileSync(`${site.root}/DC3/finished.parse`, '');
   mkdirSync(`${site.root}/DC9`);
   expectDone(await runCommand(() => scan({ config })));
@@ -173,7 +195,7 @@ const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
       ? 'content'
       : 'no: it has no fsync';
   const atOnce = /one at a time/.test(sent.said) ? 'one file at a time' : 'yes';
-  rows.push(`| ${[name, atOnce, replaces, resumes, durable, full, readOnly].join(' | ')} |`);
+  rows.push(`| ${[name, atOnce, replaces, resumes, durable, full, readOnly, latin].join(' | ')} |`);
 };
 
 /** Two files run side by side: every other server each. */

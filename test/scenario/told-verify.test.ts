@@ -122,7 +122,9 @@ describe('verify --checksum with a file that the account may not read at the des
     expect(lastLine(outcome)).toMatchObject({ checked: 8, missing: 0, different: 1, unchecked: [expect.any(String)] });
     const warnings = outcome.events.flatMap((event) => (event.type === 'note' ? [event.message] : []));
     expect(warnings).toEqual([
-      expect.stringMatching(/Cannot read "DC1\/file-3" at .*: permission denied; .*right to read/),
+      expect.stringMatching(
+        /Cannot read "DC1\/file-3" at .*: the server refuses OPEN to read \(Permission denied\); .*right to read/,
+      ),
     ]);
   });
 });

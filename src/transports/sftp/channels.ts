@@ -20,6 +20,8 @@ import { Silence, SILENCE, SILENCE_AT_END, type SilenceLimits } from './silence.
 /** The SFTP channels of one connection. More may be added while the first ones are in use. */
 export interface Channels {
   readonly closed: boolean;
+  /** A channel was closed while the connection lives: as a rule the server’s program has ended. Known a turn after the closing. */
+  readonly hasProgramEnded: boolean;
   /** Milliseconds for a request that costs the server nothing, measured when the connection was made. */
   readonly roundTripMs: number;
   /** A round trip costs more than what it would save the server. */
@@ -155,6 +157,9 @@ const watchConnection = (line: Line): Channels => {
   return {
     get closed() {
       return connection.closed || all.some((channel) => channel.closed);
+    },
+    get hasProgramEnded() {
+      return !connection.closed && all.some((channel) => channel.closed);
     },
     get roundTripMs() {
       return line.roundTripMs;

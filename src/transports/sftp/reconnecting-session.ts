@@ -2,7 +2,7 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import type { TransportContext } from '../../transport.ts';
 import { Reconnecting } from '../reconnecting.ts';
 import type { SftpOptions } from './options.ts';
-import { toTransportError, type FailedAction } from './server-errors.ts';
+import { nameEndsProgram, toTransportError, type FailedAction } from './server-errors.ts';
 import { ServerHabits } from './server-habits.ts';
 import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
 
@@ -53,6 +53,10 @@ export class ReconnectingSession {
         if (signal.aborted) throw signal.reason;
         if (await this.#hasLearned(session, lessons)) continue;
         const failed = { ...doing(), destination: this.#label, folder: this.#options.path };
+        if (isEndedByName(session, failed)) {
+          if (!this.#habits.noteEnding(failed.name)) continue;
+          throw nameEndsProgram(failed, error);
+        }
         throw await toTransportError(error, session.channels.leastBusy(), failed, session.findTrouble);
       } finally {
         watched.count -= 1;
@@ -96,6 +100,13 @@ export class ReconnectingSession {
     return this.#connection[Symbol.asyncDispose]();
   }
 }
+
+/** Some programs die of a name that is not UTF-8: once may be chance, and twice with the same name is that name. */
+const isEndedByName = (
+  { channels }: Session,
+  failed: FailedAction,
+): failed is FailedAction & { readonly name: string } =>
+  failed.name !== undefined && /\p{Cs}/u.test(failed.name) && channels.hasProgramEnded;
 
 /** The session, or the signal's reason: a server that does not answer a login is not waited for. */
 const untilAborted = async <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> => {

@@ -1,4 +1,4 @@
-import { Status } from '../../sftp/protocol.ts';
+import { Extension, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { isRefusal } from './server-habits.ts';
@@ -56,15 +56,29 @@ export const sizeOfOpen = async ({
   }
 };
 
-/** A server that announces fsync and refuses it is as one that has none. */
 const syncContent = async (session: Session, { channel, handle }: WrittenFile): Promise<void> => {
-  if (!syncsContent(session, channel)) return;
+  if (syncsContent(session, channel)) await syncUnlessRefused(session, { channel, handle });
+};
+
+/** False where there is no fsync: a server that announces it and refuses it is as one that has none. */
+export const syncUnlessRefused = async (
+  { habits, context }: Session,
+  { channel, handle }: Pick<WrittenFile, 'channel' | 'handle'>,
+): Promise<boolean> => {
+  if (habits.refusesFsync || !channel.has(Extension.FSYNC)) return false;
   try {
     await channel.fsync(handle);
+    return true;
   } catch (error) {
     // "Failure" is what a disk that fails gets.
     if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
-    session.habits.learnRefusesFsync(error);
+    habits.learnRefusesFsync();
+    if (context.durable)
+      habits.tell(
+        'warning',
+        `the server refuses fsync (${error.message}): a mark means "received", not "on stable storage", as with send.durable: false`,
+      );
+    return false;
   }
 };
 

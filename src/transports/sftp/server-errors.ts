@@ -54,6 +54,14 @@ export const READ_ONLY: Refusal = {
   hint: 'mount it for writing at the destination, or correct destination.path; an error of the disk may have made it so: see the log there',
 };
 
+/** It is the trouble of that file alone: not of the connection, which others need. */
+export const nameEndsProgram = ({ action, destination }: FailedAction, cause: unknown): TransportError =>
+  new TransportError(
+    'file',
+    `Cannot ${action} to ${destination}: the server’s program ends when it is asked for this name, which is not UTF-8`,
+    { hint: 'rename it, or use a server that takes names of any bytes', cause },
+  );
+
 /** Must be called before the temporary file is removed: the removal frees the space whose lack is to be detected. */
 export const orDestinationFull = async (
   error: unknown,

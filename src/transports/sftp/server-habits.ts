@@ -26,6 +26,9 @@ export class ServerHabits {
   #refusesFsync = false;
   #refusesPosixRename = false;
   #writesInOrder = false;
+  /** How often the server’s program has ended while a file of that name was sent. */
+  readonly #endings = new Map<string, number>();
+
   constructor(log: TransportContext['log']) {
     this.#log = log;
   }
@@ -75,13 +78,16 @@ export class ServerHabits {
     this.#isStepwise = true;
   }
 
-  learnRefusesFsync({ message }: SftpStatusError): void {
+  learnRefusesFsync(): void {
     this.#refusesFsync = true;
     this.#isStepwise = true;
-    this.tell(
-      'warning',
-      `the server refuses fsync (${message}): a mark means "received", not "on stable storage", as with send.durable: false`,
-    );
+  }
+
+  /** The server's program has ended while a file of this name was sent. True if it was not the first time. */
+  noteEnding(name: string): boolean {
+    const endings = (this.#endings.get(name) ?? 0) + 1;
+    this.#endings.set(name, endings);
+    return endings > 1;
   }
 
   learnRefusesPosixRename(): void {

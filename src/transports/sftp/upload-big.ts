@@ -1,5 +1,4 @@
 import type { FileHandle } from 'node:fs/promises';
-import { Extension } from '../../sftp/protocol.ts';
 import { formatBytes } from '../../core/units.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
@@ -7,7 +6,7 @@ import type { Range } from './compare.ts';
 import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
 import { bytesOf, findEarlierAttempt, nothingThere, openTemporary, type EarlierAttempt } from './resume.ts';
-import { seal, sizeOfOpen } from './seal.ts';
+import { seal, sizeOfOpen, syncUnlessRefused } from './seal.ts';
 import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
 import { failedSend, publish, type Session } from './session.ts';
@@ -55,7 +54,7 @@ export const uploadBig = async (
         ? await writeInOrder(session, opened, content, signal)
         : await new StripedWrite(session, content, attempt, signal).run(opened, striped ? temporary : undefined);
       if (written < size) {
-        const isKept = await keep(opened, attempt, written);
+        const isKept = await keep(session, opened, attempt, written);
         stopped = { written, isKept };
         throw signal.reason;
       }
@@ -88,9 +87,8 @@ export const uploadBig = async (
 };
 
 /** What is written so far is on stable storage, where the server can do that, and a later attempt need not read it back. */
-const keep = async ({ channel, handle }: Stripe, attempt: Attempt, written: number): Promise<boolean> => {
-  if (!channel.has(Extension.FSYNC)) return false;
-  await channel.fsync(handle);
+const keep = async (session: Session, opened: Stripe, attempt: Attempt, written: number): Promise<boolean> => {
+  if (!(await syncUnlessRefused(session, opened))) return false;
   attempt.save(written);
   return true;
 };

@@ -1,11 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
-import { Extension, OpenFlag } from '../../sftp/protocol.ts';
+import { OpenFlag } from '../../sftp/protocol.ts';
 import type { Name, OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
 import type { Range } from './compare.ts';
 import type { ContentSum } from './content-sum.ts';
 import { bytesOf } from './resume.ts';
+import { syncUnlessRefused } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
 import { sourceChanged } from './source.ts';
@@ -160,12 +161,11 @@ export class StripedWrite {
     return length;
   }
 
-  async #saveCheckpoint({ channel, handle }: Stripe): Promise<void> {
-    if (performance.now() - this.#lastCheckpoint < CHECKPOINT_EVERY_MS || !channel.has(Extension.FSYNC)) return;
+  async #saveCheckpoint(stripe: Stripe): Promise<void> {
+    if (performance.now() - this.#lastCheckpoint < CHECKPOINT_EVERY_MS) return;
     this.#lastCheckpoint = performance.now();
     const whole = this.#written;
-    await channel.fsync(handle);
-    this.#attempt.save(whole);
+    if (await syncUnlessRefused(this.#session, stripe)) this.#attempt.save(whole);
   }
 }
 

@@ -18,6 +18,7 @@ const channel = {
 const openFake = () => {
   const fake = {
     closed: false,
+    hasProgramEnded: false,
     roundTripMs: 1,
     isFar: false,
     onGrowth: () => undefined,
@@ -107,6 +108,26 @@ it('turns a failure into a TransportError with the action and the destination', 
     class: 'network',
     message: 'Cannot send "f" to sftp://h/d: reset',
   });
+});
+
+it.each([
+  ['DC1/latin-\udce9', true, 'file', 2],
+  ['DC1/latin-\udce9', false, 'network', 1],
+  ['DC1/plain', true, 'network', 1],
+])('%j, of which the program at the server dies (%s): %s', async (name, hasProgramEnded, kind, connections) => {
+  const fakes = [openFake(), openFake()];
+  for (const fake of fakes) openChannels.mockResolvedValueOnce(fake as unknown as Channels);
+  await using session = create();
+  const used: unknown[] = [];
+  const use = (): Promise<never> => {
+    Object.assign(fakes[used.length] ?? {}, { closed: true, hasProgramEnded });
+    used.push(name);
+    return Promise.reject(new Error('the SFTP channel was closed'));
+  };
+  const sent = session.run(() => ({ action: 'send', name }), signal, use);
+  await expect(sent).rejects.toMatchObject({ class: kind });
+  expect(used).toHaveLength(connections);
+  openChannels.mockReset();
 });
 
 it('closes a connection that is still being made when it is disposed, and refuses further use', async () => {

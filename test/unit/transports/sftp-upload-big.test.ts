@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import type { SftpClient } from '../../../src/sftp/client.ts';
+import { Status } from '../../../src/sftp/protocol.ts';
+import { SftpStatusError } from '../../../src/sftp/replies.ts';
 import type { Channels } from '../../../src/transports/sftp/channels.ts';
 import { Checkpoints } from '../../../src/transports/sftp/checkpoints.ts';
 import { parseSftpOptions } from '../../../src/transports/sftp/options.ts';
@@ -89,4 +91,25 @@ it('closes each handle once when a channel fails to close a striped file', async
   ];
   await expect(upload(channels)).rejects.toThrow('quota exceeded');
   expect(channels.map(({ handles }) => handles())).toEqual([0, 0]);
+});
+
+it('goes on without checkpoints where the server announces fsync and refuses it', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    const denied = new SftpStatusError(Status.PERMISSION_DENIED, 'Permission denied');
+    const { channel, handles } = countingChannel(openHandle);
+    const asked: string[] = [];
+    Object.assign(channel, {
+      // Each WRITE takes longer than a checkpoint is apart from the next.
+      write: () => Promise.resolve(vi.advanceTimersByTime(11_000)),
+      fsync: () => (asked.push('fsync'), Promise.reject(denied)),
+      fstat: () => Promise.resolve({ size: 8 * 1024 * 1024 }),
+      fsetstat: () => Promise.resolve(),
+      posixRename: () => Promise.resolve(void asked.push('rename')),
+    });
+    await upload([{ channel, handles }]);
+    expect(asked).toEqual(['fsync', 'rename']);
+  } finally {
+    vi.useRealTimers();
+  }
 });
