@@ -19,3 +19,6 @@ export const tickLeftMs = (ctimeNs: bigint, nowMs: number, fineMs = JIFFY_MS): n
   const tickMs = isCoarse(ctimeNs) ? COARSE_TICK_MS : fineMs;
   return sinceMs < 0 ? 0 : Math.max(0, tickMs - sinceMs);
 };
+
+/** The last millisecond that a time of the file system may stand for: one of whole seconds for any in its second. */
+export const latestOf = (timeMs: number): number => (timeMs % 1000 === 0 ? timeMs + 999 : timeMs);

@@ -5,6 +5,7 @@ import type { DirectoryPlan } from '../core/lifecycle.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
+import { latestOf } from '../core/clock-tick.ts';
 import { both, ClaimsCheck } from './claims-check.ts';
 import type { Presumed } from './late-proof.ts';
 import { FoundFiles } from './found-files.ts';
@@ -99,6 +100,7 @@ export class DirectoryCycle {
   facts(): CycleFacts {
     const { listing } = this;
     const { failed, stopped, waiting } = this.#options.queue.outcomes;
+    const sentChangeMs = this.#site.state.lastChanges.get(this.plan.directory.name) ?? 0;
     return {
       closedBy: this.plan.closedBy,
       listedAs: listing?.closedBy ?? null,
@@ -111,7 +113,7 @@ export class DirectoryCycle {
       unreadable: listing?.unreadable ?? 0,
       refuted: this.refuted,
       openForWriting: listing?.openForWriting ?? false,
-      quietMs: this.#site.sender.clock.now() - (listing?.changedMs ?? 0),
+      quietMs: this.#site.sender.clock.now() - latestOf(Math.max(sentChangeMs, listing?.changedMs ?? 0)),
       verified: this.#isVerified,
       latest: this.#isConfirmed || this.#isStillLatest(),
       needsManifest: this.#options.manifest?.isCurrent === false,
@@ -172,12 +174,11 @@ export class DirectoryCycle {
 
   #list(visitor: ListingVisitor, { isLast = false } = {}): Promise<Listing> {
     const { isExcluded, openFiles, config, sender } = this.#site;
-    const { root, settleMs, trustMarks } = config.source;
-    const { outcomes, lateProof, lastPresumedMs } = this.#options.queue;
+    const { outcomes, lateProof, presumedMs } = this.#options.queue;
     this.#sentBefore = outcomes.sent;
     this.presumed = lateProof.presumed;
-    const times = { settleMs, presumedMs: performance.now() - lastPresumedMs, now: () => sender.clock.now() };
-    const options = { root, isExcluded, openFiles, trustMarks, manifest: config.manifest, isLast, ...times };
+    const [{ manifest }, now] = [config, () => sender.clock.now()];
+    const options = { ...config.source, isExcluded, openFiles, manifest, isLast, presumedMs, now };
     return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
   }
 

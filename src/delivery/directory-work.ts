@@ -2,6 +2,7 @@ import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { unmarkIfThere } from '../marks/mark.ts';
+import { inNoState } from '../marks/record-hash.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
@@ -169,8 +170,11 @@ export class DirectoryWork implements Disposable {
     const { directory } = this.#cycle.plan;
     for (const [path, detail] of refuted) {
       const targetPath = `${directory.name}/${path}`;
-      if (unmarkIfThere(this.#site.config.source.root, targetPath))
-        this.#warn(`"${showName(targetPath)}" at the destination: ${detail}. It is sent again`);
+      const unmarked = unmarkIfThere(this.#site.config.source.root, targetPath);
+      if (unmarked === undefined) continue;
+      // Marked under another of its names it would be in the state of the record again, within a tick.
+      this.#record.add(path, inNoState(unmarked.after));
+      this.#warn(`"${showName(targetPath)}" at the destination: ${detail}. It is sent again`);
     }
     if (refuted.size > 0) this.#isClean = false;
   }

@@ -42,7 +42,7 @@ export interface Listing {
   openForWriting: boolean;
   /** Its sub-folders, below the directory. */
   readonly folders: Name[];
-  /** The last change of anything in it other than by our marks, in milliseconds since 1970. */
+  /** The last change of anything in it other than by marks of this process, in milliseconds since 1970. */
   changedMs: number;
   /** The oldest and the youngest mtime of its files, in milliseconds since 1970. */
   firstMs: number;
@@ -83,11 +83,13 @@ const OPEN_FILES_AGE_MS = { parser: 1000, guess: 100 } as const;
 const ENTRIES_A_TURN = 256;
 const NAMED_HELD_BACK = 3;
 
+type ListedRecord = Pick<MarkRecord, 'lookUp'> & Partial<Pick<MarkRecord, 'isNew'>>;
+
 /** Lists a directory once and judges every file: is it sent, may it be sent, must it wait? */
 export const listDirectory = async (
   name: Name,
   closedBy: ClosedBy | null,
-  record: Pick<MarkRecord, 'lookUp'>,
+  record: ListedRecord,
   options: ListingOptions,
   visitor: ListingVisitor,
 ): Promise<Listing> => {
@@ -111,18 +113,13 @@ const isNamedLikeManifest = ({ kind, path }: Entry): boolean =>
 /** Judges the entries of one listing. */
 class FileJudge {
   readonly listing: Listing;
-  readonly #record: Pick<MarkRecord, 'lookUp'>;
+  readonly #record: ListedRecord;
   readonly #options: ListingOptions;
   readonly #visitor: ListingVisitor;
   readonly #now: number;
   #openFiles: OpenFiles | undefined;
 
-  constructor(
-    closedBy: ClosedBy | null,
-    record: Pick<MarkRecord, 'lookUp'>,
-    options: ListingOptions,
-    visitor: ListingVisitor,
-  ) {
+  constructor(closedBy: ClosedBy | null, record: ListedRecord, options: ListingOptions, visitor: ListingVisitor) {
     this.#record = record;
     this.#options = options;
     this.#visitor = visitor;
@@ -191,6 +188,9 @@ class FileJudge {
     const knowledge: Knowledge = isMarked(stats) ? this.#record.lookUp(path, stats) : 'changed';
     const isTrusted = knowledge === 'unknown' && this.#options.trustMarks;
     const isSent = knowledge === 'confirmed' || isTrusted;
+    // A change that keeps the mtime is known by the ctime, until our mark moves that: whoever marked it noted it before (`UploadQueue`).
+    const isMarkedByUs = knowledge === 'confirmed' && this.#record.isNew?.(path) === true;
+    if (listing.closedBy === 'superseded' && !isMarkedByUs) this.noteChange(Number(stats.ctimeMs));
     // A pass over all processes costs more than the listing of a small directory: not for what an open one has sent.
     const writer = isSent && listing.closedBy === null ? undefined : this.#writerOf(stats);
     if (writer !== undefined) listing.openForWriting = true;

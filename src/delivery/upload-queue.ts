@@ -4,6 +4,7 @@ import { createFailures, type Failures } from '../core/failures.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import { systemErrorCode } from '../errors.ts';
 import type { MarkRecord } from '../marks/record.ts';
+import type { StateFolder } from '../marks/state.ts';
 import type { Name } from '../name.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Counters } from './context.ts';
@@ -21,6 +22,7 @@ export interface UploadQueueOptions {
   readonly counters: Pick<Counters, 'sent' | 'bytes' | 'held'>;
   readonly report: Report;
   readonly signal: AbortSignal;
+  readonly state: Pick<StateFolder, 'lastChanges'>;
   /** Files are named by somebody, not listed: who has them open for writing was not looked at. */
   readonly areNamed?: boolean;
   /** Called for each file when its send is over. */
@@ -38,10 +40,9 @@ export class UploadQueue {
   readonly outcomes: Record<OutcomeKind | 'waiting', number> = { ...NO_OUTCOMES };
   /** Some of the files that changed while they were sent, since `startCycle`, and were not sent since. */
   readonly changing = new Set<Name>();
-  /** When the last send ended of which nobody looked at writers before, by the clock of `performance.now`. */
-  lastPresumedMs = -Infinity;
   readonly #options: UploadQueueOptions;
   readonly #defects: unknown[] = [];
+  #lastPresumedMs = -Infinity;
   /** Files with several names that were changed while they were sent, by our mark under another name probably, and went once more. */
   readonly #again = new Set<Name>();
   /** What is being sent; true: it was closed once more since. */
@@ -59,6 +60,11 @@ export class UploadQueue {
 
   get inFlight(): Iterable<Name> {
     return this.#sending.keys();
+  }
+
+  /** Milliseconds since the last send ended of which nobody had looked at writers before. */
+  get presumedMs(): number {
+    return performance.now() - this.#lastPresumedMs;
   }
 
   startCycle(): void {
@@ -119,6 +125,7 @@ export class UploadQueue {
     const { directory, record, sender, counters, areNamed = false } = this.#options;
     const isPresumed = areNamed || urgency === 'live';
     this.#sending.set(path, false);
+    this.#noteChange(Number(stats.ctimeMs));
     try {
       const outcome = await sender.send({ directory, path, stats, record, isPresumed }, urgency);
       this.outcomes[outcome.result] += 1;
@@ -145,12 +152,17 @@ export class UploadQueue {
     } catch (error) {
       this.#defects.push(error);
     } finally {
-      if (isPresumed) this.lastPresumedMs = performance.now();
+      if (isPresumed) this.#lastPresumedMs = performance.now();
       const closedAgain = this.#sending.get(path) === true;
       this.#sending.delete(path);
       if (closedAgain) this.close(path);
       this.#noteDrained();
     }
+  }
+
+  #noteChange(ctimeMs: number): void {
+    const { directory, state } = this.#options;
+    if (ctimeMs > (state.lastChanges.get(directory) ?? 0)) state.lastChanges.set(directory, ctimeMs);
   }
 
   async #pump(): Promise<void> {

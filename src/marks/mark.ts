@@ -106,12 +106,11 @@ export const unmark = (root: Name, path: Name): Unmarked => {
 };
 
 /** As `unmark`; false where the file is gone. */
-export const unmarkIfThere = (root: Name, path: Name): boolean => {
+export const unmarkIfThere = (root: Name, path: Name): Unmarked | undefined => {
   try {
-    unmark(root, path);
-    return true;
+    return unmark(root, path);
   } catch (error) {
-    if (error instanceof TransportError && error.class === 'source-changed') return false;
+    if (error instanceof TransportError && error.class === 'source-changed') return undefined;
     throw error;
   }
 };

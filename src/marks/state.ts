@@ -12,6 +12,8 @@ export interface StateFolder extends StateView {
   readonly path: string;
   /** How long a record's file was when this process first asked: what follows is of this process. 0 while there is none. */
   recordedBefore(directory: Name): number;
+  /** The youngest ctime of what this process sent of a directory, before its mark, in milliseconds since 1970. */
+  readonly lastChanges: Map<Name, number>;
   /** Forgets the records of directories that are no longer there. `directories`: what is there for sure. */
   keepRecordsOf(directories: ReadonlySet<Name>): void;
   /** Was the directory there before this state? Then another one, that was lost, may have been of it. True where nothing tells. */
@@ -70,6 +72,7 @@ export const openState = (path: string, root: Name): StateFolder => {
     const { birthtimeNs: sinceNs } = statSync(records, { bigint: true });
     return {
       path,
+      lastChanges: new Map(),
       isOlder: ({ birthNs }) => birthNs === 0n || sinceNs === 0n || birthNs < sinceNs,
       recordPath: (directory) => join(records, recordName(directory)),
       recordedBefore,

@@ -86,3 +86,17 @@ describe.each(TRANSPORTS)('with %s', (transport) => {
     for (const name of ['DC1', 'DC2']) expectTrue(site, name, [site.there]);
   });
 });
+
+it('a superseded directory is not quiet when its last change kept the time of the file', async () => {
+  const site = makeProofSite(folder, server, 'sftp', { source: { settle: '0s', superseded: '30s' } });
+  parser(site.root).writeFiles('DC1', 2);
+  mkdirSync(`${site.root}/DC2`);
+  const old = new Date('2026-01-01');
+  for (const path of ['file-1', 'file-2', '.']) utimesSync(`${site.root}/DC1/${path}`, old, old);
+  for (const process of ['the one that sends it', 'another one']) {
+    const { exitCode, events } = await site.scan();
+    expect(exitCode).toBe(0);
+    expect(isFinished(site.root, 'DC1'), process).toBe(false);
+    expect(JSON.stringify(events)).toContain('changed within the last 30 s');
+  }
+});

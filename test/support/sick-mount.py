@@ -66,6 +66,9 @@ class Sick(Operations):
     def mkdir(self, path, mode):
         return os.mkdir(path, mode)
 
+    def rmdir(self, path):
+        return os.rmdir(path)
+
     def utimens(self, path, times=None):
         return os.utime(path, times)
 

@@ -27,6 +27,7 @@ const queueWith = (sender: Sender): UploadQueue =>
     directory: 'DC1',
     record: createMemoryRecord(),
     signal,
+    state: { lastChanges: new Map() },
     sender,
     isExcluded: () => false,
     isReserved: () => false,
