@@ -34,8 +34,8 @@ export const nameCompleteFiles = async (
   const isExcluded = createIsExcluded(exclude);
   const openFiles = createOpenFilesView();
   const named = createMemoryRecord();
-  /** The same without the time at which the mark was set: our sender sets it on what is named. */
-  const unmarked = createMemoryRecord();
+  /** The same without the ctime, which our sender moves with each mark that it sets or takes off. */
+  const unmoved = createMemoryRecord();
   const closed = new Set<Name>();
   const state = { isGone: false, wake: (): void => undefined };
 
@@ -46,12 +46,13 @@ export const nameCompleteFiles = async (
   };
   const nameOnce = async (path: Name, stats: BigIntStats): Promise<void> => {
     named.add(path, stats);
-    unmarked.add(path, { ...stats, ctimeNs: 0n });
+    unmoved.add(path, { ...stats, ctimeNs: 0n });
     await name(`${directory}/${path}`);
   };
   const isNamed = (path: Name, stats: BigIntStats): boolean =>
     named.lookUp(path, stats) === 'confirmed' ||
-    (isMarked(stats) && unmarked.lookUp(path, { ...stats, ctimeNs: 0n }) === 'confirmed');
+    // Where closes are reported, a file that was written again is named by that, whatever its times.
+    ((watcher.exact || isMarked(stats)) && unmoved.lookUp(path, { ...stats, ctimeNs: 0n }) === 'confirmed');
   const nameNew = (path: Name, stats: BigIntStats): Promise<void> | undefined =>
     isNamed(path, stats) ? undefined : nameOnce(path, stats);
   const nameClosed = async (): Promise<void> => {

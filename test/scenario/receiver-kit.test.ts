@@ -108,7 +108,7 @@ it('the Match block: isocket sends durably into the chroot, and the key can neit
   closeDirectory('DC1');
   const checked = await site.run(['check']);
   expect(checked.exitCode, checked.stdout).toBe(0);
-  expect(checked.stdout).toMatch(/^warning {2}clean up .*may remove nothing/m);
+  expect(checked.stdout).toMatch(/^warning {2}clean up .*the server refuses REMOVE/m);
   const { exitCode, stdout } = await site.scan();
   expect(exitCode, stdout).toBe(0);
   expect(differences(`${site.root}/DC1`, `${far}/DC1`)).toEqual([]);

@@ -20,7 +20,7 @@ const FOLDER = `/dev/shm/isocket-simulation-${process.pid}`;
 const WAITS_MS = [1, 10, 100, 999, 1000, 2100, 27_500, 31_000];
 const SET_BACK_MS = [1000, 10_000, 3_600_000];
 const MOST_PASSES = 60;
-const LAST_PASSES = 4;
+const LAST_PASSES = 6;
 const MARK = 0o020;
 /** An event is delivered after so much time at the most. */
 const HEARD_WITHIN_MS = 100;
