@@ -10,6 +10,7 @@ import {
   statSync,
 } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isOutOfDescriptors } from '../errors.ts';
 import type { FileIdentity } from '../identity.ts';
 import { parseDescriptor, parseMounts, type Mount } from './mount-table.ts';
 import { parseWritableMappings } from './writable-mappings.ts';
@@ -132,7 +133,7 @@ class Look {
 
   #fileOf(thread: string, descriptor: string): Inode | StrayFile | undefined {
     const look = () => attempt(() => statFile(`/proc/${thread}/fd/${descriptor}`));
-    const facts = parseDescriptor(readShort(`/proc/${thread}/fdinfo/${descriptor}`));
+    const facts = attempt(() => parseDescriptor(readShort(`/proc/${thread}/fdinfo/${descriptor}`)));
     if (facts?.ino === undefined) return look();
     const { mountId, ino } = facts;
     if (!this.#mounts.has(mountId)) this.#learnMounts(thread);
@@ -199,11 +200,15 @@ const statFile = (path: string | Buffer): Inode | undefined => {
   return stats.isFile() ? stats : undefined;
 };
 
-/** Undefined on an error: the descriptor was closed, the process ended, or it belongs to another user. */
+/**
+ * Undefined on an error: the descriptor was closed, the process ended, or it belongs to another user.
+ * @throws where this process has no descriptor left: a look that sees nothing would pass for one that finds nobody
+ */
 const attempt = <T>(read: () => T): T | undefined => {
   try {
     return read();
-  } catch {
+  } catch (error) {
+    if (isOutOfDescriptors(error)) throw error;
     return undefined;
   }
 };

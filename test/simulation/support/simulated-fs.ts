@@ -4,7 +4,7 @@ import { theWorld, type World } from './world.ts';
 const real = process.getBuiltinModule('node:fs');
 const { O_CREAT, O_DIRECTORY } = real.constants;
 
-const PROCESS = /^\/proc\/(\d+)\/(fd|maps|map_files)(?:\/(.+))?$/;
+const PROCESS = /^\/proc\/(\d+)\/(fd|maps|map_files|mountinfo)(?:\/(.+))?$/;
 const IN_OPEN_FOLDER = /^\/proc\/self\/fd\/(\d+)\//;
 /** So many bytes come with one read: a file may change between two. */
 const READ_BYTES = 8;
@@ -185,6 +185,7 @@ const readFileSync = wrap(
     const inProcess = processPath(path);
     if (inProcess?.what === 'maps')
       return world.writers.get(inProcess.pid)?.isMapped === true ? '7f00-7f10 rw-s 00000000 00:01 9 /simulated\n' : '';
+    if (inProcess?.what === 'mountinfo') return '1 0 0:1 / / rw - tmpfs tmpfs rw\n';
     if (path.startsWith('/proc/')) return real.readFileSync(path, options as BufferEncoding);
     world.point();
     world.accesses?.path(path);
