@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { CLI } from '../support/cli.ts';
 import { makeSmall } from '../support/break-folder.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
+import { unmarked } from '../support/trees.ts';
 import { parser } from '../support/parser.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
@@ -72,6 +73,7 @@ it('the daemon says how much of its log was lost once it can be written again', 
   // One page holds many lines: more than a page is told.
   for (let count = 1; count <= 60; count += 1) parser(site.root).writeFile(`DC1/${'n'.repeat(150)}-${count}`);
   await shipsOn('meanwhile');
+  await expect.poll(() => unmarked(`${site.root}/DC1`), { timeout: 20_000 }).toEqual([]);
   rmSync(`${small}/ballast`);
   await shipsOn('after');
   daemon.kill('SIGTERM');
