@@ -17,6 +17,7 @@ const NO_DESTINATION: DestinationKey = [0, 0];
 const CURE =
   'and another file, or its directory, has the same name but for case, Unicode form or a dot at its end: where the destination takes them for one, rename it';
 const MOST_ASKED = 3;
+
 /**
  * Finds the paths of one directory that differ in case or the like only, with 12 to 23 bytes for each path that is not its own loose form:
  * those that are, the record knows.
