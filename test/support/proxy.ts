@@ -1,5 +1,7 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './ports.ts';
 
 /** A TCP proxy in front of a server, to fail connections on purpose. */
@@ -9,7 +11,7 @@ export interface Proxy extends AsyncDisposable {
   readonly connections: number;
   /** Cuts every connection now. */
   cut(): void;
-  /** Cuts a connection after so many bytes from the client; Infinity: never. */
+  /** Cuts a connection after so many bytes from the client, once the server has read them; Infinity: never. */
   cutAfter(bytes: number): void;
   /** Resets every connection now (RST). */
   reset(): void;
@@ -93,7 +95,8 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
       count(chunk.length);
       if (passed > limit) {
         limit = Infinity;
-        client.destroy();
+        client.pause();
+        void untilRead(upstream).then(() => client.destroy());
       } else if (bytesPerSecond < Infinity) {
         client.pause();
         passSlowly(chunk);
@@ -173,4 +176,20 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
 const passLater = (from: Socket, to: Socket, delayMs: number): void => {
   from.on('data', (chunk) => setTimeout(() => to.write(chunk), delayMs));
   from.on('end', () => setTimeout(() => to.end(), delayMs));
+};
+
+const QUEUES = /^ *\d+: [0-9A-F]+:(?<local>[0-9A-F]{4}) [0-9A-F]+:(?<remote>[0-9A-F]{4}) [0-9A-F]{2} (?<queues>\S+)/;
+
+/** Resolves when neither end of the connection holds bytes that its program has not read (proc_net_tcp), or after 5 s. */
+const untilRead = async ({ localPort, remotePort }: Socket): Promise<void> => {
+  const isOfIt = (port: string | undefined): boolean => {
+    const number = Number.parseInt(port ?? '', 16);
+    return number === localPort || number === remotePort;
+  };
+  const isRead = (line: string): boolean => {
+    const { local, remote, queues } = QUEUES.exec(line)?.groups ?? {};
+    return !isOfIt(local) || !isOfIt(remote) || queues === '00000000:00000000';
+  };
+  const end = Date.now() + 5000;
+  while (Date.now() < end && !readFileSync('/proc/net/tcp', 'utf8').split('\n').every(isRead)) await sleep(10);
 };
