@@ -44,6 +44,7 @@ export class Parser {
   #blocks = 0;
   #processes = 5_000_000;
   #directories = 0;
+  #movedOut = 0;
 
   constructor(world: World, settings: Settings, heard: ParserEvents) {
     this.#world = world;
@@ -189,7 +190,8 @@ export class Parser {
       const from = at(this.#directoryPaths(), what);
       if (from === undefined) return;
       this.#heard.moved(from);
-      this.#rename(from, `${this.#world.outside}/moved-${fs.readdirSync(this.#world.outside).length}`);
+      this.#movedOut += 1;
+      this.#rename(from, `${this.#world.outside}/moved-${this.#movedOut}`);
     },
     'move-in': (what, how) => {
       const from = at(

@@ -348,8 +348,10 @@ class Run {
         if (this.world.isCrashed) throw new Crash();
         this.#note(JSON.stringify(event));
         if (event.type === 'sent') {
-          this.marks.reported(`${this.world.root}/${event.path}`);
-          this.#known.note(this.#running, event.path, destinations);
+          const path = `${this.world.root}/${event.path}`;
+          this.marks.reported(path);
+          // The record of a directory that was moved away meanwhile goes with the next pass.
+          if (fs.existsSync(path)) this.#known.note(this.#running, event.path, destinations);
         }
         this.world.point();
       },
