@@ -1,18 +1,18 @@
 import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
-import { unmarkIfThere } from '../marks/mark.ts';
-import { inNoState } from '../marks/record-hash.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import type { SiteContext } from './context.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
+import { FinishedTwin } from './finished-twin.ts';
 import type { HeldBackFile } from './list-directory.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
 import { whyNotAsPlanned } from './still-as-planned.ts';
+import { takeBack } from './take-back.ts';
 import { UploadQueue } from './upload-queue.ts';
 
 export interface CycleEnd {
@@ -34,6 +34,7 @@ export class DirectoryWork implements Disposable {
   readonly #record: MarkRecord;
   readonly #unreadable: UnreadableNames;
   readonly #manifest: Manifest | undefined;
+  readonly #twin: FinishedTwin;
   readonly #outagesBefore: number;
   /** Nothing went wrong, and all of it in this state, so that no temporary file can be left at a destination. */
   #isClean: boolean;
@@ -55,7 +56,15 @@ export class DirectoryWork implements Disposable {
     this.#isClean = this.#record.isFresh && !state.isOlder(plan.directory);
     this.#unreadable = new UnreadableNames(name, report);
     this.#outagesBefore = sender.outages;
-    this.queue = new UploadQueue({ ...site, directory: name, record: this.#record, retry: config.send.retry });
+    this.#twin = new FinishedTwin(name, site, () => this.#cycle.plan.directory.twins);
+    const mayBegin = (): Promise<void> | undefined => this.#twin.check();
+    this.queue = new UploadQueue({
+      ...site,
+      directory: name,
+      record: this.#record,
+      retry: config.send.retry,
+      mayBegin,
+    });
     this.#cycle = this.#newCycle(plan);
   }
 
@@ -76,7 +85,11 @@ export class DirectoryWork implements Disposable {
     this.queue.startCycle();
     this.#cycle = this.#newCycle(plan);
     this.#unreadable.startCycle();
-    await this.#guarded(() => this.#cycle.list({ isFirst: true }).then(() => false));
+    await this.#guarded(async () => {
+      await this.#twin.check();
+      await this.#cycle.list({ isFirst: true });
+      return false;
+    });
   }
 
   /** Ends a cycle: waits for the sends; a closed directory is listed again until nothing is left, verified and finished. */
@@ -131,7 +144,8 @@ export class DirectoryWork implements Disposable {
           await this.queue.drain();
           break;
         case 'verify':
-          this.#takeBack(await cycle.verify());
+          if (takeBack(await cycle.verify(), cycle.plan.directory.name, this.#record, this.#site))
+            this.#isClean = false;
           break;
         case 'confirm':
           await cycle.confirm();
@@ -163,20 +177,6 @@ export class DirectoryWork implements Disposable {
     });
     this.#cycle.reportSkipped();
     return true;
-  }
-
-  /** What the destination does not have as it was sent goes again. */
-  #takeBack(refuted: ReadonlyMap<Name, string>): void {
-    const { directory } = this.#cycle.plan;
-    for (const [path, detail] of refuted) {
-      const targetPath = `${directory.name}/${path}`;
-      const unmarked = unmarkIfThere(this.#site.config.source.root, targetPath);
-      if (unmarked === undefined) continue;
-      // Marked under another of its names it would be in the state of the record again, within a tick.
-      this.#record.add(path, inNoState(unmarked.after));
-      this.#warn(`"${showName(targetPath)}" at the destination: ${detail}. It is sent again`);
-    }
-    if (refuted.size > 0) this.#isClean = false;
   }
 
   #noteOutcomes(): void {

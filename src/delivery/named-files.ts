@@ -7,8 +7,9 @@ import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 import { cannotWork } from '../source/directory-failures.ts';
 import { isMarker } from '../source/markers.ts';
-import { isSiteName, readDirectory } from '../source/root.ts';
+import { isSiteName, readDirectory, readRoot } from '../source/root.ts';
 import type { SiteContext } from './context.ts';
+import { FinishedTwin } from './finished-twin.ts';
 import type { Outcome } from './sender.ts';
 import { UploadQueue } from './upload-queue.ts';
 
@@ -130,6 +131,8 @@ export class NamedFiles implements Disposable {
     if (!isSiteName(name, { tag, isExcluded }) || readDirectory(root, name) === undefined) return undefined;
     const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
     const record = openDirectoryRecord(state, name, keys, warn, { sums: config.manifest });
+    const { twins } = readRoot(root, tag, isExcluded).directories.find((one) => one.name === name) ?? {};
+    const twin = new FinishedTwin(name, this.#site, () => twins);
     const queue: UploadQueue = new UploadQueue({
       ...this.#site,
       directory: name,
@@ -137,6 +140,7 @@ export class NamedFiles implements Disposable {
       areNamed: true,
       isExcluded: () => false, // Whoever names a file wants it sent.
       retry: config.send.retry,
+      mayBegin: () => twin.check(),
       onOutcome: (path, outcome) => {
         queue.failures.resolved(path); // It is tried again when it is named again, and not by itself.
         this.#note(`${root}/${name}/${path}`, outcome);

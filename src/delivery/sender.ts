@@ -29,6 +29,7 @@ export interface UnsentFile {
   readonly record: MarkRecord;
   /** Somebody else may have it mapped, which was not looked at: see `LateProof`. */
   readonly isPresumed: boolean;
+  readonly mayBegin?: (() => Promise<void> | undefined) | undefined;
 }
 
 /**
@@ -114,6 +115,8 @@ export class Sender {
     const { signal, report } = this.#options;
     const targetPath = `${unsent.directory}/${unsent.path}`;
     try {
+      const begins = unsent.mayBegin?.();
+      if (begins !== undefined) await begins;
       const marked = await this.#deliverAndMark(targetPath, unsent, urgency);
       if (isCoarse(marked.ctimeNs)) await this.#confirmAfterTick(targetPath, marked);
       this.#record(unsent, marked);

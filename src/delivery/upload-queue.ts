@@ -25,6 +25,8 @@ export interface UploadQueueOptions {
   readonly state: Pick<StateFolder, 'lastChanges'>;
   /** Files are named by somebody, not listed: who has them open for writing was not looked at. */
   readonly areNamed?: boolean;
+  /** Rejects with a TransportError where no file of the directory may be sent; undefined: all may. */
+  readonly mayBegin?: (() => Promise<void> | undefined) | undefined;
   /** Called for each file when its send is over. */
   readonly onOutcome?: (path: Name, outcome: Outcome) => void;
 }
@@ -122,12 +124,12 @@ export class UploadQueue {
   }
 
   async #send(path: Name, stats: BigIntStats, urgency: Urgency): Promise<void> {
-    const { directory, record, sender, counters, areNamed = false } = this.#options;
+    const { directory, record, sender, counters, mayBegin, areNamed = false } = this.#options;
     const isPresumed = areNamed || urgency === 'live';
     this.#sending.set(path, false);
     this.#noteChange(Number(stats.ctimeMs));
     try {
-      const outcome = await sender.send({ directory, path, stats, record, isPresumed }, urgency);
+      const outcome = await sender.send({ directory, path, stats, record, isPresumed, mayBegin }, urgency);
       this.outcomes[outcome.result] += 1;
       if (outcome.result === 'sent') {
         this.failures.resolved(path);

@@ -76,6 +76,29 @@ it.each(TRANSPORTS)('with %s directories that the destination holds for one are 
   expect(readdirSync(`${mount.behind}/x`)).toEqual(['dca']);
 });
 
+it.each(TRANSPORTS)(
+  'with %s nothing is sent over a finished directory that has the same name there',
+  async (transport) => {
+    const base = mkdtempSync(join(folder, 'base-'));
+    await using mount = await mountSick(`${base}/behind`, `${base}/mount`, 'caseless');
+    const site = makeProofSite(folder, server, transport, { destination: { path: `${base}/mount/x` } });
+    write(`${site.root}/DCa/file`, 'one');
+    parser(site.root).closeDirectory('DCa');
+    expect((await site.scan()).exitCode).toBe(0);
+    write(`${site.root}/DCA/file`, 'another');
+    for (const isClosed of [false, true]) {
+      if (isClosed) parser(site.root).closeDirectory('DCA');
+      const { exitCode, warnings } = await site.scan();
+      expect({ exitCode, isFinished: isFinished(site.root, 'DCA') }).toEqual({ exitCode: 3, isFinished: false });
+      expect(warnings.join('\n')).toContain('a destination takes it for DCa, which is finished');
+    }
+    expect(readFileSync(`${mount.behind}/x/dca/file`, 'utf8')).toBe('one');
+    renameSync(`${site.root}/DCA`, `${site.root}/DCb`);
+    expect((await site.scan()).exitCode).toBe(0);
+    expect(readFileSync(`${mount.behind}/x/dcb/file`, 'utf8')).toBe('another');
+  },
+);
+
 it.each(TRANSPORTS)('with %s twins of every kind are finished where names are exact', async (transport) => {
   const site = makeProofSite(mkdtempSync(join(folder, 'exact-')), server, transport);
   for (const name of ['DCa', 'DCA']) {
