@@ -25,6 +25,8 @@ interface Told {
   /** Size or mtime tell it, and not the content alone. */
   readonly isVisible: boolean;
   isOfEndedProcess: boolean;
+  /** No record knows what was told: the mark is a claim, which is asked for by size and mtime. */
+  isClaim: boolean;
 }
 
 export const looksLike = (there: Delivered | undefined, other: Delivered): boolean =>
@@ -73,6 +75,12 @@ export class Liar {
     if (this.#told !== undefined) this.#told.isOfEndedProcess = true;
   }
 
+  /** The record of what was told is lost, or another site's is asked. @param directory undefined: all of them */
+  recordLost(directory?: string): void {
+    if (this.#told === undefined) return;
+    if (directory === undefined || this.#told.path.startsWith(`${directory}/`)) this.#told.isClaim = true;
+  }
+
   /** It does not have the file although it said so. */
   isAbout(path: string): boolean {
     return this.#told?.path === path && this.#told.kind !== 'missing';
@@ -85,10 +93,11 @@ export class Liar {
   isBelieved(path: string): boolean {
     if (this.#told === undefined || !this.isAbout(path)) return false;
     const { verify, fineness, trustsMarks } = this.#settings;
-    const { kind, isVisible, isOfEndedProcess } = this.#told;
+    const { kind, isVisible, isOfEndedProcess, isClaim } = this.#told;
     // Nor is a trusted mark, asked for as it is with "all" and "checksum".
     if (kind === 'equal' && trustsMarks) return true;
     if (verify === 'checksum') return false;
+    if (isClaim && !isVisible) return true;
     if (verify === 'all') return !isVisible && (kind === 'equal' || fineness !== 'second');
     // A claim that is confirmed is not asked for once more.
     if (kind === 'equal') return true;
@@ -121,7 +130,7 @@ export class Liar {
 
   #tell(kind: LieKind, path: string, isVisible: boolean): void {
     this.#next = undefined;
-    this.#told = { kind, path, isVisible, isOfEndedProcess: false };
+    this.#told = { kind, path, isVisible, isOfEndedProcess: false, isClaim: false };
     this.#note(`${kind} ${path}`);
   }
 }

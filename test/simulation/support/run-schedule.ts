@@ -131,6 +131,7 @@ class Run {
       moved: (path) => {
         this.oracle.forget(path);
         this.#known.moved(this.#below(path));
+        for (const { liar } of this.#destinations) liar.recordLost(this.#below(path));
         this.#gone.push(this.#below(path));
       },
       renamed: (from, to) => this.marks.renamed(from, to),
@@ -259,11 +260,13 @@ class Run {
       }
       case 'other-site':
         this.#site = this.#sites[this.#site === this.#sites[0] ? 1 : 0];
+        for (const { liar } of this.#destinations) liar.recordLost();
         this.#processEnds();
         return;
       case 'lose-state':
         this.world.isCrashed = true;
         this.#known.stateLost(this.#site.name);
+        for (const { liar } of this.#destinations) liar.recordLost();
         fs.rmSync(this.#statePath(), { recursive: true, force: true });
         this.#processEnds();
         return;
