@@ -5,6 +5,7 @@ import type { StateFolder } from '../marks/state.ts';
 import type { Name } from '../name.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { createOpenFilesView, type OpenFilesView } from '../source/open-files.ts';
+import { SourceClock } from '../source/file-clock.ts';
 import { createIsReserved } from '../source/markers.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import type { Transport } from '../transport.ts';
@@ -65,7 +66,15 @@ export const createSiteContext = (
     isExcluded: createIsExcluded(exclude),
     isReserved: createIsReserved(config.manifest),
     keys: destinationKeys(config.destinations),
-    sender: new Sender({ root, destinations, retry, retryMode, report, signal }),
+    sender: new Sender({
+      root,
+      destinations,
+      retry,
+      retryMode,
+      clock: new SourceClock(Date.now, state.clock),
+      report,
+      signal,
+    }),
     openFiles: createOpenFilesView(),
     counters: { sent: 0, bytes: 0, skipped: 0, excluded: 0, failed: 0, held: 0, finished: 0, unfinished: 0 },
     report,

@@ -113,7 +113,7 @@ export class DirectoryCycle {
       unreadable: listing?.unreadable ?? 0,
       refuted: this.refuted,
       openForWriting: listing?.openForWriting ?? false,
-      quietMs: this.#site.sender.clock.now() - latestOf(Math.max(sentChangeMs, listing?.changedMs ?? 0)),
+      quietMs: this.#site.sender.clock.earliest() - latestOf(Math.max(sentChangeMs, listing?.changedMs ?? 0)),
       verified: this.#isVerified,
       latest: this.#isConfirmed || this.#isStillLatest(),
       needsManifest: this.#options.manifest?.isCurrent === false,

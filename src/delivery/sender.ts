@@ -10,7 +10,7 @@ import { asUnmarked, inNoState, type FileState } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cureOf } from '../source/directory-failures.ts';
-import { fineTickMs, SourceClock } from '../source/file-clock.ts';
+import { fineTickMs, type SourceClock } from '../source/file-clock.ts';
 import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts';
 import { findOpenFiles } from '../source/open-files.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
@@ -49,6 +49,7 @@ export interface SenderOptions {
   readonly destinations: readonly Transport[];
   readonly retry: RetryOptions;
   readonly retryMode: RetryMode;
+  readonly clock: SourceClock;
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -58,15 +59,16 @@ export class Sender {
   /** One for each destination, in their order. */
   readonly destinations: readonly RetryingTransport[];
   readonly slots: SendSlots;
-  readonly clock = new SourceClock();
+  readonly clock: SourceClock;
   readonly #options: SenderOptions;
   readonly #files: FilesBeneath;
   readonly #fineTickMs: number;
   readonly #tickCheck: TickCheck;
 
   constructor(options: SenderOptions) {
-    const { root, destinations, retry, retryMode, report, signal } = options;
+    const { root, destinations, retry, retryMode, clock, report, signal } = options;
     this.#options = options;
+    this.clock = clock;
     this.#files = createFilesBeneath(root);
     this.#fineTickMs = fineTickMs(root);
     // A destination that is down must not hold the slots of files that the others could have.

@@ -6,6 +6,8 @@ import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import { userName } from '../host/user-name.ts';
 import { decodeName, encodeName, fsPath, showName, type Name } from '../name.ts';
 import { homeFolder } from '../host/home.ts';
+import type { KeptClock } from '../source/file-clock.ts';
+import { openKeptClock } from './kept-clock.ts';
 
 /** Where a site keeps what must survive a restart. Losing it loses nothing: destinations are asked for what is marked. */
 export interface StateFolder extends StateView {
@@ -14,6 +16,7 @@ export interface StateFolder extends StateView {
   recordedBefore(directory: Name): number;
   /** The youngest ctime of what this process sent of a directory, before its mark, in milliseconds since 1970. */
   readonly lastChanges: Map<Name, number>;
+  readonly clock: KeptClock;
   /** Forgets the records of directories that are no longer there. `directories`: what is there for sure. */
   keepRecordsOf(directories: ReadonlySet<Name>): void;
   /** Was the directory there before this state? Then another one, that was lost, may have been of it. True where nothing tells. */
@@ -73,6 +76,7 @@ export const openState = (path: string, root: Name): StateFolder => {
     return {
       path,
       lastChanges: new Map(),
+      clock: openKeptClock(path),
       isOlder: ({ birthNs }) => birthNs === 0n || sinceNs === 0n || birthNs < sinceNs,
       recordPath: (directory) => join(records, recordName(directory)),
       recordedBefore,

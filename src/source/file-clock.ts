@@ -19,26 +19,48 @@ export const fineTickMs = (root: Name): number => {
 /** A whole second, as many file systems count, and what a loaded host takes for one call. */
 const NO_OTHER_CLOCK_MS = 1500;
 
+/** How far that clock is ahead of ours, from one process to the next. */
+export interface KeptClock {
+  /** As an earlier process found it, in milliseconds. */
+  readonly aheadMs: number;
+  keep(aheadMs: number): void;
+}
+
+const NOT_KEPT: KeptClock = { aheadMs: 0, keep: () => undefined };
+
 /**
  * The clock by which the source's file system stamps its files: that of a file server may be another one than ours. How far it is ahead is
  * known from the first mark on.
  */
 export class SourceClock {
   readonly #ours: () => number;
+  readonly #kept: KeptClock;
   #aheadMs = 0;
+  #keptMs: number;
 
-  constructor(ours: () => number = Date.now) {
+  /** @param kept may hold no more */
+  constructor(ours: () => number = Date.now, kept = NOT_KEPT) {
     this.#ours = ours;
+    this.#kept = kept;
+    this.#keptMs = kept.aheadMs;
   }
 
   /** @param ctimeNs of a file that was changed just now */
   noteChange(ctimeNs: bigint): void {
     const aheadMs = Number(ctimeNs / 1_000_000n) - this.#ours();
     this.#aheadMs = Math.abs(aheadMs) > NO_OTHER_CLOCK_MS ? aheadMs : 0;
+    if (Math.abs(this.#aheadMs - this.#keptMs) <= NO_OTHER_CLOCK_MS) return;
+    this.#keptMs = this.#aheadMs;
+    this.#kept.keep(this.#aheadMs);
   }
 
   /** Milliseconds since 1970, whole. */
   now(): number {
     return this.#ours() + this.#aheadMs;
+  }
+
+  /** The same, where too late is wrong: before the first mark an earlier process may know it better. */
+  earliest(): number {
+    return this.#ours() + Math.min(this.#aheadMs, this.#keptMs);
   }
 }

@@ -1,6 +1,7 @@
 import { linkSync, lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync, type BigIntStats } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { SourceClock } from '../../../src/source/file-clock.ts';
 import { Sender } from '../../../src/delivery/sender.ts';
 import { createMemoryRecord, type MarkRecord } from '../../../src/marks/record.ts';
 import { TransportError } from '../../../src/errors.ts';
@@ -39,7 +40,15 @@ const transportThatTells = (sent: string[], label: string, failures = 0): Transp
 const retry = { firstMs: 1, mostMs: 1, hold: 5 };
 const { signal } = new AbortController();
 const senderTo = (destinations: readonly Transport[]): Sender =>
-  new Sender({ root, destinations, retry, retryMode: 'pass', report: () => undefined, signal });
+  new Sender({
+    root,
+    destinations,
+    retry,
+    retryMode: 'pass',
+    clock: new SourceClock(),
+    report: () => undefined,
+    signal,
+  });
 
 const stats = (): BigIntStats => lstatSync(path, { bigint: true });
 const twoKeys = (): MarkRecord =>

@@ -1,6 +1,7 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { expect, it } from 'vitest';
 import { UploadQueue } from '../../../src/delivery/upload-queue.ts';
+import { SourceClock } from '../../../src/source/file-clock.ts';
 import { Sender } from '../../../src/delivery/sender.ts';
 import { createMemoryRecord } from '../../../src/marks/record.ts';
 import type { Transport } from '../../../src/transport.ts';
@@ -39,7 +40,15 @@ const queueWith = (sender: Sender): UploadQueue =>
 const senderThatStats = (stat: Sender['stat']): Sender => {
   const retry = { firstMs: 1, mostMs: 1, hold: 5 };
   const report = (): void => undefined;
-  const sender = new Sender({ root: '/', destinations: [transport], retry, retryMode: 'forever', report, signal });
+  const sender = new Sender({
+    root: '/',
+    destinations: [transport],
+    retry,
+    retryMode: 'forever',
+    clock: new SourceClock(),
+    report,
+    signal,
+  });
   sender.stat = stat;
   return sender;
 };

@@ -21,6 +21,7 @@ import { deleteDirectory } from '../../../src/maintain/delete-directory.ts';
 import { removeFinishedWatch, writeFinishedWatch } from '../../../src/marks/finished-watch.ts';
 import { mark, unmark } from '../../../src/marks/mark.ts';
 import { walk } from '../../../src/source/scanner.ts';
+import { SourceClock } from '../../../src/source/file-clock.ts';
 import { Sender } from '../../../src/delivery/sender.ts';
 import { openState } from '../../../src/marks/state.ts';
 
@@ -178,6 +179,7 @@ it('what was closed behind a link is not sent', async () => {
     destinations: [],
     retry: { firstMs: 1, mostMs: 1, hold: 1 },
     retryMode: 'pass',
+    clock: new SourceClock(),
     report: () => undefined,
     signal: new AbortController().signal,
   });

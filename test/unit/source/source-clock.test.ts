@@ -28,3 +28,18 @@ it('is ours again once ours was set right', () => {
   clock.noteChange(at(9_000_100));
   expect(clock.now()).toBe(9_000_100);
 });
+
+it('takes what an earlier process found for the sooner one, until a change shows it', () => {
+  const kept: number[] = [];
+  const clock = new SourceClock(() => 1_000_000, { aheadMs: -600_000, keep: (aheadMs) => kept.push(aheadMs) });
+  expect([clock.now(), clock.earliest()]).toEqual([1_000_000, 400_000]);
+  clock.noteChange(at(400_100));
+  expect([clock.earliest(), kept]).toEqual([400_000, []]);
+  clock.noteChange(at(1_000_000));
+  expect([clock.earliest(), kept]).toEqual([1_000_000, [0]]);
+});
+
+it('is no later than ours for one that was ahead and may be right again', () => {
+  const clock = new SourceClock(() => 1_000_000, { aheadMs: 600_000, keep: () => undefined });
+  expect(clock.earliest()).toBe(1_000_000);
+});
