@@ -28,7 +28,7 @@ export interface CycleFacts {
   readonly quietMs: number;
   /** What the last listing showed is checked at every destination. */
   readonly verified: boolean;
-  /** The last listing is not from before the verification. */
+  /** The last listing is not from before the verification, and the folders are as it saw them. */
   readonly latest: boolean;
   /** The manifest of just what the last listing showed is still to be delivered. */
   readonly needsManifest?: boolean;
@@ -71,9 +71,9 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
     return wait(`superseded, and changed within the last ${supersededMs / 1000} s`);
   }
   if (!facts.verified) return { kind: 'verify' };
-  if (!facts.latest) return { kind: 'confirm' };
-  if (facts.needsManifest !== true) return { kind: 'finish' };
-  return facts.listings < 2 * MOST_LISTINGS ? { kind: 'write-manifest' } : wait(KEEPS_CHANGING);
+  if (facts.latest && facts.needsManifest !== true) return { kind: 'finish' };
+  if (facts.listings >= 2 * MOST_LISTINGS) return wait(KEEPS_CHANGING);
+  return { kind: facts.latest ? 'write-manifest' : 'confirm' };
 };
 
 const stepForUnsent = (facts: CycleFacts): NextStep => {

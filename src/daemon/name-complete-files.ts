@@ -65,8 +65,7 @@ export const nameCompleteFiles = async (
   /** How many files are not complete yet. */
   const nameListed = async (closedBy: ClosedBy | null): Promise<number> => {
     const { heldBack } = await listDirectory(
-      basename(directory),
-      closedBy,
+      { directory: { name: basename(directory) }, closedBy },
       named,
       { root: dirname(directory), isExcluded, settleMs, openFiles, trustMarks: false },
       {

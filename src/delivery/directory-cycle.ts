@@ -10,7 +10,8 @@ import { both, ClaimsCheck } from './claims-check.ts';
 import type { Presumed } from './late-proof.ts';
 import { FoundFiles } from './found-files.ts';
 import type { SiteContext } from './context.ts';
-import { listDirectory, type Listing, type ListingVisitor } from './list-directory.ts';
+import { listDirectory, type ListingVisitor } from './list-directory.ts';
+import { isAsListed, type Listing } from './listing.ts';
 import { SkippedNames } from './skipped-names.ts';
 import { TwinNames } from './twin-names.ts';
 import type { Manifest } from './manifest.ts';
@@ -43,6 +44,8 @@ export class DirectoryCycle {
   awaitsQuiet = false;
   /** Marks without a record that the destination could not be asked for. */
   openClaims = 0;
+  /** Files that were checked at every destination since they were sent. */
+  checked = 0;
   /** What was presumed when the last listing began. */
   presumed: Presumed = [];
   /** What the queue had sent when the last listing began. */
@@ -53,7 +56,6 @@ export class DirectoryCycle {
   #listings = 0;
   #verification: Verification | undefined;
   #twins: TwinNames;
-  #checked = 0;
   #isVerified = false;
   #isConfirmed = false;
   /** By path: what two destinations lack is one file. */
@@ -73,11 +75,6 @@ export class DirectoryCycle {
   /** Files that the destination confirmed and that verification did not find there. */
   get refuted(): number {
     return this.#refuted.size;
-  }
-
-  /** Files that were checked at every destination since they were sent. */
-  get checked(): number {
-    return this.#checked;
   }
 
   /** Tells what the directory is finished without. */
@@ -115,7 +112,7 @@ export class DirectoryCycle {
       openForWriting: listing?.openForWriting ?? false,
       quietMs: this.#site.sender.clock.earliest() - latestOf(Math.max(sentChangeMs, listing?.changedMs ?? 0)),
       verified: this.#isVerified,
-      latest: this.#isConfirmed || this.#isStillLatest(),
+      latest: this.#isLatest(),
       needsManifest: this.#options.manifest?.isCurrent === false,
     };
   }
@@ -130,7 +127,7 @@ export class DirectoryCycle {
     this.#options.manifest?.forget();
     this.#refuted.clear();
     this.#confirmedClaims = 0;
-    this.#checked = 0;
+    this.checked = 0;
     this.#verification = this.#beginVerification();
     this.#twins = new TwinNames(this.#options.record);
     const claims = new ClaimsCheck(this.#site, directory.name, this.#options.record);
@@ -147,10 +144,11 @@ export class DirectoryCycle {
   /** Waits until what the listing showed is checked. Returns what the destination does not have as it was sent. */
   async verify(): Promise<ReadonlyMap<Name, string>> {
     await this.#verification?.end();
-    const list = (visitor: ListingVisitor) => this.#list(visitor);
     const { directory } = this.plan;
-    if (this.#twins.areThere || directory.twins !== undefined)
+    if (this.#twins.areThere || directory.twins !== undefined) {
+      const list = (visitor: ListingVisitor) => this.#list(visitor);
       await this.#twins.compare(list, this.#beginVerification(true), this.#refuted, directory, this.#site);
+    }
     this.#isVerified = true;
     return this.#refuted;
   }
@@ -177,15 +175,17 @@ export class DirectoryCycle {
     const { outcomes, lateProof, presumedMs } = this.#options.queue;
     this.#sentBefore = outcomes.sent;
     this.presumed = lateProof.presumed;
-    const [{ manifest }, now] = [config, () => sender.clock.now()];
-    const options = { ...config.source, isExcluded, openFiles, manifest, isLast, presumedMs, now };
-    return listDirectory(this.plan.directory.name, this.plan.closedBy, this.#options.record, options, visitor);
+    const [{ source, manifest }, now] = [config, () => sender.clock.now()];
+    const options = { ...source, isExcluded, openFiles, manifest, isLast, presumedMs, now };
+    return listDirectory(this.plan, this.#options.record, options, visitor);
   }
 
-  #isStillLatest(): boolean {
-    if (this.plan.closedBy !== 'parser' || this.listing === undefined) return false;
-    if (this.#options.manifest?.isWritten === true) return false;
-    return performance.now() - this.listing.startedMs < STILL_LATEST_MS;
+  #isLatest(): boolean {
+    const { listing, plan } = this;
+    if (listing === undefined) return false;
+    const isJustListed = performance.now() - listing.startedMs < STILL_LATEST_MS;
+    const isEnough = plan.closedBy === 'parser' && this.#options.manifest?.isWritten !== true && isJustListed;
+    return (this.#isConfirmed || isEnough) && isAsListed(this.#site.config.source.root, plan.directory.name, listing);
   }
 
   #beginVerification(checksum = this.#site.config.verify === 'checksum'): Verification | undefined {
@@ -212,7 +212,7 @@ export class DirectoryCycle {
         if (verification === undefined) return waits;
         this.#twins.add(path);
         if (passesDelivered && !record.isNew(path)) return both(waits, verification.pass(path));
-        this.#checked += 1;
+        this.checked += 1;
         return both(waits, verification.add({ path, size: stats.size, mtimeNs: stats.mtimeNs }));
       },
       ready: (path, stats) => {
@@ -231,8 +231,8 @@ export class DirectoryCycle {
   }
 
   #noteFound(path: Name, stats: BigIntStats): void {
-    const { queue, areEventsReported, foundByListing } = this.#options;
-    if (areEventsReported && !queue.failures.mustWait(path)) foundByListing();
+    const { queue, areEventsReported } = this.#options;
+    if (areEventsReported && !queue.failures.mustWait(path)) this.#options.foundByListing();
     this.#found.add(stats);
   }
 

@@ -8,7 +8,7 @@ import type { SiteContext } from './context.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
 import { FinishedTwin } from './finished-twin.ts';
-import type { HeldBackFile } from './list-directory.ts';
+import type { HeldBackFile } from './listing.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
 import { whyNotAsPlanned } from './still-as-planned.ts';

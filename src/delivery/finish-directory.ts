@@ -6,7 +6,7 @@ import { fsPath } from '../name.ts';
 import { cannotFinish, isGone } from '../source/directory-failures.ts';
 import { FINISHED_PARSE } from '../source/markers.ts';
 import type { SiteContext } from './context.ts';
-import type { Listing } from './list-directory.ts';
+import type { Listing } from './listing.ts';
 
 export interface FinishOptions {
   /** No temporary file can be left at a destination: nothing failed, and this process began the record. */

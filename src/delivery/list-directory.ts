@@ -1,53 +1,16 @@
-import { lstatSync, type BigIntStats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tickLeftMs } from '../core/clock-tick.ts';
 import type { HeldBackReason, SkippedKind } from '../core/events.ts';
-import type { ClosedBy } from '../core/lifecycle.ts';
+import { isSameDirectory, type ClosedBy, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { heldBack } from '../core/readiness.ts';
 import { isMarked } from '../marks/mark.ts';
 import type { Knowledge, MarkRecord } from '../marks/record.ts';
-import { fsPath, type Name } from '../name.ts';
+import type { Name } from '../name.ts';
 import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
 import { isManifestPath } from '../source/markers.ts';
 import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
-
-export interface HeldBackFile {
-  readonly path: Name;
-  readonly reason: HeldBackReason;
-}
-
-/** What one whole listing of a directory showed. */
-export interface Listing {
-  /** How the directory was closed as the listing began. */
-  readonly closedBy: ClosedBy | null;
-  /** When it began, by the clock of `performance.now`. */
-  readonly startedMs: number;
-  files: number;
-  bytes: number;
-  /** Files that are not sent. */
-  unsent: number;
-  /** Of these, files that may not be sent yet, or never under their name. */
-  heldBack: number;
-  /** The first of these. */
-  readonly firstHeldBack: HeldBackFile[];
-  /** Of these, names that are reserved for isocket. */
-  reserved: number;
-  /** Of these, names that the disk does not let us read: a folder counts as one. */
-  unreadable: number;
-  /** Marks that no record explains and that count as sent all the same (`source.trustMarks`). */
-  trusted: number;
-  /** What is not sent, by kind. */
-  readonly skipped: Map<SkippedKind, number>;
-  /** A process writes a file of it; of an open directory: one that is not sent. */
-  openForWriting: boolean;
-  /** Its sub-folders, below the directory. */
-  readonly folders: Name[];
-  /** The last change of anything in it other than by marks of this process, in milliseconds since 1970. */
-  changedMs: number;
-  /** The oldest and the youngest mtime of its files, in milliseconds since 1970. */
-  firstMs: number;
-  lastMs: number;
-}
+import { beginListing, type Listing } from './listing.ts';
 
 /** Who is called for what the listing meets. A promise holds the listing back. */
 export interface ListingVisitor {
@@ -85,19 +48,31 @@ const NAMED_HELD_BACK = 3;
 
 type ListedRecord = Pick<MarkRecord, 'lookUp'> & Partial<Pick<MarkRecord, 'isNew'>>;
 
-/** Lists a directory once and judges every file: is it sent, may it be sent, must it wait? */
+/** The directory to list. A name alone: whichever has it. */
+interface ListedDirectory {
+  readonly directory: DirectorySnapshot | Pick<DirectorySnapshot, 'name'>;
+  readonly closedBy: ClosedBy | null;
+}
+
+/**
+ * Lists a directory once and judges every file: is it sent, may it be sent, must it wait?
+ * @throws ENOENT where another directory has its name: also for a moment, in which two were exchanged
+ */
 export const listDirectory = async (
-  name: Name,
-  closedBy: ClosedBy | null,
+  { directory, closedBy }: ListedDirectory,
   record: ListedRecord,
   options: ListingOptions,
   visitor: ListingVisitor,
 ): Promise<Listing> => {
-  const directoryPath = `${options.root}/${name}`;
   const judge = new FileJudge(closedBy, record, options, visitor);
-  judge.noteChange(Math.floor(lstatSync(fsPath(directoryPath)).mtimeMs));
+  const opened = (stats: BigIntStats): void => {
+    const now = { dev: stats.dev, ino: stats.ino, birthNs: stats.birthtimeNs };
+    if ('ino' in directory && !isSameDirectory(now, directory))
+      throw Object.assign(new Error('another directory has its name'), { code: 'ENOENT' });
+    judge.noteFolder(stats);
+  };
   let entries = 0;
-  for (const entry of walk(directoryPath, options.isExcluded)) {
+  for (const entry of walk(`${options.root}/${directory.name}`, options.isExcluded, opened)) {
     const wait = judge.visit(entry);
     if (wait !== undefined) await wait;
     // Replies, signals and timers have their turn while a million marked files go by.
@@ -124,24 +99,7 @@ class FileJudge {
     this.#options = options;
     this.#visitor = visitor;
     this.#now = (options.now ?? Date.now)();
-    this.listing = {
-      closedBy,
-      startedMs: performance.now(),
-      files: 0,
-      bytes: 0,
-      unsent: 0,
-      heldBack: 0,
-      firstHeldBack: [],
-      reserved: 0,
-      unreadable: 0,
-      trusted: 0,
-      skipped: new Map(),
-      openForWriting: false,
-      folders: [],
-      changedMs: 0,
-      firstMs: Infinity,
-      lastMs: 0,
-    };
+    this.listing = beginListing(closedBy);
   }
 
   visit(entry: Entry): Promise<void> | undefined {
@@ -154,7 +112,7 @@ class FileJudge {
         return this.#visitFile(entry.path, entry.stats);
       case 'folder':
         this.listing.folders.push(entry.path);
-        this.noteChange(Number(entry.stats.mtimeMs));
+        this.noteFolder(entry.stats);
         return undefined;
       case 'reserved':
         this.#noteReserved(entry.path);
@@ -177,7 +135,12 @@ class FileJudge {
     this.#holdBack(path, { kind: 'reserved-name' });
   }
 
-  noteChange(timeMs: number): void {
+  noteFolder({ mtimeNs, mtimeMs }: BigIntStats): void {
+    this.listing.foldersNs += mtimeNs;
+    this.#noteChange(Number(mtimeMs));
+  }
+
+  #noteChange(timeMs: number): void {
     // A time in the future says nothing about when it changed.
     if (timeMs <= this.#now + 1000) this.listing.changedMs = Math.max(this.listing.changedMs, timeMs);
   }
@@ -190,7 +153,7 @@ class FileJudge {
     const isSent = knowledge === 'confirmed' || isTrusted;
     // A change that keeps the mtime is known by the ctime, until our mark moves that: whoever marked it noted it before (`UploadQueue`).
     const isMarkedByUs = knowledge === 'confirmed' && this.#record.isNew?.(path) === true;
-    if (listing.closedBy === 'superseded' && !isMarkedByUs) this.noteChange(Number(stats.ctimeMs));
+    if (listing.closedBy === 'superseded' && !isMarkedByUs) this.#noteChange(Number(stats.ctimeMs));
     // A pass over all processes costs more than the listing of a small directory: not for what an open one has sent.
     const writer = isSent && listing.closedBy === null ? undefined : this.#writerOf(stats);
     if (writer !== undefined) listing.openForWriting = true;
@@ -224,7 +187,7 @@ class FileJudge {
     listing.bytes += Number(stats.size);
     listing.firstMs = Math.min(listing.firstMs, mtimeMs);
     listing.lastMs = Math.max(listing.lastMs, mtimeMs);
-    this.noteChange(mtimeMs);
+    this.#noteChange(mtimeMs);
   }
 
   #writerOf(stats: BigIntStats): number | undefined {

@@ -15,7 +15,8 @@ import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
-import { listDirectory, type HeldBackFile } from './list-directory.ts';
+import { listDirectory } from './list-directory.ts';
+import type { HeldBackFile } from './listing.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
 /** One pass over a site: list, send, verify, finish. `complete` says that nothing was left that could be sent. */
@@ -133,13 +134,14 @@ export const planPass = async (
   const { directories, unreadable, links } = readRoot(root, tag, isExcluded);
   reportLinks(root, links, report);
   let failed = reportUnreadable(unreadable, { report });
-  for (const { directory, phase, closedBy } of liveFirst(plan(directories, newest))) {
+  for (const one of liveFirst(plan(directories, newest))) {
     signal.throwIfAborted();
+    const { directory, phase } = one;
     if (phase === 'finished') continue;
     const { name } = directory;
     const record = readRecord(state.recordPath(name), keys) ?? { lookUp: () => 'unknown' };
     try {
-      await listDirectory(name, closedBy, record, listingOptions, {
+      await listDirectory(one, record, listingOptions, {
         ready: (path, stats) => {
           report({ type: 'planned', path: `${name}/${path}`, bytes: Number(stats.size), phase });
           return undefined;

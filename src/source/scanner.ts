@@ -1,4 +1,4 @@
-import { Dirent, lstatSync, opendirSync, readdirSync, type BigIntStats, type Dir } from 'node:fs';
+import { Dirent, fstatSync, lstatSync, opendirSync, readdirSync, type BigIntStats, type Dir } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
 import type { SkippedKind } from '../core/events.ts';
 import { pathAt, splitPath } from './open-beneath.ts';
@@ -24,10 +24,16 @@ export type Entry =
  * What vanishes while it is walked is left out; what cannot be read is told and passed by; the directory itself, if it cannot be opened, is
  * an error. What it tells of a file is never of what a link points to, on whatever part of its path: each folder is listed through its
  * descriptor.
+ * @param opened called with the directory that is listed, which its path may lead to no more
  */
-export function* walk(directoryPath: Name, isExcluded: IsExcluded): Generator<Entry> {
+export function* walk(
+  directoryPath: Name,
+  isExcluded: IsExcluded,
+  opened?: (directory: BigIntStats) => void,
+): Generator<Entry> {
   const { folder: root, name: directory } = splitPath(directoryPath);
   using cursor = new TreeCursor(root, directory);
+  opened?.(fstatSync(cursor.descriptor, { bigint: true }));
   const places: Place[] = [{ path: '', subFolders: [] }];
   const maxBytes = LONGEST_PATH - encodeName(directoryPath).length - 1;
   yield* listFolder(cursor.descriptor, places[0] as Place, { isExcluded, maxBytes });
@@ -38,13 +44,13 @@ export function* walk(directoryPath: Name, isExcluded: IsExcluded): Generator<En
       continue;
     }
     const path = below(place.path, name);
-    const opened = openToList(cursor, below(directory, place.path), name);
-    if (typeof opened === 'object') yield { kind: 'unreadable', path, error: opened.error };
-    else if (opened === 'symlink') yield { kind: 'skipped', path, why: 'symlink' };
-    else if (opened !== 'vanished') {
+    const folder = openToList(cursor, below(directory, place.path), name);
+    if (typeof folder === 'object') yield { kind: 'unreadable', path, error: folder.error };
+    else if (folder === 'symlink') yield { kind: 'skipped', path, why: 'symlink' };
+    else if (folder !== 'vanished') {
       const inside: Place = { path, subFolders: [] };
       places.push(inside);
-      yield* listFolder(opened, inside, { isExcluded, maxBytes });
+      yield* listFolder(folder, inside, { isExcluded, maxBytes });
     }
   }
 }

@@ -14,6 +14,12 @@ vi.mock('../../src/identity.ts', async (real) => (await import('./support/mutati
 vi.mock('../../src/core/closing.ts', async (real) =>
   (await import('./support/mutations.ts')).breakClosing(await real()),
 );
+vi.mock('../../src/core/lifecycle.ts', async (real) =>
+  (await import('./support/mutations.ts')).breakLifecycle(await real()),
+);
+vi.mock('../../src/delivery/listing.ts', async (real) =>
+  (await import('./support/mutations.ts')).breakListing(await real()),
+);
 vi.mock('../../src/verify/verification.ts', async (real) =>
   (await import('./support/mutations.ts')).breakVerification(await real()),
 );

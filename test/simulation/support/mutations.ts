@@ -2,6 +2,8 @@ import { lstatSync } from 'node:fs';
 import { below } from './random.ts';
 import { createSchedule, createStep, type Schedule, type Settings, type StepKind } from './steps.ts';
 import type * as Closing from '../../../src/core/closing.ts';
+import type * as Lifecycle from '../../../src/core/lifecycle.ts';
+import type * as Listing from '../../../src/delivery/listing.ts';
 import type * as Identity from '../../../src/identity.ts';
 import type * as Record from '../../../src/marks/record.ts';
 import type * as RecordHash from '../../../src/marks/record-hash.ts';
@@ -20,6 +22,7 @@ export const RULES = [
   'note before the mark',
   'list after closing',
   'superseded confirm',
+  'same directory',
   'same file after reading',
   'verify before finishing',
   'compare content',
@@ -118,6 +121,17 @@ export const breakClosing = (real: typeof Closing): typeof Closing => ({
     ),
 });
 
+export const breakLifecycle = (real: typeof Lifecycle): typeof Lifecycle => ({
+  ...real,
+  isSameDirectory: (now, before) => broken === 'same directory' || real.isSameDirectory(now, before),
+});
+
+// That finished.parse was made is seen by the folder's mtime as well.
+export const breakListing = (real: typeof Listing): typeof Listing => ({
+  ...real,
+  isAsListed: (...args) => broken === 'list after closing' || broken === 'same directory' || real.isAsListed(...args),
+});
+
 export const breakVerification = (real: typeof Verification): typeof Verification => ({
   ...real,
   Verification: class<File extends LocalFile> extends real.Verification<File> {
@@ -193,6 +207,16 @@ const FOCUSES: Partial<Record<Rule, Focus>> = {
       ['write', 150],
       ['lose-events', 0],
       ['wait', 0, 40],
+    ],
+  },
+  'same directory': {
+    settings: PLAIN,
+    steps: [
+      ['make-directory', 0],
+      ['wait', 0, 40],
+      ['finish', 0],
+      ['exchange-directories', 80],
+      ['exchange-directories', 10],
     ],
   },
   'verify before finishing': {

@@ -29,6 +29,7 @@ describe('nextStep', () => {
     ['closed in another way since', { listedAs: 'superseded' }, 'wait'],
     ['not verified yet', { verified: false }, 'verify'],
     ['verified, and listed before that', { latest: false }, 'confirm'],
+    ['folders that keep changing', { latest: false, listings: 2 * MOST_LISTINGS }, 'wait'],
     ['a file open for writing', { openForWriting: true }, 'wait'],
     ['superseded, and just changed', { ...superseded, quietMs: SUPERSEDED_MS - 1 }, 'wait'],
     ['superseded, and quiet', { ...superseded, quietMs: SUPERSEDED_MS }, 'finish'],
