@@ -1,27 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  watch,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { TestServer } from '../test/support/server.ts';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
 import { differences } from '../test/support/trees.ts';
-import { median, percentile } from './support.ts';
+import { measureLatency, show, until, type Latencies } from './latency.ts';
+import { median } from './support.ts';
 
 // Latency of one file from its writer's close to its final name at the destination, and to its mark at the source. The bench
 // watches both folders by inotify (fs.watch), so the kernel's notification delay is included for both tools.
@@ -29,14 +16,6 @@ const [FILES = 200, EVERY_MS = 50, BYTES = 4096] = process.argv.slice(2, 5).map(
 /** `sftp` is compared with lsyncd; `rsync` is measured alone. */
 const TRANSPORT = process.argv[5] ?? 'sftp';
 const LSYNCD_EVERY_MS = 400;
-const MARK = 0o020;
-const LIMIT_MS = 60_000;
-
-interface Latencies {
-  /** Milliseconds since the close, of each file. */
-  readonly visible: number[];
-  readonly marked: number[];
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-live-'));
 try {
@@ -70,7 +49,12 @@ async function measureIsocket(server: TestServer): Promise<Latencies> {
   // The first file includes the start of the watch and the connection: it is not measured.
   writeFileSync(`${source}/first`, '');
   await daemon.event(({ type }) => type === 'sent');
-  const latencies = await measure(source, destination, { files: FILES, everyMs: EVERY_MS, marks: true });
+  const latencies = await measureLatency(source, destination, {
+    files: FILES,
+    bytes: BYTES,
+    everyMs: EVERY_MS,
+    marks: true,
+  });
   const wrong = differences(source, destination);
   if (wrong.length > 0) throw new Error(wrong[0]);
   await daemon.stop();
@@ -105,54 +89,12 @@ sync {
   writeFileSync(`${source}/first`, '');
   await until(() => existsSync(`${destination}/first`), lsyncd.child);
   await until(() => readFileSync(`${folder}/lsyncd.log`, 'utf8').includes('finished'), lsyncd.child);
-  return await measure(source, destination, { files: Math.ceil(FILES / 4), everyMs: LSYNCD_EVERY_MS, marks: false });
-}
-
-/** Writes the files at their pace, and waits until each has arrived. */
-async function measure(
-  source: string,
-  destination: string,
-  { files, everyMs, marks }: { readonly files: number; readonly everyMs: number; readonly marks: boolean },
-): Promise<Latencies> {
-  const closedAt = new Map<string, number>();
-  const visibleAt = new Map<string, number>();
-  const markedAt = new Map<string, number>();
-  const note = (times: Map<string, number>, name: string | null): void => {
-    if (name !== null && closedAt.has(name) && !times.has(name)) times.set(name, performance.now());
-  };
-  using stack = new DisposableStack();
-  for (const [path, hear] of [
-    [destination, (name: string | null) => note(visibleAt, name)],
-    [source, (name: string | null) => name !== null && isMarked(`${source}/${name}`) && note(markedAt, name)],
-  ] as const) {
-    const watching = watch(path, (_event, name) => void hear(name));
-    stack.defer(() => watching.close());
-  }
-  const content = randomBytes(BYTES);
-  const started = performance.now();
-  for (let file = 1; file <= files; file += 1) {
-    await delay(Math.max(0, started + file * everyMs - performance.now()));
-    const name = `file-${file}`;
-    const descriptor = openSync(`${source}/${name}`, 'w', 0o644);
-    writeSync(descriptor, content);
-    closeSync(descriptor);
-    closedAt.set(name, performance.now());
-  }
-  writeFileSync(`${source}/last`, '');
-  await until(() => visibleAt.size === files && (!marks || markedAt.size === files));
-  const since = (times: Map<string, number>): number[] =>
-    [...times].map(([name, time]) => time - (closedAt.get(name) ?? NaN));
-  return { visible: since(visibleAt), marked: since(markedAt) };
-}
-
-function isMarked(path: string): boolean {
-  return ((lstatSync(path, { throwIfNoEntry: false })?.mode ?? 0) & MARK) !== 0;
-}
-
-function show(what: string, values: readonly number[]): void {
-  const numbers = { median: median(values), p99: percentile(values, 0.99), most: Math.max(...values) };
-  const shown = Object.entries(numbers).map(([name, value]) => `${name} ${value.toFixed(1)}`);
-  console.log(`${what.padEnd(32)} ${shown.join('  ')}`);
+  return await measureLatency(source, destination, {
+    files: Math.ceil(FILES / 4),
+    bytes: BYTES,
+    everyMs: LSYNCD_EVERY_MS,
+    marks: false,
+  });
 }
 
 /** Disposing of it ends the program. */
@@ -166,13 +108,4 @@ function start(file: string, args: readonly string[]): AsyncDisposable & { reado
       await ended;
     },
   };
-}
-
-async function until(holds: () => boolean, child?: ChildProcess): Promise<void> {
-  const started = performance.now();
-  while (!holds()) {
-    if (child !== undefined && child.exitCode !== null) throw new Error(`${child.spawnfile} ended`);
-    if (performance.now() - started > LIMIT_MS) throw new Error(`waited in vain for ${LIMIT_MS / 1000} s`);
-    await delay(5);
-  }
 }
