@@ -3,20 +3,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
+import { through } from '../test/support/through.ts';
 import { measureLatency, show, type Latencies } from './latency.ts';
+import { startLine } from './slow-line.ts';
 import { median } from './support.ts';
 
+// FILES GIB TRANSPORT ROUND_TRIP_MS MB_A_SECOND: the last two for a line of that length and width.
 // Small files that are closed while a big one is on its way, beside the same with nothing else to send: how much later are they marked?
 const [FILES = 100, GIB = 8] = process.argv.slice(2, 4).map(Number);
-const TRANSPORT = process.argv[4] ?? 'sftp';
+const [TRANSPORT = 'sftp', ROUND_TRIP_MS = '0', MB_A_SECOND = 'Infinity'] = process.argv.slice(4);
+const line = { roundTripMs: Number(ROUND_TRIP_MS), bytesPerSecond: Number(MB_A_SECOND) * 1e6 };
 const OPTIONS = { files: FILES, bytes: 4096, everyMs: 100, marks: true };
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-fair-'));
 try {
   await using server = await startSshd(folder, { config: [`SetEnv HOME=${folder}`] });
+  await using slow = line.bytesPerSecond < Infinity ? await startLine(server.port, line) : undefined;
   const site = makeSite(folder, server, {
     source: { settle: '2s', superseded: '30s' },
-    destination: { transport: TRANSPORT },
+    destination: { transport: TRANSPORT, ...(slow === undefined ? {} : through(folder, server, slow.port)) },
   });
   for (const directory of ['DC1', 'DC2', 'DC3']) mkdirSync(`${site.root}/${directory}`);
   await using daemon = site.start(['daemon']);
