@@ -38,14 +38,23 @@ export const startLine = async (
 };
 
 const carry = async (from: Socket, to: Socket, { roundTripMs, bytesPerSecond }: LineOptions): Promise<void> => {
+  // Timers of different lengths that are due at once may come in any order.
+  const onTheWay: { readonly chunk: Buffer; readonly dueMs: number }[] = [];
   let [freeMs, queued] = [0, 0];
+  const deliver = (): void => {
+    while (onTheWay[0] !== undefined && onTheWay[0].dueMs <= performance.now()) {
+      const { chunk } = onTheWay.shift() ?? { chunk: Buffer.alloc(0) };
+      queued -= chunk.length;
+      to.write(chunk);
+    }
+  };
   try {
     for await (const chunk of from as AsyncIterable<Buffer>) {
-      queued += chunk.length;
       freeMs = Math.max(freeMs, performance.now()) + (chunk.length / bytesPerSecond) * 1000;
-      const waitMs = Math.max(0, freeMs - performance.now());
-      setTimeout(() => (queued -= chunk.length), waitMs);
-      setTimeout(() => to.write(chunk), waitMs + roundTripMs / 2);
+      const dueMs = freeMs + roundTripMs / 2;
+      onTheWay.push({ chunk, dueMs });
+      queued += chunk.length;
+      setTimeout(deliver, Math.ceil(dueMs - performance.now()) + 1);
       while (queued > BUFFER_BYTES) await delay(5);
     }
   } catch {

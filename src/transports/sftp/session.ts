@@ -12,6 +12,7 @@ import {
   type TransportContext,
 } from '../../transport.ts';
 import type { Channels } from './channels.ts';
+import { ContentWindow } from './content-window.ts';
 import { createFolders, type Folders } from './folders.ts';
 import type { SftpOptions } from './options.ts';
 import { createFindTrouble, type FailedAction, type FindTrouble } from './server-errors.ts';
@@ -27,7 +28,10 @@ export interface Session {
   readonly slots: Semaphore;
   /** Bytes of file content in flight. */
   readonly content: Semaphore;
-  /** Buffers for the content of big files that are free at the moment; no more exist than `content` lets in. */
+  /** Of these, bytes of big files, which leave room for the small ones. */
+  readonly bigContent: Semaphore;
+  readonly window: ContentWindow;
+  /** Buffers for the content of big files that are free at the moment; no more exist than `bigContent` lets in. */
   readonly chunks: Buffer[];
   readonly rateLimit: RateLimit;
   readonly options: SftpOptions;
@@ -43,6 +47,8 @@ export interface Session {
 const CONTENT_AT_SERVER_BYTES = 400 * 1024;
 const CONTENT_IN_FLIGHT_BYTES_PER_MS = 100_000;
 const MAX_CONTENT_BYTES = 32 * 1024 * 1024;
+/** So much of it is for small files alone. */
+const SMALL_CONTENT_BYTES = 16 * 1024;
 /** Added to the content of a small file: its requests keep the server busy as well. */
 export const REQUEST_OVERHEAD_BYTES = 2 * 1024;
 /** Many requests share one write, and the server is never idle: 64 took a fifth longer at low latency, and far longer at high latency. */
@@ -64,10 +70,13 @@ export const createSession = (
   const findTrouble = createFindTrouble();
   const slots = createSemaphore(sendsAtOnce);
   const content = createSemaphore(() => contentInFlight(channels));
+  const window = new ContentWindow(() => contentInFlight(channels) - SMALL_CONTENT_BYTES);
+  const bigContent = createSemaphore(() => window.bytes);
   channels.onGrowth(() => {
     // Whoever waits is let in.
     slots.release(0);
     content.release(0);
+    bigContent.release(0);
   });
   return {
     channels,
@@ -82,6 +91,8 @@ export const createSession = (
     },
     slots,
     content,
+    bigContent,
+    window,
     chunks: [],
     rateLimit: createRateLimiter(() => context.bandwidth),
     options,

@@ -129,22 +129,22 @@ export class StripedWrite {
   }
 
   async #sendChunk({ channel, handle }: Stripe, most: number): Promise<void> {
-    const { content, chunks, rateLimit } = this.#session;
+    const { chunks, rateLimit } = this.#session;
     const { source, file, sum } = this.#content;
     const offset = this.#next;
     const length = this.#take(most);
     this.#inFlight.add(offset);
-    await content.acquire(length);
+    await acquireContent(this.#session, length);
     const buffer = chunks.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
     try {
       await rateLimit(length, this.#signal);
       const chunk = await readChunk(source, file, offset, buffer.subarray(0, length));
       sum?.add(offset, chunk);
-      await channel.write(handle, offset, chunk);
+      await answered(this.#session, channel.write(handle, offset, chunk));
       this.#inFlight.delete(offset);
     } finally {
       chunks.push(buffer);
-      content.release(length);
+      releaseContent(this.#session, length);
     }
   }
 
@@ -168,6 +168,23 @@ export class StripedWrite {
     if (await syncUnlessRefused(this.#session, stripe)) this.#attempt.save(whole);
   }
 }
+
+const acquireContent = async ({ bigContent, content }: Session, bytes: number): Promise<void> => {
+  await bigContent.acquire(bytes);
+  await content.acquire(bytes);
+};
+
+const releaseContent = ({ bigContent, content }: Session, bytes: number): void => {
+  content.release(bytes);
+  bigContent.release(bytes);
+};
+
+/** The same, and how long it took is noted. */
+const answered = async ({ window }: Session, write: Promise<void>): Promise<void> => {
+  const sentMs = performance.now();
+  await write;
+  window.noteReply(sentMs, performance.now());
+};
 
 /** Fills the chunk. */
 const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number, chunk: Buffer): Promise<Buffer> => {
@@ -195,20 +212,20 @@ export const writeInOrder = async (
       return offset;
     };
     if (isStopped()) return stop();
-    await session.content.acquire(length);
+    await acquireContent(session, length);
     let written: Promise<void>;
     try {
       await session.rateLimit(length, signal);
       const chunk = await readChunk(source, file, offset, Buffer.allocUnsafe(length));
       sum?.add(offset, chunk);
-      written = channel.write(handle, offset, chunk);
+      written = answered(session, channel.write(handle, offset, chunk));
     } catch (error) {
-      session.content.release(length);
+      releaseContent(session, length);
       await Promise.allSettled(inFlight);
       if (isStopped()) return stop();
       throw error;
     }
-    written = written.finally(() => session.content.release(length));
+    written = written.finally(() => releaseContent(session, length));
     written.catch(() => undefined); // Reported where it is awaited.
     inFlight.push(written);
     if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();
