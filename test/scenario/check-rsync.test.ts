@@ -110,6 +110,6 @@ it('reports that the key is refused', async () => {
   await using server = await startSshd(folder);
   await makeKey(`${folder}/stranger`);
   expect(await check(server, { identityFile: `${folder}/stranger` })).toMatchObject(
-    denied('login', 'the login was refused', 'add the public key to authorized_keys there'),
+    denied('login', 'the login was refused', 'put the public key into the account’s authorized_keys'),
   );
 });
