@@ -1,3 +1,4 @@
+import { MAKE_ROOM } from '../next-try.ts';
 import { showName, TransportError, type Name, type TransportErrorClass } from '../../transport.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import type { SftpStatusError } from '../../sftp/replies.ts';
@@ -36,8 +37,7 @@ const describe = (
   trouble: FoundTrouble | undefined,
   isBelow: boolean,
 ): Refusal => {
-  if (trouble?.kind === 'full')
-    return { state: 'no space left on device', hint: 'make room at the destination; isocket goes on by itself' };
+  if (trouble?.kind === 'full') return { state: 'no space left on device', hint: MAKE_ROOM };
   if (trouble?.kind === 'read-only') return READ_ONLY;
   const refusal = describeRefusal(error);
   if (refusal !== undefined) return refusal;

@@ -3,6 +3,7 @@ import { TransportError } from '../../errors.ts';
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError, type FileSystemSpace } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
+import { MAKE_ROOM } from '../next-try.ts';
 import { describeRefusal, isOddName, RENAME_IT, troubleInWords, type Refusal, type Trouble } from './server-words.ts';
 
 /** The action that failed, for the message: `Cannot write "DC1/a.dat" to sftp://…`. */
@@ -89,13 +90,13 @@ export const orDoesNotFit = async (
   return new TransportError(
     'file',
     `Cannot ${action} to ${destination}: no space left on device for a file of ${formatBytes(size)} (${formatBytes(free)} are free)`,
-    { hint: 'make room at the destination; the file is then tried again', cause: full },
+    { hint: MAKE_ROOM, cause: full },
   );
 };
 
 const destinationFull = ({ action, destination }: FailedAction, cause: Error): TransportError =>
   new TransportError('destination-full', `Cannot ${action} to ${destination}: no space left on device`, {
-    hint: 'make room at the destination; isocket goes on by itself',
+    hint: MAKE_ROOM,
     cause,
   });
 
