@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { OpenFlag, Status } from '../../sftp/protocol.ts';
+import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import type { Name } from '../../name.ts';
@@ -76,17 +76,23 @@ export const openTemporary = async (
   size: number,
 ): Promise<Buffer> => {
   if (bytesOf(missing) < size) {
-    try {
-      return await channel.open(temporary, OpenFlag.WRITE, {});
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      // The server opens no file to continue it: this one starts over, and the caller sees that it is empty.
+    for (const flags of flagsToContinue(channel)) {
+      try {
+        return await channel.open(temporary, flags, {});
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        // The server opens no file to continue it: this one starts over, and the caller sees that it is empty.
+      }
     }
   }
   const isFree = !exists || (await remove(channel, temporary));
   const fresh = isFree ? OpenFlag.EXCL : OpenFlag.TRUNC;
   return channel.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | fresh, { permissions: 0o600 });
 };
+
+/** Erlang's server empties what is opened for writing alone; an account may write and not read. */
+const flagsToContinue = (channel: SftpClient): readonly number[] =>
+  channel.has(Extension.LIMITS) ? [OpenFlag.WRITE] : [OpenFlag.READ | OpenFlag.WRITE, OpenFlag.WRITE];
 
 /** False if the account may not. */
 const remove = async (channel: SftpClient, path: Name): Promise<boolean> => {
