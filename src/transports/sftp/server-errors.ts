@@ -4,7 +4,16 @@ import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError, type FileSystemSpace } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import { MAKE_ROOM } from '../next-try.ts';
-import { describeRefusal, isOddName, RENAME_IT, troubleInWords, type Refusal, type Trouble } from './server-words.ts';
+import {
+  describeFailure,
+  describeRefusal,
+  isOddName,
+  RENAME_IT,
+  troubleInWords,
+  unknownReason,
+  type Refusal,
+  type Trouble,
+} from './server-words.ts';
 
 /** The action that failed, for the message: `Cannot write "DC1/a.dat" to sftp://…`. */
 export interface FailedAction {
@@ -39,14 +48,11 @@ export const toTransportError = async (
   const refusal = describeRefusal(error);
   const isName =
     trouble?.kind === 'name' || (refusal === undefined && failed.name !== undefined && isOddName(failed.name));
-  return new TransportError('file', message + (refusal?.state ?? error.message), {
-    hint: isName ? RENAME_IT : (refusal?.hint ?? UNKNOWN_REASON),
+  return new TransportError('file', message + (refusal?.state ?? describeFailure(error)), {
+    hint: isName ? RENAME_IT : (refusal?.hint ?? unknownReason(error)),
     cause: error,
   });
 };
-
-export const UNKNOWN_REASON =
-  'see the server’s log for the reason, which it does not tell: a full disk, a quota, a read-only file system, or a name that it does not take';
 
 const prepositionOf = ({ action }: FailedAction): string => (/^(?:send|write) /.test(action) ? 'to' : 'at');
 
