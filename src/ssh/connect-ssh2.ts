@@ -146,11 +146,13 @@ export const connectError = (
   const action = `Cannot connect to ${where}`;
   return (
     handshakeError(error, action, keyTypes) ??
-    new TransportError('network', `${action}: ${error.message}`, {
-      hint: /timed out/i.test(error.message) ? NetworkHint.SILENT : NetworkHint.NOT_SSH,
-      cause: error,
-    })
+    new TransportError('network', `${action}: ${error.message}`, { ...hintFor(error), cause: error })
   );
+};
+
+const hintFor = ({ message }: Error): { readonly hint?: string } => {
+  if (/timed out/i.test(message)) return { hint: NetworkHint.SILENT };
+  return /before handshake|identification|ECONNRESET|EPIPE/i.test(message) ? { hint: NetworkHint.NOT_SSH } : {};
 };
 
 const closedByServer = (where: string): TransportError =>

@@ -168,6 +168,9 @@ describe.each(WAYS)('by ssh: %s', (ssh) => {
       await expectTold(ssh, byAgent, ['auth', 'has no key', 'ssh-add']);
       spawnSync('ssh-add', ['-q', `${folder}/stranger`]);
       await expectTold(ssh, byAgent, ['auth', 'refused', 'authorized_keys']);
+      // ssh takes a public key, and one that it cannot decrypt, where the agent has the private one: then the server has refused it.
+      const byName = { identityFile: 'DIR/stranger.pub' };
+      if (ssh === 'system') await expectTold(ssh, byName, ['auth', 'the login was refused', 'authorized_keys']);
       for (const name of ['other-host', 'sshd/host_key', 'sshd/user_key'])
         spawnSync('ssh-add', ['-q', `${folder}/${name}`]);
       await login(ssh, byAgent);
