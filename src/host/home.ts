@@ -13,6 +13,15 @@ export const homeFolder = (): string | undefined => {
   }
 };
 
+/** As the ssh program has it, whatever HOME says; undefined for a user without an entry in passwd. */
+export const passwdHome = (): string | undefined => {
+  try {
+    return userInfo().homedir;
+  } catch {
+    return undefined;
+  }
+};
+
 /** Libraries ask for the home as they are loaded, and would end the program where there is none. */
 export const ensureHome = (): void => {
   if (homeFolder() === undefined) process.env.HOME = NO_HOME;

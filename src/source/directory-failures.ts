@@ -11,7 +11,7 @@ export const isGone = (error: unknown): boolean => GONE.has(systemErrorCode(erro
 
 export const cannotFinish = (directory: Name, cause: unknown): TransportError =>
   new TransportError('file', `Cannot write "${showName(directory)}/${FINISHED_WATCH}": ${plainMessage(cause)}`, {
-    hint: `its files are sent and marked; ${finishHint(systemErrorCode(cause))}: it is tried again`,
+    hint: `its files are sent and marked; ${finishHint(systemErrorCode(cause))}: the next try of the daemon, or the next run, finishes it`,
     cause,
   });
 

@@ -1,5 +1,6 @@
 import { createConnection, type Socket } from 'node:net';
 import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
+import { NetworkHint } from './network-hints.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
@@ -18,8 +19,10 @@ export const connectSocket = (host: string, port: number, signal: AbortSignal): 
       reject(
         new TransportError('network', `Cannot connect to ${host}:${port}: ${errorMessage(error)}`, {
           hint: ['ENOTFOUND', 'EAI_AGAIN'].includes(systemErrorCode(error) ?? '')
-            ? 'correct destination.host, or fix the name service'
-            : 'see that the server runs and that destination.host and destination.port are right',
+            ? NetworkHint.NAME
+            : systemErrorCode(error) === 'ECONNREFUSED'
+              ? NetworkHint.NO_SERVER
+              : NetworkHint.NO_ANSWER,
           cause: error,
         }),
       );

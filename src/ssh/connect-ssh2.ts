@@ -2,12 +2,14 @@ import type { Socket } from 'node:net';
 import ssh2, { type ConnectConfig } from 'ssh2';
 import { TransportError } from '../errors.ts';
 import type { BuiltInLogin, SshConnection } from './connection.ts';
-import { handshakeError, refusedKeyHint } from './handshake-error.ts';
+import { handshakeError } from './handshake-error.ts';
 import { hostKeyError, readKnownHosts } from './host-key.ts';
 import { batchWrites } from './internals/batch-writes.ts';
 import { prepareCipherKeys } from './internals/cipher-keys.ts';
 import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
 import { readLogin } from './login.ts';
+import { NetworkHint } from './network-hints.ts';
+import { refusedLogin } from './refused-login.ts';
 import { Ssh2Connection } from './ssh2-connection.ts';
 import { ownUserName } from '../host/home.ts';
 
@@ -46,15 +48,14 @@ export const connectSsh2 = async (
     readyTimeout: HANDSHAKE_TIMEOUT_MS,
     keepaliveInterval: 0, // It kills a healthy connection that is busy sending; the transport checks for inbound bytes instead.
     ...login.config,
-    // Without "none" first, which the server refuses after a delay.
-    authHandler: [options.agent ? 'agent' : 'publickey'],
     // Only the key types that known_hosts has: a key of another type would seem to be a changed key.
     ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: keyTypes } } : {}),
   };
   const verify = (key: Buffer): TransportError | undefined =>
     hostKeyError(judgeHostKey(knownHosts, { host, port }, key), key, options, where);
   try {
-    await logIn(client, config, { where, verify, keyTypes, ownKeyType: login.keyType }, signal);
+    const method = options.agent ? 'agent' : 'publickey';
+    await logIn(client, config, { where, verify, keyTypes, ownKeyType: login.keyType, method }, signal);
   } catch (error) {
     client.destroy();
     throw error;
@@ -71,42 +72,64 @@ interface Host {
   readonly keyTypes: readonly string[];
   /** Of the key that logs in; undefined: the agent has it. */
   readonly ownKeyType: string | undefined;
+  readonly method: 'agent' | 'publickey';
 }
 
 /** Resolves when the client is logged in. If it fails, the caller destroys the client. */
 const logIn = async (client: ssh2.Client, config: ConnectConfig, host: Host, signal: AbortSignal): Promise<void> => {
-  const { where, verify } = host;
+  const { where, verify, method } = host;
   const done = new AbortController();
   let hostKeyProblem: TransportError | undefined;
   const hostVerifier = (key: Buffer): boolean => {
     hostKeyProblem = verify(key);
     return hostKeyProblem === undefined;
   };
+  const attempt = oneAttempt(method);
   try {
     await new Promise<void>((resolve, reject) => {
       const abort = (): void => reject(new TransportError('network', `Stopped connecting to ${where}`));
       signal.addEventListener('abort', abort, { signal: done.signal });
       client.once('ready', resolve);
       // ssh2 emits several errors for one failure, some after its close: the first one counts, and each needs a listener.
-      client.on('error', (error: Error & { level?: string }) => reject(hostKeyProblem ?? connectError(error, host)));
+      client.on('error', (error: Error & { level?: string }) =>
+        reject(hostKeyProblem ?? connectError(error, host, attempt.methods())),
+      );
       client.once('close', () => {
         const closed = closedByServer(where);
         reject(hostKeyProblem ?? closed);
       });
-      client.connect({ ...config, hostVerifier });
+      client.connect({ ...config, hostVerifier, authHandler: attempt.authHandler });
     });
   } finally {
     done.abort();
   }
 };
 
+/** Without "none" first, which the server refuses after a delay. `methods`: those with which the server would let the login go on. */
+const oneAttempt = (method: 'agent' | 'publickey') => {
+  let left: readonly string[] | null = null;
+  let isTried = false;
+  const authHandler = (methods: readonly string[] | null): typeof method | false => {
+    left = methods;
+    if (isTried) return false;
+    isTried = true;
+    return method;
+  };
+  return { authHandler, methods: () => left ?? [] };
+};
+
 export const connectError = (
   error: Error & { level?: string },
   { where, keyTypes, ownKeyType }: Pick<Host, 'where' | 'keyTypes' | 'ownKeyType'>,
+  methods: readonly string[] = [],
 ): TransportError => {
   if (error.level === 'client-authentication') {
-    return new TransportError('auth', `Cannot log in to ${where}: the server refused the key`, {
-      hint: refusedKeyHint(ownKeyType),
+    const { state, hint } = refusedLogin(methods, { keyType: ownKeyType, isByProgram: false });
+    return new TransportError('auth', `Cannot log in to ${where}: ${state}`, { hint, cause: error });
+  }
+  if (error.level === 'agent') {
+    return new TransportError('auth', `Cannot log in to ${where}: the ssh agent does not sign (${error.message})`, {
+      hint: 'see whether the agent is locked or asks before it uses a key (ssh-add -c), or name a key with destination.identityFile',
       cause: error,
     });
   }
@@ -123,9 +146,16 @@ export const connectError = (
   const action = `Cannot connect to ${where}`;
   return (
     handshakeError(error, action, keyTypes) ??
-    new TransportError('network', `${action}: ${error.message}`, { cause: error })
+    new TransportError('network', `${action}: ${error.message}`, { ...hintFor(error), cause: error })
   );
 };
 
+const hintFor = ({ message }: Error): { readonly hint?: string } => {
+  if (/timed out/i.test(message)) return { hint: NetworkHint.SILENT };
+  return /before handshake|identification|ECONNRESET|EPIPE/i.test(message) ? { hint: NetworkHint.NOT_SSH } : {};
+};
+
 const closedByServer = (where: string): TransportError =>
-  new TransportError('network', `Cannot connect to ${where}: the server closed the connection`);
+  new TransportError('network', `Cannot connect to ${where}: the server closed the connection`, {
+    hint: NetworkHint.NOT_SSH,
+  });

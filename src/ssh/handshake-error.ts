@@ -41,12 +41,3 @@ export const handshakeError = (
     cause: error,
   });
 };
-
-/** Pure. Why a key may be refused that is in authorized_keys; with RSA ssh2 makes one kind of signature only. */
-export const refusedKeyHint = (keyType: string | undefined): string => {
-  const rsa =
-    keyType === 'ssh-rsa'
-      ? '; a server that takes no rsa-sha2-256 signature needs destination.ssh: system, or a key of another type (ed25519)'
-      : '';
-  return `put the public key into the account’s authorized_keys, or correct destination.user or destination.identityFile${rsa}`;
-};

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
+import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { BuiltInLogin } from './connection.ts';
 import { hostKeyFingerprint, knownHostsLine, type judgeHostKey } from './known-hosts.ts';
 import { shellWord } from '../name.ts';
-import { expandHome } from './login.ts';
+import { expandHome } from './key-file.ts';
 
 /** The error for a host key that is not trusted, with the fix; undefined for a known key. */
 export const hostKeyError = (
@@ -41,8 +41,11 @@ export const readKnownHosts = async (path: string): Promise<string> => {
     return await readFile(expandHome(path), 'utf8');
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return '';
-    throw new TransportError('auth', `Cannot read destination.knownHosts "${path}": ${errorMessage(error)}`, {
-      hint: 'let the user that runs isocket read it',
+    throw new TransportError('auth', `Cannot read destination.knownHosts "${path}": ${plainMessage(error)}`, {
+      hint:
+        systemErrorCode(error) === 'EISDIR'
+          ? 'name the file in it with destination.knownHosts'
+          : 'let the user that runs isocket read it',
       cause: error,
     });
   }

@@ -1,12 +1,23 @@
 import { readFile, stat } from 'node:fs/promises';
 import { shellWord } from '../name.ts';
 import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
+import { homeFolder } from '../host/home.ts';
 
-/** A key of the configuration that names a file with a secret. */
-export type SecretKey = 'identityFile' | 'passphraseFile';
+/** A file with a secret, as messages call it: by the key of the configuration that names it. */
+export type SecretKey = 'destination.identityFile' | 'destination.passphraseFile' | 'the private key';
+
+/** @throws TransportError `auth` for "~/" where the user has no home */
+export const expandHome = (path: string): string => {
+  if (!path.startsWith('~/')) return path;
+  const home = homeFolder();
+  if (home !== undefined) return home + path.slice(1);
+  throw new TransportError('auth', `Cannot find "${path}": user ${process.geteuid?.()} has no home`, {
+    hint: 'write an absolute path, or set HOME',
+  });
+};
 
 const problem = (key: SecretKey, path: string, state: string, hint: string, cause?: unknown): TransportError =>
-  new TransportError('auth', `Cannot use destination.${key} "${path}": ${state}`, { hint, cause });
+  new TransportError('auth', `Cannot use ${key} "${path}": ${state}`, { hint, cause });
 
 /**
  * Reads a file that nobody else may read: as ssh has it, the rule is for files of the user that runs isocket.
@@ -15,12 +26,15 @@ const problem = (key: SecretKey, path: string, state: string, hint: string, caus
 export const readSecret = async (key: SecretKey, path: string): Promise<string> => {
   try {
     const { uid, mode } = await stat(path);
-    if (uid === process.geteuid?.() && (mode & 0o077) !== 0 && (mode & 0o170000) === 0o100000)
-      throw problem(key, path, 'others than its owner may read or write it', `chmod 600 ${shellWord(path)}`);
-    return await readFile(path, 'utf8');
+    const isOpen = uid === process.geteuid?.() && (mode & 0o077) !== 0 && (mode & 0o170000) === 0o100000;
+    const text = await readFile(path, 'utf8');
+    // Of a public key anybody may know: that it is one is what is wrong.
+    if (key !== 'destination.passphraseFile' && PUBLIC.test(text.trimStart())) throw isPublic(key, path);
+    if (isOpen) throw problem(key, path, 'others than its owner may read or write it', `chmod 600 ${shellWord(path)}`);
+    return text;
   } catch (error) {
     if (error instanceof TransportError) throw error;
-    throw new TransportError('auth', `Cannot read destination.${key} "${path}": ${plainMessage(error)}`, {
+    throw new TransportError('auth', `Cannot read ${key} "${path}": ${plainMessage(error)}`, {
       hint: unreadableHint(key, path, systemErrorCode(error)),
       cause: error,
     });
@@ -28,30 +42,38 @@ export const readSecret = async (key: SecretKey, path: string): Promise<string> 
 };
 
 const unreadableHint = (key: SecretKey, path: string, code: string | undefined): string => {
-  if (code === 'EISDIR') return `name the file in it with destination.${key}`;
+  if (code === 'EISDIR')
+    return `name the file in it with ${key === 'destination.passphraseFile' ? key : 'destination.identityFile'}`;
   if (code !== 'ENOENT' && code !== 'ENOTDIR')
     return `let the user that runs isocket read it, and enter the folders above it`;
-  return key === 'passphraseFile'
+  return key === 'destination.passphraseFile'
     ? 'write the passphrase of the key into that file, and chmod 600 it; or correct destination.passphraseFile'
     : `correct destination.identityFile, or make a key: ssh-keygen -t ed25519 -N '' -f ${shellWord(path)}`;
 };
 
 const PUBLIC = /^(?:(?:ssh|ecdsa|sk)-\S+ AAAA|-{4,5} ?BEGIN (?:SSH2 )?(?:RSA )?PUBLIC KEY)/;
 
-/** What is wrong with the text of a private key. Pure. @param reason as ssh2 says it; undefined: nothing */
-export const keyProblem = (path: string, text: string, reason: Error | undefined): TransportError | undefined => {
-  const say = (state: string, hint: string): TransportError => problem('identityFile', path, state, hint, reason);
-  if (PUBLIC.test(text.trimStart())) {
-    const hint = path.endsWith('.pub')
-      ? `name the private key: ${path.slice(0, -'.pub'.length)}`
-      : 'name the private key';
-    return say('it is a public key', hint);
-  }
-  if (reason === undefined) return undefined;
+const isPublic = (key: SecretKey, path: string): TransportError =>
+  problem(
+    key,
+    path,
+    'it is a public key',
+    path.endsWith('.pub') ? `name the private key: ${path.slice(0, -'.pub'.length)}` : 'name the private key',
+  );
+
+/** The passphrase of destination.passphraseFile, or of the environment. @throws TransportError `auth` */
+export const readPassphrase = async (passphraseFile: string | undefined): Promise<string | undefined> =>
+  passphraseFile === undefined
+    ? process.env.ISOCKET_PASSPHRASE
+    : (await readSecret('destination.passphraseFile', expandHome(passphraseFile))).replace(/\r?\n$/, '');
+
+/** What is wrong with the text of a private key. Pure. @param reason as ssh2 says it */
+export const keyProblem = (key: SecretKey, path: string, reason: Error): TransportError => {
+  const say = (state: string, hint: string): TransportError => problem(key, path, state, hint, reason);
   if (/no passphrase given/i.test(reason.message))
     return say(
       'it is encrypted',
-      'name a file with its passphrase with destination.passphraseFile, or set ISOCKET_PASSPHRASE in the environment',
+      'name a file with its passphrase with destination.passphraseFile, or set ISOCKET_PASSPHRASE in the environment; or give the key to an agent (ssh-add) and set destination.agent: true',
     );
   if (/bad passphrase/i.test(reason.message))
     return say(
@@ -60,7 +82,7 @@ export const keyProblem = (path: string, text: string, reason: Error | undefined
     );
   if (/unsupported key format/i.test(reason.message))
     return say(
-      'it is no private key',
+      'it is no private key, or not the whole of one',
       'name one of OpenSSH, PEM or PuTTY; with ssh: system, whatever the ssh program takes',
     );
   return say(reason.message, 'name another key, or let the ssh program read it: ssh: system');

@@ -1,18 +1,8 @@
 import ssh2, { type ConnectConfig } from 'ssh2';
-import { TransportError } from '../errors.ts';
+import { plainMessage, TransportError } from '../errors.ts';
+import { agentKeys } from './agent-keys.ts';
 import type { BuiltInLogin } from './connection.ts';
-import { keyProblem, readSecret } from './key-file.ts';
-import { homeFolder } from '../host/home.ts';
-
-/** @throws TransportError `auth` for "~/" where the user has no home */
-export const expandHome = (path: string): string => {
-  if (!path.startsWith('~/')) return path;
-  const home = homeFolder();
-  if (home !== undefined) return home + path.slice(1);
-  throw new TransportError('auth', `Cannot find "${path}": user ${process.geteuid?.()} has no home`, {
-    hint: 'write an absolute path, or set HOME',
-  });
-};
+import { expandHome, keyProblem, readPassphrase, readSecret } from './key-file.ts';
 
 export interface Credentials {
   readonly config: Pick<ConnectConfig, 'agent' | 'privateKey' | 'passphrase'>;
@@ -24,22 +14,31 @@ export interface Credentials {
 export const readLogin = async (options: BuiltInLogin): Promise<Credentials> => {
   if (options.agent) {
     const agent = process.env.SSH_AUTH_SOCK;
-    if (agent !== undefined) return { config: { agent }, keyType: undefined };
-    throw new TransportError('auth', 'Cannot use the ssh agent: SSH_AUTH_SOCK is not set', {
-      hint: 'start an agent, or name a key with destination.identityFile',
-    });
+    if (agent === undefined) throw agentProblem('SSH_AUTH_SOCK is not set');
+    await checkAgent(agent);
+    return { config: { agent }, keyType: undefined };
   }
   const path = expandHome(options.identityFile);
-  const privateKey = await readSecret('identityFile', path);
-  const passphrase =
-    options.passphraseFile === undefined
-      ? process.env.ISOCKET_PASSPHRASE
-      : (await readSecret('passphraseFile', expandHome(options.passphraseFile))).replace(/\r?\n$/, '');
+  const privateKey = await readSecret('destination.identityFile', path);
+  const passphrase = await readPassphrase(options.passphraseFile);
   const parsed = ssh2.utils.parseKey(privateKey, passphrase);
-  const problem = keyProblem(path, privateKey, parsed instanceof Error ? parsed : undefined);
-  if (problem !== undefined) throw problem;
+  if (parsed instanceof Error) throw keyProblem('destination.identityFile', path, parsed);
   return {
     config: { privateKey, ...(passphrase === undefined ? {} : { passphrase }) },
-    keyType: parsed instanceof Error ? undefined : parsed.type,
+    keyType: parsed.type,
   };
+};
+
+const agentProblem = (state: string, cause?: unknown): TransportError =>
+  new TransportError('auth', `Cannot use the ssh agent: ${state}`, {
+    hint: 'start an agent and give it the key (ssh-add), with SSH_AUTH_SOCK in the environment of isocket; or name a key with destination.identityFile, and set destination.agent: false',
+    cause,
+  });
+
+/** Of an agent without a key, or that is not there, a server says that it refuses the login. */
+const checkAgent = async (socket: string): Promise<void> => {
+  const keys = await agentKeys(socket).catch((error: unknown) => {
+    throw agentProblem(`it does not answer at SSH_AUTH_SOCK "${socket}" (${plainMessage(error)})`, error);
+  });
+  if (keys.length === 0) throw agentProblem('it has no key');
 };

@@ -60,10 +60,35 @@ it('finds nothing wrong with a good account, and leaves nothing behind', async (
   expect(ours(server)).toEqual([]);
 });
 
+it('says that a destination.path is not there, tries it all the same, and leaves it as it was', async () => {
+  await using server = await startSshd(folder);
+  for (const missing of ['mistyped', 'mis[t]y*ped/a/b']) {
+    const path = `${server.folder}/${missing}`;
+    const { exitCode, failures, lines } = await check(server, { path });
+    expect([exitCode, failures]).toEqual([0, []]);
+    const message = lines.find(({ what }) => what === 'rsync there')?.message;
+    expect(message).toContain(`${path} does not exist`);
+    expect(lines.find(({ what }) => what === 'write')?.state).toBe('ok');
+    expect(readdirSync(server.folder)).toEqual([]);
+  }
+});
+
 it('finds nothing wrong with a key that may do nothing but rrsync -wo', async () => {
   await using server = await startRrsync(folder);
   expect(await check(server)).toMatchObject({ exitCode: 0, failures: [] });
   expect(ours(server)).toEqual([]);
+});
+
+it('the same with rrsync, and says what an account may not remove', async () => {
+  await using server = await startSshd(folder, { command: (path) => `/usr/bin/rrsync -wo ${path}` });
+  expect(await check(server, { path: 'a/b' })).toMatchObject({ exitCode: 0, failures: [] });
+  expect(readdirSync(server.folder)).toEqual([]);
+  await using adding = await startSshd(`${folder}/adding`, {
+    command: (path) => `/usr/bin/rrsync -wo -no-del ${path}`,
+  });
+  const { exitCode, lines } = await check(adding, { path: 'a' });
+  expect(exitCode).toBe(0);
+  expect(lines.filter(({ what }) => what === 'clean up')).toMatchObject([{ state: 'warning' }]);
 });
 
 it('reports that there is no rsync at the destination', async () => {
@@ -110,6 +135,6 @@ it('reports that the key is refused', async () => {
   await using server = await startSshd(folder);
   await makeKey(`${folder}/stranger`);
   expect(await check(server, { identityFile: `${folder}/stranger` })).toMatchObject(
-    denied('login', 'the login was refused', 'add the public key to authorized_keys there'),
+    denied('login', 'the login was refused', 'put the public key into the account’s authorized_keys'),
   );
 });

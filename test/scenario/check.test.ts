@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -88,6 +89,17 @@ it.each([
   for (const what of ['clock', 'mtime', 'atomic rename', 'clean up', 'free space']) expect(whats).toContain(what);
   expect(readdirSync(site.root)).toEqual(before);
   expect(readdirSync((other ?? server).folder).filter((name) => name.startsWith('.isocket'))).toEqual([]);
+});
+
+it('says that a destination.path is not there, tries it all the same, and leaves it as it was', async () => {
+  const path = `${server.folder}/mistyped/a/b`;
+  const { exitCode, failures, line } = await check(newSite({ destination: { path } }));
+  expect([exitCode, failures]).toEqual([0, []]);
+  expect(line('folder').message).toBe(
+    `${path} does not exist, nor does ${server.folder}/mistyped: the first scan makes them`,
+  );
+  expect(line('write').state).toBe('ok');
+  expect(existsSync(`${server.folder}/mistyped`)).toBe(false);
 });
 
 it('prints one line for each check, and the fix below it', async () => {

@@ -12,7 +12,7 @@ import {
   type HostKeyVerdict,
 } from '../../ssh/known-hosts.ts';
 import { connectSocket } from '../../ssh/connect-socket.ts';
-import { expandHome } from '../../ssh/login.ts';
+import { expandHome } from '../../ssh/key-file.ts';
 import { readKnownHosts } from '../../ssh/host-key.ts';
 import { makeFolders } from '../../host/make-folders.ts';
 

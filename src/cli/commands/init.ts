@@ -14,7 +14,7 @@ import { packageFile } from '../../package-file.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { bundledTransport, bundledTransportNames } from '../../transports/index.ts';
-import { expandHome } from '../../ssh/login.ts';
+import { expandHome } from '../../ssh/key-file.ts';
 import { connectionProblem, makeKeyPair, readHostKey } from './init-destination.ts';
 import { makeFolders } from '../../host/make-folders.ts';
 

@@ -4,7 +4,7 @@ import { parseReceiveSection } from '../../config/parse-config.ts';
 import { UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
 import type { CommonOptions } from '../options.ts';
-import { expandHome } from '../../ssh/login.ts';
+import { expandHome } from '../../ssh/key-file.ts';
 import { findConfigFor } from './open-site.ts';
 
 export interface ReceiveOptions {

@@ -5,11 +5,11 @@ import { collectStderr, isOnPath, startChild } from './child.ts';
 import { fastCiphers } from './ciphers.ts';
 import { neededOverrides, readConfiguration } from './configuration.ts';
 import { makeControlFolder } from './control-folder.ts';
-import { loginProblem } from './login-problem.ts';
+import { knownHostsFiles } from './known-hosts-files.ts';
 import type { OpenSshLogin } from './options.ts';
 import { retransmitMs, type Latency } from './latency.ts';
 import { masterArguments } from './ssh-arguments.ts';
-import { homeFolder } from '../../host/home.ts';
+import { expandHome, readSecret } from '../key-file.ts';
 
 /** An OpenSSH master connection: a child process, and a control socket through which other ssh processes use its login. */
 export interface Master extends AsyncDisposable {
@@ -41,11 +41,12 @@ export const startMaster = async (
   const [ciphers, overrides] = [fastCiphers(configuration), neededOverrides(configuration)];
   using stack = new DisposableStack();
   const folder = stack.use(makeControlFolder(stateFolder));
-  const askpass = askpassEnv(login, folder.path);
+  const askpass = await askpassEnv(login, folder.path);
   const { socket } = folder;
   const appeared = stack.adopt(watchFor(socket), (watching) => watching.stop());
   const hasPassphrase = askpass !== undefined;
-  const args = masterArguments(login, { socket, home: homeFolder() ?? '/', hasPassphrase, ciphers, overrides });
+  const { given: knownHosts } = knownHostsFiles(login, configuration);
+  const args = masterArguments(login, { socket, hasPassphrase, knownHosts, ciphers, overrides });
   const startedMs = Date.now();
   const child = startChild('ssh', args, { ...(askpass === undefined ? {} : { env: askpass }) });
   const stderr = collectStderr(child);
@@ -61,7 +62,10 @@ export const startMaster = async (
 
   try {
     const first = await waitForLogin(appeared.done, ended, signal);
-    if (first === 'ended') throw loginProblem(stderr(), where);
+    if (first === 'ended') {
+      const { explainLogin } = await import('./explain-login.ts');
+      throw await explainLogin(stderr(), { login, configuration, where });
+    }
     if (first === 'stopped') throw new TransportError('network', `Stopped connecting to ${where}`);
     if (first === 'late') {
       throw new TransportError('network', `Cannot connect to ${where}: no answer for ${LOGIN_DEADLINE_MS / 1000} s`);
@@ -132,11 +136,15 @@ const watchFor = (path: string): { readonly done: Promise<'connected'>; stop(): 
   return { done: promise, stop: () => watcher.close() };
 };
 
-/** ssh runs an askpass program for the passphrase. It prints a file or a variable: the passphrase is in no argument. */
-const askpassEnv = (login: OpenSshLogin, folder: string): Record<string, string> | undefined => {
+/**
+ * ssh runs an askpass program for the passphrase. It prints a file or a variable: the passphrase is in no argument.
+ * @throws TransportError `auth` where the file cannot be used
+ */
+const askpassEnv = async (login: OpenSshLogin, folder: string): Promise<Record<string, string> | undefined> => {
   const fromEnv = process.env.ISOCKET_PASSPHRASE;
   if (login.passphraseFile === undefined && fromEnv === undefined) return undefined;
-  const file = login.passphraseFile?.replace(/^~(?=\/)/, homeFolder() ?? '/');
+  const file = login.passphraseFile === undefined ? undefined : expandHome(login.passphraseFile);
+  if (file !== undefined) await readSecret('destination.passphraseFile', file);
   const program = `${folder}/askpass`;
   const print = file === undefined ? `printf '%s\\n' "$ISOCKET_PASSPHRASE"` : 'exec cat -- "$ISOCKET_PASSPHRASE_FILE"';
   writeFileSync(program, `#!/bin/sh\n${print}\n`, { mode: 0o700 });

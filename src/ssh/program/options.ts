@@ -44,7 +44,9 @@ export const openSshKeys = {
   identityFile: file.optional().describe('The private key. Default: as ssh'),
   agent: z.boolean().default(false).describe('Keys from the ssh agent instead'),
   passphraseFile: file.optional().describe('For an encrypted key; or ISOCKET_PASSPHRASE in the environment'),
-  knownHosts: file.optional().describe('An unknown or changed host key is refused, always. Default: as ssh'),
+  knownHosts: file
+    .optional()
+    .describe('An unknown or changed host key is refused, always. Default: as ssh, and ~/.ssh/known_hosts'),
 };
 
 /** Pure. Checked keys of the configuration → login. */

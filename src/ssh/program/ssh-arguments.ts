@@ -1,10 +1,12 @@
+import { expandHome } from '../key-file.ts';
 import type { OpenSshLogin } from './options.ts';
 
 export interface MasterOptions {
   readonly socket: string;
-  readonly home: string;
   /** An askpass program gives the passphrase: BatchMode would forbid asking it. */
   readonly hasPassphrase: boolean;
+  /** undefined: ssh's own. */
+  readonly knownHosts: readonly string[] | undefined;
   /** A comma-separated list, preferred first; undefined: ssh's own. */
   readonly ciphers: string | undefined;
   /** Settings of ssh_config to be overridden: see configuration.ts. */
@@ -14,7 +16,7 @@ export interface MasterOptions {
 /** Pure. Arguments of the master connection, without the program. */
 export const masterArguments = (
   login: OpenSshLogin,
-  { socket, home, hasPassphrase, ciphers, overrides }: MasterOptions,
+  { socket, hasPassphrase, knownHosts, ciphers, overrides }: MasterOptions,
 ): string[] => [
   '-N',
   '-M',
@@ -41,10 +43,10 @@ export const masterArguments = (
           PreferredAuthentications: 'gssapi-with-mic,hostbased,publickey',
         }
       : { BatchMode: 'yes' }),
-    ...(login.knownHosts === undefined ? {} : { UserKnownHostsFile: quoted(login.knownHosts, home) }),
+    ...(knownHosts === undefined ? {} : { UserKnownHostsFile: knownHosts.map(quotedFile).join(' ') }),
     ...(login.identityFile === undefined
       ? {}
-      : { IdentitiesOnly: 'yes', IdentityFile: quoted(login.identityFile, home) }),
+      : { IdentitiesOnly: 'yes', IdentityFile: quotedFile(expandHome(login.identityFile)) }),
   }),
   ...(login.port === undefined ? [] : ['-p', String(login.port)]),
   ...(login.user === undefined ? [] : ['-l', login.user]),
@@ -83,7 +85,4 @@ const options = (values: Readonly<Record<string, string>>): string[] =>
   Object.entries(values).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 
 /** ssh splits values that name files at spaces, and expands %-tokens in them. */
-const quoted = (path: string, home: string): string => {
-  const absolute = path.startsWith('~/') ? home + path.slice(1) : path;
-  return `"${absolute.replaceAll('\\', '\\\\').replaceAll('%', '%%')}"`;
-};
+export const quotedFile = (path: string): string => `"${path.replaceAll('\\', '\\\\').replaceAll('%', '%%')}"`;

@@ -86,6 +86,22 @@ export const tidyArguments = (run: RunTarget, partialFolder: string): string[] =
   ...targetArguments(run),
 ];
 
+/**
+ * Arguments of a run that removes these folders below the destination, each below the one before, where there is nothing else in them;
+ * nothing else.
+ */
+export const removeFoldersArguments = (run: RunTarget, names: readonly string[]): string[] => [
+  '-r',
+  ...['--existing', '--ignore-existing', '--delete'],
+  ...names.map((_, index) => `--filter=R ${asPattern(`/${names.slice(0, index + 1).join('/')}/`)}`),
+  '--filter=P *',
+  `--timeout=${TIMEOUT_S}`,
+  ...targetArguments(run),
+];
+
+/** In a pattern without a wildcard a backslash is one. */
+const asPattern = (path: string): string => (/[*?[]/.test(path) ? path.replace(/[*?[\\]/g, '\\$&') : path);
+
 // Names are NUL-separated on stdin: nothing in them is read as an option, a line end or a pattern.
 const listArguments = ['--from0', '--files-from=-', '--no-implied-dirs'];
 

@@ -2,6 +2,7 @@ import { TransportError, type TransportErrorClass } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import type { OptionalOption } from './capabilities.ts';
 import { SESSION_REFUSED } from '../../ssh/program/sftp-channel.ts';
+import { MAKE_ROOM } from '../next-try.ts';
 import { unescapeName } from './output.ts';
 
 /** The end of one rsync process. */
@@ -41,7 +42,6 @@ export const excerpt = (stderr: string): string => stderr.trim().slice(0, 300);
 const FULL = /No space left on device|Disk quota exceeded/;
 const DENIED = /Permission denied|Operation not permitted|Read-only file system/;
 const IN_THE_WAY = /make way|non-empty directory|Is a directory/;
-const MAKE_ROOM = 'make room at the destination; isocket then continues by itself';
 const MAY_NOT_WRITE = 'give the account the right to write there, or correct destination.path';
 
 const stoodStill = (ms: number): string => `rsync made no progress for ${Math.round(ms / 1000)} s, and was ended`;
@@ -155,7 +155,7 @@ export const fileProblem = (stderr: string, target: Name, destination: string): 
 
 const hintFor = (reason: string): string => {
   if (DENIED.test(reason)) return MAY_NOT_WRITE;
-  if (FULL.test(reason)) return 'make room at the destination; the file is then tried again';
+  if (FULL.test(reason)) return MAKE_ROOM;
   if (IN_THE_WAY.test(reason)) return 'move away the folder of that name there';
   if (/Too many levels of symbolic links/.test(reason))
     return 'destination.path contains a link of another user; set it to the folder itself';

@@ -1,5 +1,6 @@
 import { TransportError, type ProbeResult } from '../../transport.ts';
-import { compareArguments, sendArguments, tidyArguments } from './arguments.ts';
+import { missingFolder } from '../missing-folder.ts';
+import { compareArguments, removeFoldersArguments, sendArguments, tidyArguments } from './arguments.ts';
 import { StagingTree } from './staging-tree.ts';
 import { fileProblem, isBusy, judgeRun, showEnd, type RunEnd } from './judge.ts';
 import { runRsync } from './run-rsync.ts';
@@ -25,23 +26,52 @@ export async function* probeDestination(
 
   // The same name in every run: where it cannot be removed, at most one is left.
   const name = `.isocket-${session.context.owner}-check.part`;
-  const there = await startThere(session, name, signal);
+  const { result: there, missing } = await startThere(session, name, signal);
   yield there;
   if (there.state === 'failure') return;
   const written = await writeThere(session, name, signal);
   yield written;
-  if (written.state === 'ok') yield await removeThere(session, name, signal);
+  const removed = written.state === 'ok' ? await removeThere(session, name, signal) : undefined;
+  if (removed !== undefined) yield removed;
+  if (missing === 0) return;
+  const left = await removeMade(session, missing, signal);
+  if (removed?.state === 'ok') yield left;
 }
 
-const startThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
+/** How many folders of destination.path are missing: a dry run says which it would make. */
+const foldersMade = (line: string): number => {
+  const made = /^created (?:(\d+) director|directory )/.exec(line);
+  return made === null ? 0 : Number(made[1] ?? 1);
+};
+
+/** destination.path in two: what exists, and the names of the folders below it that are missing. */
+const splitPath = (path: string, missing: number): { readonly existing: string; readonly names: readonly string[] } => {
+  const parts = path.split('/');
+  return { existing: parts.slice(0, -missing).join('/'), names: parts.slice(-missing) };
+};
+
+const startThere = async (
+  session: Session,
+  name: string,
+  signal: AbortSignal,
+): Promise<{ readonly result: ProbeResult; readonly missing: number }> => {
+  let missing = 0;
+  const onLine = (line: Buffer): void => {
+    missing = Math.max(missing, foldersMade(line.toString('latin1')));
+  };
   using tree = new StagingTree(session.stagingFolder);
   tree.placeholder(name, 0n, 0);
   const run = compareArguments(session.target(tree), 'listed');
-  const verdict = judgeRun(await runRsync(run, { list: tree.list }, signal));
+  const verdict = judgeRun(await runRsync(run, { list: tree.list, onLine }, signal));
   signal.throwIfAborted();
-  return verdict.kind === 'connection'
-    ? { what: 'rsync there', state: 'failure', message: verdict.state, hint: verdict.hint }
-    : { what: 'rsync there', state: 'ok', message: 'it starts, and destination.path is usable' };
+  const what = 'rsync there';
+  if (verdict.kind === 'connection')
+    return { result: { what, state: 'failure', message: verdict.state, hint: verdict.hint }, missing };
+  const { path } = session.options;
+  const { existing, names } = splitPath(path, missing);
+  const place =
+    missing === 0 ? 'destination.path is usable' : missingFolder(path, [existing, ...names.slice(0, 1)].join('/'));
+  return { result: { what, state: 'ok', message: `it starts, and ${place}` }, missing };
 };
 
 /** Sends a file of one byte with the options of every send. */
@@ -99,5 +129,28 @@ const removeThere = async (session: Session, name: string, signal: AbortSignal):
         state: 'warning',
         message: `"${name}" stays at the destination: the account may not remove files`,
         hint: 'nothing needs to be done: there is never more than this one file',
+      };
+};
+
+/** A mistyped destination.path is not to stay. */
+const removeMade = async (session: Session, missing: number, signal: AbortSignal): Promise<ProbeResult> => {
+  using tree = new StagingTree(session.stagingFolder);
+  const { path } = session.options;
+  const { existing, names } = splitPath(path, missing);
+  const kept: Buffer[] = [];
+  const onLine = (line: Buffer): void => {
+    if (line.includes('cannot delete')) kept.push(line);
+  };
+  const run = removeFoldersArguments({ ...session.target(tree), path: existing }, names);
+  const { exitCode, stderr } = await runRsync(run, { onLine }, signal);
+  signal.throwIfAborted();
+  const what = 'clean up';
+  return exitCode === 0 && kept.length === 0 && stderr === ''
+    ? { what, state: 'ok', message: 'the folder that was made to try it is removed' }
+    : {
+        what,
+        state: 'warning',
+        message: `Cannot remove "${path}", which was made to try it`,
+        hint: 'this is fine if the account may only add files; remove it yourself if destination.path is mistyped',
       };
 };

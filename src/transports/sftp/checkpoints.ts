@@ -4,16 +4,20 @@ import { isCoarse } from '../../core/clock-tick.ts';
 import { systemErrorCode } from '../../errors.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { parentOf } from './folders.ts';
+import { joined, largest, type Range } from './ranges.ts';
 import { stateKey, type TemporaryNames } from './temporary-names.ts';
 import { makeFolders } from '../../host/make-folders.ts';
 import { removeIfPossible } from '../../host/remove.ts';
+
+/** So many parts of a file are noted, the largest ones: a checkpoint stays small. */
+const MAX_RANGES = 64;
 
 /** What a later attempt, or a later run, continues with. */
 interface Checkpoint {
   /** The temporary file's name, in the folder of its file. */
   readonly temporary: string;
-  /** How much of it is on the server's stable storage. */
-  readonly bytes: number;
+  /** What of it is on the server's stable storage. */
+  readonly known: readonly Range[];
   /** Of the file, below the destination's path. */
   readonly folder: Name;
 }
@@ -21,13 +25,13 @@ interface Checkpoint {
 /** One attempt to send a big file. Its temporary file is written by no other attempt, of whatever run. */
 export interface Attempt {
   readonly temporary: string;
-  /** How much of the temporary file is known to equal the source, and on the server's stable storage. */
-  readonly bytes: number;
+  /** What of the temporary file is known to equal the source, and on the server's stable storage. */
+  readonly known: readonly Range[];
   /**
    * Notes the temporary file, so that it survives a restart. Where the state folder cannot be written, nothing will resume.
    * @throws TransportError where another run has taken it over
    */
-  save(bytes: number): void;
+  save(known: readonly Range[]): void;
   /** @throws TransportError `network` where another run has taken the temporary file over: it is not to be published */
   checkOurs(): void;
   /** It failed: a later attempt with the same file in the same state continues. */
@@ -57,8 +61,8 @@ export class Checkpoints {
     const name = `${stateKey(file)}-${id}`;
     const earlier = this.#takeOver(name);
     // On a clock of whole seconds an equal ctime does not prove that the source is the same: all is read back.
-    const bytes = earlier === undefined || isCoarse(file.identity.ctimeNs) ? 0 : earlier.bytes;
-    return this.#attempt(file, name, { temporary: this.#names.of(id), ...earlier, bytes }, earlier !== undefined);
+    const known = earlier === undefined || isCoarse(file.identity.ctimeNs) ? [] : earlier.known;
+    return this.#attempt(file, name, { temporary: this.#names.of(id), ...earlier, known }, earlier !== undefined);
   }
 
   /** Forgets what was left of files in these folders: their temporary files are removed. */
@@ -75,13 +79,13 @@ export class Checkpoints {
   #attempt(
     file: OutgoingFile,
     name: string,
-    { temporary, bytes }: Pick<Checkpoint, 'temporary' | 'bytes'>,
+    { temporary, known }: Pick<Checkpoint, 'temporary' | 'known'>,
     isTakenOver: boolean,
   ): Attempt {
     const path = `${this.#folder}/${name}`;
     const folder = parentOf(file.targetPath);
     let isSaved = isTakenOver;
-    let last: Checkpoint = { temporary, bytes, folder };
+    let last: Checkpoint = { temporary, known, folder };
     const checkOurs = (): void => {
       if (isSaved && !existsSync(path))
         throw new TransportError(
@@ -89,18 +93,18 @@ export class Checkpoints {
           `Did not send "${showName(file.targetPath)}": another isocket has taken over its temporary file`,
         );
     };
-    const save = (durableBytes: number): void => {
+    const save = (durable: readonly Range[]): void => {
       checkOurs();
-      last = { temporary, bytes: durableBytes, folder };
+      last = { temporary, known: largest(durable, MAX_RANGES), folder };
       isSaved = writeCheckpoint(path, last) || isSaved;
     };
     return {
       temporary,
-      bytes,
+      known,
       checkOurs,
       save,
       leave: () => {
-        if (!isSaved) save(bytes);
+        if (!isSaved) save(known);
         this.#load().set(name, last);
       },
       clear: () => {
@@ -145,7 +149,7 @@ export class Checkpoints {
 const writeCheckpoint = (path: string, checkpoint: Checkpoint): boolean => {
   try {
     makeFolders(dirname(path), 0o700);
-    writeFileSync(`${path}.new`, JSON.stringify(checkpoint), { mode: 0o600 });
+    writeFileSync(`${path}.new`, JSON.stringify(asWritten(checkpoint)), { mode: 0o600 });
     renameSync(`${path}.new`, path);
     return true;
   } catch (error) {
@@ -154,14 +158,39 @@ const writeCheckpoint = (path: string, checkpoint: Checkpoint): boolean => {
   }
 };
 
+/** `bytes` is all that versions before `ranges` wrote and read: how much is there from the start. */
+const asWritten = ({ temporary, known, folder }: Checkpoint) => ({
+  temporary,
+  bytes: known[0]?.start === 0 ? known[0].end : 0,
+  folder,
+  ranges: known.map(({ start, end }) => [start, end] as const),
+});
+
 /** undefined where it is not whole. */
 const readCheckpoint = (path: string): Checkpoint | undefined => {
   try {
-    const { temporary, bytes, folder } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Checkpoint>;
+    const { temporary, bytes, folder, ranges } = JSON.parse(readFileSync(path, 'utf8')) as Partial<
+      ReturnType<typeof asWritten>
+    >;
     if (typeof temporary !== 'string' || typeof bytes !== 'number' || typeof folder !== 'string') return undefined;
-    return { temporary, bytes, folder };
+    const known = readRanges(ranges ?? (bytes > 0 ? [[0, bytes]] : []));
+    return known && { temporary, known, folder };
   } catch (error) {
     if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return undefined;
     throw error;
   }
 };
+
+/** undefined where it is no list of ranges in their order. */
+const readRanges = (written: unknown): readonly Range[] | undefined => {
+  if (!Array.isArray(written)) return undefined;
+  const known: Range[] = [];
+  for (const pair of written as readonly unknown[]) {
+    const [start, end] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
+    if (!isOffset(start) || !isOffset(end) || start >= end || start < (known.at(-1)?.end ?? 0)) return undefined;
+    known.push({ start, end });
+  }
+  return joined(known);
+};
+
+const isOffset = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;

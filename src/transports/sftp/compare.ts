@@ -1,4 +1,5 @@
 import type { SftpClient } from '../../sftp/client.ts';
+import type { Range } from './ranges.ts';
 
 // Every server returns this much in one READ; this many in flight keep a high-latency connection busy.
 const PIECE_BYTES = 32_000;
@@ -14,12 +15,6 @@ export type ReadAt = (
 
 interface Source {
   readonly read: ReadAt;
-}
-
-/** Bytes of a file, `end` excluded. */
-export interface Range {
-  readonly start: number;
-  readonly end: number;
 }
 
 /** @returns the offset of the first block that differs; `end` if none does */

@@ -1,8 +1,9 @@
+import { MAKE_ROOM } from '../next-try.ts';
 import { showName, TransportError, type Name, type TransportErrorClass } from '../../transport.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import type { SftpStatusError } from '../../sftp/replies.ts';
-import { READ_ONLY, UNKNOWN_REASON, type FindTrouble, type FoundTrouble } from './server-errors.ts';
-import { describeRefusal, isOddName, RENAME_IT, type Refusal } from './server-words.ts';
+import { READ_ONLY, type FindTrouble, type FoundTrouble } from './server-errors.ts';
+import { describeFailure, describeRefusal, isOddName, RENAME_IT, unknownReason, type Refusal } from './server-words.ts';
 
 /** Below destination.path it concerns the files of that folder; at destination.path nothing can be sent. */
 export const refusedMkdir = async (
@@ -36,12 +37,11 @@ const describe = (
   trouble: FoundTrouble | undefined,
   isBelow: boolean,
 ): Refusal => {
-  if (trouble?.kind === 'full')
-    return { state: 'no space left on device', hint: 'make room at the destination; isocket goes on by itself' };
+  if (trouble?.kind === 'full') return { state: 'no space left on device', hint: MAKE_ROOM };
   if (trouble?.kind === 'read-only') return READ_ONLY;
   const refusal = describeRefusal(error);
   if (refusal !== undefined) return refusal;
   if (trouble?.kind !== 'name' && !isOddName(folder.slice(parent.length)))
-    return { state: error.message, hint: UNKNOWN_REASON };
+    return { state: describeFailure(error), hint: unknownReason(error) };
   return { state: error.message, hint: isBelow ? RENAME_IT : 'correct destination.path' };
 };

@@ -3,8 +3,8 @@ import type { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension } from '../../sftp/protocol.ts';
 import { showName, type Name, type ProbeResult } from '../../transport.ts';
 import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
-import { createFolders, lookThrough } from './folders.ts';
 import type { SftpOptions } from './options.ts';
+import { probeFolder, removeMade } from './probe-folder.ts';
 import { probeRemove, probeRequests, probeSpace } from './probe-requests.ts';
 import { PROBE_MTIME_S, probeReplace, writeProbe } from './probe-write.ts';
 import { toTransportError } from './server-errors.ts';
@@ -40,8 +40,11 @@ export async function* probeFiles(
   const final = `${options.path}/.isocket-${owner}-probe.part`;
   const folder = `${options.path}/.isocket-${owner}-probe`;
   let step: Step = { what: 'folder', action: 'use the folder' };
+  let made: Name[] = [];
   try {
-    yield await probeFolder(channel, base);
+    const probed = await probeFolder(channel, base);
+    made = probed.made;
+    yield probed.result;
     yield checkExtensions(channel, durable, options.allowDeleteFirst);
     step = { what: 'write', action: 'write a file' };
     const written = await writeProbe(channel, temporary, { bytes: 100, durable });
@@ -57,9 +60,11 @@ export async function* probeFiles(
     step = { what: 'atomic rename', action: 'rename a file' };
     yield await probeReplace(channel, temporary, final, { durable, allowDeleteFirst: options.allowDeleteFirst });
     yield* probeRequests(channel, { file: final, folder, base });
-    yield await probeRemove(channel, { file: final, folder });
+    const removed = await probeRemove(channel, { file: final, folder });
+    yield removed;
     step = { what: 'free space', action: 'ask for free space' };
     if (channel.has(Extension.STATVFS)) yield await probeSpace(channel, base);
+    if (made.length > 0 && removed.state === 'ok') yield await removeMade(channel, made.splice(0));
   } catch (error) {
     signal.throwIfAborted();
     const failure = await toTransportError(error, channel, { action: step.action, destination: label, folder: base });
@@ -71,19 +76,9 @@ export async function* probeFiles(
     };
   } finally {
     for (const name of [temporary, final]) await channel.remove(name).catch(() => undefined);
-    await channel.rmdir(folder).catch(() => undefined);
+    for (const name of [folder, ...made]) await channel.rmdir(name).catch(() => undefined);
   }
 }
-
-const probeFolder = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
-  const existed = (await lookThrough(channel, folder)) !== undefined;
-  if (!existed) await createFolders(() => channel, { durable: false, base: folder }).ensure(folder)?.done;
-  return {
-    what: 'folder',
-    state: 'ok',
-    message: `${showName(folder)} ${existed ? 'exists' : 'did not exist: created'}`,
-  };
-};
 
 const checkExtensions = (channel: SftpClient, durable: boolean, allowDeleteFirst: boolean): ProbeResult => {
   const wanted: readonly (readonly [string, string, string | undefined])[] = [

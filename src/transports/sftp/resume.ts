@@ -1,11 +1,12 @@
 import type { FileHandle } from 'node:fs/promises';
-import { OpenFlag, Status } from '../../sftp/protocol.ts';
+import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import type { Name } from '../../name.ts';
 import type { Attempt } from './checkpoints.ts';
-import { differences, type Range } from './compare.ts';
+import { differences } from './compare.ts';
 import { ignoreMissing } from './folders.ts';
+import { bytesOf, gapsIn, joined, type Range } from './ranges.ts';
 import { isRefusal } from './server-habits.ts';
 
 /** The temporary file of an earlier attempt. */
@@ -15,61 +16,45 @@ export interface EarlierAttempt {
   readonly missing: readonly Range[];
 }
 
-/** All is sent. */
-export const nothingThere = (size: number): readonly Range[] => (size > 0 ? [{ start: 0, end: size }] : []);
-
-export const bytesOf = (ranges: readonly Range[]): number =>
-  ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-
 /**
  * What of the file the temporary one already has: any part of it, since not every server fills a file from its start. The size of a
- * temporary file proves nothing (holes of a striped transfer, data lost in a power failure of the server): everything beyond the
- * checkpoint is read back and compared, or sent again where the account may not read.
+ * temporary file proves nothing (holes of a striped transfer, data lost in a power failure of the server): everything that the
+ * checkpoint does not know is read back and compared, or sent again where the account may not read.
  */
 export const findEarlierAttempt = async (
   channel: SftpClient,
   source: FileHandle,
   temporary: Name,
   size: number,
-  { bytes }: Pick<Attempt, 'bytes'>,
+  { known }: Pick<Attempt, 'known'>,
   signal: AbortSignal,
 ): Promise<EarlierAttempt> => {
   const attributes = await channel.lstat(temporary);
   const received = Math.min(attributes?.size ?? 0, size);
   const exists = attributes !== undefined;
-  if (received === 0 || received < bytes) return { exists, missing: nothingThere(size) };
+  if (received === 0 || received < (known.at(-1)?.end ?? 0)) return { exists, missing: gapsIn([], size) };
   try {
-    const different = await readBack(channel, source, temporary, { start: bytes, end: received }, signal);
+    const different = await readBack(channel, source, temporary, gapsIn(known, received), signal);
     return { exists, missing: joined([...different, { start: received, end: size }]) };
   } catch (error) {
     if (!isDenied(error)) throw error;
-    return { exists, missing: joined([{ start: bytes, end: size }]) };
+    return { exists, missing: gapsIn(known, size) };
   }
-};
-
-/** Ranges in their order, without empty ones; those that touch are one. */
-const joined = (ranges: readonly Range[]): readonly Range[] => {
-  const result: Range[] = [];
-  for (const range of ranges) {
-    if (range.start === range.end) continue;
-    const last = result.at(-1);
-    if (last?.end === range.start) result[result.length - 1] = { start: last.start, end: range.end };
-    else result.push(range);
-  }
-  return result;
 };
 
 const readBack = async (
   channel: SftpClient,
   source: FileHandle,
   temporary: Name,
-  range: Range,
+  ranges: readonly Range[],
   signal: AbortSignal,
 ): Promise<readonly Range[]> => {
+  if (ranges.length === 0) return [];
   const handle = await channel.open(temporary, OpenFlag.READ, {});
   try {
     const different: Range[] = [];
-    for await (const block of differences(channel, handle, source, range, signal)) different.push(block);
+    for (const range of ranges)
+      for await (const block of differences(channel, handle, source, range, signal)) different.push(block);
     return different;
   } finally {
     await channel.close(handle);
@@ -91,17 +76,23 @@ export const openTemporary = async (
   size: number,
 ): Promise<Buffer> => {
   if (bytesOf(missing) < size) {
-    try {
-      return await channel.open(temporary, OpenFlag.WRITE, {});
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      // The server opens no file to continue it: this one starts over, and the caller sees that it is empty.
+    for (const flags of flagsToContinue(channel)) {
+      try {
+        return await channel.open(temporary, flags, {});
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        // The server opens no file to continue it: this one starts over, and the caller sees that it is empty.
+      }
     }
   }
   const isFree = !exists || (await remove(channel, temporary));
   const fresh = isFree ? OpenFlag.EXCL : OpenFlag.TRUNC;
   return channel.open(temporary, OpenFlag.WRITE | OpenFlag.CREAT | fresh, { permissions: 0o600 });
 };
+
+/** Erlang's server empties what is opened for writing alone; an account may write and not read. */
+const flagsToContinue = (channel: SftpClient): readonly number[] =>
+  channel.has(Extension.LIMITS) ? [OpenFlag.WRITE] : [OpenFlag.READ | OpenFlag.WRITE, OpenFlag.WRITE];
 
 /** False if the account may not. */
 const remove = async (channel: SftpClient, path: Name): Promise<boolean> => {

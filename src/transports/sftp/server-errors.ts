@@ -3,7 +3,17 @@ import { TransportError } from '../../errors.ts';
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError, type FileSystemSpace } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
-import { describeRefusal, isOddName, RENAME_IT, troubleInWords, type Refusal, type Trouble } from './server-words.ts';
+import { MAKE_ROOM } from '../next-try.ts';
+import {
+  describeFailure,
+  describeRefusal,
+  isOddName,
+  RENAME_IT,
+  troubleInWords,
+  unknownReason,
+  type Refusal,
+  type Trouble,
+} from './server-words.ts';
 
 /** The action that failed, for the message: `Cannot write "DC1/a.dat" to sftp://…`. */
 export interface FailedAction {
@@ -38,14 +48,11 @@ export const toTransportError = async (
   const refusal = describeRefusal(error);
   const isName =
     trouble?.kind === 'name' || (refusal === undefined && failed.name !== undefined && isOddName(failed.name));
-  return new TransportError('file', message + (refusal?.state ?? error.message), {
-    hint: isName ? RENAME_IT : (refusal?.hint ?? UNKNOWN_REASON),
+  return new TransportError('file', message + (refusal?.state ?? describeFailure(error)), {
+    hint: isName ? RENAME_IT : (refusal?.hint ?? unknownReason(error)),
     cause: error,
   });
 };
-
-export const UNKNOWN_REASON =
-  'see the server’s log for the reason, which it does not tell: a full disk, a quota, a read-only file system, or a name that it does not take';
 
 const prepositionOf = ({ action }: FailedAction): string => (/^(?:send|write) /.test(action) ? 'to' : 'at');
 
@@ -89,13 +96,13 @@ export const orDoesNotFit = async (
   return new TransportError(
     'file',
     `Cannot ${action} to ${destination}: no space left on device for a file of ${formatBytes(size)} (${formatBytes(free)} are free)`,
-    { hint: 'make room at the destination; the file is then tried again', cause: full },
+    { hint: MAKE_ROOM, cause: full },
   );
 };
 
 const destinationFull = ({ action, destination }: FailedAction, cause: Error): TransportError =>
   new TransportError('destination-full', `Cannot ${action} to ${destination}: no space left on device`, {
-    hint: 'make room at the destination; isocket goes on by itself',
+    hint: MAKE_ROOM,
     cause,
   });
 

@@ -76,6 +76,25 @@ export const describeRefusal = ({ status, message, request }: SftpStatusError): 
   };
 };
 
+/** By what the request does: content is refused for other reasons than a new name, which is ours where a file is opened to write. */
+const REASONS: Readonly<Record<string, string>> = {
+  'OPEN to write': 'a read-only file system, a full one, or too many open files',
+  WRITE: 'a full disk, a quota, or an error of the disk',
+  CLOSE: 'a full disk, a quota, or an error of the disk',
+  fsync: 'a full disk, a quota, or an error of the disk',
+  MKDIR: 'a read-only file system, a full one, or a name that it does not take',
+};
+
+const ANY_REASON = 'a full disk, a quota, a read-only file system, or a name that it does not take';
+
+/** Pure. What failed, by name. */
+export const describeFailure = ({ message, request }: SftpStatusError): string =>
+  request === undefined ? message : `the server answers ${request} with "${message}"`;
+
+/** Pure. The cure where the server says "Failure" and no more. */
+export const unknownReason = ({ request = '' }: SftpStatusError): string =>
+  `see the server’s log for the reason, which it does not tell: ${REASONS[request] ?? ANY_REASON}`;
+
 // What Windows, exFAT and many network file systems take in no name; nothing in them ends with a dot or a space.
 const ODD = /[<>:"|?*\\\p{Cc}\p{Cs}]|[. ]$/u;
 

@@ -1,3 +1,4 @@
+import { LEASED } from '../next-try.ts';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { errorMessage, isOutOfDescriptors, outOfDescriptors, systemErrorCode } from '../../errors.ts';
@@ -81,7 +82,7 @@ export const checkUnchanged = (file: OutgoingFile, now: FileIdentity): void => {
 
 const CURES = new Map([
   ['EACCES', 'let the user that runs isocket read it'],
-  ['EAGAIN', 'another process has a lease on it (Samba, say), and gives it back soon: it is tried again'],
+  ['EAGAIN', LEASED],
 ]);
 
 export const toSourceError = (error: unknown, file: Pick<OutgoingFile, 'sourcePath'>): unknown => {

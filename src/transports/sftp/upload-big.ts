@@ -2,10 +2,10 @@ import type { FileHandle } from 'node:fs/promises';
 import { formatBytes } from '../../core/units.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
-import type { Range } from './compare.ts';
 import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
-import { bytesOf, findEarlierAttempt, nothingThere, openTemporary, type EarlierAttempt } from './resume.ts';
+import { bytesOf, gapsIn, type Range } from './ranges.ts';
+import { findEarlierAttempt, openTemporary, type EarlierAttempt } from './resume.ts';
 import { seal, sizeOfOpen, syncUnlessRefused } from './seal.ts';
 import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
@@ -40,7 +40,7 @@ export const uploadBig = async (
     const isInOrder = session.habits.isInOrder(session.channels.leastBusy());
     const striped = size >= STRIPED_FROM_BYTES && !isInOrder;
     // A smaller file is sent anew after `kill -9`: noting each one would cost more.
-    if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.bytes);
+    if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.known);
     const first = session.channels.leastBusy();
     const earlier = await findEarlierAttempt(first, source, temporary, size, attempt, signal);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier, size) };
@@ -50,12 +50,12 @@ export const uploadBig = async (
       // Of a part there is no sum.
       if (file.tellSha256 !== undefined && bytesOf(missing) === size) sum = new ContentSum();
       const content = { source, file, missing, sum };
-      const written = isInOrder
+      const there = isInOrder
         ? await writeInOrder(session, opened, content, signal)
         : await new StripedWrite(session, content, attempt, signal).run(opened, striped ? temporary : undefined);
-      if (written < size) {
-        const isKept = await keep(session, opened, attempt, written);
-        stopped = { written, isKept };
+      if (bytesOf(there) < size) {
+        const isKept = await keep(session, opened, attempt, there);
+        stopped = { written: bytesOf(there), isKept };
         throw signal.reason;
       }
       checkUnchanged(file, await source.stat({ bigint: true }));
@@ -87,9 +87,9 @@ export const uploadBig = async (
 };
 
 /** What is written so far is on stable storage, where the server can do that, and a later attempt need not read it back. */
-const keep = async (session: Session, opened: Stripe, attempt: Attempt, written: number): Promise<boolean> => {
+const keep = async (session: Session, opened: Stripe, attempt: Attempt, there: readonly Range[]): Promise<boolean> => {
   if (!(await syncUnlessRefused(session, opened))) return false;
-  attempt.save(written);
+  attempt.save(there);
   return true;
 };
 
@@ -125,6 +125,6 @@ const stillMissing = async (
   const last = missing.at(-1);
   const kept = last?.end === size ? last.start : size;
   if (found !== undefined && found >= kept) return missing;
-  attempt.save(0);
-  return nothingThere(size);
+  attempt.save([]);
+  return gapsIn([], size);
 };

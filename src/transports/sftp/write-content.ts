@@ -3,9 +3,8 @@ import type { SftpClient } from '../../sftp/client.ts';
 import { OpenFlag } from '../../sftp/protocol.ts';
 import type { Name, OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
-import type { Range } from './compare.ts';
 import type { ContentSum } from './content-sum.ts';
-import { bytesOf } from './resume.ts';
+import { bytesOf, gapsIn, joined, type Range } from './ranges.ts';
 import { syncUnlessRefused } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
@@ -45,8 +44,8 @@ export class StripedWrite {
   readonly #asked = new Set<SftpClient>();
   readonly #others: Stripe[] = [];
   readonly #running: Promise<void>[] = [];
-  /** Offsets of the chunks in flight: everything before the lowest one is at the server. */
-  readonly #inFlight = new Set<number>();
+  /** Chunks in flight by their offsets, and those that failed. */
+  readonly #inFlight = new Map<number, number>();
   /** Bytes that are not asked for yet. */
   #left: number;
   readonly #size: number;
@@ -68,22 +67,26 @@ export class StripedWrite {
   }
 
   /**
-   * Resolves with the offset up to which all is written: less than the file's size after an abort, when what is in flight is answered. The
-   * first stripe stays open, the others are closed, however it ends.
+   * Resolves with what is there: less than the whole file after an abort, when what is in flight is answered. The first stripe stays
+   * open, the others are closed, however it ends.
    * @param temporary is opened once more on each channel that joins; undefined: none does
    */
-  async run(first: Stripe, temporary: Name | undefined): Promise<number> {
+  async run(first: Stripe, temporary: Name | undefined): Promise<readonly Range[]> {
     this.#asked.add(first.channel);
     this.#start(first, temporary);
     for (const running of this.#running) await running; // More are added while it runs.
     const closed = await Promise.allSettled(this.#others.map(({ channel, handle }) => channel.close(handle)));
     for (const result of closed) if (result.status === 'rejected') this.#failures.push(result.reason);
     if (this.#failures.length > 0) throw this.#failures[0];
-    return this.#written;
+    return this.#there();
   }
 
-  get #written(): number {
-    return Math.min(this.#next, ...this.#inFlight);
+  /** All but what is in flight, or not asked for yet. */
+  #there(): readonly Range[] {
+    const inFlight = [...this.#inFlight].map(([start, length]) => ({ start, end: start + length }));
+    const [first, ...others] = this.#ranges;
+    const left = first === undefined ? [] : [{ start: this.#next, end: first.end }, ...others];
+    return gapsIn(joined([...inFlight, ...left].toSorted((a, b) => a.start - b.start)), this.#size);
   }
 
   get #isDone(): boolean {
@@ -133,7 +136,7 @@ export class StripedWrite {
     const { source, file, sum } = this.#content;
     const offset = this.#next;
     const length = this.#take(most);
-    this.#inFlight.add(offset);
+    this.#inFlight.set(offset, length);
     await acquireContent(this.#session, length);
     const buffer = chunks.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
     try {
@@ -164,8 +167,8 @@ export class StripedWrite {
   async #saveCheckpoint(stripe: Stripe): Promise<void> {
     if (performance.now() - this.#lastCheckpoint < CHECKPOINT_EVERY_MS) return;
     this.#lastCheckpoint = performance.now();
-    const whole = this.#written;
-    if (await syncUnlessRefused(this.#session, stripe)) this.#attempt.save(whole);
+    const there = this.#there();
+    if (await syncUnlessRefused(this.#session, stripe)) this.#attempt.save(there);
   }
 }
 
@@ -203,13 +206,15 @@ export const writeInOrder = async (
   { channel, handle }: Stripe,
   { source, file, missing, sum }: Content,
   signal: AbortSignal,
-): Promise<number> => {
+): Promise<readonly Range[]> => {
   const inFlight: Promise<void>[] = [];
+  const size = Number(file.identity.size);
   const isStopped = (): boolean => signal.aborted;
   for (const { offset, length } of chunksOf(missing, channel.limits.write)) {
-    const stop = async (): Promise<number> => {
+    const stop = async (): Promise<readonly Range[]> => {
       await Promise.all(inFlight);
-      return offset;
+      const left = missing.map(({ start, end }) => ({ start: Math.max(start, offset), end }));
+      return gapsIn(joined(left), size);
     };
     if (isStopped()) return stop();
     await acquireContent(session, length);
@@ -231,7 +236,7 @@ export const writeInOrder = async (
     if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();
   }
   await Promise.all(inFlight);
-  return Number(file.identity.size);
+  return gapsIn([], size);
 };
 
 function* chunksOf(

@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir, userInfo } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -92,16 +92,29 @@ it.each([
     'Unable to negotiate with ::1 port 22: no matching cipher found. Their offer: aes128-cbc',
     'ssh_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs)',
   ],
-  ['Host key verification failed.', `>> ${userInfo().homedir}/.ssh/known_hosts `],
+  ['Host key verification failed.', 'adds the key to /k: ssh -p 1 h'],
+  ['Host key for [h]:1 has changed and you have requested strict checking.', 'ssh-keygen -f /k -R "[h]:1"'],
+  ['Certificate invalid: expired\nHost key verification failed.', 'its authority signs another one'],
   ['me@h: Permission denied (publickey).', 'authorized_keys'],
   ['Load key "/k": bad permissions\nme@h: Permission denied (publickey).', 'chmod 600'],
   ['Load key "/k": error in libcrypto\nme@h: Permission denied (publickey).', 'private key'],
+  ['Load key "/k": Permission denied\nme@h: Permission denied (publickey).', 'let the user that runs isocket read it'],
+  ['me@h: Permission denied (password,keyboard-interactive).', 'no second method in AuthenticationMethods'],
+  ['ssh_askpass: exec(/tmp/x/askpass): Permission denied\nme@h: Permission denied (publickey).', 'with TMPDIR'],
+  ['/etc/ssh_config: line 3: Bad configuration option: foo\n/etc/ssh_config: terminating, 1 bad', 'that line'],
+  ['Bad owner or permissions on /home/me/.ssh/config', 'chmod 600'],
+  ['No user exists for uid 45678', '/etc/passwd'],
+  ['sign_and_send_pubkey: no mutual signature supported\nme@h: Permission denied (publickey).', 'ed25519'],
+  [
+    'me@jump: Permission denied (publickey).\nkex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535',
+    'for the jump host',
+  ],
   [
     'no such identity: /k: No such file or directory\nme@h: Permission denied (publickey).',
     'correct destination.identityFile',
   ],
 ])('ssh says %s', (stderr, hint) => {
-  const problem = loginProblem(stderr, 'me@h');
+  const { error: problem } = loginProblem(stderr, { where: 'me@h', byHand: 'ssh -p 1 h', knownHosts: '/k' });
   expect(problem.class).toBe('auth');
   expect(problem.hint).toContain(hint);
 });

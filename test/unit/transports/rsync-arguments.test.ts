@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { hardwareFirst, hasAesInstructions } from '../../../src/ssh/program/ciphers.ts';
 import { masterArguments, sftpChannelArguments } from '../../../src/ssh/program/ssh-arguments.ts';
@@ -92,7 +93,7 @@ describe('arguments of rsync', () => {
 
 describe('arguments of ssh', () => {
   const login = parseRsyncOptions({ transport: 'rsync', host: 'drms', path: '/b' });
-  const options = { socket: '/run/s', home: '/home/me', hasPassphrase: false, ciphers: undefined, overrides: {} };
+  const options = { socket: '/run/s', hasPassphrase: false, knownHosts: undefined, ciphers: undefined, overrides: {} };
 
   it('leaves to ssh what is not configured, and trusts no unknown host key', () => {
     const args = masterArguments(login, options);
@@ -104,10 +105,11 @@ describe('arguments of ssh', () => {
   });
 
   it('quotes file names, which ssh would split and expand', () => {
-    const files = { identityFile: '~/my keys/%h', knownHosts: '/k/a b' };
-    const args = masterArguments({ ...login, port: 2222, user: 'me', ...files }, options);
-    expect(args).toContain('IdentityFile="/home/me/my keys/%%h"');
-    expect(args).toContain('UserKnownHostsFile="/k/a b"');
+    const identityFile = '~/my keys/%h';
+    const knownHosts = ['/k/a b', '/k/c'];
+    const args = masterArguments({ ...login, port: 2222, user: 'me', identityFile }, { ...options, knownHosts });
+    expect(args).toContain(`IdentityFile="${homedir()}/my keys/%%h"`);
+    expect(args).toContain('UserKnownHostsFile="/k/a b" "/k/c"');
     expect(args.slice(-6)).toEqual(['-p', '2222', '-l', 'me', '--', 'drms']);
   });
 

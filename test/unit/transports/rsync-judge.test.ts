@@ -123,11 +123,11 @@ describe('logins', () => {
       'auth',
       'is unknown',
     ],
-    ['@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.', 'auth', 'changed'],
+    ['@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.', 'auth', 'CHANGED'],
     ['ssh: Could not resolve hostname nonesuch.invalid: Name or service not known', 'network', 'cannot be resolved'],
     ['', 'network', 'ssh ended'],
   ])('%s', (stderr, errorClass, words) => {
-    const problem = loginProblem(stderr, 'me@h');
+    const { error: problem } = loginProblem(stderr, { where: 'me@h', byHand: 'ssh h', knownHosts: '/k' });
     expect(problem.class).toBe(errorClass);
     expect(problem.message).toContain(words);
   });

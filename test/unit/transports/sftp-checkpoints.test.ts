@@ -1,9 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OutgoingFile } from '../../../src/transport.ts';
 import { Checkpoints } from '../../../src/transports/sftp/checkpoints.ts';
+import type { Range } from '../../../src/transports/sftp/ranges.ts';
 import { createTemporaryNames } from '../../../src/transports/sftp/temporary-names.ts';
 
 const identity = { dev: 1n, ino: 2n, size: 20_000_000n, mtimeNs: 3_000_000_000n, ctimeNs: 4_000_000_001n };
@@ -14,6 +15,8 @@ const fileOf = (name: string, changed: Partial<typeof identity> = {}): OutgoingF
   mode: 0o640,
   identity: { ...identity, ...changed },
 });
+
+const upTo = (end: number): readonly Range[] => [{ start: 0, end }];
 
 let folder: string;
 beforeEach(() => {
@@ -28,7 +31,7 @@ const noted = (): string[] => readdirSync(`${folder}/checkpoints`);
 /** A run was killed when so much was on stable storage. */
 const killedAt = (bytes: number, file: OutgoingFile): string => {
   const attempt = run().begin(file);
-  attempt.save(bytes);
+  attempt.save(upTo(bytes));
   return attempt.temporary;
 };
 
@@ -40,15 +43,15 @@ describe('a checkpoint', () => {
     attempt.leave();
     const second = first.begin(file);
     expect(second.temporary).toBe(attempt.temporary);
-    second.save(9);
-    expect(run().begin(file)).toMatchObject({ temporary: attempt.temporary, bytes: 9 });
+    second.save(upTo(9));
+    expect(run().begin(file)).toMatchObject({ temporary: attempt.temporary, known: upTo(9) });
   });
 
   it('is taken over by one run only, and the run that it was taken from does not publish', () => {
     const file = fileOf('DC1/big');
     const alive = run();
     const attempt = alive.begin(file);
-    attempt.save(9);
+    attempt.save(upTo(9));
     const [second, third] = [run(), run()];
     for (const one of [second, third]) one.begin(fileOf('DC1/other')); // Both know what is left.
     expect(() => attempt.checkOurs()).not.toThrow();
@@ -56,16 +59,71 @@ describe('a checkpoint', () => {
     expect(temporaries[1]).toBe(temporaries[0]);
     expect(temporaries[2]).not.toBe(temporaries[0]);
     expect(() => attempt.checkOurs()).toThrow('another isocket has taken over');
-    expect(() => attempt.save(10)).toThrow('another isocket has taken over');
+    expect(() => attempt.save(upTo(10))).toThrow('another isocket has taken over');
     attempt.leave();
     expect(alive.begin(file).temporary).not.toBe(attempt.temporary);
+  });
+
+  it('has every part that is known, the largest ones where there are many', () => {
+    const file = fileOf('DC1/big');
+    const parts = [
+      { start: 0, end: 5 },
+      { start: 7, end: 20 },
+      { start: 100, end: 101 },
+    ];
+    run().begin(file).save(parts);
+    const again = run().begin(file);
+    expect(again.known).toEqual(parts);
+    const many = Array.from({ length: 1000 }, (_, at) => ({ start: at * 10, end: at * 10 + (at % 100 === 0 ? 9 : 1) }));
+    again.save(many);
+    const { known } = run().begin(file);
+    expect(known).toHaveLength(64);
+    expect(known).toEqual(expect.arrayContaining(many.filter((_, at) => at % 100 === 0)));
+    expect(known).toEqual(known.toSorted((a, b) => a.start - b.start));
+  });
+
+  it.each([
+    ['of an older version', { bytes: 9 }, upTo(9)],
+    ['of an older version, with nothing', { bytes: 0 }, []],
+    [
+      'with ranges out of order',
+      {
+        bytes: 9,
+        ranges: [
+          [5, 9],
+          [0, 4],
+        ],
+      },
+      undefined,
+    ],
+    ['with a range that is none', { bytes: 9, ranges: [[9, 9]] }, undefined],
+    ['with text', { bytes: 9, ranges: [['0', 9]] }, undefined],
+  ] as const)('%s is read, or is none', (_what, written, known) => {
+    const file = fileOf('DC1/big');
+    const temporary = killedAt(9, file);
+    const [name = ''] = noted();
+    writeFileSync(`${folder}/checkpoints/${name}`, JSON.stringify({ temporary, folder: 'DC1', ...written }));
+    const attempt = run().begin(file);
+    expect(attempt.known).toEqual(known ?? []);
+    expect(attempt.temporary === temporary).toBe(known !== undefined);
+  });
+
+  it('can be read by an older version, which knows a part from the start', () => {
+    run()
+      .begin(fileOf('DC1/big'))
+      .save([...upTo(9), { start: 11, end: 12 }]);
+    const [name = ''] = noted();
+    expect(JSON.parse(readFileSync(`${folder}/checkpoints/${name}`, 'utf8'))).toMatchObject({
+      bytes: 9,
+      folder: 'DC1',
+    });
   });
 
   it('is not continued while its attempt goes on', () => {
     const file = fileOf('DC1/big');
     const checkpoints = run();
     const first = checkpoints.begin(file);
-    first.save(9);
+    first.save(upTo(9));
     expect(checkpoints.begin(file).temporary).not.toBe(first.temporary);
   });
 
@@ -76,19 +134,19 @@ describe('a checkpoint', () => {
   ])('is not continued with a file that changed %s', (_how, changed) => {
     const temporary = killedAt(9, fileOf('DC1/big'));
     const attempt = run().begin(fileOf('DC1/big', changed));
-    expect(attempt.bytes).toBe(0);
+    expect(attempt.known).toEqual([]);
     expect(attempt.temporary).not.toBe(temporary);
   });
 
   it('is not believed unread on a clock of whole seconds', () => {
     const file = fileOf('DC1/big', { ctimeNs: 4_000_000_000n });
     const temporary = killedAt(9, file);
-    expect(run().begin(file)).toMatchObject({ temporary, bytes: 0 });
+    expect(run().begin(file)).toMatchObject({ temporary, known: [] });
   });
 
   it('is removed when its file is sent, and when its folder is tidied', () => {
     const attempt = run().begin(fileOf('DC1/sent'));
-    attempt.save(9);
+    attempt.save(upTo(9));
     attempt.clear();
     expect(noted()).toEqual([]);
     killedAt(9, fileOf('DC1/sub/\udcff'));
@@ -103,17 +161,17 @@ describe('a checkpoint', () => {
     killedAt(9, fileOf('DC1/big'));
     for (const name of noted()) writeFileSync(`${folder}/checkpoints/${name}`, '{"temporary":".iso');
     writeFileSync(`${folder}/checkpoints/key-id.new`, '');
-    expect(run().begin(fileOf('DC1/big')).bytes).toBe(0);
+    expect(run().begin(fileOf('DC1/big')).known).toEqual([]);
     expect(noted()).toEqual([]);
 
     rmSync(`${folder}/checkpoints`, { recursive: true });
     const checkpoints = run();
     const attempt = checkpoints.begin(fileOf('DC1/big'));
     writeFileSync(`${folder}/checkpoints`, 'not a folder');
-    attempt.save(9);
+    attempt.save(upTo(9));
     attempt.checkOurs();
     attempt.leave();
-    expect(checkpoints.begin(fileOf('DC1/big')).bytes).toBe(0);
+    expect(checkpoints.begin(fileOf('DC1/big')).known).toEqual([]);
     expect(existsSync(`${folder}/checkpoints`)).toBe(true);
   });
 });

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { Status } from '../../../src/sftp/protocol.ts';
 import { SftpStatusError } from '../../../src/sftp/replies.ts';
-import { describeRefusal, isOddName, troubleInWords } from '../../../src/transports/sftp/server-words.ts';
+import {
+  describeFailure,
+  describeRefusal,
+  isOddName,
+  troubleInWords,
+  unknownReason,
+} from '../../../src/transports/sftp/server-words.ts';
 
 describe('what stands behind a failure', () => {
   it.each([
@@ -62,4 +68,19 @@ it('a refusal is named, and the right is the one that is missing', () => {
   });
   expect(describeRefusal(refusal('MKDIR', Status.OP_UNSUPPORTED))?.hint).toContain('make folders');
   expect(describeRefusal(refusal('MKDIR', Status.FAILURE))).toBeUndefined();
+});
+
+it.each([
+  ['WRITE', 'a full disk, a quota, or an error of the disk'],
+  ['CLOSE', 'a full disk, a quota, or an error of the disk'],
+  ['OPEN to write', 'a read-only file system, a full one, or too many open files'],
+  ['MKDIR', 'a name that it does not take'],
+  [undefined, 'a full disk, a quota, a read-only file system, or a name'],
+])('of %s that failed without a word: no more than what it may be', (request, reasons) => {
+  const error = new SftpStatusError(Status.FAILURE, 'Failure');
+  error.request = request;
+  expect(unknownReason(error)).toContain(reasons);
+  expect(describeFailure(error)).toBe(
+    request === undefined ? 'Failure' : `the server answers ${request} with "Failure"`,
+  );
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import type { SftpClient } from '../../../src/sftp/client.ts';
-import { Status } from '../../../src/sftp/protocol.ts';
+import { OpenFlag, Status } from '../../../src/sftp/protocol.ts';
 import { SftpStatusError } from '../../../src/sftp/replies.ts';
 import type { Channels } from '../../../src/transports/sftp/channels.ts';
 import { Checkpoints } from '../../../src/transports/sftp/checkpoints.ts';
@@ -36,36 +36,43 @@ const countingChannel = (open: () => Promise<Buffer>, close: () => Promise<void>
 
 type Counting = ReturnType<typeof countingChannel>;
 
+const SIZE = 8 * 1024 * 1024;
+
 /** Sends a file of 8 MiB over these channels. */
 const upload = async (counting: readonly [Counting, ...Counting[]]): Promise<void> => {
   const folder = mkdtempSync(join(tmpdir(), 'isocket-big-'));
   try {
-    const path = join(folder, 'file');
-    writeFileSync(path, '');
-    truncateSync(path, 8 * 1024 * 1024);
-    const all = counting.map(({ channel }) => channel);
-    const channels = {
-      all,
-      roundTripMs: 1,
-      onGrowth: () => undefined,
-      leastBusy: () => counting[0].channel,
-    } as unknown as Channels;
-    const options = parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d' });
-    const context = {
-      site: 's',
-      owner: 'o',
-      durable: false,
-      bandwidth: null,
-      stateFolder: folder,
-      log: () => undefined,
-    };
-    const session = createSession(channels, options, context, 'label');
-    const file = { sourcePath: path, targetPath: 'DC1/f', mode: 0o644, identity: statSync(path, { bigint: true }) };
-    const checkpoints = new Checkpoints(`${folder}/checkpoints`, createTemporaryNames('o'));
-    await uploadBig(session, file, 'f', checkpoints.begin(file), new AbortController().signal);
+    writeFileSync(join(folder, 'file'), '');
+    truncateSync(join(folder, 'file'), SIZE);
+    await uploadIn(folder, counting);
   } finally {
     rmSync(folder, { recursive: true });
   }
+};
+
+/** The same with the file in this folder, where checkpoints stay. */
+const uploadIn = async (folder: string, counting: readonly [Counting, ...Counting[]]): Promise<void> => {
+  const path = join(folder, 'file');
+  const all = counting.map(({ channel }) => channel);
+  const channels = {
+    all,
+    roundTripMs: 1,
+    onGrowth: () => undefined,
+    leastBusy: () => counting[0].channel,
+  } as unknown as Channels;
+  const options = parseSftpOptions({ transport: 'sftp', host: 'h', path: '/d' });
+  const context = {
+    site: 's',
+    owner: 'o',
+    durable: false,
+    bandwidth: null,
+    stateFolder: folder,
+    log: () => undefined,
+  };
+  const session = createSession(channels, options, context, 'label');
+  const file = { sourcePath: path, targetPath: 'DC1/f', mode: 0o644, identity: statSync(path, { bigint: true }) };
+  const checkpoints = new Checkpoints(`${folder}/checkpoints`, createTemporaryNames('o'));
+  await uploadBig(session, file, 'f', checkpoints.begin(file), new AbortController().signal);
 };
 
 const openHandle = () => Promise.resolve(Buffer.from('handle'));
@@ -103,7 +110,7 @@ it('goes on without checkpoints where the server announces fsync and refuses it'
       // Each WRITE takes longer than a checkpoint is apart from the next.
       write: () => Promise.resolve(vi.advanceTimersByTime(11_000)),
       fsync: () => (asked.push('fsync'), Promise.reject(denied)),
-      fstat: () => Promise.resolve({ size: 8 * 1024 * 1024 }),
+      fstat: () => Promise.resolve({ size: SIZE }),
       fsetstat: () => Promise.resolve(),
       posixRename: () => Promise.resolve(void asked.push('rename')),
     });
@@ -111,5 +118,48 @@ it('goes on without checkpoints where the server announces fsync and refuses it'
     expect(asked).toEqual(['fsync', 'rename']);
   } finally {
     vi.useRealTimers();
+  }
+});
+
+it('what is known to be there is not sent again, though it does not begin at the start and the account may not read', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'isocket-parts-'));
+  vi.useFakeTimers({ toFake: ['performance'] });
+  try {
+    writeFileSync(join(folder, 'file'), '');
+    truncateSync(join(folder, 'file'), SIZE);
+    const lost = Promise.withResolvers<undefined>();
+    const sent: number[] = [];
+    const first = countingChannel(openHandle);
+    Object.assign(first.channel, {
+      // The first WRITE is never answered; all others are, and a checkpoint follows.
+      write: (_handle: Buffer, offset: number) => {
+        if (offset === 0) return lost.promise;
+        if (offset >= SIZE / 2) lost.reject(new Error('the connection was lost'));
+        return Promise.resolve(vi.advanceTimersByTime(11_000));
+      },
+      fsync: () => Promise.resolve(),
+    });
+    await expect(uploadIn(folder, [first])).rejects.toThrow('the connection was lost');
+    const second = countingChannel(openHandle);
+    const denied = new SftpStatusError(Status.PERMISSION_DENIED, 'Permission denied');
+    Object.assign(second.channel, {
+      lstat: () => Promise.resolve({ size: SIZE }),
+      open: (_path: string, flags: number) => (flags === OpenFlag.READ ? Promise.reject(denied) : openHandle()),
+      write: (_handle: Buffer, offset: number, chunk: Buffer) => {
+        for (let at = offset; at < offset + chunk.length; at += 1000) sent.push(at);
+        return Promise.resolve();
+      },
+      fsync: () => Promise.resolve(),
+      fstat: () => Promise.resolve({ size: SIZE }),
+      fsetstat: () => Promise.resolve(),
+      posixRename: () => Promise.resolve(),
+    });
+    await uploadIn(folder, [second]);
+    expect(sent[0]).toBe(0);
+    expect(sent.length * 1000).toBeLessThan(0.7 * SIZE);
+    expect(sent.filter((at) => at > 64_000 && at < SIZE / 4)).toEqual([]);
+  } finally {
+    vi.useRealTimers();
+    rmSync(folder, { recursive: true });
   }
 });

@@ -1,0 +1,32 @@
+import { expect, it } from 'vitest';
+import type { SftpClient } from '../../../src/sftp/client.ts';
+import { OpenFlag, Status } from '../../../src/sftp/protocol.ts';
+import { SftpStatusError } from '../../../src/sftp/replies.ts';
+import { openTemporary } from '../../../src/transports/sftp/resume.ts';
+
+const { READ, WRITE, CREAT, EXCL } = OpenFlag;
+const earlier = { exists: true, missing: [{ start: 5, end: 10 }] };
+
+/** The flags with which it is opened; `refused` ones are refused. */
+const opens = async (hasLimits: boolean, refused: readonly number[] = []): Promise<readonly number[]> => {
+  const asked: number[] = [];
+  const channel = {
+    has: () => hasLimits,
+    open: (_path: string, flags: number) => {
+      asked.push(flags);
+      return refused.includes(flags)
+        ? Promise.reject(new SftpStatusError(Status.PERMISSION_DENIED, 'no'))
+        : Promise.resolve(Buffer.from('handle'));
+    },
+    remove: () => Promise.resolve(),
+  };
+  await openTemporary(channel as unknown as SftpClient, '/d/part', earlier, 10);
+  return asked;
+};
+
+it('is opened to read and write where the server may empty what is opened to write alone', async () => {
+  expect(await opens(true)).toEqual([WRITE]);
+  expect(await opens(false)).toEqual([READ | WRITE]);
+  expect(await opens(false, [READ | WRITE])).toEqual([READ | WRITE, WRITE]);
+  expect(await opens(false, [READ | WRITE, WRITE])).toEqual([READ | WRITE, WRITE, WRITE | CREAT | EXCL]);
+});
