@@ -41,6 +41,12 @@ export const readSecret = async (key: SecretKey, path: string): Promise<string> 
   }
 };
 
+/** A pipe, say: it can be read once, and not by us where the ssh program is to read it. */
+export const isReadOnce = async (path: string): Promise<boolean> => {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+};
+
 const unreadableHint = (key: SecretKey, path: string, code: string | undefined): string => {
   if (code === 'EISDIR')
     return `name the file in it with ${key === 'destination.passphraseFile' ? key : 'destination.identityFile'}`;

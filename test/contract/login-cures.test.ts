@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -237,6 +238,20 @@ describe('ssh_config', () => {
       'auth',
       'there is no key file, and no ssh agent',
       'ssh-keygen',
+    ]);
+  });
+
+  it('a passphrase that can be read once is ssh’s to read', async () => {
+    const pipe = `${folder}/pipe`;
+    spawnSync('mkfifo', ['-m', '600', pipe]);
+    copyFileSync(`${folder}/sshd/user_key`, `${folder}/own-encrypted`);
+    chmodSync(`${folder}/own-encrypted`, 0o600);
+    spawnSync('ssh-keygen', ['-q', '-p', '-P', '', '-N', 'right', '-f', `${folder}/own-encrypted`]);
+    const written = { identityFile: 'DIR/own-encrypted', passphraseFile: pipe };
+    await Promise.all([writeFile(pipe, 'right\n'), login('system', written)]);
+    await Promise.all([
+      writeFile(pipe, 'wrong\n'),
+      expectTold('system', written, ['auth', 'refused', 'authorized_keys']),
     ]);
   });
 

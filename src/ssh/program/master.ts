@@ -9,7 +9,7 @@ import { knownHostsFiles } from './known-hosts-files.ts';
 import type { OpenSshLogin } from './options.ts';
 import { retransmitMs, type Latency } from './latency.ts';
 import { masterArguments } from './ssh-arguments.ts';
-import { expandHome, readSecret } from '../key-file.ts';
+import { expandHome, isReadOnce, readSecret } from '../key-file.ts';
 
 /** An OpenSSH master connection: a child process, and a control socket through which other ssh processes use its login. */
 export interface Master extends AsyncDisposable {
@@ -144,7 +144,7 @@ const askpassEnv = async (login: OpenSshLogin, folder: string): Promise<Record<s
   const fromEnv = process.env.ISOCKET_PASSPHRASE;
   if (login.passphraseFile === undefined && fromEnv === undefined) return undefined;
   const file = login.passphraseFile === undefined ? undefined : expandHome(login.passphraseFile);
-  if (file !== undefined) await readSecret('destination.passphraseFile', file);
+  if (file !== undefined && !(await isReadOnce(file))) await readSecret('destination.passphraseFile', file);
   const program = `${folder}/askpass`;
   const print = file === undefined ? `printf '%s\\n' "$ISOCKET_PASSPHRASE"` : 'exec cat -- "$ISOCKET_PASSPHRASE_FILE"';
   writeFileSync(program, `#!/bin/sh\n${print}\n`, { mode: 0o700 });

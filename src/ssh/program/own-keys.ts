@@ -4,7 +4,7 @@ import { homeFolder, passwdHome } from '../../host/home.ts';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { shellWord } from '../../name.ts';
 import { agentKeys } from '../agent-keys.ts';
-import { expandHome, keyProblem, readPassphrase, readSecret, type SecretKey } from '../key-file.ts';
+import { expandHome, isReadOnce, keyProblem, readPassphrase, readSecret, type SecretKey } from '../key-file.ts';
 import type { OpenSshLogin } from './options.ts';
 
 /**
@@ -19,7 +19,9 @@ export const ownKeyProblem = async (
   stderr: string,
 ): Promise<TransportError | undefined> => {
   const agent = await keysOfAgent(configuration);
-  const passphrase = await readPassphrase(login.passphraseFile);
+  const { passphraseFile } = login;
+  if (passphraseFile !== undefined && (await isReadOnce(expandHome(passphraseFile)))) return undefined;
+  const passphrase = await readPassphrase(passphraseFile);
   const paths = login.identityFile === undefined ? defaultKeys(configuration) : [expandHome(login.identityFile)];
   const key = login.identityFile === undefined ? 'the private key' : 'destination.identityFile';
   const problems = await Promise.all(
@@ -48,7 +50,7 @@ interface KeyUse {
 const problemOf = async (key: SecretKey, path: string, use: KeyUse): Promise<TransportError | undefined> => {
   try {
     // ssh takes the name of a public key too, where an agent has the private one.
-    if (await isInAgent(path, use.agent ?? [])) return undefined;
+    if ((await isReadOnce(path)) || (await isInAgent(path, use.agent ?? []))) return undefined;
     const text = await readSecret(key, path);
     if (/BEGIN ENCRYPTED PRIVATE KEY/.test(text))
       return use.passphrase === undefined ? keyProblem(key, path, new Error('no passphrase given')) : undefined;
