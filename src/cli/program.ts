@@ -10,16 +10,24 @@ import { refuseTakenByNpm } from './taken-by-npm.ts';
 /** Runs a command line (without the program's name). Resolves with the exit code of contract.md §5; never rejects. */
 export const run = async (args: readonly string[]): Promise<number> => {
   let exitCode = 0;
-  const program = createProgram((code) => {
-    exitCode = code;
-  });
+  const isJson = asksForJson(args);
+  let told = '';
+  const program = createProgram(
+    (code) => {
+      exitCode = code;
+    },
+    isJson ? (text) => (told += text) : undefined,
+  );
   try {
     refuseTakenByNpm(args, process.env);
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
     const exitCode = reportError(error);
-    if (exitCode !== 0 && asksForJson(args)) process.stdout.write(`${JSON.stringify(errorObject(error, exitCode))}\n`);
+    if (isJson) {
+      const object = exitCode === 0 ? toldObject(error, told) : errorObject(error, exitCode);
+      process.stdout.write(`${JSON.stringify(object)}\n`);
+    }
     return exitCode;
   }
 };
@@ -30,16 +38,28 @@ const asksForJson = (args: readonly string[]): boolean => {
   return (end < 0 ? args : args.slice(0, end)).includes('--json');
 };
 
+/** What `--json` prints of --version and --help. */
+const toldObject = (error: unknown, text: string): object =>
+  error instanceof CommanderError && error.code === 'commander.version'
+    ? { type: 'version', version: text.trim() }
+    : { type: 'help', text };
+
 /** What `--json` prints of an error, as its last line. */
 const errorObject = (error: unknown, exitCode: number): object => ({
   type: 'error',
   exitCode,
-  message: errorMessage(error).replace(/^error: /, ''),
+  message: messageOf(error),
   ...(error instanceof UserError || error instanceof TransportError ? { hint: error.hint } : {}),
   ...(error instanceof ConfigError ? { problems: error.problems } : {}),
 });
 
-const createProgram = (end: (exitCode: number) => void): Command => {
+const messageOf = (error: unknown): string =>
+  error instanceof CommanderError && error.code === 'commander.help'
+    ? 'no command is named: isocket --help lists them'
+    : errorMessage(error).replace(/^error: /, '');
+
+/** @param writeOut takes what --help and --version print; undefined: stdout does */
+const createProgram = (end: (exitCode: number) => void, writeOut: ((text: string) => void) | undefined): Command => {
   const program = new Command('isocket')
     .description('Ships the files that a program keeps producing to another host: once, whole, provably.')
     .version(readVersion())
@@ -48,6 +68,7 @@ const createProgram = (end: (exitCode: number) => void): Command => {
     .option('--verbose', 'print more: every file, and which configuration is used')
     .option('--quiet', 'print nothing but errors')
     .exitOverride()
+    .configureOutput(writeOut === undefined ? {} : { writeOut })
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXIT_CODES)
     .showHelpAfterError('(isocket --help lists the commands, isocket COMMAND --help its options)');

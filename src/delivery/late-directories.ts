@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { counted } from '../core/units.ts';
 import { systemErrorCode } from '../errors.ts';
 import { shellWord, showName, type Name } from '../name.ts';
 
@@ -32,7 +33,9 @@ export class LateDirectories {
     for (const directory of added.slice(0, MOST_NAMED)) this.#warn(lateWarning(directory));
     const more = added.length - MOST_NAMED;
     if (more > 0)
-      this.#warn(`${more} more directories were changed after they were finished: isocket status names them`);
+      this.#warn(
+        `${counted(more, 'more directory was changed after it was', 'more directories were changed after they were')} finished: isocket status names them`,
+      );
     this.#reported = new Map(late.map(({ name, mtimeNs }) => [name, String(mtimeNs)]));
     writeReported(this.#file, this.#reported);
   }

@@ -1,4 +1,5 @@
 import type { Report } from '../../core/events.ts';
+import { counted } from '../../core/units.ts';
 import type { CommonOptions } from '../options.ts';
 import { LogSink } from '../log-sink.ts';
 import { noteUnprinted } from '../unprinted.ts';
@@ -47,7 +48,7 @@ const openReporter = async (
 };
 
 const lossMessage = (lines: number, reason: string): string =>
-  `${lines} lines of this log could not be written and are lost: ${reason}`;
+  `${counted(lines, 'line')} of this log could not be written and ${lines === 1 ? 'is' : 'are'} lost: ${reason}`;
 
 const endingWith = (sink: LogSink, reporter: Reporter): Reporter => ({
   report: reporter.report,

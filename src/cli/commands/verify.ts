@@ -1,3 +1,4 @@
+import { counted } from '../../core/units.ts';
 import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
 import type { Report } from '../../core/events.ts';
 import { showName } from '../../name.ts';
@@ -62,7 +63,7 @@ const summaryOf = ({ checked, missing, different, unchecked }: Comparison): obje
 const summaryText = ({ checked, missing, different, unchecked }: Comparison, isRepaired: boolean): string => {
   const repaired = isRepaired && missing + different > 0 ? ', sent again' : '';
   const without = unchecked.length > 0 ? `; NOT CHECKED: ${unchecked.join(', ')}` : '';
-  return `${checked} files: ${missing} missing, ${different} different${repaired}${without}\n`;
+  return `${counted(checked, 'file')}: ${missing} missing, ${different} different${repaired}${without}\n`;
 };
 
 /** The pass that sends again tells its failures only: the figures are the verification's. */

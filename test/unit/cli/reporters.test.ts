@@ -50,7 +50,7 @@ group('text', () => {
       'files sent',
       [sent('DC1/a'), skipped, summary({ sent: 1, bytes: 1 })],
       {},
-      [/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: sent 1 files, 1 B, in 1\.0 s; finished 0 directories$/],
+      [/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: sent 1 file, 1 B, in 1\.0 s; finished 0 directories$/],
     ],
     [
       'verbose',
