@@ -31,6 +31,14 @@ export interface Config {
   readonly manifest: boolean;
   /** null: the default folder. */
   readonly state: string | null;
+  readonly log: LogConfig;
+}
+
+export interface LogConfig {
+  readonly level: 'error' | 'warning' | 'info' | 'debug';
+  readonly format: 'text' | 'json';
+  /** A file that gets the log too. */
+  readonly file: string | null;
 }
 
 /** contract.md §8: what `isocket receive` takes as options. */

@@ -34,9 +34,9 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const parsed = configSchema.safeParse(input ?? {});
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, configSchema);
   const destinations = parseDestinations(input, context, problems);
-  problems.push(...backOffProblems(input));
+  problems.push(...backOffProblems(input), ...logProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
-  const { site, source, send, verify, announce, manifest, state } = parsed.data;
+  const { site, source, send, verify, announce, manifest, state, log } = parsed.data;
   const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
   return {
     site: site ?? context.hostname,
@@ -61,6 +61,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     announce,
     manifest,
     state,
+    log,
   };
 };
 
@@ -84,6 +85,13 @@ const backOffProblems = (input: unknown): ConfigProblem[] => {
   const isAbove =
     typeof first === 'string' && typeof most === 'string' && ms(first) > (parseDurationMs(most) ?? Infinity);
   return isAbove ? [{ path: 'send.retry.first', found: first, expected: `at most send.retry.most (${most})` }] : [];
+};
+
+/** A log that would be sent, and grow by a line for it. */
+const logProblems = (input: unknown): ConfigProblem[] => {
+  const [file, root] = [valueAt(input, ['log', 'file']), valueAt(input, ['source', 'root'])];
+  const isInRoot = typeof file === 'string' && typeof root === 'string' && `${file}/`.startsWith(`${root}/`);
+  return isInRoot ? [{ path: 'log.file', found: file, expected: 'a file outside source.root' }] : [];
 };
 
 const ms = (text: string): number => parseDurationMs(text) ?? 0;

@@ -107,6 +107,19 @@ export const configSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe('Default: /var/lib/isocket/SITE, or ~/.local/state/isocket/SITE'),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['error', 'warning', 'info', 'debug'])
+        .default('info')
+        .describe('The least that is logged; --verbose and --quiet say it for stderr'),
+      format: z.enum(['text', 'json']).default('text').describe('json: one object a line'),
+      file: absolutePath
+        .nullable()
+        .default(null)
+        .describe('A file that gets the log too, and is found again after logrotate'),
+    })
+    .prefault({}),
   status: z.strictObject({ listen: reserved }).optional().describe(RESERVED),
   hooks: z.strictObject({ finished: reserved, alert: reserved }).optional().describe(RESERVED),
   receive: receiveSchema,

@@ -13,6 +13,8 @@ export type HeldBackReason =
 /** Everything worth telling about a run. Reporters turn them into text, JSON lines or a progress bar; tests wait for them. */
 export type IsocketEvent =
   | { readonly type: 'config'; readonly path: string }
+  | StartedEvent
+  | StoppedEvent
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly message: string }
   | { readonly type: 'watching'; readonly message: string }
   | { readonly type: 'complete'; readonly path: Name }
@@ -57,6 +59,31 @@ export type IsocketEvent =
       readonly bytes: number;
     }
   | SummaryEvent;
+
+/** A command begins to work on a site. */
+export interface StartedEvent {
+  readonly type: 'started';
+  readonly command: 'daemon' | 'scan';
+  readonly version: string;
+  readonly pid: number;
+  /** The file. */
+  readonly config: string;
+  readonly site: string;
+  readonly root: Name;
+  readonly destinations: readonly string[];
+}
+
+/** The daemon ends. */
+export interface StoppedEvent {
+  readonly type: 'stopped';
+  /** A signal, or the message of an error. */
+  readonly reason: string;
+  readonly isError: boolean;
+  readonly sent: number;
+  readonly bytes: number;
+  readonly finished: number;
+  readonly seconds: number;
+}
 
 export type SkippedKind = 'symlink' | 'socket' | 'fifo' | 'device' | 'excluded';
 

@@ -1,7 +1,7 @@
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { createSiteContext, type PassOptions, type SiteContext } from '../delivery/context.ts';
+import { createSiteContext, type Counters, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
@@ -64,6 +64,11 @@ export class Daemon {
   /** It lists everything in time: for a watchdog. */
   get isAlive(): boolean {
     return performance.now() - this.#lastRescanMs < LATE_RESCANS * this.#options.config.source.rescanMs;
+  }
+
+  /** What it did so far. */
+  get counters(): Readonly<Counters> {
+    return this.#site.counters;
   }
 
   /** Resolves in order after the signal. Rejects with a defect. */

@@ -6,7 +6,7 @@ import { listenForShutdown } from '../shutdown.ts';
 import { counted, countedDirectories, formatBytes, parseDurationMs } from '../../core/units.ts';
 import type { Report } from '../../core/events.ts';
 import { openSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 
 export interface PruneCommandOptions extends CommonOptions {
   readonly olderThan: string;
@@ -31,7 +31,7 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
     if (json || (event.type !== 'pruned' && event.type !== 'kept')) output.report(event);
     else process.stdout.write(`${describe(event)?.text ?? ''}\n`);
   };
-  await using site = await openSite(options, output.report);
+  await using site = await openSite(options, output.report, { onConfig: useLog(output) });
   const signal = shutdown.signal;
   const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
   site.refused.throwIfAborted();

@@ -6,7 +6,8 @@ import type { CommonOptions } from '../options.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
 import { openSite, readConfig, statePathOf } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
+import { startedEvent } from './started.ts';
 
 /** `isocket scan`: one pass over the site. Resolves with the exit code. */
 export const scan = async (options: CommonOptions & { readonly dryRun?: boolean }): Promise<number> => {
@@ -22,7 +23,8 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
     const complete = await planPass({ config, report: tell, signal }, statePathOf(config));
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
-  await using site = await openSite(options, report);
+  await using site = await openSite(options, report, { onConfig: useLog(output) });
+  report(startedEvent('scan', site));
   using failures = new FailureLog(site.state.path, report, 'earlier');
   const { summary, complete } = await runPass({
     ...site,

@@ -9,7 +9,7 @@ import { runPass } from '../../delivery/pass.ts';
 import { Comparison } from './comparison.ts';
 import { namedDirectories } from './named-directories.ts';
 import { openSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 
 export interface VerifyCommandOptions extends CommonOptions {
   readonly checksum?: boolean;
@@ -23,7 +23,7 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
   const { signal } = shutdown;
   using output = await openOutput(options);
   const { report } = output;
-  await using site = await openSite(options, report, { unlocked: options.repair !== true });
+  await using site = await openSite(options, report, { unlocked: options.repair !== true, onConfig: useLog(output) });
   const { plans, unreadable } = namedDirectories(site.config.source, named);
   for (const { name, error } of unreadable) report(failedDirectory(name, cannotWork(name, error)));
   const repair = options.repair === true ? createRepair(site.config.source.root, report) : undefined;

@@ -1,4 +1,4 @@
-import type { ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/events.ts';
+import type { ClaimsEvent, HeldBackReason, IsocketEvent, StartedEvent, StoppedEvent } from '../../core/events.ts';
 import { showName, type Name } from '../../name.ts';
 import { MANIFEST } from '../../source/markers.ts';
 import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
@@ -11,6 +11,11 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
   switch (event.type) {
     case 'config':
       return { severity: 'detail', text: `configuration: ${event.path}` };
+    case 'started':
+      // Under cron a pass that did nothing prints nothing.
+      return { severity: event.command === 'scan' ? 'detail' : 'result', text: describeStart(event) };
+    case 'stopped':
+      return { severity: event.isError ? 'failure' : 'result', text: describeStop(event) };
     case 'note':
       return { severity: event.level === 'warning' ? 'warning' : 'detail', text: event.message };
     case 'watching':
@@ -65,6 +70,12 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       return undefined;
   }
 };
+
+const describeStart = ({ command, version, pid, config, site, root, destinations }: StartedEvent): string =>
+  `isocket ${version} begins as ${command === 'daemon' ? 'daemon' : 'a scan'} (process ${pid}): site ${showName(site)}, ${showName(root)} to ${destinations.map(showName).join(' and ')}; configuration ${showName(config)}`;
+
+const describeStop = ({ reason, isError, sent, bytes, finished, seconds }: StoppedEvent): string =>
+  `isocket ends ${isError ? `because of an error: ${reason}` : `on ${reason}`}, after ${formatDuration(seconds * 1000)}: sent ${counted(sent, 'file')}, ${formatBytes(bytes)}; finished ${countedDirectories(finished)}`;
 
 const cureForReserved = (path: Name): string =>
   path.split('/')[1] === MANIFEST ? 'rename it, exclude it, or set manifest: false' : 'rename it';

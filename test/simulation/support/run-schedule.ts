@@ -409,6 +409,7 @@ class Run {
       announce: settings.announce,
       manifest: false,
       state: this.#statePath(),
+      log: { level: 'info', format: 'text', file: null },
     };
   }
 }
