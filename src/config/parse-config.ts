@@ -36,7 +36,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const destinations = parseDestinations(input, context, problems);
   problems.push(...backOffProblems(input), ...logProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
-  const { site, source, send, verify, announce, manifest, state, log } = parsed.data;
+  const { site, source, send, verify, announce, manifest, state, log, hooks, alerts } = parsed.data;
   const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
   return {
     site: site ?? context.hostname,
@@ -62,6 +62,20 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     manifest,
     state,
     log,
+    hooks: {
+      finished: hooks.finished,
+      alert: hooks.alert,
+      ping: hooks.ping,
+      timeoutMs: ms(hooks.timeout),
+      pingEveryMs: ms(hooks.pingEvery),
+    },
+    alerts: {
+      unsentMs: msOrNever(alerts.unsent),
+      downMs: msOrNever(alerts.down),
+      successMs: msOrNever(alerts.success),
+      held: alerts.held,
+      late: alerts.late,
+    },
   };
 };
 
@@ -95,6 +109,8 @@ const logProblems = (input: unknown): ConfigProblem[] => {
 };
 
 const ms = (text: string): number => parseDurationMs(text) ?? 0;
+
+const msOrNever = (text: string | null): number | null => (text === null ? null : ms(text));
 
 /** Values that JSON cannot show: a YAML alias that contains itself, and types that no file can hold. */
 const findCircularAlias = (input: unknown): ConfigProblem | undefined => {

@@ -29,6 +29,7 @@ export type IsocketEvent =
       readonly type: 'connection';
       readonly destination: string;
       readonly state: 'lost';
+      readonly class: TransportErrorClass;
       readonly message: string;
       readonly hint?: string;
       readonly retrying: boolean;
@@ -50,6 +51,7 @@ export type IsocketEvent =
       readonly dryRun: boolean;
     }
   | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
+  | AlertEvent
   | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
   | {
       readonly type: 'finished';
@@ -71,6 +73,18 @@ export interface StartedEvent {
   readonly site: string;
   readonly root: Name;
   readonly destinations: readonly string[];
+}
+
+/** A condition of the site that somebody is to know of, or that is over. */
+export interface AlertEvent {
+  readonly type: 'alert';
+  readonly state: 'raised' | 'over';
+  readonly kind: 'refused' | 'down' | 'held' | 'unsent' | 'success' | 'late';
+  /** Destinations, directories, or the site. */
+  readonly subjects: readonly string[];
+  readonly message: string;
+  /** ISO 8601. */
+  readonly since: string;
 }
 
 /** The daemon ends. */

@@ -17,6 +17,17 @@ export interface DaemonOptions extends PassOptions {
   readonly watcher: Watcher;
 }
 
+/** What is wrong with a site. */
+export interface Overview {
+  readonly failing: readonly { readonly path: Name; readonly reason: string; readonly held: boolean }[];
+  /** Directories that may have unsent files. */
+  readonly unsentIn: readonly Name[];
+  /** Finished directories that were changed since. */
+  readonly late: readonly Name[];
+}
+
+const isEmpty = (things: Iterable<unknown>): boolean => things[Symbol.iterator]().next().done === true;
+
 /** What is in flight when the signal comes may end; a connection that is down must not hold us. */
 const STOP_WITHIN_MS = 10_000;
 /** The root is where it was, though it could not be listed just now: what goes on goes on. */
@@ -64,6 +75,19 @@ export class Daemon {
   /** It lists everything in time: for a watchdog. */
   get isAlive(): boolean {
     return performance.now() - this.#lastRescanMs < LATE_RESCANS * this.#options.config.source.rescanMs;
+  }
+
+  /** What is wrong, for whoever tells people. */
+  overview(): Overview {
+    const { hold } = this.#options.config.send.retry;
+    const jobs = [...this.#jobs];
+    return {
+      failing: this.activity().held.map(({ path, reason, attempts }) => ({ path, reason, held: attempts >= hold })),
+      unsentIn: jobs
+        .filter(({ work }) => work.leftUnsent() > 0 || !isEmpty(work.queue.inFlight))
+        .map(({ plan }) => plan.directory.name),
+      late: this.#late.current,
+    };
   }
 
   /** What it did so far. */

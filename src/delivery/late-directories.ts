@@ -18,14 +18,21 @@ export class LateDirectories {
   readonly #report: Report;
   /** The mtime with which each was reported. */
   #reported: Map<Name, string> | undefined;
+  #current: readonly Name[] = [];
 
   constructor(statePath: string, report: Report) {
     this.#file = join(statePath, 'late.json');
     this.#report = report;
   }
 
+  /** As they were noted last. */
+  get current(): readonly Name[] {
+    return this.#current;
+  }
+
   note(directories: readonly DirectorySnapshot[]): void {
     const late = directories.filter((one) => one.late === true);
+    this.#current = late.map(({ name }) => name);
     if (late.length === 0) return;
     const before = (this.#reported ??= readReported(this.#file));
     const added = late.filter(({ name, mtimeNs }) => before.get(name) !== String(mtimeNs));

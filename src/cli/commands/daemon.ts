@@ -8,10 +8,19 @@ import { listenForShutdown, type Shutdown } from '../shutdown.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
+import { Notifier } from '../../notify/notifier.ts';
+import { Ping } from '../../notify/ping.ts';
+import { SiteWatch, type SiteWatchOptions } from '../../notify/site-watch.ts';
+import { createIsExcluded } from '../../source/exclude.ts';
 import { rememberConfig } from './config-since.ts';
 import { openSite, type OpenSite } from './open-site.ts';
 import { openOutput, useLog, type Output } from './output.ts';
 import { startedEvent } from './started.ts';
+
+/** What an earlier daemon found is not over before all was tried once. */
+const GRACE_MS = 60_000;
+/** At the end a command that runs may go on for so long. */
+const HOOKS_END_MS = 2000;
 
 /** What the process says of itself over the lock, as far as it has got. */
 interface Told {
@@ -65,7 +74,12 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
   const watching = describeSource(choice, facts, site.config.source);
   report({ type: 'watching', message: watching });
   await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
-  using failures = new FailureLog(site.state.path, report, 'none');
+  const { config, configPath, state } = site;
+  using ping = config.hooks.ping === null ? undefined : new Ping(config.hooks.ping, report);
+  const graceMs = GRACE_MS + config.send.retry.mostMs;
+  await using notifier = new Notifier({ config, configPath, statePath: state.path, report, ping, graceMs });
+  void ping?.send('start');
+  using failures = new FailureLog(state.path, notifier.report, 'none');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
   const running = new Daemon({ ...site, watcher, report: failures.report, signal });
   Object.assign(told, { watcher: watching, daemon: running });
@@ -84,12 +98,23 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
       manager.ready(watching);
     }),
   );
+  if (Notifier.isWanted(config)) stack.use(watchSite(running, { config, notifier, ping }));
   manager.ready(watching);
   manager.feedWatchdog(() => running.isAlive);
   await running.run();
   manager.stopping();
+  stack.dispose();
+  await notifier.end(HOOKS_END_MS, new AbortController().signal);
   site.refused.throwIfAborted();
 };
+
+const watchSite = (running: Daemon, parts: Pick<SiteWatchOptions, 'config' | 'notifier' | 'ping'>): SiteWatch =>
+  new SiteWatch({
+    ...parts,
+    isExcluded: createIsExcluded(parts.config.source.exclude),
+    overview: () => running.overview(),
+    isAlive: () => running.isAlive,
+  });
 
 const troubleTeller =
   (report: Report) =>

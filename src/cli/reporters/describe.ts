@@ -44,6 +44,10 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       };
     case 'discrepancy':
       return { severity: 'failure', text: `${showName(event.path)} at ${event.destination}: ${event.detail}` };
+    case 'alert':
+      return event.state === 'over'
+        ? { severity: 'result', text: `alert over (${event.kind}): ${event.message}` }
+        : { severity: 'warning', text: `alert (${event.kind}): ${event.message}` };
     case 'reset':
       return {
         severity: 'result',

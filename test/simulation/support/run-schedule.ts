@@ -410,6 +410,8 @@ class Run {
       manifest: false,
       state: this.#statePath(),
       log: { level: 'info', format: 'text', file: null },
+      hooks: { finished: null, alert: null, ping: null, timeoutMs: 30_000, pingEveryMs: 300_000 },
+      alerts: { unsentMs: null, downMs: null, successMs: null, held: false, late: false },
     };
   }
 }
