@@ -19,6 +19,8 @@ export interface DaemonOptions extends PassOptions {
 
 /** What is wrong with a site. */
 export interface Overview {
+  /** Why the root cannot be listed; undefined: it can. */
+  readonly root: string | undefined;
   readonly failing: readonly { readonly path: Name; readonly reason: string; readonly held: boolean }[];
   /** Directories that may have unsent files. */
   readonly unsentIn: readonly Name[];
@@ -82,6 +84,7 @@ export class Daemon {
     const { hold } = this.#options.config.send.retry;
     const jobs = [...this.#jobs];
     return {
+      root: this.#root.failure,
       failing: this.activity().held.map(({ path, reason, attempts }) => ({ path, reason, held: attempts >= hold })),
       unsentIn: jobs
         .filter(({ work }) => work.leftUnsent() > 0 || !isEmpty(work.queue.inFlight))

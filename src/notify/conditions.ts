@@ -3,7 +3,7 @@ import { counted, formatDuration } from '../core/units.ts';
 import { shellWord, showName, type Name } from '../name.ts';
 
 /** What somebody is told of. */
-export const ALERT_KINDS = ['refused', 'down', 'held', 'unsent', 'success', 'late'] as const;
+export const ALERT_KINDS = ['root', 'refused', 'down', 'held', 'unsent', 'success', 'late'] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
 /** Something that is not as it should be. One of the same kind and subject is the same one. */
@@ -16,6 +16,8 @@ export interface Condition {
 
 /** What is known of a site at one moment. */
 export interface SiteFacts {
+  /** Why the root cannot be listed; undefined: it can. */
+  readonly root?: string | undefined;
   /** Destinations that could not be reached, or refused, when they were tried last. */
   readonly down: readonly { readonly destination: string; readonly message: string; readonly refused: boolean }[];
   /** Directories with files that failed, and are held or left to the next scan. */
@@ -47,6 +49,7 @@ const SITE = 'site';
 
 /** What is wrong, as the limits have it. Pure. */
 export const conditionsOf = (facts: SiteFacts, since: Since, limits: AlertsConfig, nowMs: number): Condition[] => [
+  ...(facts.root === undefined ? [] : [{ kind: 'root' as const, subject: SITE, message: facts.root }]),
   ...facts.down.flatMap((one) => downCondition(one, since, limits, nowMs)),
   ...(limits.held ? facts.held.map(heldCondition) : []),
   ...unsentCondition(facts, limits, nowMs),

@@ -57,8 +57,7 @@ export const decide = (
   const now = new Map(conditions.map((one) => [keyOf(one), one]));
   const known = new Map(before.raised.map((one) => [keyOf(one), one]));
   const kept = before.raised.flatMap((one): Raised[] => {
-    // Not met yet by a process that has just begun; or of a file that cannot be tried while its destination is down.
-    const isUnknown = inherited.has(keyOf(one)) || (one.kind === 'held' && facts.down.length > 0);
+    const isUnknown = inherited.has(keyOf(one)) || isHidden(one, facts);
     const still = now.get(keyOf(one)) ?? (isUnknown ? one : undefined);
     // Whoever was not told that it was over need not hear that it is there again.
     if (still !== undefined) return [{ ...one, message: one.isTold ? one.message : still.message, isOver: false }];
@@ -70,6 +69,10 @@ export const decide = (
   const raised = [...kept, ...added];
   return { state: { wholeMs, downMs, raised }, notices: noticesOf(raised) };
 };
+
+/** Nothing is known of it now: a file cannot be tried while its destination is down, and nothing be seen while the root is away. */
+const isHidden = ({ kind }: Condition, { root, down }: SiteFacts): boolean =>
+  (kind === 'held' && down.length > 0) || (root !== undefined && ['held', 'unsent', 'late'].includes(kind));
 
 /** The state once a notice was given. Pure. */
 export const told = (state: AlertState, { conditions }: Notice): AlertState => {

@@ -9,6 +9,8 @@ import type { Ping } from './ping.ts';
 
 /** What the daemon says of itself. */
 export interface Overview {
+  /** Why the root cannot be listed; undefined: it can. */
+  readonly root: string | undefined;
   /** Files that failed and were not sent since. */
   readonly failing: readonly { readonly path: Name; readonly reason: string; readonly held: boolean }[];
   /** Directories that may have unsent files. */
@@ -75,12 +77,12 @@ export class SiteWatch implements Disposable {
     if (this.#isTooOld && !isUnsent(`${this.#root}/${this.#unsent.oldest?.path}`))
       await this.#lookForUnsent(unsentIn, 0);
     if (this.#ended.signal.aborted) return;
-    const { failing, late } = overview();
+    const { root, failing, late } = overview();
     const { down, unworkable } = notifier.facts;
     const { oldest, unreadable } = this.#unsent;
     const held = [...failing.filter((one) => one.held), ...unworkable, ...unreadable];
-    const isWhole = down.length + failing.length + held.length === 0 && !this.#isTooOld;
-    notifier.look({ down, held: heldFiles(held), oldestUnsent: oldest, late, isWhole });
+    const isWhole = down.length + failing.length + held.length === 0 && !this.#isTooOld && root === undefined;
+    notifier.look({ root, down, held: heldFiles(held), oldestUnsent: oldest, late, isWhole });
     if (ping !== undefined) this.#ping(ping);
   }
 

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -260,5 +269,16 @@ describe('the daemon', () => {
     await expect
       .poll(() => objects('home/alerts'), { timeout: 20_000 })
       .toMatchObject([{}, { kind: 'held', state: 'over' }]);
+  });
+
+  it('tells that the root is away, and that it is back', async () => {
+    const site = siteWith({ hooks: { alert: into('alerts') }, alerts: quick }, { source: { rescan: '100ms' } });
+    parser(site.root).writeFile('DC1/file');
+    await using daemon = site.start(['daemon']);
+    await daemon.event(({ type }) => type === 'sent');
+    renameSync(site.root, `${site.root}.away`);
+    await expect.poll(alerts, { timeout: 20_000 }).toEqual(['root raised']);
+    renameSync(`${site.root}.away`, site.root);
+    await expect.poll(alerts, { timeout: 20_000 }).toEqual(['root raised', 'root over']);
   });
 });

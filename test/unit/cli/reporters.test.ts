@@ -91,6 +91,19 @@ group('text', () => {
     ]);
   });
 
+  it('prints each kind of failure, however many there are: a daemon runs for months', () => {
+    const kinds = Array.from({ length: 26 }, (_none, index) => failed(`cause ${'x'.repeat(index + 1)}`));
+    expect(linesOf(kinds)).toHaveLength(26);
+  });
+
+  it('takes failures for the same that differ in the names and numbers they say', () => {
+    const lines = linesOf(
+      [1, 2, 3].map((n) => ({ ...failed(`Cannot send "DC${n}/f": disk ${n} full`), path: `DC${n}/f` })),
+    );
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toMatch(/ error: and 2 more like it; the last: Cannot send "DC3\/f": disk 3 full$/);
+  });
+
   it('writes one line for one event, with nothing that a terminal would obey', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (message) => {

@@ -34,6 +34,7 @@ const tellings = (
 
 describe('one notice a condition, and one when it is over', () => {
   it.each<[string, Partial<SiteFacts>, string]>([
+    ['a root that is away', { root: 'Cannot read the root', isWhole: false }, 'root'],
     ['a destination that refuses us', { down: refused, isWhole: false }, 'refused'],
     ['held files', { held, isWhole: false }, 'held'],
     ['an old unsent file', { oldestUnsent: unsent, isWhole: false }, 'unsent'],
@@ -48,7 +49,9 @@ describe('one notice a condition, and one when it is over', () => {
       [5, facts],
     ] as const;
     expect(tellings(looks)).toEqual([[], [`${kind} raised`], [], [`${kind} over`], [], [`${kind} raised`]]);
-    expect(tellings(looks, { alerts: never }).flat()).toEqual([]);
+    expect(tellings(looks, { alerts: never }).flat()).toEqual(
+      kind === 'root' ? ['root raised', 'root over', 'root raised'] : [],
+    );
   });
 
   it('a destination that is down: not before its limit, however often it is looked at', () => {
@@ -158,8 +161,10 @@ describe('what this process cannot know to be over', () => {
     expect(decide(raised, well, limits, T0).notices).toHaveLength(1);
   });
 
-  it('is kept: held files while their destination is down', () => {
+  it('is kept: held files while their destination is down, or the root away', () => {
     expect(decide(raised, { ...well, down }, limits, T0).notices).toEqual([]);
+    const away = decide(raised, { ...well, root: 'away' }, limits, T0);
+    expect(away.notices.map(({ kind, state }) => `${kind} ${state}`)).toEqual(['root raised']);
   });
 });
 
