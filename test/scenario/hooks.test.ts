@@ -179,6 +179,32 @@ describe('scan', () => {
     expect([hung + objects('all').length, hung < 4]).toEqual([4, true]);
   });
 
+  it('root obeys no command, and writes no log, that another user or his group could have written: it says so, and ships', async () => {
+    const site = siteWith({ hooks: { finished: into('all'), ping: pings.url }, log: { file: `${folder}/log` } });
+    // Named: one that is found is refused altogether.
+    const scan = () => site.run(['--config', site.config, 'scan']);
+    expect((await scan()).exitCode).toBe(0); // Makes the state folder.
+    rmSync(`${folder}/log`, { force: true });
+    pings.asked.length = 0;
+    shipClosed(site, 'DC1');
+    execFileSync('chown', [String(USER), site.config]);
+    const first = await scan();
+    expect([first.exitCode, isFinished(site.root, 'DC1')]).toEqual([0, true]);
+    expect(first.stderr).toMatch(
+      /warning: Cannot obey hooks\.finished, log\.file of configuration "[^"]*": it belongs to user 54321; /,
+    );
+    execFileSync('chown', ['root', site.config]);
+    chmodSync(site.config, 0o664);
+    shipClosed(site, 'DC2');
+    expect((await scan()).stderr).toContain('it can be written by other users');
+    expect([existsSync(`${folder}/all`), existsSync(`${folder}/log`)]).toEqual([false, false]);
+    expect(pings.asked).toEqual(['/start', '', '/start', '']);
+    chmodSync(site.config, 0o644);
+    shipClosed(site, 'DC3');
+    expect((await scan()).exitCode).toBe(0);
+    expect(objects('all').map(({ directory }) => directory)).toEqual(['DC3']);
+  });
+
   it('a ping that fails is one warning over several scans, and hides the secret', async () => {
     pings.status = 500;
     const site = siteWith({ hooks: { ping: pings.url } });
@@ -203,7 +229,7 @@ describe('scan', () => {
 });
 
 describe('the daemon', () => {
-  const quick = { unsent: '2s', down: '300ms' };
+  const quick = { unsent: null, down: '300ms' };
 
   it('tells and pings when a destination goes down and comes back, and not again after a restart', async () => {
     const site = siteWith({
@@ -272,7 +298,7 @@ describe('the daemon', () => {
   });
 
   it('tells that the root is away, and that it is back', async () => {
-    const site = siteWith({ hooks: { alert: into('alerts') }, alerts: quick }, { source: { rescan: '100ms' } });
+    const site = siteWith({ hooks: { alert: into('alerts') }, alerts: quick }, { source: { rescan: '500ms' } });
     parser(site.root).writeFile('DC1/file');
     await using daemon = site.start(['daemon']);
     await daemon.event(({ type }) => type === 'sent');
@@ -280,5 +306,17 @@ describe('the daemon', () => {
     await expect.poll(alerts, { timeout: 20_000 }).toEqual(['root raised']);
     renameSync(`${site.root}.away`, site.root);
     await expect.poll(alerts, { timeout: 20_000 }).toEqual(['root raised', 'root over']);
+  });
+
+  it('tells that a file is unsent for too long, and that it is not', async () => {
+    const site = siteWith({ hooks: { alert: into('alerts') }, alerts: { unsent: '1s', down: null } });
+    await proxy.refuse();
+    parser(site.root).writeFile('DC1/file');
+    await using daemon = site.start(['daemon']);
+    await expect.poll(alerts, { timeout: 20_000 }).toEqual(['unsent raised']);
+    expect(objects('alerts')[0]?.message).toMatch(/^"DC1\/file" has been unsent for /);
+    await proxy.accept();
+    await daemon.event(({ type }) => type === 'sent');
+    await expect.poll(alerts, { timeout: 20_000 }).toEqual(['unsent raised', 'unsent over']);
   });
 });

@@ -22,6 +22,7 @@ import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
 import { homeFolder, workingFolder } from '../../host/home.ts';
+import { obeyedConfig } from './obeyed-config.ts';
 import { refuseFirstRunAsRoot, serviceState } from './service-state.ts';
 
 /** Finds the configuration's file for a command. */
@@ -82,7 +83,8 @@ export const openSite = async (
   report: Report,
   { unlocked = false, activity = () => ({}), onConfig }: OpenOptions = {},
 ): Promise<OpenSite> => {
-  const { config, path } = await readFoundConfig(options, report);
+  const { config: read, path } = await readFoundConfig(options, report);
+  const config = obeyedConfig(read, path, report);
   onConfig?.(config, path);
   checkRoot(config.source.root);
   refuseFirstRunAsRoot(path, statePathOf(config));
