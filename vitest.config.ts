@@ -20,6 +20,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'simulation/exhaustive': 60,
   'fault/host': 55,
   'scenario/proof-names': 54,
+  'scenario/hooks': 36,
 };
 
 class LongestFirst extends BaseSequencer {

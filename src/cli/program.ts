@@ -1,25 +1,34 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../core/config-problems.ts';
 import { COMMANDS, type CommandDefinition } from './command-table.ts';
 import { errorMessage, isHostFailure, TransportError, UserError } from '../errors.ts';
 import { knownCureOf } from '../source/directory-failures.ts';
-import { packageFile } from '../package-file.ts';
+import { isJournal } from './log/journal.ts';
+import { withPriority } from './reporters/log-line.ts';
 import { refuseTakenByNpm } from './taken-by-npm.ts';
+import { readVersion } from './version.ts';
 
 /** Runs a command line (without the program's name). Resolves with the exit code of contract.md §5; never rejects. */
 export const run = async (args: readonly string[]): Promise<number> => {
   let exitCode = 0;
-  const program = createProgram((code) => {
-    exitCode = code;
-  });
+  const isJson = asksForJson(args);
+  let told = '';
+  const program = createProgram(
+    (code) => {
+      exitCode = code;
+    },
+    isJson ? (text) => (told += text) : undefined,
+  );
   try {
     refuseTakenByNpm(args, process.env);
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
     const exitCode = reportError(error);
-    if (exitCode !== 0 && asksForJson(args)) process.stdout.write(`${JSON.stringify(errorObject(error, exitCode))}\n`);
+    if (isJson) {
+      const object = exitCode === 0 ? toldObject(error, told) : errorObject(error, exitCode);
+      process.stdout.write(`${JSON.stringify(object)}\n`);
+    }
     return exitCode;
   }
 };
@@ -30,16 +39,28 @@ const asksForJson = (args: readonly string[]): boolean => {
   return (end < 0 ? args : args.slice(0, end)).includes('--json');
 };
 
+/** What `--json` prints of --version and --help. */
+const toldObject = (error: unknown, text: string): object =>
+  error instanceof CommanderError && error.code === 'commander.version'
+    ? { type: 'version', version: text.trim() }
+    : { type: 'help', text };
+
 /** What `--json` prints of an error, as its last line. */
 const errorObject = (error: unknown, exitCode: number): object => ({
   type: 'error',
   exitCode,
-  message: errorMessage(error).replace(/^error: /, ''),
+  message: messageOf(error),
   ...(error instanceof UserError || error instanceof TransportError ? { hint: error.hint } : {}),
   ...(error instanceof ConfigError ? { problems: error.problems } : {}),
 });
 
-const createProgram = (end: (exitCode: number) => void): Command => {
+const messageOf = (error: unknown): string =>
+  error instanceof CommanderError && error.code === 'commander.help'
+    ? 'no command is named: isocket --help lists them'
+    : errorMessage(error).replace(/^error: /, '');
+
+/** @param writeOut takes what --help and --version print; undefined: stdout does */
+const createProgram = (end: (exitCode: number) => void, writeOut: ((text: string) => void) | undefined): Command => {
   const program = new Command('isocket')
     .description('Ships the files that a program keeps producing to another host: once, whole, provably.')
     .version(readVersion())
@@ -48,6 +69,7 @@ const createProgram = (end: (exitCode: number) => void): Command => {
     .option('--verbose', 'print more: every file, and which configuration is used')
     .option('--quiet', 'print nothing but errors')
     .exitOverride()
+    .configureOutput(writeOut === undefined ? {} : { writeOut })
     .configureHelp({ showGlobalOptions: true })
     .addHelpText('after', EXIT_CODES)
     .showHelpAfterError('(isocket --help lists the commands, isocket COMMAND --help its options)');
@@ -73,30 +95,31 @@ const EXIT_CODES = `
 Exit codes: 0 done · 1 a defect of isocket · 2 usage or configuration · 3 files left unsent ·
   4 another isocket works on this root · 130, 143 stopped by SIGINT, SIGTERM`;
 
-const readVersion = (): string => {
-  const manifest: unknown = JSON.parse(readFileSync(packageFile('package.json'), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '';
-};
-
 const MOST_CAUSES = 3;
 
 const describeFailure = (message: string, hint: string | undefined): string =>
   `isocket: ${message}\n${hint === undefined ? '' : `  ${hint}\n`}`;
 
+/** Each line for the journal is an error to it. */
+const printError = (text: string): void => {
+  const journal = isJournal(process.stderr.fd, process.env.JOURNAL_STREAM);
+  process.stderr.write(withPriority(text, 'error', journal));
+};
+
 /** Prints an error on stderr; returns its exit code. */
 const reportError = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // Commander has printed it.
   if (error instanceof UserError || error instanceof TransportError) {
-    process.stderr.write(describeFailure(error.message, error.hint));
+    printError(describeFailure(error.message, error.hint));
     return error instanceof UserError ? error.exitCode : 3;
   }
   if (isHostFailure(error)) {
     const causes: unknown[] = error instanceof AggregateError ? error.errors : [error];
     for (const cause of causes.slice(0, MOST_CAUSES))
-      process.stderr.write(describeFailure(`Cannot go on: ${errorMessage(cause)}`, knownCureOf(cause)));
+      printError(describeFailure(`Cannot go on: ${errorMessage(cause)}`, knownCureOf(cause)));
     return 3;
   }
   const stack = error instanceof Error && error.stack !== undefined ? error.stack : errorMessage(error);
-  process.stderr.write(`isocket: this is a defect of isocket, please report it:\n${stack}\n`);
+  printError(`isocket: this is a defect of isocket, please report it:\n${stack}\n`);
   return 1;
 };

@@ -31,6 +31,39 @@ export interface Config {
   readonly manifest: boolean;
   /** null: the default folder. */
   readonly state: string | null;
+  readonly log: LogConfig;
+  readonly hooks: HooksConfig;
+  readonly alerts: AlertsConfig;
+}
+
+/** A command line for the shell, or a program and its arguments. */
+export type HookCommand = string | readonly string[];
+
+export interface HooksConfig {
+  readonly finished: HookCommand | null;
+  readonly alert: HookCommand | null;
+  /** A URL. */
+  readonly ping: string | null;
+  /** Of a command. */
+  readonly timeoutMs: number;
+  /** Of the daemon. */
+  readonly pingEveryMs: number;
+}
+
+/** When somebody is told; null: never. */
+export interface AlertsConfig {
+  readonly unsentMs: number | null;
+  readonly downMs: number | null;
+  readonly successMs: number | null;
+  readonly held: boolean;
+  readonly late: boolean;
+}
+
+export interface LogConfig {
+  readonly level: 'error' | 'warning' | 'info' | 'debug';
+  readonly format: 'text' | 'json';
+  /** A file that gets the log too. */
+  readonly file: string | null;
 }
 
 /** contract.md §8: what `isocket receive` takes as options. */

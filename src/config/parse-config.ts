@@ -34,9 +34,9 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const parsed = configSchema.safeParse(input ?? {});
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, configSchema);
   const destinations = parseDestinations(input, context, problems);
-  problems.push(...backOffProblems(input));
+  problems.push(...backOffProblems(input), ...logProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
-  const { site, source, send, verify, announce, manifest, state } = parsed.data;
+  const { site, source, send, verify, announce, manifest, state, log, hooks, alerts } = parsed.data;
   const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
   return {
     site: site ?? context.hostname,
@@ -61,6 +61,21 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     announce,
     manifest,
     state,
+    log,
+    hooks: {
+      finished: hooks.finished,
+      alert: hooks.alert,
+      ping: hooks.ping,
+      timeoutMs: ms(hooks.timeout),
+      pingEveryMs: ms(hooks.pingEvery),
+    },
+    alerts: {
+      unsentMs: msOrNever(alerts.unsent),
+      downMs: msOrNever(alerts.down),
+      successMs: msOrNever(alerts.success),
+      held: alerts.held,
+      late: alerts.late,
+    },
   };
 };
 
@@ -86,7 +101,16 @@ const backOffProblems = (input: unknown): ConfigProblem[] => {
   return isAbove ? [{ path: 'send.retry.first', found: first, expected: `at most send.retry.most (${most})` }] : [];
 };
 
+/** A log that would be sent, and grow by a line for it. */
+const logProblems = (input: unknown): ConfigProblem[] => {
+  const [file, root] = [valueAt(input, ['log', 'file']), valueAt(input, ['source', 'root'])];
+  const isInRoot = typeof file === 'string' && typeof root === 'string' && `${file}/`.startsWith(`${root}/`);
+  return isInRoot ? [{ path: 'log.file', found: file, expected: 'a file outside source.root' }] : [];
+};
+
 const ms = (text: string): number => parseDurationMs(text) ?? 0;
+
+const msOrNever = (text: string | null): number | null => (text === null ? null : ms(text));
 
 /** Values that JSON cannot show: a YAML alias that contains itself, and types that no file can hold. */
 const findCircularAlias = (input: unknown): ConfigProblem | undefined => {

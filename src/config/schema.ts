@@ -2,24 +2,15 @@ import { z } from 'zod';
 import { valueAt } from '../core/config-problems.ts';
 import { localFile, rootedPath } from '../core/destination-words.ts';
 import { parseBandwidth } from '../core/bandwidth.ts';
-import { parseDurationMs } from '../core/units.ts';
+import { alertsSchema, hooksSchema } from './hooks-schema.ts';
+import { duration } from './duration.ts';
 import { mayBeRoot } from './system-folders.ts';
 
-const DURATION = 'a duration with its unit, such as 500ms, 2s or 1m, of at most 24 days';
 const PATH = 'an absolute path';
 const ADDRESS = 'HOST:PORT, such as 0.0.0.0:2222';
 const COUNT = 'a whole number, 1 or more';
-/** A longer timer fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 const BANDWIDTH =
   'a number of bytes a second, such as 20MB/s, or one for each time of the day, such as "08:00 20MB/s, 19:00 off"';
-
-const duration = (usual: string) =>
-  z
-    .string({ error: DURATION })
-    .refine((text) => (parseDurationMs(text) ?? Infinity) <= MAX_TIMER_MS, { error: DURATION })
-    .default(usual)
-    .describe(`A duration. Default: ${usual}`);
 
 const NOT_A_ROOT =
   'a folder of the parser alone, or with a source.tag that picks its directories: all files in them are sent and get g+w';
@@ -107,8 +98,22 @@ export const configSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe('Default: /var/lib/isocket/SITE, or ~/.local/state/isocket/SITE'),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['error', 'warning', 'info', 'debug'])
+        .default('info')
+        .describe('The least that is logged; --verbose and --quiet say it for stderr'),
+      format: z.enum(['text', 'json']).default('text').describe('json: one object a line'),
+      file: absolutePath
+        .nullable()
+        .default(null)
+        .describe('A file that gets the log too, and is found again after logrotate'),
+    })
+    .prefault({}),
   status: z.strictObject({ listen: reserved }).optional().describe(RESERVED),
-  hooks: z.strictObject({ finished: reserved, alert: reserved }).optional().describe(RESERVED),
+  hooks: hooksSchema,
+  alerts: alertsSchema,
   receive: receiveSchema,
 });
 

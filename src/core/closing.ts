@@ -1,4 +1,5 @@
 import type { ClosedBy } from './lifecycle.ts';
+import { counted } from './units.ts';
 
 /** What a cycle of work on a directory has established so far. */
 export interface CycleFacts {
@@ -63,7 +64,9 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
     // Sent once more in the last listing, they would pass for sent unverified.
     return facts.listings < MOST_LISTINGS - 1
       ? { kind: 'list' }
-      : wait(`${facts.refuted} files that the destination confirmed are not there as they were sent`);
+      : wait(
+          `${counted(facts.refuted, 'file')} that the destination confirmed ${facts.refuted === 1 ? 'is not there as it was' : 'are not there as they were'} sent`,
+        );
   }
   if (facts.unsent > 0) return stepForUnsent(facts);
   if (facts.openForWriting) return wait('a file in it is still open for writing');
@@ -78,11 +81,15 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
 
 const stepForUnsent = (facts: CycleFacts): NextStep => {
   const { failed, openClaims, heldBack, reserved = 0, unreadable = 0, unsent, listings } = facts;
-  if (unreadable > 0) return wait(`${unreadable} names in it cannot be read`);
-  if (failed > 0) return wait(`${failed} files could not be sent`);
-  if (openClaims > 0) return wait(`${openClaims} marked files without a record: the destination could not be asked`);
-  if (reserved > 0) return wait(`${reserved} names in it are reserved for isocket: rename them`);
-  if (heldBack === unsent) return wait(`${heldBack} files are still being written`);
+  if (unreadable > 0) return wait(`${counted(unreadable, 'name')} in it cannot be read`);
+  if (failed > 0) return wait(`${counted(failed, 'file')} could not be sent`);
+  if (openClaims > 0)
+    return wait(`${counted(openClaims, 'marked file')} without a record: the destination could not be asked`);
+  if (reserved > 0)
+    return wait(
+      `${counted(reserved, 'name in it is', 'names in it are')} reserved for isocket: rename ${reserved === 1 ? 'it' : 'them'}`,
+    );
+  if (heldBack === unsent) return wait(`${counted(heldBack, 'file is', 'files are')} still being written`);
   return listings < MOST_LISTINGS ? { kind: 'list' } : wait(KEEPS_CHANGING);
 };
 

@@ -46,7 +46,8 @@ const shown = (found: unknown): unknown =>
     : found;
 
 /** A key that isocket does not have, and others do: what stands there is told to nobody. */
-const isSecret = (key: string): boolean => /pass|secret|token|credential|private/i.test(key);
+const isSecret = (key: string): boolean => /pass|secret|token|credential|private|ping(?!every)/i.test(key);
+const NOT_SHOWN = '(not shown)';
 
 /** The word that was probably meant; undefined where none is within so many letters. */
 export const meantWord = (word: string, known: readonly string[], letters: number): string | undefined => {
@@ -71,12 +72,13 @@ export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =
 export const problemsOf = (error: z.ZodError, input: unknown, schema: z.ZodType): ConfigProblem[] =>
   error.issues.flatMap((issue): ConfigProblem[] => {
     const path = issue.path.join('.');
-    const found = valueAt(input, issue.path);
+    const whole = valueAt(input, issue.path);
+    const found = isSecret(String(issue.path.at(-1) ?? '')) ? NOT_SHOWN : whole;
     if (issue.code === 'unrecognized_keys') {
       const known = knownKeys(schema, issue.path);
       return issue.keys.map((key) => ({
         path: path === '' ? key : `${path}.${key}`,
-        found: isSecret(key) ? '(not shown)' : shown(valueAt(found ?? input, [key])),
+        found: isSecret(key) ? NOT_SHOWN : shown(valueAt(whole ?? input, [key])),
         expected: expectedKey(key, known),
       }));
     }

@@ -13,6 +13,8 @@ export type HeldBackReason =
 /** Everything worth telling about a run. Reporters turn them into text, JSON lines or a progress bar; tests wait for them. */
 export type IsocketEvent =
   | { readonly type: 'config'; readonly path: string }
+  | StartedEvent
+  | StoppedEvent
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly message: string }
   | { readonly type: 'watching'; readonly message: string }
   | { readonly type: 'complete'; readonly path: Name }
@@ -27,6 +29,7 @@ export type IsocketEvent =
       readonly type: 'connection';
       readonly destination: string;
       readonly state: 'lost';
+      readonly class: TransportErrorClass;
       readonly message: string;
       readonly hint?: string;
       readonly retrying: boolean;
@@ -48,6 +51,7 @@ export type IsocketEvent =
       readonly dryRun: boolean;
     }
   | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
+  | AlertEvent
   | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
   | {
       readonly type: 'finished';
@@ -57,6 +61,43 @@ export type IsocketEvent =
       readonly bytes: number;
     }
   | SummaryEvent;
+
+/** A command begins to work on a site. */
+export interface StartedEvent {
+  readonly type: 'started';
+  readonly command: 'daemon' | 'scan';
+  readonly version: string;
+  readonly pid: number;
+  /** The file. */
+  readonly config: string;
+  readonly site: string;
+  readonly root: Name;
+  readonly destinations: readonly string[];
+}
+
+/** A condition of the site that somebody is to know of, or that is over. */
+export interface AlertEvent {
+  readonly type: 'alert';
+  readonly state: 'raised' | 'over';
+  readonly kind: 'root' | 'refused' | 'down' | 'held' | 'unsent' | 'success' | 'late';
+  /** Destinations, directories, or the site. */
+  readonly subjects: readonly string[];
+  readonly message: string;
+  /** ISO 8601. */
+  readonly since: string;
+}
+
+/** The daemon ends. */
+export interface StoppedEvent {
+  readonly type: 'stopped';
+  /** A signal, or the message of an error. */
+  readonly reason: string;
+  readonly isError: boolean;
+  readonly sent: number;
+  readonly bytes: number;
+  readonly finished: number;
+  readonly seconds: number;
+}
 
 export type SkippedKind = 'symlink' | 'socket' | 'fifo' | 'device' | 'excluded';
 

@@ -27,6 +27,12 @@ export const parseBytes = (text: string): number | undefined => {
   return Number.isFinite(bytes) ? bytes : undefined;
 };
 
+/** "1 file", "2 files", "1 directory", "2 directories". */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
+/** "1 directory", "2 directories". */
+export const countedDirectories = (count: number): string => counted(count, 'directory', 'directories');
+
 /** 1536 → "1.5 KB"; at most two digits after the point. */
 export const formatBytes = (count: number): string => {
   let [value, unit] = [count, 0];

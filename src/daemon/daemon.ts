@@ -1,7 +1,7 @@
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { createSiteContext, type PassOptions, type SiteContext } from '../delivery/context.ts';
+import { createSiteContext, type Counters, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
@@ -16,6 +16,19 @@ import { RootWatch } from './root-watch.ts';
 export interface DaemonOptions extends PassOptions {
   readonly watcher: Watcher;
 }
+
+/** What is wrong with a site. */
+export interface Overview {
+  /** Why the root cannot be listed; undefined: it can. */
+  readonly root: string | undefined;
+  readonly failing: readonly { readonly path: Name; readonly reason: string; readonly held: boolean }[];
+  /** Directories that may have unsent files. */
+  readonly unsentIn: readonly Name[];
+  /** Finished directories that were changed since. */
+  readonly late: readonly Name[];
+}
+
+const isEmpty = (things: Iterable<unknown>): boolean => things[Symbol.iterator]().next().done === true;
 
 /** What is in flight when the signal comes may end; a connection that is down must not hold us. */
 const STOP_WITHIN_MS = 10_000;
@@ -64,6 +77,25 @@ export class Daemon {
   /** It lists everything in time: for a watchdog. */
   get isAlive(): boolean {
     return performance.now() - this.#lastRescanMs < LATE_RESCANS * this.#options.config.source.rescanMs;
+  }
+
+  /** What is wrong, for whoever tells people. */
+  overview(): Overview {
+    const { hold } = this.#options.config.send.retry;
+    const jobs = [...this.#jobs];
+    return {
+      root: this.#root.failure,
+      failing: this.activity().held.map(({ path, reason, attempts }) => ({ path, reason, held: attempts >= hold })),
+      unsentIn: jobs
+        .filter(({ work }) => work.leftUnsent() > 0 || !isEmpty(work.queue.inFlight))
+        .map(({ plan }) => plan.directory.name),
+      late: this.#late.current,
+    };
+  }
+
+  /** What it did so far. */
+  get counters(): Readonly<Counters> {
+    return this.#site.counters;
   }
 
   /** Resolves in order after the signal. Rejects with a defect. */

@@ -47,6 +47,11 @@ export class RootWatch {
     this.#home = identityOf(source.root);
   }
 
+  /** Why the root cannot be listed now; undefined: it can. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
   /** May this name in the root be a directory of the site? */
   concerns(name: Name): boolean {
     return isSiteName(name, { tag: this.#source.tag, isExcluded: this.#isExcluded });

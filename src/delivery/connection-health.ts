@@ -95,6 +95,7 @@ export class ConnectionHealth {
         type: 'connection',
         destination,
         state: 'lost',
+        class: error.class,
         message: error.message,
         ...hint,
         retrying,

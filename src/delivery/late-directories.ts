@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { counted } from '../core/units.ts';
 import { systemErrorCode } from '../errors.ts';
 import { shellWord, showName, type Name } from '../name.ts';
 
@@ -17,14 +18,21 @@ export class LateDirectories {
   readonly #report: Report;
   /** The mtime with which each was reported. */
   #reported: Map<Name, string> | undefined;
+  #current: readonly Name[] = [];
 
   constructor(statePath: string, report: Report) {
     this.#file = join(statePath, 'late.json');
     this.#report = report;
   }
 
+  /** As they were noted last. */
+  get current(): readonly Name[] {
+    return this.#current;
+  }
+
   note(directories: readonly DirectorySnapshot[]): void {
     const late = directories.filter((one) => one.late === true);
+    this.#current = late.map(({ name }) => name);
     if (late.length === 0) return;
     const before = (this.#reported ??= readReported(this.#file));
     const added = late.filter(({ name, mtimeNs }) => before.get(name) !== String(mtimeNs));
@@ -32,7 +40,9 @@ export class LateDirectories {
     for (const directory of added.slice(0, MOST_NAMED)) this.#warn(lateWarning(directory));
     const more = added.length - MOST_NAMED;
     if (more > 0)
-      this.#warn(`${more} more directories were changed after they were finished: isocket status names them`);
+      this.#warn(
+        `${counted(more, 'more directory was changed after it was', 'more directories were changed after they were')} finished: isocket status names them`,
+      );
     this.#reported = new Map(late.map(({ name, mtimeNs }) => [name, String(mtimeNs)]));
     writeReported(this.#file, this.#reported);
   }

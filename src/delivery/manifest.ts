@@ -3,7 +3,7 @@ import { lstatSync, rmSync, utimesSync, writeFileSync, type BigIntStats } from '
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { tickLeftMs } from '../core/clock-tick.ts';
 import { formatSha256Sums, type FileSum } from '../core/sha256sums.ts';
-import { formatBytes } from '../core/units.ts';
+import { counted, formatBytes } from '../core/units.ts';
 import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { wholeSeconds } from '../identity.ts';
 import { isMarked } from '../marks/mark.ts';
@@ -122,7 +122,7 @@ export class Manifest {
     const { config, report, signal } = this.#site;
     if (toRead.length === 0) return [];
     const bytes = toRead.reduce((sum, { stats }) => sum + Number(stats.size), 0);
-    const what = `${toRead.length} files (${formatBytes(bytes)}) that were not read while they were sent`;
+    const what = `${counted(toRead.length, 'file')} (${formatBytes(bytes)}) that ${toRead.length === 1 ? 'was not read while it was' : 'were not read while they were'} sent`;
     report({ type: 'note', level: 'info', message: `reads for ${this.#name}: ${what}` });
     const files: FileSum[] = [];
     for (const { path, stats } of toRead) {

@@ -19,8 +19,18 @@ import { listDirectory } from './list-directory.ts';
 import type { HeldBackFile } from './listing.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
-/** One pass over a site: list, send, verify, finish. `complete` says that nothing was left that could be sent. */
-export const runPass = async (options: PassOptions): Promise<{ summary: SummaryEvent; complete: boolean }> => {
+export interface PassEnd {
+  readonly summary: SummaryEvent;
+  /** Nothing was left that could be sent. */
+  readonly complete: boolean;
+  /** Directories in which files were left unsent. */
+  readonly unsentIn: readonly Name[];
+  /** Finished directories that were changed since. */
+  readonly late: readonly Name[];
+}
+
+/** One pass over a site: list, send, verify, finish. */
+export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const started = performance.now();
   const { config, state, only } = options;
   const { root, tag, newest } = config.source;
@@ -32,18 +42,22 @@ export const runPass = async (options: PassOptions): Promise<{ summary: SummaryE
   counters.unfinished += reportUnreadable(unreadable, site, only);
   if (only === undefined) reportLinks(root, links, site.report);
   if (directories.length + unreadable.length === 0) warnOfUnmatchedTag(config.source, site.report);
-  new LateDirectories(state.path, site.report).note(directories);
+  const late = new LateDirectories(state.path, site.report);
+  late.note(directories);
   const labels = sender.destinations.map(({ label }) => label);
   noteFinishedElsewhere(state.path, root, directories, labels, site.report);
   const limits = createLimits();
+  const unsentIn: Name[] = [];
   const passes = liveFirst(plan(directories, newest))
     .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
-    .map((one) => passDirectory(one, site, limits));
+    .map((one) => passDirectory(one, site, limits, unsentIn));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
   return {
     complete: counters.failed + counters.unfinished === 0 && sender.fatal === undefined,
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
+    unsentIn,
+    late: late.current,
   };
 };
 
@@ -64,7 +78,12 @@ const reportLinks = (root: Name, links: RootListing['links'], report: Report): v
 };
 
 /** One directory's share of the pass; it is over when its sends are. */
-const passDirectory = async (one: DirectoryPlan, site: SiteContext, limits: Limits): Promise<void> => {
+const passDirectory = async (
+  one: DirectoryPlan,
+  site: SiteContext,
+  limits: Limits,
+  unsentIn: Name[],
+): Promise<void> => {
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,
@@ -76,6 +95,7 @@ const passDirectory = async (one: DirectoryPlan, site: SiteContext, limits: Limi
   if (cycle.end?.finished === true) return;
   const unsent = work.leftUnsent();
   site.counters.failed += unsent;
+  if (unsent > 0) unsentIn.push(one.directory.name);
   if (unsent > 0 && one.closedBy !== null) warnOfHeldBack(one.directory.name, cycle.end?.heldBack ?? [], site.report);
 };
 

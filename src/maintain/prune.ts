@@ -1,6 +1,7 @@
 import { fsyncSync, lstatSync, rmSync, statfsSync } from 'node:fs';
 import { deleteDirectory } from './delete-directory.ts';
 import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
+import { counted } from '../core/units.ts';
 import type { Config } from '../config/config.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import type { Report, SkippedKind } from '../core/events.ts';
@@ -139,7 +140,7 @@ const examine = async (
       },
       signal,
     });
-    if (wrong > 0) return `${wrong} files are missing or different: ${first}`;
+    if (wrong > 0) return `${counted(wrong, 'file is', 'files are')} missing or different: ${first}`;
     return checked === files ? { files, bytes, known } : 'it changed while it was verified';
   } catch (error) {
     if (!(error instanceof TransportError) && systemErrorCode(error) === undefined && !signal.aborted) throw error;

@@ -2,6 +2,7 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { counted } from '../core/units.ts';
 import { systemErrorCode } from '../errors.ts';
 import { shellWord, showName, type Name } from '../name.ts';
 import { readProof } from '../source/read-proof.ts';
@@ -54,7 +55,10 @@ export const noteFinishedElsewhere = (
   const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
   for (const { name, lacks } of found.slice(0, MOST_NAMED)) warn(elsewhereWarning(name, lacks));
   const more = found.length - MOST_NAMED;
-  if (more > 0) warn(`${more} more directories were finished for other destinations: isocket status names them`);
+  if (more > 0)
+    warn(
+      `${counted(more, 'more directory was', 'more directories were')} finished for other destinations: isocket status names them`,
+    );
   attempt(() => {
     writeFileSync(`${file}.new`, now, { mode: 0o600 });
     renameSync(`${file}.new`, file);

@@ -1,5 +1,5 @@
 import { shellWord, showName } from '../name.ts';
-import { formatBytes, formatDuration } from '../core/units.ts';
+import { counted, formatBytes, formatDuration } from '../core/units.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
 export interface StatusTextOptions {
@@ -123,5 +123,3 @@ const describeLastFailures = ({ lastFailures }: SiteStatus, verbose: boolean): s
     ...(left === 0 ? [] : [`last failures: ${left} more`]),
   ];
 };
-
-const counted = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`;

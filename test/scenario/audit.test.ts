@@ -237,11 +237,11 @@ describe.each([
     });
 
     it.each<[string, (own: string, theirs: string) => void, RegExp]>([
-      ['is missing at the destination', (_own, theirs) => rmSync(`${theirs}/file-3`), /1 files are missing/],
+      ['is missing at the destination', (_own, theirs) => rmSync(`${theirs}/file-3`), /1 file is missing/],
       [
         'is different at the destination',
         (_own, theirs) => appendFileSync(`${theirs}/file-3`, 'x'),
-        /1 files are missing/,
+        /1 file is missing/,
       ],
       ['changed since', (own) => appendFileSync(`${own}/file-3`, 'x'), /"file-3" in it changed/],
       ['was only touched', (own) => utimesSync(`${own}/file-3`, 1, 1), /"file-3" in it changed/],

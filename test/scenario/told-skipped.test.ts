@@ -94,7 +94,7 @@ describe('what is skipped', () => {
     closeDirectory('DC1');
     const { stderr } = await site.run(['scan']);
     expect(stderr).toMatch(/warning: DC1 is finished without what cannot be sent: 1 symlink: "link"$/m);
-    expect(stderr).toMatch(/info: sent 1 files.*, 1 skipped; finished 1 directories$/m);
+    expect(stderr).toMatch(/info: sent 1 file,.*, 1 skipped; finished 1 directory$/m);
     expect(stderr).not.toContain('excluded');
   });
 });
@@ -225,7 +225,7 @@ describe('prune', () => {
     expect(careful.events).toContainEqual({
       type: 'kept',
       directory: 'DC1',
-      reason: expect.stringMatching(/^1 files are missing or different: "DC1\/file-1"/) as string,
+      reason: expect.stringMatching(/^1 file is missing or different: "DC1\/file-1"/) as string,
     });
     expect(existsSync(`${site.root}/DC1/file-1`)).toBe(true);
     const quick = await site.run(['prune', '--older-than', '0s', '--json', '--quick']);

@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   daemon: ['watcher', 'instance', 'delivery', 'marks', 'source', 'config', 'core'],
   maintain: ['verify', 'marks', 'source', 'config', 'core'],
   instance: ['core'],
+  notify: ['marks', 'source', 'config', 'core'],
   check: ['instance', 'marks', 'source', 'config', 'core'],
   status: ['instance', 'marks', 'source', 'config', 'core'],
   sftp: [],

@@ -2,6 +2,9 @@ import { UserError } from '../../errors.ts';
 import type { CommonOptions } from '../options.ts';
 import { findConfigFor, readConfig } from './open-site.ts';
 
+/** A message that lists its problems on lines of their own, for a log: one line an event. */
+const inOneLine = (message: string): string => message.replace(/\s*\n\s*/, ': ').replace(/\s*\n\s*/g, '; ');
+
 const ignore = (): void => undefined;
 
 /**
@@ -20,7 +23,7 @@ export const rememberConfig = async (options: CommonOptions): Promise<() => Prom
         : 'The configuration was changed since the start and is not in use yet: restart isocket';
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
-      return `The configuration that isocket began with stays in use. ${error.message}; correct it, then restart isocket`;
+      return `The configuration that isocket began with stays in use. ${inOneLine(error.message)}; correct it, then restart isocket`;
     }
   };
 };

@@ -1,37 +1,85 @@
 import type { Activity } from '../../instance/activity.ts';
 import { Daemon } from '../../daemon/daemon.ts';
 import type { Report } from '../../core/events.ts';
+import { errorMessage } from '../../errors.ts';
 import type { CommonOptions } from '../options.ts';
-import { connectServiceManager } from '../service-manager.ts';
-import { listenForShutdown } from '../shutdown.ts';
+import { connectServiceManager, type ServiceManager } from '../service-manager.ts';
+import { listenForShutdown, type Shutdown } from '../shutdown.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
+import { Notifier } from '../../notify/notifier.ts';
+import { Ping } from '../../notify/ping.ts';
+import { SiteWatch, type SiteWatchOptions } from '../../notify/site-watch.ts';
+import { createIsExcluded } from '../../source/exclude.ts';
 import { rememberConfig } from './config-since.ts';
-import { openSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openSite, type OpenSite } from './open-site.ts';
+import { openOutput, useLog, type Output } from './output.ts';
+import { startedEvent } from './started.ts';
+
+/** What an earlier daemon found is not over before all was tried once. */
+const GRACE_MS = 60_000;
+/** At the end a command that runs may go on for so long. */
+const HOOKS_END_MS = 2000;
+
+/** What the process says of itself over the lock, as far as it has got. */
+interface Told {
+  watcher?: string;
+  daemon?: Daemon;
+}
 
 /** `isocket daemon`: works on the site until SIGTERM or SIGINT. Resolves with the exit code. */
 export const daemon = async (options: CommonOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   using output = await openOutput(options, { bar: false });
   const { report } = output;
-  const tellTrouble = troubleTeller(report);
-  const told: { watcher?: string; daemon?: Daemon } = {};
+  const told: Told = {};
   const activity = (): Partial<Activity> => ({
     kind: 'daemon',
     watcher: told.watcher ?? null,
     ...told.daemon?.activity(),
   });
+  const started = performance.now();
+  const end = (reason: string, isError: boolean): void => {
+    const { sent, bytes, finished } = told.daemon?.counters ?? { sent: 0, bytes: 0, finished: 0 };
+    report({ type: 'stopped', reason, isError, sent, bytes, finished, seconds: (performance.now() - started) / 1000 });
+  };
+  await using manager = connectServiceManager({ env: process.env, reportFailure: troubleTeller(report) });
+  await using site = await openSite(options, report, { activity, onConfig: useLog(output) });
+  report(startedEvent('daemon', site));
+  try {
+    await work(options, site, { output, manager, shutdown, told });
+  } catch (error) {
+    // The log may be read by somebody who does not see what the command prints.
+    end(errorMessage(error).split('\n', 1)[0] ?? '', true);
+    throw error;
+  }
+  end(shutdown.signalName ?? 'request', false);
+  return shutdown.exitCode ?? 0;
+};
 
-  await using manager = connectServiceManager({ env: process.env, reportFailure: tellTrouble });
-  await using site = await openSite(options, report, { activity });
+interface Surroundings {
+  readonly output: Output;
+  readonly manager: ServiceManager;
+  readonly shutdown: Shutdown;
+  readonly told: Told;
+}
+
+const work = async (options: CommonOptions, site: OpenSite, around: Surroundings): Promise<void> => {
+  const { output, manager, shutdown, told } = around;
+  const { report } = output;
+  const tellTrouble = troubleTeller(report);
   const facts = await findWatcherFacts();
   const choice = chooseSource(site.config.source.watcher, facts);
   const watching = describeSource(choice, facts, site.config.source);
   report({ type: 'watching', message: watching });
   await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
-  using failures = new FailureLog(site.state.path, report, 'none');
+  const { config, configPath, state } = site;
+  using ping = config.hooks.ping === null ? undefined : new Ping(config.hooks.ping, report);
+  const graceMs = GRACE_MS + config.send.retry.mostMs;
+  await using notifier = new Notifier({ config, configPath, statePath: state.path, report, ping, graceMs });
+  void ping?.send('start');
+  using failures = new FailureLog(state.path, notifier.report, 'none');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
   const running = new Daemon({ ...site, watcher, report: failures.report, signal });
   Object.assign(told, { watcher: watching, daemon: running });
@@ -44,18 +92,29 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   stack.use(
     onHangUp(() => {
       manager.reloading();
+      output.reopenLog();
       running.rescan();
       void tellChange();
       manager.ready(watching);
     }),
   );
+  if (Notifier.isWanted(config)) stack.use(watchSite(running, { config, notifier, ping }));
   manager.ready(watching);
   manager.feedWatchdog(() => running.isAlive);
   await running.run();
   manager.stopping();
+  stack.dispose();
+  await notifier.end(HOOKS_END_MS, new AbortController().signal);
   site.refused.throwIfAborted();
-  return shutdown.exitCode ?? 0;
 };
+
+const watchSite = (running: Daemon, parts: Pick<SiteWatchOptions, 'config' | 'notifier' | 'ping'>): SiteWatch =>
+  new SiteWatch({
+    ...parts,
+    isExcluded: createIsExcluded(parts.config.source.exclude),
+    overview: () => running.overview(),
+    isAlive: () => running.isAlive,
+  });
 
 const troubleTeller =
   (report: Report) =>

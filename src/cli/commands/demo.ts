@@ -9,7 +9,7 @@ import type { CommonOptions } from '../options.ts';
 import { loadHostKey, parseHostKey } from '../../receiver/host-key.ts';
 import { startReceiver, type Receiver } from '../../receiver/receiver.ts';
 import { listenForShutdown } from '../shutdown.ts';
-import { formatBytes } from '../../core/units.ts';
+import { counted, formatBytes } from '../../core/units.ts';
 import { chooseSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
 import { openSite } from './open-site.ts';
@@ -122,7 +122,7 @@ const printEvents = (say: (line: string) => void): Report => {
     if (event.type === 'connection' && event.state === 'lost') say(`isocket  ${event.message}`);
     if (event.type !== 'finished') return;
     say(
-      `isocket  ${event.directory} is finished: ${event.files} files, ${formatBytes(event.bytes)}, closed by ${event.closedBy === 'parser' ? 'finished.parse' : 'a newer directory'} (${files} files, ${formatBytes(bytes)} sent so far)`,
+      `isocket  ${event.directory} is finished: ${counted(event.files, 'file')}, ${formatBytes(event.bytes)}, closed by ${event.closedBy === 'parser' ? 'finished.parse' : 'a newer directory'} (${counted(files, 'file')}, ${formatBytes(bytes)} sent so far)`,
     );
   };
 };
@@ -133,7 +133,7 @@ const compareAll = (folder: string, say: (line: string) => void): number => {
     const { files, bytes, differences } = compareDirectory(`${folder}/datas/${name}`, `${folder}/offsite/${name}`);
     for (const difference of differences) say(`compare  ${name}/${difference}`);
     if (differences.length === 0)
-      say(`compare  ${name}: ${files} files, ${formatBytes(bytes)}, equal byte for byte, every file marked`);
+      say(`compare  ${name}: ${counted(files, 'file')}, ${formatBytes(bytes)}, equal byte for byte, every file marked`);
     wrong += differences.length;
   }
   say(

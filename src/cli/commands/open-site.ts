@@ -22,6 +22,7 @@ import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
 import { homeFolder, workingFolder } from '../../host/home.ts';
+import { obeyedConfig } from './obeyed-config.ts';
 import { refuseFirstRunAsRoot, serviceState } from './service-state.ts';
 
 /** Finds the configuration's file for a command. */
@@ -56,6 +57,8 @@ const readFoundConfig = async (
 /** A site that this process alone works on. */
 export interface OpenSite extends AsyncDisposable {
   readonly config: Config;
+  /** Its file. */
+  readonly configPath: string;
   readonly state: StateFolder;
   readonly destinations: readonly Transport[];
   /** Aborted, with a UserError as the reason, when a destination turns out to be the root, or one to lie in the other. */
@@ -67,6 +70,8 @@ export interface OpenOptions {
   readonly unlocked?: boolean;
   /** What this process reports about itself over the lock. */
   readonly activity?: () => Partial<Activity>;
+  /** Called as soon as it is read. */
+  readonly onConfig?: (config: Config, path: string) => void;
 }
 
 /**
@@ -76,9 +81,11 @@ export interface OpenOptions {
 export const openSite = async (
   options: CommonOptions,
   report: Report,
-  { unlocked = false, activity = () => ({}) }: OpenOptions = {},
+  { unlocked = false, activity = () => ({}), onConfig }: OpenOptions = {},
 ): Promise<OpenSite> => {
-  const { config, path } = await readFoundConfig(options, report);
+  const { config: read, path } = await readFoundConfig(options, report);
+  const config = obeyedConfig(read, path, report);
+  onConfig?.(config, path);
   checkRoot(config.source.root);
   refuseFirstRunAsRoot(path, statePathOf(config));
   refuseStateInRoot(statePathOf(config), config.source.root);
@@ -102,7 +109,14 @@ export const openSite = async (
   );
   for (const transport of destinations) stack.use(transport);
   const held = stack.move();
-  return { config, state, destinations, refused: refused.signal, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return {
+    config,
+    configPath: path,
+    state,
+    destinations,
+    refused: refused.signal,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
 };
 
 /** The error of a lock that another process holds, with what that one says of itself. */

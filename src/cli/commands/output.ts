@@ -1,53 +1,122 @@
+import type { LogConfig } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
+import { counted } from '../../core/units.ts';
+import { plainMessage } from '../../errors.ts';
+import { ownUserName } from '../../host/home.ts';
+import { isJournal } from '../log/journal.ts';
+import { LogFile } from '../log/log-file.ts';
+import { LogSink, streamOutput, type LogOutput } from '../log/log-sink.ts';
 import type { CommonOptions } from '../options.ts';
-import { LogSink } from '../log-sink.ts';
-import { noteUnprinted } from '../unprinted.ts';
+import { logLine } from '../reporters/log-line.ts';
+import { createLogReporter, type LogSettings } from '../reporters/log-reporter.ts';
 import type { Reporter } from '../reporters/reporter.ts';
 import { canRedraw } from '../reporters/terminal-line.ts';
+import { noteUnprinted } from '../unprinted.ts';
 
 /** Where a command's events go, as its options say. */
 export interface Output extends Disposable {
   readonly report: Report;
+  /** From here on as the configuration says. */
+  useLog(log: LogConfig): void;
+  /** A log file that was moved away is left. */
+  reopenLog(): void;
 }
 
-/** `--json`: every event on stdout. Else text on stderr, with a progress line where stderr is a terminal. */
+/** `--json`: every event on stdout. Else lines on stderr, with a progress line where stderr is a terminal. */
 export const openOutput = async (options: CommonOptions, { bar = true } = {}): Promise<Output> => {
-  const { report, end } = await openReporter(options, bar);
-  return { report, [Symbol.dispose]: end };
+  const settings = consoleSettings(options);
+  const screen = await openScreen(options, settings, bar);
+  let file: FileLog | undefined;
+  return {
+    report: (event) => {
+      screen.report(event);
+      file?.reporter.report(event);
+    },
+    useLog: (log) => {
+      const isNamed = options.quiet === true || options.verbose === true;
+      Object.assign(settings, { format: log.format, ...(isNamed ? {} : { level: log.level }) });
+      file ??= openFileLog(log, (message) => screen.report({ type: 'note', level: 'warning', message }));
+    },
+    reopenLog: () => file?.log.reopen(),
+    [Symbol.dispose]: () => {
+      file?.reporter.end();
+      file?.log.close();
+      screen.end();
+    },
+  };
 };
 
-const openReporter = async (
-  { json = false, verbose = false, quiet = false }: CommonOptions,
+/** For `openSite`. */
+export const useLog =
+  (output: Output) =>
+  ({ log }: { readonly log: LogConfig }): void =>
+    output.useLog(log);
+
+type MutableSettings = { -readonly [Key in keyof LogSettings]: LogSettings[Key] };
+
+const consoleSettings = ({ verbose = false, quiet = false }: CommonOptions): MutableSettings => ({
+  level: quiet ? 'error' : verbose ? 'debug' : 'info',
+  format: 'text',
+  journal: isJournal(process.stderr.fd, process.env.JOURNAL_STREAM),
+});
+
+const openScreen = async (
+  { json = false, quiet = false }: CommonOptions,
+  settings: LogSettings,
   bar: boolean,
 ): Promise<Reporter> => {
   if (json) {
     const { createJsonReporter } = await import('../reporters/json-reporter.ts');
     const sink = new LogSink({
-      stream: process.stdout,
+      output: streamOutput(process.stdout),
       describeLoss: (lines, reason) =>
         `${JSON.stringify({ type: 'note', level: 'warning', message: lossMessage(lines, reason) })}\n`,
       onLoss: noteUnprinted,
     });
     return endingWith(sink, createJsonReporter({ write: (text) => sink.write(text) }));
   }
-  const { createTextReporter } = await import('../reporters/text-reporter.ts');
-  const openText = (write: (text: string) => void): Reporter => createTextReporter({ verbose, quiet, write });
-  if (!bar || quiet || !canRedraw(process.stderr, process.env.TERM)) {
-    const sink = new LogSink({
-      stream: process.stderr,
-      describeLoss: (lines, reason) => `${new Date().toISOString()} warning: ${lossMessage(lines, reason)}\n`,
-    });
-    return endingWith(
-      sink,
-      openText((text) => sink.write(text)),
-    );
-  }
+  if (!bar || quiet || !canRedraw(process.stderr, process.env.TERM))
+    return openLog(streamOutput(process.stderr), () => settings);
   const { createProgressReporter } = await import('../reporters/progress-reporter.ts');
-  return createProgressReporter({ terminal: process.stderr, openText });
+  return createProgressReporter({
+    terminal: process.stderr,
+    openText: (write) => createLogReporter({ settings: () => settings, write }),
+  });
+};
+
+const openLog = (
+  output: LogOutput,
+  settings: () => LogSettings,
+  onLoss: (error: unknown, lost: number) => void = () => undefined,
+): Reporter => {
+  const describeLoss = (lines: number, reason: string): string =>
+    logLine({ level: 'warning', text: lossMessage(lines, reason) }, settings(), new Date());
+  const sink = new LogSink({ output, describeLoss, onLoss });
+  return endingWith(sink, createLogReporter({ settings, write: (text) => sink.write(text) }));
+};
+
+interface FileLog {
+  readonly log: LogFile;
+  readonly reporter: Reporter;
+}
+
+/** @param warn is called when it cannot be written: once, until it can be again */
+const openFileLog = ({ file, level, format }: LogConfig, warn: (message: string) => void): FileLog | undefined => {
+  if (file === null) return undefined;
+  const log = new LogFile(file);
+  const cure = `let ${ownUserName() ?? 'the user that runs isocket'} write it, free its disk, or correct log.file`;
+  const reporter = openLog(
+    log,
+    () => ({ level, format, journal: false }),
+    (error, lost) => {
+      if (lost === 1) warn(`Cannot write the log "${file}": ${plainMessage(error)}; ${cure}. All else goes on`);
+    },
+  );
+  return { log, reporter };
 };
 
 const lossMessage = (lines: number, reason: string): string =>
-  `${lines} lines of this log could not be written and are lost: ${reason}`;
+  `${counted(lines, 'line')} of this log could not be written and ${lines === 1 ? 'is' : 'are'} lost: ${reason}`;
 
 const endingWith = (sink: LogSink, reporter: Reporter): Reporter => ({
   report: reporter.report,

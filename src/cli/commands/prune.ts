@@ -3,10 +3,10 @@ import type { CommonOptions } from '../options.ts';
 import { prune } from '../../maintain/prune.ts';
 import { describe } from '../reporters/describe.ts';
 import { listenForShutdown } from '../shutdown.ts';
-import { formatBytes, parseDurationMs } from '../../core/units.ts';
+import { counted, countedDirectories, formatBytes, parseDurationMs } from '../../core/units.ts';
 import type { Report } from '../../core/events.ts';
 import { openSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 
 export interface PruneCommandOptions extends CommonOptions {
   readonly olderThan: string;
@@ -31,7 +31,7 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
     if (json || (event.type !== 'pruned' && event.type !== 'kept')) output.report(event);
     else process.stdout.write(`${describe(event)?.text ?? ''}\n`);
   };
-  await using site = await openSite(options, output.report);
+  await using site = await openSite(options, output.report, { onConfig: useLog(output) });
   const signal = shutdown.signal;
   const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
   site.refused.throwIfAborted();
@@ -39,7 +39,7 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
   else if (!quiet && result.pruned + result.kept > 0) {
     const what = dryRun ? 'would delete' : 'deleted';
     process.stdout.write(
-      `${what} ${result.pruned} directories, ${result.files} files, ${formatBytes(result.bytes)}; kept ${result.kept} because of a doubt\n`,
+      `${what} ${countedDirectories(result.pruned)}, ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}; kept ${result.kept} because of a doubt\n`,
     );
   }
   return shutdown.exitCode ?? (result.kept > 0 ? 3 : 0);

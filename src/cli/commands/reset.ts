@@ -5,14 +5,14 @@ import { resetDirectory } from '../../maintain/reset.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { namedDirectories } from './named-directories.ts';
 import { openSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 
 /** `isocket reset`: takes the marks and `finished.watch` away, so that the directories are sent again. */
 export const reset = async (named: readonly string[], options: CommonOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   using output = await openOutput(options);
   const { report } = output;
-  await using site = await openSite(options, report);
+  await using site = await openSite(options, report, { onConfig: useLog(output) });
   const { root, exclude } = site.config.source;
   const isExcluded = createIsExcluded(exclude);
   const { plans, unreadable } = namedDirectories(site.config.source, named);

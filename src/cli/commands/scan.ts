@@ -1,17 +1,23 @@
+import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { describe } from '../reporters/describe.ts';
-import { planPass, runPass } from '../../delivery/pass.ts';
-import { listenForShutdown } from '../shutdown.ts';
+import { planPass, runPass, type PassEnd } from '../../delivery/pass.ts';
+import { UserError } from '../../errors.ts';
+import { Notifier } from '../../notify/notifier.ts';
+import { lookForUnsent } from '../../notify/look-for-unsent.ts';
+import { Ping } from '../../notify/ping.ts';
+import { createIsExcluded } from '../../source/exclude.ts';
+import { listenForShutdown, type Shutdown } from '../shutdown.ts';
 import type { CommonOptions } from '../options.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
-import { openSite, readConfig, statePathOf } from './open-site.ts';
+import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
 import { openOutput } from './output.ts';
+import { startedEvent } from './started.ts';
 
 /** `isocket scan`: one pass over the site. Resolves with the exit code. */
 export const scan = async (options: CommonOptions & { readonly dryRun?: boolean }): Promise<number> => {
   using shutdown = listenForShutdown();
-  const { signal } = shutdown;
   using output = await openOutput(options);
   const { report } = output;
   if (options.dryRun === true) {
@@ -19,20 +25,62 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
     const unmatched = unmatchedTag(config.source);
     if (unmatched !== undefined) report({ type: 'note', level: 'warning', message: unmatched });
     const tell = options.json === true ? report : tellPlan(report);
-    const complete = await planPass({ config, report: tell, signal }, statePathOf(config));
+    const complete = await planPass({ config, report: tell, signal: shutdown.signal }, statePathOf(config));
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
-  await using site = await openSite(options, report);
-  using failures = new FailureLog(site.state.path, report, 'earlier');
-  const { summary, complete } = await runPass({
-    ...site,
-    report: failures.report,
-    signal: AbortSignal.any([signal, site.refused]),
-  });
+  let ping: Ping | undefined;
+  const onConfig = ({ log, hooks }: Config): void => {
+    output.useLog(log);
+    if (hooks.ping !== null) ping = new Ping(hooks.ping, report);
+  };
+  try {
+    await using site = await openSite(options, report, { onConfig });
+    return await passOver(site, { report, ping, shutdown });
+  } catch (error) {
+    // Beside another isocket it is that one who says how it goes.
+    if (!(error instanceof UserError) || error.exitCode !== 4) await ping?.send('fail');
+    throw error;
+  }
+};
+
+/** A command that has had its time is ended within that. */
+const END_MS = 1000;
+
+interface Surroundings {
+  readonly report: Report;
+  readonly ping: Ping | undefined;
+  readonly shutdown: Shutdown;
+}
+
+const passOver = async (site: OpenSite, { report, ping, shutdown }: Surroundings): Promise<number> => {
+  const { config, configPath, state } = site;
+  await using notifier = new Notifier({ config, configPath, statePath: state.path, report, ping, graceMs: 0 });
+  void ping?.send('start');
+  report(startedEvent('scan', site));
+  using failures = new FailureLog(state.path, notifier.report, 'earlier');
+  const signal = AbortSignal.any([shutdown.signal, site.refused]);
+  const end = await runPass({ ...site, report: failures.report, signal });
   site.refused.throwIfAborted();
-  if (!signal.aborted) failures.ended();
-  report(summary);
-  return shutdown.exitCode ?? (complete ? 0 : 3);
+  if (!shutdown.signal.aborted) failures.ended();
+  report(end.summary);
+  if (shutdown.exitCode === undefined) {
+    if (Notifier.isWanted(config)) await look(notifier, end, config, shutdown.signal);
+    void ping?.send(end.complete ? 'success' : 'fail');
+  }
+  await Promise.all([notifier.end(config.hooks.timeoutMs + END_MS, shutdown.signal), ping?.settled()]);
+  return shutdown.exitCode ?? (end.complete ? 0 : 3);
+};
+
+const look = async (
+  notifier: Notifier,
+  { unsentIn, late, complete }: PassEnd,
+  { source }: Config,
+  signal: AbortSignal,
+): Promise<void> => {
+  const isExcluded = createIsExcluded(source.exclude);
+  const { down, held } = notifier.facts;
+  const { oldest: oldestUnsent } = await lookForUnsent(source.root, unsentIn, isExcluded, signal);
+  notifier.look({ down, held, oldestUnsent, late, isWhole: complete });
 };
 
 /** What a dry run is asked for are results: they go to stdout, without time and level. */

@@ -8,7 +8,7 @@ import { FailureLog } from '../../status/last-failures.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openSite, type OpenSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 import { readNames } from './read-names.ts';
 import { belowRoot } from './site-path.ts';
 
@@ -21,7 +21,7 @@ export const send = async (
   using output = await openOutput(options);
   const { report } = output;
   checkNames(files, options.null === true);
-  await using site = await openSite(options, report);
+  await using site = await openSite(options, report, { onConfig: useLog(output) });
   using failures = new FailureLog(site.state.path, report, 'earlier');
   const complete = await sendFiles(options.null === true ? 'stdin' : files, site, failures.report, shutdown.signal);
   site.refused.throwIfAborted();

@@ -1,3 +1,4 @@
+import { counted } from '../../core/units.ts';
 import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
 import type { Report } from '../../core/events.ts';
 import { showName } from '../../name.ts';
@@ -8,7 +9,7 @@ import { runPass } from '../../delivery/pass.ts';
 import { Comparison } from './comparison.ts';
 import { namedDirectories } from './named-directories.ts';
 import { openSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 
 export interface VerifyCommandOptions extends CommonOptions {
   readonly checksum?: boolean;
@@ -22,7 +23,7 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
   const { signal } = shutdown;
   using output = await openOutput(options);
   const { report } = output;
-  await using site = await openSite(options, report, { unlocked: options.repair !== true });
+  await using site = await openSite(options, report, { unlocked: options.repair !== true, onConfig: useLog(output) });
   const { plans, unreadable } = namedDirectories(site.config.source, named);
   for (const { name, error } of unreadable) report(failedDirectory(name, cannotWork(name, error)));
   const repair = options.repair === true ? createRepair(site.config.source.root, report) : undefined;
@@ -62,7 +63,7 @@ const summaryOf = ({ checked, missing, different, unchecked }: Comparison): obje
 const summaryText = ({ checked, missing, different, unchecked }: Comparison, isRepaired: boolean): string => {
   const repaired = isRepaired && missing + different > 0 ? ', sent again' : '';
   const without = unchecked.length > 0 ? `; NOT CHECKED: ${unchecked.join(', ')}` : '';
-  return `${checked} files: ${missing} missing, ${different} different${repaired}${without}\n`;
+  return `${counted(checked, 'file')}: ${missing} missing, ${different} different${repaired}${without}\n`;
 };
 
 /** The pass that sends again tells its failures only: the figures are the verification's. */

@@ -1,7 +1,7 @@
-import type { ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/events.ts';
+import type { ClaimsEvent, HeldBackReason, IsocketEvent, StartedEvent, StoppedEvent } from '../../core/events.ts';
 import { showName, type Name } from '../../name.ts';
 import { MANIFEST } from '../../source/markers.ts';
-import { formatBytes, formatDuration } from '../../core/units.ts';
+import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
 
 /** `failure` and `warning` need attention, `result` is what the command was run for, `detail` is for `--verbose`. */
 export type Severity = 'failure' | 'warning' | 'result' | 'detail';
@@ -11,6 +11,11 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
   switch (event.type) {
     case 'config':
       return { severity: 'detail', text: `configuration: ${event.path}` };
+    case 'started':
+      // Under cron a pass that did nothing prints nothing.
+      return { severity: event.command === 'scan' ? 'detail' : 'result', text: describeStart(event) };
+    case 'stopped':
+      return { severity: event.isError ? 'failure' : 'result', text: describeStop(event) };
     case 'note':
       return { severity: event.level === 'warning' ? 'warning' : 'detail', text: event.message };
     case 'watching':
@@ -39,12 +44,19 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       };
     case 'discrepancy':
       return { severity: 'failure', text: `${showName(event.path)} at ${event.destination}: ${event.detail}` };
+    case 'alert':
+      return event.state === 'over'
+        ? { severity: 'result', text: `alert over (${event.kind}): ${event.message}` }
+        : { severity: 'warning', text: `alert (${event.kind}): ${event.message}` };
     case 'reset':
-      return { severity: 'result', text: `${showName(event.directory)} is reset: ${event.files} files are sent again` };
+      return {
+        severity: 'result',
+        text: `${showName(event.directory)} is reset: ${counted(event.files, 'file is', 'files are')} sent again`,
+      };
     case 'pruned':
       return {
         severity: 'result',
-        text: `${event.dryRun ? 'would delete' : 'deleted'} ${showName(event.directory)}: ${event.files} files, ${formatBytes(event.bytes)}`,
+        text: `${event.dryRun ? 'would delete' : 'deleted'} ${showName(event.directory)}: ${counted(event.files, 'file')}, ${formatBytes(event.bytes)}`,
       };
     case 'kept':
       return { severity: 'failure', text: `kept ${showName(event.directory)}: ${event.reason}` };
@@ -53,7 +65,7 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
     case 'finished':
       return {
         severity: 'result',
-        text: `${showName(event.directory)} is finished: ${event.files} files, ${formatBytes(event.bytes)}`,
+        text: `${showName(event.directory)} is finished: ${counted(event.files, 'file')}, ${formatBytes(event.bytes)}`,
       };
     case 'summary':
       return isIdle(event) ? undefined : { severity: 'result', text: describeSummary(event) };
@@ -62,6 +74,12 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       return undefined;
   }
 };
+
+const describeStart = ({ command, version, pid, config, site, root, destinations }: StartedEvent): string =>
+  `isocket ${version} begins as ${command === 'daemon' ? 'daemon' : 'a scan'} (process ${pid}): site ${showName(site)}, ${showName(root)} to ${destinations.map(showName).join(' and ')}; configuration ${showName(config)}`;
+
+const describeStop = ({ reason, isError, sent, bytes, finished, seconds }: StoppedEvent): string =>
+  `isocket ends ${isError ? `because of an error: ${reason}` : `on ${reason}`}, after ${formatDuration(seconds * 1000)}: sent ${counted(sent, 'file')}, ${formatBytes(bytes)}; finished ${countedDirectories(finished)}`;
 
 const cureForReserved = (path: Name): string =>
   path.split('/')[1] === MANIFEST ? 'rename it, exclude it, or set manifest: false' : 'rename it';
@@ -84,11 +102,11 @@ const describeReason = (reason: HeldBackReason): string => {
 
 const describeClaims = ({ directory, confirmed, absent, open }: ClaimsEvent): string => {
   const parts = [
-    `${confirmed} are at the destination and count as sent`,
-    ...(absent > 0 ? [`${absent} are not and are sent`] : []),
+    `${confirmed} ${confirmed === 1 ? 'is at the destination and counts' : 'are at the destination and count'} as sent`,
+    ...(absent > 0 ? [`${absent} ${absent === 1 ? 'is not and is' : 'are not and are'} sent`] : []),
     ...(open > 0 ? [`${open} could not be asked for`] : []),
   ];
-  return `${showName(directory)}: ${confirmed + absent + open} marks without a record: ${parts.join(', ')}`;
+  return `${showName(directory)}: ${counted(confirmed + absent + open, 'mark')} without a record: ${parts.join(', ')}`;
 };
 
 type Summary = Extract<IsocketEvent, { type: 'summary' }>;
@@ -101,5 +119,5 @@ const describeSummary = ({ sent, bytes, skipped, failed, held, finished, unfinis
   const unsent = failed > 0 ? `, ${failed} NOT SENT` : '';
   const without = skipped > 0 ? `, ${skipped} skipped` : '';
   const givenUp = held > 0 ? `, ${held} held` : '';
-  return `sent ${sent} files, ${formatBytes(bytes)}, in ${formatDuration(seconds * 1000)}${unsent}${givenUp}${without}; finished ${finished} directories${unfinished > 0 ? `, ${unfinished} NOT FINISHED` : ''}`;
+  return `sent ${counted(sent, 'file')}, ${formatBytes(bytes)}, in ${formatDuration(seconds * 1000)}${unsent}${givenUp}${without}; finished ${countedDirectories(finished)}${unfinished > 0 ? `, ${unfinished} NOT FINISHED` : ''}`;
 };

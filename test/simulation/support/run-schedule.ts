@@ -409,6 +409,9 @@ class Run {
       announce: settings.announce,
       manifest: false,
       state: this.#statePath(),
+      log: { level: 'info', format: 'text', file: null },
+      hooks: { finished: null, alert: null, ping: null, timeoutMs: 30_000, pingEveryMs: 300_000 },
+      alerts: { unsentMs: null, downMs: null, successMs: null, held: false, late: false },
     };
   }
 }

@@ -16,7 +16,12 @@ it.each([
   ['left alone', TEXT, undefined],
   ['with another comment', `# new\n${TEXT}`, undefined],
   ['changed', `${TEXT}verify: all\n`, 'restart isocket'],
-  ['spoilt', `${TEXT}vrify: all\n`, 'vrify is "all"'],
+  ['spoilt', `${TEXT}vrify: all\n`, 'rc: a problem: line 3: vrify is "all": expected a known key'],
+  [
+    'spoilt twice',
+    `${TEXT}vrify: all\nanounce: true\n`,
+    /: 2 problems: line 3: vrify is [^\n]*; line 4: anounce is [^\n]*; correct it, then restart isocket$/,
+  ],
   ['gone', undefined, 'it is not there'],
 ])('says what to do with a configuration that is %s', async (_how, text, words) => {
   const config = join(folder, 'rc');
@@ -26,5 +31,7 @@ it.each([
   else writeFileSync(config, text);
   const said = await changeSince();
   if (words === undefined) expect(said).toBe(undefined);
-  else expect(said).toContain(words);
+  else expect(said).toEqual(words instanceof RegExp ? expect.stringMatching(words) : expect.stringContaining(words));
+  // One line an event.
+  expect(said ?? '').not.toContain('\n');
 });

@@ -97,6 +97,23 @@ describe('an error with --json is an object on stdout too', () => {
     expect(objects(stdout)).toMatchObject([{ type: 'error', exitCode: 2, message: expected }]);
   });
 
+  it.each([
+    [['--json', '--help'], { type: 'help', text: expect.stringContaining('\n  scan ') as string }],
+    [['scan', '--help', '--json'], { type: 'help', text: expect.stringContaining('--dry-run') as string }],
+    [['--json', '--version'], { type: 'version', version: expect.stringMatching(/^\d+\.\d+\.\d+$/) as string }],
+  ])('%j: what is asked for is an object too', async (args, object) => {
+    const { exitCode, stdout, stderr } = await isocket(...args);
+    expect([exitCode, stderr, objects(stdout)]).toEqual([0, '', [object]]);
+  });
+
+  it('no command at all', async () => {
+    const { exitCode, stdout } = await isocket('--json');
+    expect([exitCode, objects(stdout)]).toMatchObject([
+      2,
+      [{ type: 'error', message: expect.stringContaining('no command') as string }],
+    ]);
+  });
+
   it('and not one without it', async () => {
     expect((await isocket('--config', '/nowhere', 'scan')).stdout).toBe('');
     expect((await isocket('--help')).exitCode).toBe(0);

@@ -6,7 +6,8 @@ import { decodeName } from '../../../src/name.ts';
 import { createJsonReporter } from '../../../src/cli/reporters/json-reporter.ts';
 import { createProgressReporter, progressLine, type Progress } from '../../../src/cli/reporters/progress-reporter.ts';
 import { canRedraw } from '../../../src/cli/reporters/terminal-line.ts';
-import { createTextReporter } from '../../../src/cli/reporters/text-reporter.ts';
+import { createLogReporter } from '../../../src/cli/reporters/log-reporter.ts';
+import type { LogLevel } from '../../../src/cli/reporters/log-line.ts';
 
 const sent = (path: string, bytes = 1): IsocketEvent => ({ type: 'sent', path, bytes });
 const found = (files: number, bytes = files): IsocketEvent => ({ type: 'found', directory: 'DC1', files, bytes });
@@ -32,9 +33,14 @@ const summary = (more: Partial<SummaryEvent> = {}): SummaryEvent => ({
   ...more,
 });
 
+const openLog = (how: { verbose?: boolean; quiet?: boolean }, write: (text: string) => void) => {
+  const level: LogLevel = how.quiet === true ? 'error' : how.verbose === true ? 'debug' : 'info';
+  return createLogReporter({ settings: () => ({ level, format: 'text', journal: false }), write });
+};
+
 const linesOf = (events: readonly IsocketEvent[], how: { verbose?: boolean; quiet?: boolean } = {}): string[] => {
   let text = '';
-  const { report, end } = createTextReporter({ verbose: false, quiet: false, ...how, write: (line) => (text += line) });
+  const { report, end } = openLog(how, (line) => (text += line));
   events.forEach(report);
   end();
   return text.split('\n').slice(0, -1);
@@ -50,7 +56,7 @@ group('text', () => {
       'files sent',
       [sent('DC1/a'), skipped, summary({ sent: 1, bytes: 1 })],
       {},
-      [/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: sent 1 files, 1 B, in 1\.0 s; finished 0 directories$/],
+      [/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info: sent 1 file, 1 B, in 1\.0 s; finished 0 directories$/],
     ],
     [
       'verbose',
@@ -79,8 +85,23 @@ group('text', () => {
 
   it('counts the same failure instead of printing it ten thousand times', () => {
     const lines = linesOf(Array.from({ length: 25 }, () => failed('no room')));
-    expect(lines).toHaveLength(11);
-    expect(lines[10]).toContain('15 more files failed');
+    expect(lines).toEqual([
+      expect.stringMatching(/ error: no room$/),
+      expect.stringMatching(/ error: and 24 more like it; the last: no room$/),
+    ]);
+  });
+
+  it('prints each kind of failure, however many there are: a daemon runs for months', () => {
+    const kinds = Array.from({ length: 26 }, (_none, index) => failed(`cause ${'x'.repeat(index + 1)}`));
+    expect(linesOf(kinds)).toHaveLength(26);
+  });
+
+  it('takes failures for the same that differ in the names and numbers they say', () => {
+    const lines = linesOf(
+      [1, 2, 3].map((n) => ({ ...failed(`Cannot send "DC${n}/f": disk ${n} full`), path: `DC${n}/f` })),
+    );
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toMatch(/ error: and 2 more like it; the last: Cannot send "DC3\/f": disk 3 full$/);
   });
 
   it('writes one line for one event, with nothing that a terminal would obey', () => {
@@ -148,7 +169,7 @@ group('progress', () => {
     const screen = openScreen(columns);
     const reporter = createProgressReporter({
       terminal: screen.terminal,
-      openText: (write) => createTextReporter({ verbose: false, quiet: false, write }),
+      openText: (write) => openLog({}, write),
     });
     return { ...reporter, ...screen };
   };

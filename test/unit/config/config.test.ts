@@ -57,10 +57,10 @@ describe('config', () => {
   });
 
   it('accepts the default of a key that nothing reads yet: earlier samples show it', () => {
-    const reserved = { status: { listen: null }, hooks: { finished: null, alert: null } };
+    const reserved = { status: { listen: null } };
     const source = { ...least.source, trustMarks: false };
     expect(parse({ ...least, ...reserved, source })).toEqual(parse(least));
-    expect(parse({ ...least, status: {}, hooks: {} })).toEqual(parse(least));
+    expect(parse({ ...least, status: {}, hooks: {}, alerts: {} })).toEqual(parse(least));
   });
 
   it('the schema says which keys are reserved, and the samples do not show them', () => {
@@ -69,13 +69,45 @@ describe('config', () => {
       Record<string, { properties?: object }>
     >;
     const reserved = { description: expect.stringContaining('Reserved') as string };
-    const { status, hooks } = schema.properties;
-    expect([status?.properties, hooks?.properties]).toMatchObject([
-      { listen: reserved },
-      { finished: reserved, alert: reserved },
-    ]);
+    expect(schema.properties.status?.properties).toMatchObject({ listen: reserved });
     for (const name of ['isocketrc.yaml', 'isocketrc-rsync.yaml'])
-      expect(template(name)).not.toMatch(/^[# ]*(?:status|listen|hooks|finished|alert):/m);
+      expect(template(name)).not.toMatch(/^[# ]*(?:status|listen):/m);
+  });
+
+  it('reads who is told', () => {
+    const { hooks, alerts } = parse({
+      ...least,
+      hooks: { finished: ['/bin/true', '-x'], alert: 'cat >/dev/null', ping: 'https://hc-ping.com/1', timeout: '5s' },
+      alerts: { unsent: null, down: '1m', late: false },
+    });
+    expect(hooks).toEqual({
+      finished: ['/bin/true', '-x'],
+      alert: 'cat >/dev/null',
+      ping: 'https://hc-ping.com/1',
+      timeoutMs: 5000,
+      pingEveryMs: 300_000,
+    });
+    expect(alerts).toEqual({ unsentMs: null, downMs: 60_000, successMs: 86_400_000, held: true, late: false });
+  });
+
+  it.each([
+    ['no URL', { ping: 'hc-ping.com/secret' }, 'hooks.ping'],
+    ['another scheme', { ping: 'ftp://host/secret' }, 'hooks.ping'],
+    ['a misspelt key', { pings: 'https://hc-ping.com/secret' }, 'hooks.pings'],
+    ['two of them', { ping: ['https://hc-ping.com/secret'] }, 'hooks.ping'],
+  ])('does not show a ping URL, a secret, that cannot be used: %s', (_what, hooks, key) => {
+    let message = '';
+    try {
+      parse({ ...least, hooks });
+    } catch (error) {
+      message = error instanceof ConfigError ? error.message : '';
+    }
+    expect(message).toContain(key);
+    expect(message).not.toContain('secret');
+  });
+
+  it.each([[''], [[]], [['']], [7], [{ run: 'x' }]])('refuses %j as a command', (finished) => {
+    expect(() => parse({ ...least, hooks: { finished } })).toThrow(/hooks\.finished.*expected a command line for/);
   });
 
   it('takes a list of destinations', () => {
@@ -163,12 +195,9 @@ describe('config', () => {
         ...least,
         source: { root: '/d' },
         status: { listen: '127.0.0.1:9180' },
-        hooks: { finished: 'mail', alert: '' },
       },
       {
         'status.listen': 'not available in this version',
-        'hooks.finished': 'not available in this version',
-        'hooks.alert': 'not available in this version',
       },
     ],
     ['no destination', { ...least, destination: [] }, { destination: 'a section with "transport"' }],

@@ -23,7 +23,14 @@ const failed = (path: string): IsocketEvent => ({
   held: false,
 });
 const sent = (path: string): IsocketEvent => ({ type: 'sent', path, bytes: 1 });
-const lost: IsocketEvent = { type: 'connection', destination: 'h', state: 'lost', message: 'down', retrying: true };
+const lost: IsocketEvent = {
+  type: 'connection',
+  destination: 'h',
+  state: 'lost',
+  class: 'network',
+  message: 'down',
+  retrying: true,
+};
 
 /** A run that reports these events. Returns what is known after it: [destinations, files]. */
 const run = (events: readonly IsocketEvent[], end: 'ended' | 'stopped', keeps: 'earlier' | 'none' = 'earlier') => {

@@ -1,0 +1,32 @@
+import type { Config } from '../../config/config.ts';
+import { distrust } from '../../config/trusted-file.ts';
+import type { Report } from '../../core/events.ts';
+import { systemErrorCode } from '../../errors.ts';
+
+/**
+ * The configuration without what would let whoever can write it run commands, or write files, as the user that runs isocket: as modules of
+ * transports, commands are obeyed only where that user or root wrote them. All else of it holds.
+ */
+export const obeyedConfig = (config: Config, path: string, report: Report): Config => {
+  const { hooks, log } = config;
+  const left = [
+    ...(hooks.finished === null ? [] : ['hooks.finished']),
+    ...(hooks.alert === null ? [] : ['hooks.alert']),
+    ...(log.file === null ? [] : ['log.file']),
+  ];
+  const because = left.length === 0 ? undefined : whyNot(path);
+  if (because === undefined) return config;
+  const cure = 'let you or root alone own and write it and its folder, or run isocket as its owner';
+  const message = `Cannot obey ${left.join(', ')} of configuration "${path}": ${because}; ${cure}. Files are sent without`;
+  report({ type: 'note', level: 'warning', message });
+  return { ...config, hooks: { ...hooks, finished: null, alert: null }, log: { ...log, file: null } };
+};
+
+const whyNot = (path: string): string | undefined => {
+  try {
+    return distrust(path);
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return 'nobody can say whose it is';
+  }
+};
