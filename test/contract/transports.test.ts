@@ -10,7 +10,7 @@ import { startSshd } from '../support/sshd.ts';
 import { makeSuiteTarget } from '../support/suite-target.ts';
 
 const EVERYTHING = ['connection', 'resume', 'login', 'full', 'read-only'] as const;
-const WITH_LIST = [...EVERYTHING, 'list'] as const;
+const WITH_LIST = [...EVERYTHING, 'list', 'fetch'] as const;
 
 // The suite for each bundled transport at each of its destinations. ISOCKET_SLOW=1: also a file of more than 4 GiB.
 describe.each([

@@ -24,6 +24,19 @@ const SUM_OF_EMPTY_INPUT = `${createHash('sha256').digest('hex')}  -\0`;
 /** The key of a path in the result; bytes that are not UTF-8 stay distinct. */
 export const sumKey = (path: Name): string => encodeName(path).toString('latin1');
 
+// Searched for once in each connection.
+const known = new WeakMap<Channels, Promise<RemoteSums | undefined>>();
+
+export const remoteSumsOf = (
+  { channels }: { readonly channels: Channels },
+  signal: AbortSignal,
+): Promise<RemoteSums | undefined> => {
+  const finding = known.get(channels) ?? findRemoteSums(channels, signal);
+  known.set(channels, finding);
+  finding.catch(() => known.delete(channels));
+  return finding;
+};
+
 /** undefined if the account has no shell (an SFTP-only server, like `isocket receive`) or the host no such program. */
 export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal): Promise<RemoteSums | undefined> => {
   const commands = new Commands(openExec);
