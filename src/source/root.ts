@@ -4,7 +4,7 @@ import { plainMessage, systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, looseForm, showName, type Name } from '../name.ts';
 import { cureOf } from './directory-failures.ts';
 import { isLinkElsewhere } from './linked-directories.ts';
-import { FINISHED_PARSE, FINISHED_WATCH } from './markers.ts';
+import { FINISHED_PARSE, FINISHED_WATCH, isTemporaryName } from './markers.ts';
 import { provenName } from './read-proof.ts';
 import { isKnownType, readFolder, type IsExcluded } from './scanner.ts';
 
@@ -29,7 +29,7 @@ export interface SiteNames {
 
 /** May a directory of this name be one of the site? */
 export const isSiteName = (name: Name, { tag, isExcluded }: SiteNames): boolean =>
-  name.startsWith(tag) && !isExcluded(name);
+  name.startsWith(tag) && !isTemporaryName(name) && !isExcluded(name);
 
 /**
  * Looks at the root: every directory that carries the tag.

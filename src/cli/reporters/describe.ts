@@ -1,4 +1,4 @@
-import type { ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/events.ts';
+import type { BroughtBackEvent, ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/events.ts';
 import { showName, type Name } from '../../name.ts';
 import { MANIFEST } from '../../source/markers.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
@@ -46,6 +46,18 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
         severity: 'result',
         text: `${event.dryRun ? 'would delete' : 'deleted'} ${showName(event.directory)}: ${event.files} files, ${formatBytes(event.bytes)}`,
       };
+    case 'restored':
+      return {
+        severity: event.dryRun ? 'result' : 'detail',
+        text: `${event.dryRun ? 'would restore' : 'restored'} ${showName(event.path)} (${formatBytes(event.bytes)})`,
+      };
+    case 'differs':
+      return {
+        severity: 'failure',
+        text: `Did not restore "${showName(event.path)}": ${event.reason}; --overwrite replaces what is here`,
+      };
+    case 'brought-back':
+      return { severity: 'result', text: describeBroughtBack(event) };
     case 'kept':
       return { severity: 'failure', text: `kept ${showName(event.directory)}: ${event.reason}` };
     case 'unfinished':
@@ -89,6 +101,12 @@ const describeClaims = ({ directory, confirmed, absent, open }: ClaimsEvent): st
     ...(open > 0 ? [`${open} could not be asked for`] : []),
   ];
   return `${showName(directory)}: ${confirmed + absent + open} marks without a record: ${parts.join(', ')}`;
+};
+
+const describeBroughtBack = ({ directory, destination, files, bytes, equal, isFinished }: BroughtBackEvent): string => {
+  const here = equal > 0 ? `, ${equal} were here already` : '';
+  const state = isFinished ? '; it is finished, and not sent again' : '';
+  return `${showName(directory)} is back from ${destination}: ${files} files, ${formatBytes(bytes)}${here}${state}`;
 };
 
 type Summary = Extract<IsocketEvent, { type: 'summary' }>;

@@ -29,7 +29,7 @@ export const createTextReporter = ({ verbose, quiet, write }: TextReporterOption
   return {
     report: (event) => {
       // One event a file: skips describing what is not printed.
-      if (event.type === 'sent' && !verbose) return;
+      if ((event.type === 'sent' || (event.type === 'restored' && !event.dryRun)) && !verbose) return;
       if (event.type === 'failed' && !verbose && (failures += 1) > MAX_FAILURES) return;
       const described = describe(event);
       if (described !== undefined) log(described.severity, described.text);
