@@ -16,7 +16,7 @@ export interface Wanted {
 }
 
 export type Outcome =
-  /** `isCompared`: its content too. */
+  /** `isCompared`: its content is for sure the one there. */
   | { readonly kind: 'restored'; readonly isCompared: boolean }
   /** At the destination it is not what it was listed as. */
   | { readonly kind: 'changed'; readonly now: StoredEntry }
@@ -38,6 +38,10 @@ export interface BatchOptions {
   readonly signal: AbortSignal;
 }
 
+export interface Failure {
+  readonly error: unknown;
+}
+
 /** What is known of a file once nothing more of it comes. */
 type End = FetchedFile | TransportError;
 
@@ -51,6 +55,8 @@ export class Batch {
   readonly #tell: (wanted: Wanted, outcome: Outcome) => void;
   readonly #incoming = new Map<IncomingFile, { readonly file: Incoming; readonly wanted: Wanted }>();
   readonly #ends = new Map<IncomingFile, End>();
+  #sums: Promise<ReadonlyMap<Name, string>> = Promise.resolve(new Map());
+  #failure: Failure | undefined;
   /** The disk here takes nothing any more. */
   readonly #full = new AbortController();
 
@@ -63,32 +69,36 @@ export class Batch {
     }
   }
 
-  async run(): Promise<void> {
+  /** Resolves with what ended it before all was told. */
+  async fetch(): Promise<Failure | undefined> {
     const { signal } = this.#options;
     const files = [...this.#incoming.values()];
     for (const { file } of files) await file.resume(signal);
-    const sums = this.#askSums();
-    const failure = await this.#fetch();
-    const far = await sums;
+    this.#sums = this.#askSums();
+    this.#sums.catch(() => undefined); // Reported where it is awaited.
+    this.#failure = await this.#fetch();
     for (const { file } of files) if (!this.#ends.has(file)) file.pause();
-    if (!this.#full.signal.aborted) await this.#publish(far, failure === undefined);
-    if (this.#full.signal.aborted) {
-      for (const { file } of files) this.#discard(file);
-      throw this.#full.signal.reason;
-    }
-    if (failure !== undefined) throw failure.error;
+    return this.#failure;
+  }
+
+  /** Gives what was fetched its names. */
+  async publish(): Promise<void> {
+    const far = await this.#sums;
+    if (!this.#full.signal.aborted) await this.#publish(far, this.#failure === undefined);
+    if (!this.#full.signal.aborted) return;
+    for (const { file } of this.#incoming.values()) this.#discard(file);
+    throw this.#full.signal.reason;
   }
 
   #receive(wanted: Wanted): Incoming {
     const { target, temporaryName, isMarked, manifest, transport, folder } = this.#options;
     const { entry, path } = wanted;
-    const isSummed = manifest.has(path) || transport.sums !== undefined;
     const file = new Incoming(entry, {
       target,
       path,
       temporaryName: temporaryName(entry),
       isMarked: isMarked(path),
-      isSummed: isSummed && entry.size > 0,
+      isSummed: { always: manifest.has(path) && entry.size > 0, whenResumed: transport.sums !== undefined },
       refused: (error) => {
         const failure = cannotKeep(`${folder}/${path}`, error);
         if (isOfDisk(error)) this.#full.abort(failure);
@@ -98,11 +108,15 @@ export class Batch {
     return file;
   }
 
-  /** What the destination computes meanwhile: the content of what no manifest has. */
+  /**
+   * What the destination computes meanwhile: the content of what is gone on with, where no manifest has it. What comes in one piece is what was
+   * read there.
+   */
   async #askSums(): Promise<ReadonlyMap<Name, string>> {
     const { transport, manifest, signal } = this.#options;
-    const files = [...this.#incoming.values()].filter(({ wanted }) => !manifest.has(wanted.path));
-    const asked = files.flatMap(({ wanted: { entry } }) => (entry.size > 0 ? [entry] : []));
+    const asked = [...this.#incoming.values()].flatMap(({ file, wanted: { entry, path } }) =>
+      file.offset > 0 && !manifest.has(path) ? [entry] : [],
+    );
     if (transport.sums === undefined || asked.length === 0) return new Map();
     try {
       return await transport.sums(asked, signal);
@@ -113,8 +127,7 @@ export class Batch {
     }
   }
 
-  /** Resolves with what ended it before all was told. */
-  async #fetch(): Promise<{ readonly error: unknown } | undefined> {
+  async #fetch(): Promise<Failure | undefined> {
     const { transport, scratch, signal } = this.#options;
     const fetched = (file: IncomingFile, end: End): void => {
       const known = this.#incoming.get(file);
@@ -156,8 +169,7 @@ export class Batch {
     );
     if (this.#full.signal.aborted) return;
     for (const { file, wanted } of whole) {
-      const isCompared =
-        wanted.entry.size === 0 || this.#options.manifest.has(wanted.path) || far.has(wanted.entry.path);
+      const isCompared = !file.isResumed || this.#options.manifest.has(wanted.path) || far.has(wanted.entry.path);
       this.#name(file, wanted, isCompared);
     }
   }

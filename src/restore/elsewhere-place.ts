@@ -13,7 +13,6 @@ export const openPlaceElsewhere = (base: Name, directory: Name): Place => ({
   name: directory,
   scratch: `${makeWorkFolder(base, directory, SCRATCH)}/${SCRATCH}`,
   isMarked: () => false,
-  have: () => undefined,
   finish: async () => {
     removeWorkFolder(base, directory);
     if (!(await syncFileSystem(base))) inFolder(base, directory, fsyncSync);
@@ -28,7 +27,6 @@ export const viewPlace = (base: Name, directory: Name): Place => ({
   name: directory,
   scratch: base,
   isMarked: () => false,
-  have: () => undefined,
   finish: () => Promise.resolve({ isFinished: false }),
   [Symbol.dispose]: () => undefined,
 });

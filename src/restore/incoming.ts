@@ -22,12 +22,11 @@ import { systemErrorCode } from '../errors.ts';
 import { fsPath, type Name } from '../name.ts';
 import { splitPath } from '../source/open-beneath.ts';
 import type { FetchedFile, IncomingFile, StoredEntry } from '../transport.ts';
+import { RESUME_MIN_BYTES } from './temporary-names.ts';
 import type { TargetTree } from './target-tree.ts';
 
 const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
 const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-/** A smaller file is fetched anew sooner than its beginning is looked at. */
-const RESUME_MIN_BYTES = 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 const NO_LINKS = new Set(['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EINVAL', 'EACCES']);
 const MARK = 0o020;
@@ -41,8 +40,8 @@ export interface IncomingOptions {
   readonly temporaryName: Name;
   /** It is to bear the mark. */
   readonly isMarked: boolean;
-  /** Its content is to be compared. */
-  readonly isSummed: boolean;
+  /** Is its content to be compared? */
+  readonly isSummed: { readonly always: boolean; readonly whenResumed: boolean };
   /** What the disk here refused, once: nothing more of the file is kept. */
   readonly refused: (error: unknown) => void;
 }
@@ -57,6 +56,7 @@ export class Incoming implements IncomingFile {
   #hash: Hash | undefined;
   #bytes = 0;
   #isTaken = false;
+  #isResumed = false;
   #hasFailed = false;
 
   constructor(entry: StoredEntry, options: IncomingOptions) {
@@ -65,7 +65,7 @@ export class Incoming implements IncomingFile {
     this.#options = options;
     const { folder } = splitPath(options.path);
     this.#temporary = folder === '' ? options.temporaryName : `${folder}/${options.temporaryName}`;
-    if (options.isSummed) this.#hash = createHash('sha256');
+    if (options.isSummed.always) this.#hash = createHash('sha256');
   }
 
   get targetPath(): Name {
@@ -80,6 +80,11 @@ export class Incoming implements IncomingFile {
     return this.entry.mtimeSeconds;
   }
 
+  /** Its beginning is from an earlier attempt. */
+  get isResumed(): boolean {
+    return this.#isResumed;
+  }
+
   /** Bytes that are here. */
   get offset(): number {
     return this.#bytes;
@@ -90,6 +95,8 @@ export class Incoming implements IncomingFile {
     if (this.size < RESUME_MIN_BYTES) return;
     const left = this.#options.target.stat(this.#temporary);
     if (left === undefined || !left.isFile() || left.size === 0n || left.size > BigInt(this.size)) return;
+    this.#isResumed = true;
+    if (this.#options.isSummed.whenResumed) this.#hash ??= createHash('sha256');
     if (this.#hash !== undefined) await this.#hashAgain(this.#hash, signal);
     this.#descriptor = openSync(this.#options.target.at(this.#temporary), WRITE_FLAGS | constants.O_APPEND);
     this.#bytes = Number(left.size);
@@ -119,6 +126,7 @@ export class Incoming implements IncomingFile {
       unlinkSync(fsPath(path));
     }
     this.#isTaken = true;
+    this.#isResumed = false;
     this.#bytes = lstatSync(at).size;
   }
 
@@ -157,8 +165,10 @@ export class Incoming implements IncomingFile {
   /** The SHA-256 of its content, which was asked for. */
   async sum(signal: AbortSignal): Promise<string | undefined> {
     if (this.#hash === undefined) return undefined;
-    if (this.#isTaken) await this.#hashAgain(this.#hash, signal);
-    return this.#hash.digest('hex');
+    if (!this.#isTaken) return this.#hash.digest('hex');
+    const hash = createHash('sha256');
+    await this.#hashAgain(hash, signal);
+    return hash.digest('hex');
   }
 
   async sync(): Promise<void> {

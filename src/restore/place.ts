@@ -10,8 +10,8 @@ export interface Place extends Disposable {
   readonly scratch: Name;
   /** Is the file to bear the mark? */
   readonly isMarked: (path: Name) => boolean;
-  /** A file is here, as it is at the destination. @param path below the directory; `isNew`: it was brought back just now */
-  readonly have: (path: Name, stats: BigIntStats, how: { readonly isNew: boolean }) => void;
+  /** Wants to know that a file is here, as it is at the destination. @param path below the directory; `isNew`: it was brought back just now */
+  readonly have?: (path: Name, stats: BigIntStats, how: { readonly isNew: boolean }) => void;
   /** Everything is here. Resolves with what is to be said of the directory besides. @throws system errors, UserError, TransportError */
   readonly finish: (done: Complete) => Promise<Finish>;
 }

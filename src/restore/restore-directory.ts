@@ -118,7 +118,7 @@ export class DirectoryRestore {
         if (sum === undefined) this.#uncompared += 1;
         if (isSame) {
           this.#tally.result.equal += 1;
-          place.have(wanted.path, stats, { isNew: false });
+          place.have?.(wanted.path, stats, { isNew: false });
         } else if (overwrite) again.push(wanted);
         else this.#tally.differs(wanted.path, 'its content is another one here, of the same size and time');
       }
@@ -139,11 +139,25 @@ export class DirectoryRestore {
         if (times < MOST_CHANGES) again.set(wanted.path, { ...wanted, entry: outcome.now });
         else this.#tally.failed(wanted.entry.path, keepsChanging(wanted, this.#options.transport.label));
       };
-      await this.#persistently(async () => {
-        for (const batch of batchesOf([...left.values()])) await this.#batch(batch, tell).run();
-      });
+      await this.#persistently(() => this.#fetchInBatches([...left.values()], tell));
       left = again;
     }
+  }
+
+  /** While one batch gets its names, the next one is fetched. */
+  async #fetchInBatches(files: readonly Wanted[], tell: (wanted: Wanted, outcome: Outcome) => void): Promise<void> {
+    let publishing = Promise.resolve();
+    for (const wanted of batchesOf(files)) {
+      const batch = this.#batch(wanted, tell);
+      const failure = await batch.fetch();
+      await publishing;
+      publishing = batch.publish();
+      publishing.catch(() => undefined); // Reported where it is awaited.
+      if (failure === undefined) continue;
+      await publishing;
+      throw failure.error;
+    }
+    await publishing;
   }
 
   #batch(files: readonly Wanted[], tell: (wanted: Wanted, outcome: Outcome) => void): Batch {
@@ -164,8 +178,9 @@ export class DirectoryRestore {
   #note({ entry, path }: Wanted, outcome: Exclude<Outcome, { kind: 'changed' }>): void {
     if (outcome.kind === 'failed') return this.#tally.failed(entry.path, outcome.error);
     if (outcome.kind === 'different') return this.#tally.differs(path, outcome.reason);
-    const stats = this.#target.stat(path);
-    if (stats !== undefined) this.#options.place.have(path, stats, { isNew: true });
+    const { have } = this.#options.place;
+    const stats = have === undefined ? undefined : this.#target.stat(path);
+    if (stats !== undefined) have?.(path, stats, { isNew: true });
     if (!outcome.isCompared) this.#uncompared += 1;
     this.#tally.restored(entry);
   }

@@ -16,7 +16,10 @@ export class TargetTree implements Disposable {
   /** By path below the directory; the one that was used last comes last. */
   readonly #open = new Map<Name, number>();
 
-  /** @param base is there; `directory` is one name in it */
+  /** Folders that were looked for and are not there: we are who makes them. */
+  readonly #missing = new Set<Name>();
+
+  /** @param directory one name in `base` */
   constructor(base: Name, directory: Name) {
     this.#base = base;
     this.#directory = directory;
@@ -66,8 +69,13 @@ export class TargetTree implements Disposable {
       this.#open.set(path, known);
       return known;
     }
+    if (!makes && this.#missing.has(path)) return undefined;
     const opened = this.#openFolder(path, makes);
-    if (opened === undefined) return undefined;
+    if (opened === undefined) {
+      this.#missing.add(path);
+      return undefined;
+    }
+    this.#missing.delete(path);
     this.#open.set(path, opened);
     if (this.#open.size > MOST_OPEN) this.#closeOldest();
     return opened;

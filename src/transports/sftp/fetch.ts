@@ -8,8 +8,10 @@ import { REQUEST_OVERHEAD_BYTES, type Session } from './session.ts';
 
 /** A file up to this size is asked for in one READ. Servers that give less at once are asked for the rest. */
 const SMALL_BYTES = 32_000;
+const MEDIUM_BYTES = 1024 * 1024;
+const MEDIUM_AT_ONCE = 16;
 /** Each has up to some megabytes in flight by itself; more side by side leave more that is half when the line is lost. */
-const BIG_AT_ONCE = 4;
+const BIG_AT_ONCE = 2;
 
 /**
  * Brings files back, small ones by the hundred: OPEN, then READ, FSTAT and CLOSE in one go. FSTAT comes after the last byte, so that what
@@ -21,15 +23,18 @@ export const fetchFiles = async (
   fetched: FetchOptions['fetched'],
   signal: AbortSignal,
 ): Promise<void> => {
-  const all = [...files];
-  const isSmall = ({ size, offset }: IncomingFile): boolean => size <= SMALL_BYTES && offset === 0;
+  const small: IncomingFile[] = [];
+  const medium: IncomingFile[] = [];
+  const big: IncomingFile[] = [];
+  for (const file of files) {
+    if (file.size <= SMALL_BYTES && file.offset === 0) small.push(file);
+    else if (file.size <= MEDIUM_BYTES) medium.push(file);
+    else big.push(file);
+  }
   await Promise.all([
-    inTurns(all.filter(isSmall), session.sendsAtOnce, (file) => fetchOne(session, file, fetchSmall, fetched, signal)),
-    inTurns(
-      all.filter((file) => !isSmall(file)),
-      BIG_AT_ONCE,
-      (file) => fetchOne(session, file, fetchBig, fetched, signal),
-    ),
+    inTurns(small, session.sendsAtOnce, (file) => fetchOne(session, file, fetchSmall, fetched, signal)),
+    inTurns(medium, MEDIUM_AT_ONCE, (file) => fetchOne(session, file, fetchBig, fetched, signal)),
+    inTurns(big, BIG_AT_ONCE, (file) => fetchOne(session, file, fetchBig, fetched, signal)),
   ]);
 };
 
@@ -106,22 +111,25 @@ const fetchSmall: FetchFile = async (session, channel, file, signal) => {
 };
 
 const readAtOnce = async (session: Session, channel: SftpClient, file: IncomingFile): Promise<Attributes> => {
-  const { size } = file;
   const handle = await channel.open(pathOf(session, file), OpenFlag.READ, {});
-  const reading = size === 0 ? undefined : channel.read(handle, 0, size);
-  const [content, attributes] = await settled(reading, channel.fstat(handle), channel.close(handle));
-  if (content !== undefined && content.length > 0) file.write(content);
-  return attributes;
+  const reading = file.size === 0 ? undefined : channel.readWith(handle, 0, file.size, file.write);
+  const looking = channel.fstat(handle);
+  const closing = channel.close(handle);
+  // All of them are answered before one of them fails it: nothing of this file is on its way any more.
+  try {
+    if (reading !== undefined) await reading;
+    return await looking;
+  } finally {
+    looking.catch(() => undefined);
+    await closing;
+  }
 };
 
 const readInSteps = async (session: Session, channel: SftpClient, file: IncomingFile): Promise<Attributes> => {
-  const { size } = file;
   const handle = await channel.open(pathOf(session, file), OpenFlag.READ, {});
   try {
-    const content = size === 0 ? undefined : await channel.read(handle, 0, size);
-    const attributes = await channel.fstat(handle);
-    if (content !== undefined && content.length > 0) file.write(content);
-    return attributes;
+    if (file.size > 0) await channel.readWith(handle, 0, file.size, file.write);
+    return await channel.fstat(handle);
   } finally {
     await closeAfter(channel, handle);
   }
@@ -132,19 +140,6 @@ const closeAfter = (channel: SftpClient, handle: Buffer): Promise<void> =>
   channel.close(handle).catch((error: unknown) => {
     if (error instanceof SftpStatusError) throw error;
   });
-
-/** All of them are answered before one of them fails it: nothing of this file is on its way any more. */
-const settled = async <A, B>(
-  first: Promise<A> | undefined,
-  second: Promise<B>,
-  last: Promise<void>,
-): Promise<[A | undefined, B]> => {
-  const [a, b, c] = await Promise.allSettled([first ?? Promise.resolve(undefined), second, last]);
-  if (a.status === 'rejected') throw a.reason;
-  if (b.status === 'rejected') throw b.reason;
-  if (c.status === 'rejected') throw c.reason;
-  return [a.value, b.value];
-};
 
 const fetchBig: FetchFile = async (session, channel, file, signal) => {
   const handle = await channel.open(pathOf(session, file), OpenFlag.READ, {});
@@ -161,7 +156,7 @@ const readToEnd = async (
 ): Promise<FetchedFile> => {
   try {
     if (file.offset < file.size)
-      await new FetchContent(session, file, signal).run({ channel, handle }, pathOf(session, file));
+      await new FetchContent(session, file, pathOf(session, file), signal).run({ channel, handle });
     return foundAs(await channel.fstat(handle));
   } finally {
     await closeAfter(channel, handle);
