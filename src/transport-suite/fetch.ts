@@ -11,12 +11,15 @@ const MIB = 1024 * 1024;
 const SIZES = [0, 1, 31_999, 32_000, 32_001, 128 * 1024 - 1, 128 * 1024, 128 * 1024 + 1, 5 * MIB, 9 * MIB + 7];
 
 export const registerFetch = (test: RegisterTest, has: readonly string[]): void => {
-  test(`can ${has.includes('fetch') ? '' : 'not '}bring files back`, ({ transport }) => {
-    assert.equal(transport.fetch !== undefined, has.includes('fetch'), 'as `has` says');
-    assert.equal(transport.listTree !== undefined, has.includes('fetch'), 'with `listTree`');
-    return Promise.resolve();
-  });
-  if (!has.includes('fetch')) return;
+  if (!has.includes('fetch')) {
+    test('brings no files back: the transport cannot, or the destination does not let it', async (scope) => {
+      assert.equal(scope.transport.fetch !== undefined, scope.transport.listTree !== undefined, 'both, or neither');
+      if (scope.transport.fetch === undefined) return;
+      mkdirSync(scope.arrived('.'), { recursive: true });
+      await expectRejected(tree(scope, 'DC1'), 'auth', 'file');
+    });
+    return;
+  }
   registerTree(test);
   registerContent(test);
   registerFailures(test, has);

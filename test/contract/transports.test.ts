@@ -17,7 +17,7 @@ describe.each([
   ['sftp', 'openssh', startSshd, WITH_LIST],
   ['sftp', 'openssh through the ssh program', startSshd, WITH_LIST, { ssh: 'system' }],
   ['sftp', 'receiver', startOwnReceiver, WITH_LIST],
-  ['rsync', 'openssh', startSshd, EVERYTHING],
+  ['rsync', 'openssh', startSshd, [...EVERYTHING, 'fetch']],
   // The rrsync of rsync 3.5.0 does not let rsync keep a partial file.
   ['rsync', 'rrsync', startRrsync, ['connection', 'login', 'full', 'read-only']],
 ] as const)('%s to %s', (name, _kind, start, has, more: Readonly<Record<string, unknown>> = {}) => {

@@ -65,7 +65,7 @@ const scan = async (site: TestSite): Promise<void> => {
 
 const ODD = Object.fromEntries(NAMES.map((name) => [name, `content of ${Buffer.from(name).toString('hex')}`]));
 
-describe.each(['sftp'])('through %s', (transport) => {
+describe.each(['sftp', 'rsync'])('through %s', (transport) => {
   test('a directory that is gone comes back as it was: finished, marked, not sent again, verified and not pruned', async () => {
     const site = newSite({ source: { exclude: [] }, destination: { transport } });
     const files = { ...ODD, empty: '', 'sub/deep/er': 'x', 'sub/big': randomBytes(3_000_000) };
