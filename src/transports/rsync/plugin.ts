@@ -44,6 +44,11 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
       const { fetchFiles } = await import('./fetch.ts');
       await fetchFiles(await connection.acquire(), files, how, AbortSignal.any([signal, connection.signal]));
     },
+    sums: async (files, signal) => {
+      signal.throwIfAborted();
+      const { sumsOf } = await import('./sums.ts');
+      return sumsOf(await connection.acquire(), files, AbortSignal.any([signal, connection.signal]));
+    },
     tidy: async (folders, signal) => {
       signal.throwIfAborted();
       const { removePartials } = await import('./tidy.ts');

@@ -1,7 +1,6 @@
-import { showName, type Name, type SummedFile, type Transport } from '../../transport.ts';
+import { showName, type Transport } from '../../transport.ts';
 import type { ReconnectingSession } from './reconnecting-session.ts';
-import { remoteSumsOf, sumKey } from './remote-sums.ts';
-import type { Session } from './session.ts';
+import { readSums } from './remote-sums.ts';
 
 /** What `isocket list` and `isocket restore` need: the way back. */
 export const createReading = (
@@ -35,26 +34,6 @@ export const createReading = (
     session.run(
       () => ({ action: 'compute sums' }),
       signal,
-      (live) => readSums(live, files, signal),
+      (live) => readSums(live.channels, live.options.path, files, signal),
     ),
 });
-
-const readSums = async (
-  session: Session,
-  files: readonly SummedFile[],
-  signal: AbortSignal,
-): Promise<Map<Name, string>> => {
-  const sums = new Map<Name, string>();
-  const remote = await remoteSumsOf(session, signal);
-  if (remote === undefined || files.length === 0) return sums;
-  const at = ({ path }: SummedFile): Name => `${session.options.path}/${path}`;
-  const found = await remote.read(
-    files.map((file) => ({ path: at(file), size: BigInt(file.size) })),
-    signal,
-  );
-  for (const file of files) {
-    const sum = found.get(sumKey(at(file)));
-    if (sum !== undefined) sums.set(file.path, sum);
-  }
-  return sums;
-};
