@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  futimesSync,
   lstatSync,
   openSync,
   renameSync,
@@ -60,8 +61,11 @@ export const removeFinishedWatch = (root: Name, directory: Directory): void =>
 
 const inDirectory = (root: Name, directory: Directory, use: (folder: number) => void): void =>
   inFolder(root, directory.name, (folder) => {
-    if (!isSame(fstatSync(folder, { bigint: true }), directory)) throw replaced();
+    const before = fstatSync(folder, { bigint: true });
+    if (!isSame(before, directory)) throw replaced();
     use(folder);
+    // One that was brought back is as old as its time says (lifecycle.ts), and stays so.
+    if (before.mtimeNs < before.birthtimeNs) futimesSync(folder, before.atime, before.mtime);
   });
 
 const isSame = (now: BigIntStats | undefined, { dev, ino }: Directory): boolean => now?.dev === dev && now.ino === ino;

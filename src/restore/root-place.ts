@@ -1,7 +1,6 @@
 import {
   closeSync,
   constants,
-  fchmodSync,
   fsyncSync,
   futimesSync,
   lstatSync,
@@ -20,13 +19,14 @@ import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import type { StateFolder } from '../marks/state.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import { createIsReserved, FINISHED_PARSE, FINISHED_WATCH, isMarker } from '../source/markers.ts';
+import { createIsReserved, FINISHED_PARSE, isMarker } from '../source/markers.ts';
 import { inFolder, pathAt } from '../source/open-beneath.ts';
 import { readDirectory } from '../source/root.ts';
 import { walk } from '../source/scanner.ts';
 import type { ExpectedFile, Transport } from '../transport.ts';
 import { cannotKeep } from './local-errors.ts';
 import type { Complete, Finish, Place } from './place.ts';
+import { proofOf, touchProof } from './proof.ts';
 import { syncFileSystem } from './sync-disk.ts';
 import { makeWorkFolder, removeWorkFolder } from './work-folder.ts';
 
@@ -52,7 +52,7 @@ const VERIFIED_AT_ONCE = 1000;
 export const openRootPlace = (options: RootPlaceOptions): Place => {
   const { root } = options.config.source;
   const { directory } = options;
-  const there = lstatSync(fsPath(`${root}/${directory}`), { throwIfNoEntry: false });
+  const there = lstatSync(fsPath(`${root}/${directory}`), { bigint: true, throwIfNoEntry: false });
   if (there !== undefined && !there.isDirectory())
     throw new UserError(
       `Cannot restore "${showName(directory)}": something that is no directory has its name in ${showName(root)}`,
@@ -64,7 +64,7 @@ export const openRootPlace = (options: RootPlaceOptions): Place => {
   const isStaged = there === undefined;
   const work = makeWorkFolder(root, directory, isStaged ? TREE : SCRATCH);
   if (isStaged) makeWorkFolder(root, directory, SCRATCH);
-  return new RootPlace(options, work, isStaged);
+  return new RootPlace(options, work, there);
 };
 
 class RootPlace implements Place {
@@ -74,15 +74,19 @@ class RootPlace implements Place {
   readonly #options: RootPlaceOptions;
   readonly #isStaged: boolean;
   readonly #record: MarkRecord;
+  readonly #timeToKeep: Date | undefined;
   readonly #index: number;
   readonly #isExcluded: (path: Name) => boolean;
   readonly #isReserved: (path: Name) => boolean;
 
-  constructor(options: RootPlaceOptions, work: Name, isStaged: boolean) {
+  constructor(options: RootPlaceOptions, work: Name, there: BigIntStats | undefined) {
+    const isStaged = there === undefined;
     const { config, state, destinations, from, directory, report } = options;
     const { root, exclude } = config.source;
     this.#options = options;
     this.#isStaged = isStaged;
+    // One that was brought back before is as old as its time says (lifecycle.ts), and stays so.
+    if (there !== undefined && there.mtimeNs < there.birthtimeNs) this.#timeToKeep = there.mtime;
     this.base = isStaged ? work : root;
     this.name = isStaged ? TREE : directory;
     this.scratch = `${work}/${SCRATCH}`;
@@ -115,6 +119,14 @@ class RootPlace implements Place {
 
   [Symbol.dispose](): void {
     this.#record[Symbol.dispose]();
+    const time = this.#timeToKeep;
+    if (time === undefined) return;
+    const { config, directory } = this.#options;
+    try {
+      inFolder(config.source.root, directory, (folder) => futimesSync(folder, time, time));
+    } catch (error) {
+      if (systemErrorCode(error) === undefined) throw error; // It is gone.
+    }
   }
 
   get #path(): Name {
@@ -166,7 +178,7 @@ class RootPlace implements Place {
       closeSync(openSync(fsPath(pathAt(folder, FINISHED_PARSE)), flags, 0o644));
       return lstatSync(fsPath(pathAt(folder, '.')), { bigint: true });
     });
-    if (lacking.length === 0) writeFinishedWatch(this.base, { name: TREE, dev, ino }, this.#proofOf(done));
+    if (lacking.length === 0) writeFinishedWatch(this.base, { name: TREE, dev, ino }, proofOf(done, this.#options));
     inFolder(this.base, TREE, (folder) => {
       if (done.last === undefined) return;
       const time = new Date(done.last * 1000);
@@ -195,7 +207,7 @@ class RootPlace implements Place {
       const note = `${showName(directory)} was finished, and has files that no record proves: isocket verify ${showName(directory)} shows which, isocket reset sends it again`;
       return { isFinished: false, note };
     }
-    writeFinishedWatch(root, now, this.#proofOf({ ...done, files, bytes, excluded }));
+    writeFinishedWatch(root, now, proofOf({ ...done, files, bytes, excluded }, this.#options));
     return { isFinished: true };
   }
 
@@ -211,33 +223,4 @@ class RootPlace implements Place {
     }
     return all;
   }
-
-  #proofOf({ files, bytes, excluded, first, last, areContentsCompared }: Complete): object {
-    const { directory, destinations } = this.#options;
-    const showTime = (seconds: number | undefined): string | null =>
-      seconds === undefined ? null : new Date(seconds * 1000).toISOString();
-    return {
-      directory,
-      files,
-      bytes,
-      skipped: 0,
-      excluded,
-      trusted: 0,
-      first: showTime(first),
-      last: showTime(last),
-      closedBy: 'parser',
-      verified: areContentsCompared ? 'checksum' : 'all',
-      restored: new Date().toISOString(),
-      destinations: files > 0 ? destinations.map(({ label }) => ({ label, checked: files })) : [],
-    };
-  }
 }
-
-const touchProof = (folder: number): void => {
-  const proof = openSync(fsPath(pathAt(folder, FINISHED_WATCH)), constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    fchmodSync(proof, 0o644);
-  } finally {
-    closeSync(proof);
-  }
-};
