@@ -9,6 +9,8 @@ export interface DirectorySnapshot {
   readonly mtimeNs: bigint;
   readonly finishedParse: boolean;
   readonly finishedWatch: boolean;
+  /** mtime of the marker that decides: `finished.watch`, else `finished.parse`. */
+  readonly markedNs?: bigint;
   /** It was changed after `finished.watch` was written: a late file, probably. */
   readonly late?: boolean;
   /** The name of which its `finished.watch` speaks, where it has another one now. */
@@ -57,11 +59,11 @@ const byTime = (timeOf: (one: DirectorySnapshot) => bigint) => (a: DirectorySnap
 };
 
 /**
- * What bears a marker and was last changed before it was born was brought back: by `isocket restore`, or a copy that keeps times. It is as old as
- * its time says, or it would be the newest, and the one that the parser is at superseded.
+ * No directory is born after its marker was written: such a one was brought back, by `isocket restore` or by a copy that keeps times. It is as old as
+ * its marker says, or it would be the newest, and the one that the parser is at superseded.
  */
-const birthOf = ({ birthNs, mtimeNs, finishedWatch, finishedParse }: DirectorySnapshot): bigint =>
-  (finishedWatch || finishedParse) && mtimeNs < birthNs ? mtimeNs : birthNs;
+const birthOf = ({ birthNs, markedNs }: DirectorySnapshot): bigint =>
+  markedNs !== undefined && markedNs < birthNs ? markedNs : birthNs;
 
 /** The order that holds for all of them: one directory without a birth time makes the order of births worthless. */
 export const orderOf = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): NewestBy =>

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
+import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
 
 type Directory = Pick<DirectorySnapshot, 'name' | 'dev' | 'ino'>;
@@ -37,6 +37,7 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
     try {
       fchmodSync(descriptor, 0o644); // Whatever the umask: scripts of other users read it.
       writeFileSync(descriptor, `${JSON.stringify(proof)}\n`);
+      keepAge(folder, descriptor);
       fsyncSync(descriptor);
       renameSync(temporary, fsPath(pathAt(folder, FINISHED_WATCH)));
       // Its ctime is then not older than the folder's mtime, on any file system: what changes the folder later is a late file.
@@ -52,6 +53,13 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
     throw replaced();
   });
 
+/** A directory that was brought back is as old as its marker says (lifecycle.ts): the proof goes on saying so. */
+const keepAge = (folder: number, proof: number): void => {
+  const closed = lstatSync(fsPath(pathAt(folder, FINISHED_PARSE)), { bigint: true, throwIfNoEntry: false });
+  const { birthtimeNs } = fstatSync(folder, { bigint: true });
+  if (closed !== undefined && closed.mtimeNs < birthtimeNs) futimesSync(proof, closed.atime, closed.mtime);
+};
+
 /** Takes the proof away, durably: from here on the directory is unfinished, whatever happens next. */
 export const removeFinishedWatch = (root: Name, directory: Directory): void =>
   inDirectory(root, directory, (folder) => {
@@ -61,11 +69,8 @@ export const removeFinishedWatch = (root: Name, directory: Directory): void =>
 
 const inDirectory = (root: Name, directory: Directory, use: (folder: number) => void): void =>
   inFolder(root, directory.name, (folder) => {
-    const before = fstatSync(folder, { bigint: true });
-    if (!isSame(before, directory)) throw replaced();
+    if (!isSame(fstatSync(folder, { bigint: true }), directory)) throw replaced();
     use(folder);
-    // One that was brought back is as old as its time says (lifecycle.ts), and stays so.
-    if (before.mtimeNs < before.birthtimeNs) futimesSync(folder, before.atime, before.mtime);
   });
 
 const isSame = (now: BigIntStats | undefined, { dev, ino }: Directory): boolean => now?.dev === dev && now.ino === ino;

@@ -12,6 +12,8 @@ export interface Place extends Disposable {
   readonly isMarked: (path: Name) => boolean;
   /** Wants to know that a file is here, as it is at the destination. @param path below the directory; `isNew`: it was brought back just now */
   readonly have?: (path: Name, stats: BigIntStats, how: { readonly isNew: boolean }) => void;
+  /** What is to be said where something is missing or differs, and the directory is not as it should be. */
+  readonly incomplete?: string;
   /** Everything is here. Resolves with what is to be said of the directory besides. @throws system errors, UserError, TransportError */
   readonly finish: (done: Complete) => Promise<Finish>;
 }

@@ -1,6 +1,6 @@
-import { closeSync, constants, fchmodSync, openSync } from 'node:fs';
+import { closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync } from 'node:fs';
 import { fsPath, type Name } from '../name.ts';
-import { FINISHED_WATCH } from '../source/markers.ts';
+import { FINISHED_PARSE, FINISHED_WATCH } from '../source/markers.ts';
 import { pathAt } from '../source/open-beneath.ts';
 import type { Transport } from '../transport.ts';
 import type { Complete } from './place.ts';
@@ -26,6 +26,21 @@ export const proofOf = (
     restored: new Date().toISOString(),
     destinations: files > 0 ? destinations.map(({ label }) => ({ label, checked: files })) : [],
   };
+};
+
+/**
+ * Sees that it bears `finished.parse`, of the time of its newest file where that was not brought back: a marker from before the directory's birth says
+ * that it is none that a parser is at (lifecycle.ts).
+ */
+export const writeClosed = (folder: number, newest: number | undefined): void => {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
+  const descriptor = openSync(fsPath(pathAt(folder, FINISHED_PARSE)), flags, 0o644);
+  try {
+    const time = new Date((newest ?? 0) * 1000);
+    if (fstatSync(descriptor).mtimeMs >= fstatSync(folder).birthtimeMs) futimesSync(descriptor, time, time);
+  } finally {
+    closeSync(descriptor);
+  }
 };
 
 /** Moves its ctime. */

@@ -75,7 +75,10 @@ export class DirectoryRestore {
     for (const folder of stored.folders) target.folder(folder);
     await this.#fetchAll(wanted);
     const { failed, different } = this.result;
-    if (failed + different > 0) return;
+    if (failed + different > 0) {
+      this.#tally.incomplete(this.#options.place);
+      return;
+    }
     this.#removeLeft(stored);
     this.#tally.finish(await this.#options.place.finish(this.#complete(stored)));
   }

@@ -1,13 +1,4 @@
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  futimesSync,
-  lstatSync,
-  openSync,
-  renameSync,
-  type BigIntStats,
-} from 'node:fs';
+import { fsyncSync, futimesSync, lstatSync, renameSync, type BigIntStats } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import type { Report } from '../core/events.ts';
 import { systemErrorCode, UserError } from '../errors.ts';
@@ -19,14 +10,14 @@ import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import type { StateFolder } from '../marks/state.ts';
 import { fsPath, showName, type Name } from '../name.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import { createIsReserved, FINISHED_PARSE, isMarker } from '../source/markers.ts';
+import { createIsReserved, isMarker } from '../source/markers.ts';
 import { inFolder, pathAt } from '../source/open-beneath.ts';
 import { readDirectory } from '../source/root.ts';
 import { walk } from '../source/scanner.ts';
 import type { ExpectedFile, Transport } from '../transport.ts';
 import { cannotKeep } from './local-errors.ts';
 import type { Complete, Finish, Place } from './place.ts';
-import { proofOf, touchProof } from './proof.ts';
+import { proofOf, touchProof, writeClosed } from './proof.ts';
 import { syncFileSystem } from './sync-disk.ts';
 import { makeWorkFolder, removeWorkFolder } from './work-folder.ts';
 
@@ -74,7 +65,6 @@ class RootPlace implements Place {
   readonly #options: RootPlaceOptions;
   readonly #isStaged: boolean;
   readonly #record: MarkRecord;
-  readonly #timeToKeep: Date | undefined;
   readonly #index: number;
   readonly #isExcluded: (path: Name) => boolean;
   readonly #isReserved: (path: Name) => boolean;
@@ -85,8 +75,6 @@ class RootPlace implements Place {
     const { root, exclude } = config.source;
     this.#options = options;
     this.#isStaged = isStaged;
-    // One that was brought back before is as old as its time says (lifecycle.ts), and stays so.
-    if (there !== undefined && there.mtimeNs < there.birthtimeNs) this.#timeToKeep = there.mtime;
     this.base = isStaged ? work : root;
     this.name = isStaged ? TREE : directory;
     this.scratch = `${work}/${SCRATCH}`;
@@ -119,14 +107,13 @@ class RootPlace implements Place {
 
   [Symbol.dispose](): void {
     this.#record[Symbol.dispose]();
-    const time = this.#timeToKeep;
-    if (time === undefined) return;
-    const { config, directory } = this.#options;
-    try {
-      inFolder(config.source.root, directory, (folder) => futimesSync(folder, time, time));
-    } catch (error) {
-      if (systemErrorCode(error) === undefined) throw error; // It is gone.
-    }
+  }
+
+  get incomplete(): string {
+    const shown = showName(this.#options.directory);
+    return this.#isStaged
+      ? `${shown} is not put into ${showName(this.#options.config.source.root)}, where it would pass for whole: what is here of it is kept in ${showName(this.base)}, and the next restore goes on with it`
+      : `${shown} is not all back`;
   }
 
   get #path(): Name {
@@ -174,8 +161,7 @@ class RootPlace implements Place {
     const { config, directory } = this.#options;
     const { root } = config.source;
     const { dev, ino } = inFolder(this.base, TREE, (folder) => {
-      const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
-      closeSync(openSync(fsPath(pathAt(folder, FINISHED_PARSE)), flags, 0o644));
+      writeClosed(folder, done.last);
       return lstatSync(fsPath(pathAt(folder, '.')), { bigint: true });
     });
     if (lacking.length === 0) writeFinishedWatch(this.base, { name: TREE, dev, ino }, proofOf(done, this.#options));

@@ -3,7 +3,7 @@ import { TransportError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import type { StoredEntry, Transport } from '../transport.ts';
 import type { Stored } from './directory-plan.ts';
-import type { Finish } from './place.ts';
+import type { Finish, Place } from './place.ts';
 
 /** What became of a directory. */
 export interface RestoreResult {
@@ -73,6 +73,10 @@ export class Tally {
     const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
     const message = `${showName(directory)} at ${transport.label} has "${showName(first)}"${more}, which are no regular files: they are not restored`;
     report({ type: 'note', level: 'warning', message });
+  }
+
+  incomplete({ incomplete }: Pick<Place, 'incomplete'>): void {
+    if (incomplete !== undefined) this.#options.report({ type: 'note', level: 'warning', message: incomplete });
   }
 
   finish({ isFinished, note }: Finish): void {

@@ -130,6 +130,8 @@ export const readDirectory = (root: Name, name: Name): DirectorySnapshot | undef
   const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return undefined;
   const finished = markerStats(path, FINISHED_WATCH);
+  // A finished directory costs no second look.
+  const closed = finished === undefined ? markerStats(path, FINISHED_PARSE) : undefined;
   // A rename moves the ctime (chmod too), and so does a copy that keeps times that of the proof: only then it is read.
   const isMoved = finished !== undefined && Number(stats.ctimeMs) > finished.ctimeMs + LATE_AFTER_MS;
   const isCopied = finished !== undefined && finished.ctimeMs > finished.mtimeMs + COPIED_AFTER_MS;
@@ -142,12 +144,15 @@ export const readDirectory = (root: Name, name: Name): DirectorySnapshot | undef
     birthNs: stats.birthtimeNs,
     mtimeNs: stats.mtimeNs,
     finishedWatch: finished !== undefined,
-    // A finished directory costs no second look.
-    finishedParse: finished === undefined && markerStats(path, FINISHED_PARSE) !== undefined,
+    finishedParse: closed !== undefined,
+    ...markedAt(finished ?? closed),
     late: isRenamed || (finished !== undefined && Number(stats.mtimeMs) > finished.ctimeMs + LATE_AFTER_MS),
     ...(isRenamed ? { finishedAs } : {}),
   };
 };
+
+const markedAt = (marker: Stats | undefined): { readonly markedNs?: bigint } =>
+  marker === undefined ? {} : { markedNs: BigInt(Math.floor(marker.mtimeMs * 1000)) * 1000n };
 
 const markerStats = (directoryPath: Name, marker: string): Stats | undefined => {
   try {

@@ -53,7 +53,8 @@ const read = async (transport: Transport, directory: Name | undefined, signal: A
   const entries: StoredEntry[] = [];
   const wanted = directory === undefined ? 'folder' : 'file';
   const visit = (entry: StoredEntry): void => {
-    if (entry.kind === wanted && isSafePath(entry.path) && !entry.path.split('/').some(isTemporaryName))
+    const isBelow = directory === undefined || entry.path.startsWith(`${directory}/`);
+    if (isBelow && entry.kind === wanted && isSafePath(entry.path) && !entry.path.split('/').some(isTemporaryName))
       entries.push(entry);
   };
   try {
