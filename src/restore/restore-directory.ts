@@ -3,6 +3,7 @@ import type { RetryOptions } from '../core/retry.ts';
 import { TransportError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import { readContentSum } from '../source/content-sum.ts';
+import { isTemporaryOfRestore } from '../source/markers.ts';
 import type { StoredEntry, SummedFile, Transport } from '../transport.ts';
 import { Batch, type Outcome, type Wanted } from './batch.ts';
 import { planDirectory, sortOut, type DirectoryPlan, type Stored } from './directory-plan.ts';
@@ -12,7 +13,7 @@ import { readManifest } from './stored-manifest.ts';
 import { Tally, type RestoreResult } from './tally.ts';
 import { TargetTree } from './target-tree.ts';
 import { batchesOf } from './batches.ts';
-import { isTemporaryOfRestore, temporaryName } from './temporary-names.ts';
+import { temporaryName } from './temporary-names.ts';
 
 export interface RestoreOptions {
   readonly transport: Transport;

@@ -20,5 +20,3 @@ export const temporaryName = ({ path, size, mtimeSeconds }: StoredEntry, destina
   const key = createHash('sha256').update(encodeName(path)).update(state).digest('hex');
   return `.isocket-restore-${key.slice(0, 24)}.part`;
 };
-
-export const isTemporaryOfRestore = (name: Name): boolean => /^\.isocket-restore-[0-9a-f]{24}\.part$/.test(name);

@@ -121,6 +121,28 @@ test('a file that changes while it is fetched is fetched again, and given up in 
   }
 });
 
+test('a lost connection is tried again, and a big file goes on where it was cut, not from its start', async () => {
+  const log = `${folder}/offsets`;
+  const site = newSite(
+    `(() => { let calls = 0; return { fetch: async (files, how, signal) => {
+      const { appendFileSync, readFileSync } = await import('node:fs');
+      const { TransportError } = await import(${JSON.stringify(new URL('../../src/transport.ts', import.meta.url).href)});
+      const [big] = files;
+      appendFileSync(${JSON.stringify(log)}, big.offset + '\\n');
+      if ((calls += 1) > 2) return own.fetch(files, how, signal);
+      const content = readFileSync(${JSON.stringify(folder)} + '/site-' + ${sites + 1} + '-there/' + big.targetPath);
+      big.write(content.subarray(big.offset, big.offset + 1_500_000));
+      throw new TransportError('network', 'the line is cut');
+    } }; })()`,
+  );
+  fill(`${site.there}/DC1`, { big: Array.from({ length: 600_000 }, (_, index) => `line ${index}`).join('\n') });
+  const result = await site.run(['restore', 'DC1', '--json']);
+  expect(result).toMatchObject({ exitCode: 0 });
+  expect(result.events.filter(({ type }) => type === 'connection')).toHaveLength(2);
+  expect(readFileSync(log, 'utf8')).toBe('0\n1500000\n3000000\n');
+  expect(differences(site.root, site.there)).toEqual([]);
+});
+
 test('SHA256SUMS: what was delivered comes back, what was damaged there does not', async () => {
   const site = newSite('{}', { more: { manifest: true } });
   fill(`${site.root}/DC1`, { a: 'one', b: 'two', 'finished.parse': '' });

@@ -1,6 +1,7 @@
 import type { BroughtBackEvent, ClaimsEvent, HeldBackReason, IsocketEvent } from '../../core/events.ts';
 import { showName, type Name } from '../../name.ts';
-import { MANIFEST } from '../../source/markers.ts';
+import { isTemporaryOfRestore, MANIFEST } from '../../source/markers.ts';
+import { splitPath } from '../../source/open-beneath.ts';
 import { formatBytes, formatDuration } from '../../core/units.ts';
 
 /** `failure` and `warning` need attention, `result` is what the command was run for, `detail` is for `--verbose`. */
@@ -76,7 +77,11 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
 };
 
 const cureForReserved = (path: Name): string =>
-  path.split('/')[1] === MANIFEST ? 'rename it, exclude it, or set manifest: false' : 'rename it';
+  isTemporaryOfRestore(splitPath(path).name)
+    ? 'an isocket restore was cut off: run it again, or remove it'
+    : path.split('/')[1] === MANIFEST
+      ? 'rename it, exclude it, or set manifest: false'
+      : 'rename it';
 
 const withHint = (message: string, hint: string | undefined): string =>
   hint === undefined ? message : `${message}; ${hint}`;

@@ -6,7 +6,8 @@ import { batchesOf } from '../../../src/restore/batches.ts';
 import { compareStored, showTime } from '../../../src/restore/compare-stored.ts';
 import { sortOut } from '../../../src/restore/directory-plan.ts';
 import { isSafePath, judgeName } from '../../../src/restore/stored-names.ts';
-import { isTemporaryOfRestore, temporaryName } from '../../../src/restore/temporary-names.ts';
+import { temporaryName } from '../../../src/restore/temporary-names.ts';
+import { isTemporaryOfRestore } from '../../../src/source/markers.ts';
 import { entryOf } from '../../../src/transports/rsync/list-tree.ts';
 import type { StoredEntry, Transport } from '../../../src/transport.ts';
 
