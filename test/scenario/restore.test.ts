@@ -147,32 +147,30 @@ describe.each(['sftp', 'rsync'])('through %s', (transport) => {
     expect(differences(`${to}/DC1`, `${site.there}/DC1`)).toEqual([]);
   });
 
-  test('kill -9 in the middle: nothing is half under its name, and the next run goes on', async () => {
+  test('SIGTERM and kill -9 in the middle: nothing is half under its name, and the next run goes on', async () => {
     const site = newSite({ destination: { transport }, more: { send: { bandwidth: '4MB/s' } } });
     const files = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`small-${index}`, randomBytes(1000)]));
-    fill(site, 'DC1', { ...files, big: randomBytes(12_000_000) });
-    await site.run(['scan', '--json']);
-    await cutRestore(site);
+    fill({ ...site, root: site.there }, 'DC1', { ...files, big: randomBytes(8_000_000) });
+    const sizeOf = (path: string): number => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    const hasMore = (than: number): boolean =>
+      readdirSync(site.root, { recursive: true, withFileTypes: true }).some(
+        (entry) => entry.isFile() && sizeOf(join(entry.parentPath, entry.name)) > than,
+      );
+    for (const [signal, than] of [
+      ['SIGTERM', 1_000_000],
+      ['SIGKILL', 3_000_000],
+    ] as const) {
+      await using running = site.start(['restore', 'DC1']);
+      await expect.poll(() => hasMore(than), { interval: 5, timeout: 20_000 }).toBe(true);
+      expect(await running.stop(signal)).toBe(signal === 'SIGTERM' ? 143 : undefined);
+      expect(existsSync(`${site.root}/DC1`)).toBe(false);
+    }
     const resumed = await site.run(['restore', 'DC1', '--json']);
     expect([resumed.exitCode, resumed.stderr]).toEqual([0, '']);
     expect(differences(site.root, site.there)).toEqual([]);
     expect(readdirSync(site.root)).toEqual(['DC1']);
     expect((await site.scan()).summary).toMatchObject({ sent: 0, failed: 0 });
   });
-
-  /** Takes DC1 away, and kills a restore once some of the big file is here. */
-  const cutRestore = async (site: TestSite): Promise<void> => {
-    rmSync(`${site.root}/DC1`, { recursive: true });
-    await using running = site.start(['restore', 'DC1']);
-    const sizeOf = (path: string): number => lstatSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    const partial = (): boolean =>
-      readdirSync(site.root, { recursive: true, withFileTypes: true }).some(
-        (entry) => entry.isFile() && sizeOf(join(entry.parentPath, entry.name)) > 2_000_000,
-      );
-    await expect.poll(partial, { interval: 5, timeout: 20_000 }).toBe(true);
-    await running.stop('SIGKILL');
-    expect(existsSync(`${site.root}/DC1`)).toBe(false);
-  };
 });
 
 test('a full disk ends it with 3 and the cure, and nothing half stays under its name', async () => {
