@@ -1,10 +1,9 @@
 import type { BigIntStats } from 'node:fs';
-import { systemErrorCode } from '../errors.ts';
 import type { Name } from '../name.ts';
 import type { StoredEntry } from '../transport.ts';
 import type { Wanted } from './batch.ts';
 import { compareStored } from './compare-stored.ts';
-import { cannotKeep } from './local-errors.ts';
+import { cannotKeep, isInTheWay } from './local-errors.ts';
 import { judgeName } from './stored-names.ts';
 import type { TargetTree } from './target-tree.ts';
 
@@ -87,8 +86,7 @@ const statOr = (target: TargetTree, path: Name): BigIntStats | undefined | strin
   try {
     return target.stat(path);
   } catch (error) {
-    const code = systemErrorCode(error);
-    if (code !== 'ELOOP' && code !== 'ENOTDIR') throw cannotKeep(path, error);
+    if (!isInTheWay(error)) throw cannotKeep(path, error);
     return 'a link or a file stands here where a folder must be';
   }
 };

@@ -3,7 +3,7 @@ import type { Name } from '../name.ts';
 import { inFolder } from '../source/open-beneath.ts';
 import type { Place } from './place.ts';
 import { syncFileSystem } from './sync-disk.ts';
-import { makeWorkFolder, removeWorkFolder } from './work-folder.ts';
+import { makeWorkFolder, removeEmptyWorkFolder, removeWorkFolder } from './work-folder.ts';
 
 const SCRATCH = 'scratch';
 
@@ -18,7 +18,7 @@ export const openPlaceElsewhere = (base: Name, directory: Name): Place => ({
     if (!(await syncFileSystem(base))) inFolder(base, directory, fsyncSync);
     return { isFinished: false };
   },
-  [Symbol.dispose]: () => undefined,
+  [Symbol.dispose]: () => removeEmptyWorkFolder(base, directory, [SCRATCH]),
 });
 
 /** For a dry run: nothing is made. */

@@ -15,6 +15,9 @@ const IN_THE_WAY: Readonly<Record<string, string>> = {
   EISDIR: 'a folder stands where the file must be',
 };
 
+/** A link, or something that is no folder, stands where a folder must be. */
+export const isInTheWay = (error: unknown): boolean => Object.hasOwn(IN_THE_WAY, systemErrorCode(error) ?? '');
+
 /** What this disk refuses → an error that names it. @throws what is no system error */
 export const cannotKeep = (path: Name, cause: unknown): UserError => {
   const code = systemErrorCode(cause);

@@ -8,6 +8,7 @@ import type { StoredEntry, SummedFile, Transport } from '../transport.ts';
 import { Batch, type Outcome, type Wanted } from './batch.ts';
 import { planDirectory, sortOut, type DirectoryPlan, type Stored } from './directory-plan.ts';
 import { createPersistently, type Persistently } from './persistence.ts';
+import { isInTheWay } from './local-errors.ts';
 import type { Complete, Place } from './place.ts';
 import { readManifest } from './stored-manifest.ts';
 import { Tally, type RestoreResult } from './tally.ts';
@@ -73,7 +74,7 @@ export class DirectoryRestore {
       for (const { entry } of wanted) this.#tally.restored(entry);
       return;
     }
-    for (const folder of stored.folders) target.folder(folder);
+    this.#makeFolders(stored.folders);
     await this.#fetchAll(wanted);
     const { failed, different } = this.result;
     if (failed + different > 0) {
@@ -82,6 +83,17 @@ export class DirectoryRestore {
     }
     this.#removeLeft(stored);
     this.#tally.finish(await this.#options.place.finish(this.#complete(stored)));
+  }
+
+  #makeFolders(folders: Iterable<Name>): void {
+    for (const folder of folders) {
+      try {
+        this.#target.folder(folder);
+      } catch (error) {
+        if (!isInTheWay(error)) throw error;
+        this.#tally.differs(folder, 'it is a folder there, and something else stands here under its name');
+      }
+    }
   }
 
   async #list(): Promise<StoredEntry[]> {

@@ -19,7 +19,7 @@ import { cannotKeep } from './local-errors.ts';
 import type { Complete, Finish, Place } from './place.ts';
 import { proofOf, touchProof, writeClosed } from './proof.ts';
 import { syncFileSystem } from './sync-disk.ts';
-import { makeWorkFolder, removeWorkFolder } from './work-folder.ts';
+import { makeWorkFolder, removeEmptyWorkFolder, removeWorkFolder } from './work-folder.ts';
 
 export interface RootPlaceOptions {
   readonly config: Config;
@@ -107,6 +107,8 @@ class RootPlace implements Place {
 
   [Symbol.dispose](): void {
     this.#record[Symbol.dispose]();
+    const { config, directory } = this.#options;
+    removeEmptyWorkFolder(config.source.root, directory, [TREE, SCRATCH]);
   }
 
   get incomplete(): string {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { systemErrorCode } from '../errors.ts';
 import { CHILD_OPTIONS } from '../host/child-options.ts';
 import type { Name } from '../name.ts';
 import type { Incoming } from './incoming.ts';
@@ -15,7 +16,17 @@ const FEW = 8;
  */
 export const syncFiles = async (folder: Name, files: readonly Incoming[]): Promise<void> => {
   if (files.length > FEW && (await syncFileSystem(folder))) return;
-  for (const file of files) await file.sync();
+  let isLeft = false;
+  for (const file of files) {
+    try {
+      await file.sync();
+    } catch (error) {
+      // Its own bits may keep even its owner from opening it.
+      if (systemErrorCode(error) !== 'EACCES') throw error;
+      isLeft = true;
+    }
+  }
+  if (isLeft) await syncFileSystem(folder);
 };
 
 /** False where there is no such program, or it knows no such option. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import { systemErrorCode, UserError } from '../errors.ts';
 import { encodeName, fsPath, showName, type Name } from '../name.ts';
 import { cannotKeep } from './local-errors.ts';
@@ -29,6 +29,18 @@ export const makeWorkFolder = (base: Name, directory: Name, inside: Name): Name 
       hint: 'remove it, if nobody needs it',
     },
   );
+};
+
+/** Leaves what a later restore goes on with. */
+export const removeEmptyWorkFolder = (base: Name, directory: Name, inside: readonly Name[]): void => {
+  const folder = `${base}/${workFolderName(directory)}`;
+  for (const path of [...inside.map((name) => `${folder}/${name}`), folder]) {
+    try {
+      rmdirSync(fsPath(path));
+    } catch (error) {
+      if (systemErrorCode(error) === undefined) throw error;
+    }
+  }
 };
 
 export const removeWorkFolder = (base: Name, directory: Name): void =>

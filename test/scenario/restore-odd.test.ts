@@ -227,6 +227,21 @@ test('a file that differs keeps the directory as it is, and is named; --overwrit
   expect(differences(site.root, site.there)).toEqual([]);
 });
 
+test('a folder there and a file here, and a file there and a folder here, each keep what is here; the rest comes', async () => {
+  const site = newSite();
+  const to = `${folder}/${site.name}-to`;
+  fill(`${site.there}/DC1`, { 'one/a': 'x', two: 'y', three: 'z' });
+  fill(`${to}/DC1`, { one: 'here', 'two/b': 'here' });
+  for (const more of [[], ['--overwrite']]) {
+    const result = await site.run(['restore', 'DC1', '--to', to, '--json', ...more]);
+    expect(result.exitCode).toBe(3);
+    expect(result.summary).toMatchObject({ failed: 0 });
+    const named = result.events.flatMap((event) => (event.type === 'differs' ? [event.path] : []));
+    expect(new Set(named)).toEqual(new Set(['DC1/one', 'DC1/one/a', 'DC1/two']));
+    expect([readFileSync(`${to}/DC1/one`, 'utf8'), readFileSync(`${to}/DC1/three`, 'utf8')]).toEqual(['here', 'z']);
+  }
+});
+
 test('what a cut restore has left in the root is no directory of the site, whatever its tag', async () => {
   const site = newSite('{}', { source: { tag: '', exclude: [] } });
   fill(site.root, { '.isocket-restore-0123456789abcdef.part/tree/a': 'x' });
@@ -258,6 +273,7 @@ test('what cannot be is refused in words', async () => {
     return [exitCode, stderr];
   };
   expect(await refusal('DC7')).toEqual([3, expect.stringContaining('Cannot restore DC7: it is not at folder:')]);
+  expect(readdirSync(site.root)).toEqual([]);
   expect(await refusal('../x')).toEqual([2, expect.stringContaining('it is not the name of a directory of the site')]);
   expect(await refusal('DC1/sub')).toEqual([2, expect.stringContaining('a whole one is brought back')]);
   expect(await refusal('other')).toEqual([2, expect.stringContaining('it is no directory of the site')]);
