@@ -1,7 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startProxy } from '../test/support/proxy.ts';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
@@ -10,8 +23,10 @@ import { differences } from '../test/support/trees.ts';
 import { isocketCommand, median, time } from './support.ts';
 
 // `isocket restore --to` beside plain `rsync -a` back: the same files over the same connection, one after the other in each round, medians.
-// Small files first, then one big file.
-const [ROUNDS = 5, FILES = 10_000, BYTES = 4096, BIG_MIB = 1024, ROUND_TRIP_MS = 0] = process.argv.slice(2).map(Number);
+// Small files first, then one big file. KILLS=10: each also killed at every tenth, and resumed.
+const [ROUNDS = 5, FILES = 10_000, BYTES = 4096, BIG_MIB = 1024, ROUND_TRIP_MS = 0, KILLS = 0] = process.argv
+  .slice(2)
+  .map(Number);
 const TRANSPORT = process.env.TRANSPORT ?? 'sftp';
 
 const MIB = 1024 * 1024;
@@ -24,6 +39,37 @@ const fillDestination = (path: string): void => {
   const big = openSync(`${path}/DC2/big`, 'w');
   for (let written = 0; written < BIG_MIB; written += 1) writeSync(big, randomBytes(MIB));
   closeSync(big);
+};
+
+/** Bytes of files below a folder, whole or not. */
+const bytesBelow = (path: string): number =>
+  readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .reduce(
+      (sum, entry) => sum + (lstatSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
+
+/** Kills a restore with -9 after each further share of all bytes, runs it to its end, and compares. */
+const killAndResume = async (config: string, directory: string, source: string): Promise<void> => {
+  const to = `${folder}/killed-${directory}`;
+  mkdirSync(to);
+  const all = bytesBelow(`${source}/${directory}`);
+  const [file, ...args] = [...isocketCommand(), '--config', config, 'restore', directory, '--to', to, '--quiet'];
+  let kills = 0;
+  for (let share = 1; share < KILLS; share += 1) {
+    const child = spawn(file, args, { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
+    const ended = once(child, 'exit');
+    while (child.exitCode === null && bytesBelow(to) < (all * share) / KILLS) await Promise.race([ended, delay(5)]);
+    if (child.exitCode === null) kills += 1;
+    child.kill('SIGKILL');
+    await ended;
+  }
+  await time([file, ...args], folder);
+  const wrong = differences(`${to}/${directory}`, `${source}/${directory}`);
+  if (wrong.length > 0) throw new Error(wrong[0]);
+  console.log(`${TRANSPORT}, ${directory}: killed ${kills} times, and whole`);
+  rmSync(to, { recursive: true });
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-bench-'));
@@ -48,6 +94,7 @@ try {
       // Small files stay: to delete them would slow the next round down. See beginAnew.
       if (directory === 'DC2') for (const path of [to, `${to}-rsync`]) rmSync(path, { recursive: true });
     }
+    if (KILLS > 0) await killAndResume(site.config, directory, server.folder);
     const [isocket, rsync] = [median(seconds.isocket), median(seconds.rsync)];
     const what = directory === 'DC1' ? `${FILES} files of ${BYTES} bytes` : `one file of ${BIG_MIB} MiB`;
     console.log(
