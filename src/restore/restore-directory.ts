@@ -70,6 +70,7 @@ export class DirectoryRestore {
     const plan = planDirectory(target, stored.files, { overwrite });
     for (const { path, reason } of plan.different) this.#tally.differs(path, reason);
     const wanted = [...plan.wanted, ...(await this.#compareContent(plan.equal))];
+    this.#tally.found(wanted.map(({ entry }) => entry));
     if (dryRun) {
       for (const { entry } of wanted) this.#tally.restored(entry);
       return;

@@ -34,6 +34,13 @@ export class Tally {
     this.#options = options;
   }
 
+  /** What is to be brought back: for whoever shows progress. */
+  found(entries: readonly StoredEntry[]): void {
+    const { directory, report } = this.#options;
+    const bytes = entries.reduce((sum, { size }) => sum + size, 0);
+    report({ type: 'found', directory, files: entries.length, bytes });
+  }
+
   restored({ path, size }: StoredEntry): void {
     const { dryRun, report } = this.#options;
     this.result.restored += 1;
