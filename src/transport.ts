@@ -11,6 +11,7 @@
  * A module that lacks a member is refused with exit code 2. What it throws beside the errors that are named here becomes an error of this
  * transport, never a defect of isocket: of `send` a failed file.
  */
+import type { TransportError } from './errors.ts';
 import type { FileIdentity } from './identity.ts';
 import type { Name } from './name.ts';
 
@@ -52,6 +53,51 @@ export interface ListedFile {
   readonly mtimeSeconds: number;
 }
 
+/** One name in a listing of all that is below a folder at the destination. */
+export interface StoredEntry {
+  /** Below the destination's path, as it is there: "DC1/sub/file". */
+  readonly path: Name;
+  /** `other`: a link, a device, whatever is neither a regular file nor a folder. A link is never followed. */
+  readonly kind: 'file' | 'folder' | 'other';
+  readonly size: number;
+  /** Since 1970. */
+  readonly mtimeSeconds: number;
+}
+
+/** One file to bring back. isocket keeps what comes of it in a temporary file here, and gives it its name. */
+export interface IncomingFile {
+  readonly targetPath: Name;
+  /** As `listTree` showed it. */
+  readonly size: number;
+  readonly mtimeSeconds: number;
+  /** So many bytes from its beginning are here already: what `write` takes begins there. */
+  readonly offset: number;
+  /** Takes the next piece of the content, in order. Not async. What it throws is isocket's to tell: let it pass. */
+  readonly write: (piece: Buffer) => void;
+  /** Instead of `write`: takes a whole file, from its first byte, that the transport has made in `scratch`. It is moved away. Not async. */
+  readonly take: (path: Name) => void;
+}
+
+/** What a file at the destination was after its last byte was read: where it is not as it was listed, isocket does without what came of it. */
+export interface FetchedFile {
+  readonly size: number;
+  readonly mtimeSeconds: number;
+  /** Permission bits (07777 at most). */
+  readonly mode: number;
+}
+
+export type SummedFile = Pick<StoredEntry, 'path' | 'size'>;
+
+export interface FetchOptions {
+  /**
+   * Called once for each file, as soon as nothing more of it comes: with what it was at the destination, or with why it could not be fetched
+   * (class `file`). Not async.
+   */
+  readonly fetched: (file: IncomingFile, end: FetchedFile | TransportError) => void;
+  /** An empty folder beside what is fetched, where a transport may make files for `take`. isocket removes it. */
+  readonly scratch: Name;
+}
+
 /** One file that `verify` found missing or different. */
 export interface Discrepancy {
   readonly file: ExpectedFile;
@@ -90,11 +136,11 @@ export interface TransportContext {
 /**
  * A destination, for one run.
  *
- * What runs at once: up to `inFlight` sends, and beside them any number of `verify`, `list` and `tidy`, of the same folders too, but `tidy`
+ * What runs at once: up to `inFlight` sends, and beside them any number of `verify`, `list`, `listTree`, `fetch`, `sums` and `tidy`, of the same folders too, but `tidy`
  * only of folders to which nothing is being sent. More sends than `inFlight` may come, and two to one name: all of them end.
  *
  * Disposing ends what still runs: each send under way resolves if its file is whole at the destination, or else rejects with class
- * `network`. When it resolves, no connection, child process or listener is left. A later `send`, `verify`, `list` or `tidy` rejects
+ * `network`. When it resolves, no connection, child process or listener is left. A later call rejects
  * with class `network`; disposing again does nothing. After an abort every call rejects with the signal's reason.
  */
 export interface Transport extends AsyncDisposable {
@@ -125,6 +171,27 @@ export interface Transport extends AsyncDisposable {
    */
   readonly list?: (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) => Promise<void>;
   /**
+   * For `isocket list` and `isocket restore`, with `fetch`: calls `visit` once for each name below a folder ("DC1", "" is the destination's path
+   * itself), in any order; `deep`: for all that is in its sub-folders too, which are entered by their real names, never through a link. Temporary
+   * files are listed as they are. A folder that is not there has no entries; one that may not be listed is an error: nothing is left out in
+   * silence.
+   */
+  readonly listTree?: (
+    folder: Name,
+    options: { readonly deep: boolean; readonly visit: (entry: StoredEntry) => void },
+    signal: AbortSignal,
+  ) => Promise<void>;
+  /**
+   * Brings files back, as many at once as is good for it. Resolves when `fetched` was called for each of them; rejects where the connection
+   * fails, and the rest is asked for again later. A file is never changed at the destination.
+   */
+  readonly fetch?: (files: readonly IncomingFile[], options: FetchOptions, signal: AbortSignal) => Promise<void>;
+  /**
+   * The SHA-256, in hexadecimal digits, of the content of files below the destination's path, computed there: of those of which it can be had. Only
+   * where that costs no transfer of the content.
+   */
+  readonly sums?: (files: readonly SummedFile[], signal: AbortSignal) => Promise<ReadonlyMap<Name, string>>;
+  /**
    * Removes the temporary files of this owner that nothing will resume, in these folders below the destination's path
    * ("DC1", "DC1/sub"), and where the transport can list folders in all below them: one may have got another name at the source since.
    * No other file is ever touched. A folder that is not there is not an error.
@@ -145,7 +212,7 @@ export interface TransportPlugin<Options = unknown> {
    * reported with all other problems of the configuration.
    */
   parseOptions(input: Readonly<Record<string, unknown>>): Options;
-  /** Not async; opens nothing yet: the first `send`, `verify`, `list`, `tidy` or `probe` connects. */
+  /** Not async; opens nothing yet: the first call connects. */
   connect(options: Options, context: TransportContext): Transport;
 }
 

@@ -38,9 +38,26 @@ export const keptApart = (transport: Transport, options: ApartOptions): Transpor
     send: (file, signal) => gate.send(file, signal),
     verify: (files, how, signal) => gate.verify(files, how, signal),
     ...(gate.list === undefined ? {} : { list: gate.list }),
+    ...readingOf(transport, gate),
     tidy: (folders, signal) => gate.tidy(folders, signal),
     probe: (signal) => transport.probe(signal),
     [Symbol.asyncDispose]: () => gate[Symbol.asyncDispose](),
+  };
+};
+
+/** What is brought back would be compared with itself, and proved by itself, where both are one folder. */
+const readingOf = (transport: Transport, gate: ApartTransport): Pick<Transport, 'listTree' | 'fetch' | 'sums'> => {
+  const { listTree, fetch, sums } = transport;
+  return {
+    ...(listTree === undefined
+      ? {}
+      : { listTree: (folder, how, signal) => gate.run(signal, () => listTree.call(transport, folder, how, signal)) }),
+    ...(fetch === undefined
+      ? {}
+      : { fetch: (files, how, signal) => gate.run(signal, () => fetch.call(transport, files, how, signal)) }),
+    ...(sums === undefined
+      ? {}
+      : { sums: (files, signal) => gate.run(signal, () => sums.call(transport, files, signal)) }),
   };
 };
 
@@ -83,6 +100,11 @@ class ApartTransport implements AsyncDisposable {
   async tidy(folders: readonly Name[], signal: AbortSignal): Promise<void> {
     await this.#ready(signal);
     return this.#inner.tidy(folders, signal);
+  }
+
+  async run<T>(signal: AbortSignal, use: () => Promise<T>): Promise<T> {
+    await this.#ready(signal);
+    return use();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

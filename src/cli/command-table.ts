@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { UserError } from '../errors.ts';
 
 /** One command of isocket, as the command line and its help show it. */
 export interface CommandDefinition {
@@ -8,8 +7,6 @@ export interface CommandDefinition {
   readonly description: string;
   /** Flags and description of each option; "required" makes commander refuse a call without it. */
   readonly options?: readonly (readonly [flags: string, description: string, presence?: 'required'])[];
-  /** Not shown by --help, and taken with whatever options. */
-  readonly hidden?: boolean;
   /** Takes the parsed command line; resolves with the exit code. Imports the command when it is called: --version and an idle scan must not load ssh. */
   readonly run: (parsed: Command) => Promise<number>;
 }
@@ -93,14 +90,23 @@ export const COMMANDS: readonly CommandDefinition[] = [
     run: async (parsed) => (await import('./commands/demo.ts')).demo(parsed.optsWithGlobals()),
   },
   {
-    usage: 'restore [dirs...]',
-    description: 'of a later version',
-    hidden: true,
-    run: () => {
-      throw new UserError('Cannot restore: the command is not available in this version', {
-        hint: 'copy the directories back with sftp, scp or rsync, then: isocket verify --checksum DIR',
-      });
-    },
+    usage: 'restore <dirs...>',
+    description: `bring directories back from a destination, into source.root or to another folder: each file whole, and never over one that differs. ${PATHS}`,
+    options: [
+      ['--to <folder>', 'bring them back to this folder, without the mark; nothing of the site is changed'],
+      ['--from <destination>', 'one of several destinations: its number, its name in messages, or a part of that'],
+      ['--overwrite', 'replace files that differ here'],
+      ['--dry-run', 'print what would be brought back; write nothing'],
+    ],
+    run: async (parsed) => (await import('./commands/restore.ts')).restore(parsed.args, parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'list [dir]',
+    description: 'what is at a destination: its directories, or the files of one with size and time',
+    options: [
+      ['--from <destination>', 'one of several destinations: its number, its name in messages, or a part of that'],
+    ],
+    run: async (parsed) => (await import('./commands/list.ts')).list(parsed.args[0], parsed.optsWithGlobals()),
   },
   {
     usage: 'check',

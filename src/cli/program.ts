@@ -79,11 +79,10 @@ const createProgram = (end: (exitCode: number) => void, writeOut: ((text: string
 
 const addCommand = (
   program: Command,
-  { usage, description, options = [], hidden = false, run: runCommand }: CommandDefinition,
+  { usage, description, options = [], run: runCommand }: CommandDefinition,
   end: (exitCode: number) => void,
 ): void => {
-  const command = program.command(usage, { hidden }).description(description);
-  if (hidden) command.allowUnknownOption();
+  const command = program.command(usage).description(description);
   for (const [flags, text, presence] of options) {
     if (presence === 'required') command.requiredOption(flags, text);
     else command.option(flags, text);

@@ -50,6 +50,10 @@ export type IsocketEvent =
       readonly bytes: number;
       readonly dryRun: boolean;
     }
+  | { readonly type: 'restored'; readonly path: Name; readonly bytes: number; readonly dryRun: boolean }
+  /** A restore left it as it is here: it is another one at the destination. */
+  | { readonly type: 'differs'; readonly path: Name; readonly reason: string }
+  | BroughtBackEvent
   | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
   | AlertEvent
   | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
@@ -111,6 +115,19 @@ export interface ClaimsEvent {
   readonly absent: number;
   /** A destination could not be asked. */
   readonly open: number;
+}
+
+/** All of a directory is here again. */
+export interface BroughtBackEvent {
+  readonly type: 'brought-back';
+  readonly directory: Name;
+  readonly destination: string;
+  readonly files: number;
+  readonly bytes: number;
+  /** Files that were here already. */
+  readonly equal: number;
+  /** It bears `finished.watch`. */
+  readonly isFinished: boolean;
 }
 
 export interface FailedEvent {

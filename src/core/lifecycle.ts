@@ -9,6 +9,8 @@ export interface DirectorySnapshot {
   readonly mtimeNs: bigint;
   readonly finishedParse: boolean;
   readonly finishedWatch: boolean;
+  /** mtime of the marker that decides: `finished.watch`, else `finished.parse`. */
+  readonly markedNs?: bigint;
   /** It was changed after `finished.watch` was written: a late file, probably. */
   readonly late?: boolean;
   /** The name of which its `finished.watch` speaks, where it has another one now. */
@@ -51,14 +53,23 @@ let natural: Intl.Collator | undefined;
 const byName = (a: DirectorySnapshot, b: DirectorySnapshot): number =>
   (natural ??= new Intl.Collator('en', { numeric: true })).compare(a.name, b.name) || (a.name < b.name ? -1 : 1);
 
-const byTime = (time: 'birthNs' | 'mtimeNs') => (a: DirectorySnapshot, b: DirectorySnapshot) =>
-  a[time] === b[time] ? byName(a, b) : a[time] < b[time] ? -1 : 1;
+const byTime = (timeOf: (one: DirectorySnapshot) => bigint) => (a: DirectorySnapshot, b: DirectorySnapshot) => {
+  const [timeA, timeB] = [timeOf(a), timeOf(b)];
+  return timeA === timeB ? byName(a, b) : timeA < timeB ? -1 : 1;
+};
+
+/**
+ * No directory is born after its marker was written: such a one was brought back, by `isocket restore` or by a copy that keeps times. It is as old as
+ * its marker says, or it would be the newest, and the one that the parser is at superseded.
+ */
+const birthOf = ({ birthNs, markedNs }: DirectorySnapshot): bigint =>
+  markedNs !== undefined && markedNs < birthNs ? markedNs : birthNs;
 
 /** The order that holds for all of them: one directory without a birth time makes the order of births worthless. */
 export const orderOf = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): NewestBy =>
   newestBy === 'birth' && directories.some(({ birthNs }) => birthNs === 0n) ? 'name' : newestBy;
 
-const ORDERS = { birth: byTime('birthNs'), mtime: byTime('mtimeNs'), name: byName };
+const ORDERS = { birth: byTime(birthOf), mtime: byTime(({ mtimeNs }) => mtimeNs), name: byName };
 
 const oldestFirst = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): DirectorySnapshot[] =>
   directories.toSorted(ORDERS[orderOf(directories, newestBy)]);

@@ -1,4 +1,4 @@
-import { encodeName, type Name } from '../name.ts';
+import { decodeName, encodeName, type Name } from '../name.ts';
 
 /** One file of a directory: its path below it, and the SHA-256 of its content in hexadecimal digits. */
 export interface FileSum {
@@ -29,3 +29,19 @@ const lineOf = (sum: string, name: Buffer): Buffer[] => {
   const escaped = text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
   return [Buffer.from(`\\${sum}  ${escaped}`, 'latin1'), END];
 };
+
+/** What `formatSha256Sums` wrote, by path; undefined where it is not a whole file of sums. Pure. */
+export const parseSha256Sums = (content: Buffer): ReadonlyMap<Name, string> | undefined => {
+  const text = content.toString('latin1');
+  if (text !== '' && !text.endsWith('\n')) return undefined;
+  const sums = new Map<Name, string>();
+  for (const line of text.split('\n').slice(0, -1)) {
+    const [, escape, sum, shown] = /^(\\?)([0-9a-f]{64}) [ *](.+)$/s.exec(line) ?? [];
+    if (sum === undefined || shown === undefined) return undefined;
+    const name = escape === '' ? shown : shown.replace(/\\([nr\\])/g, (_, letter: string) => ESCAPED[letter] ?? letter);
+    sums.set(decodeName(Buffer.from(name === './-' ? '-' : name, 'latin1')), sum);
+  }
+  return sums;
+};
+
+const ESCAPED: Readonly<Record<string, string>> = { n: '\n', r: '\r', '\\': '\\' };

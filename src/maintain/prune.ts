@@ -171,8 +171,9 @@ const deleteVerified = (
   }
 };
 
+/** By its ctime: the proof of a directory that was brought back bears an older time. */
 const finishedMsAgo = (root: Name, name: Name): number =>
-  inFolder(root, name, (folder) => Date.now() - lstatSync(fsPath(pathAt(folder, FINISHED_WATCH))).mtimeMs);
+  inFolder(root, name, (folder) => Date.now() - lstatSync(fsPath(pathAt(folder, FINISHED_WATCH))).ctimeMs);
 
 /** As `df` has it: what an ordinary user may still write. */
 const freeShare = (root: Name): number => {

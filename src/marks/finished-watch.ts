@@ -4,6 +4,7 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  futimesSync,
   lstatSync,
   openSync,
   renameSync,
@@ -13,7 +14,7 @@ import {
 } from 'node:fs';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
+import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
 
 type Directory = Pick<DirectorySnapshot, 'name' | 'dev' | 'ino'>;
@@ -36,6 +37,7 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
     try {
       fchmodSync(descriptor, 0o644); // Whatever the umask: scripts of other users read it.
       writeFileSync(descriptor, `${JSON.stringify(proof)}\n`);
+      keepAge(folder, descriptor);
       fsyncSync(descriptor);
       renameSync(temporary, fsPath(pathAt(folder, FINISHED_WATCH)));
       // Its ctime is then not older than the folder's mtime, on any file system: what changes the folder later is a late file.
@@ -50,6 +52,13 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
     fsyncSync(folder);
     throw replaced();
   });
+
+/** A directory that was brought back is as old as its marker says (lifecycle.ts): the proof goes on saying so. */
+const keepAge = (folder: number, proof: number): void => {
+  const closed = lstatSync(fsPath(pathAt(folder, FINISHED_PARSE)), { bigint: true, throwIfNoEntry: false });
+  const { birthtimeNs } = fstatSync(folder, { bigint: true });
+  if (closed !== undefined && closed.mtimeNs < birthtimeNs) futimesSync(proof, closed.atime, closed.mtime);
+};
 
 /** Takes the proof away, durably: from here on the directory is unfinished, whatever happens next. */
 export const removeFinishedWatch = (root: Name, directory: Directory): void =>

@@ -4,6 +4,7 @@ import { createBurst } from './burst.ts';
 import { handleCommands, type HandleCommands } from './handle-commands.ts';
 import { HandleOpener } from './handle-opener.ts';
 import { OpenHandles, type HandleLimit } from './open-handles.ts';
+import type { PacketReader } from './packet-reader.ts';
 import { Extension, OpenFlag, Packet, type Attributes } from './protocol.ts';
 import {
   ChannelClosedError,
@@ -14,6 +15,7 @@ import {
   readNamesOrEnd,
   readNumbers,
   readSpace,
+  showData,
   type DirectoryEntry,
   type FileSystemSpace,
 } from './replies.ts';
@@ -60,6 +62,8 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   burst(enqueue: (commands: HandleCommands<void>) => void): Promise<void>;
   /** Up to `length` bytes; undefined at the end of the file. */
   read(handle: Buffer, offset: number, length: number): Promise<Buffer | undefined>;
+  /** The same without a copy: `use` gets the bytes, which are valid during that call only. Resolves with how many there were. */
+  readWith(handle: Buffer, offset: number, length: number, use: (data: Buffer) => void): Promise<number>;
   fstat(handle: Buffer): Promise<Attributes>;
   /** Attributes, or undefined if the path does not exist. */
   lstat(path: Name): Promise<Attributes | undefined>;
@@ -161,10 +165,7 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
         },
       ),
     burst,
-    read: (handle, offset, length) => {
-      requests.expectReply(length);
-      return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), readDataOrEnd);
-    },
+    ...readRequests(requests),
     fstat: (handle) => requests.request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
     opendir: (path) => opener.open(Packet.OPENDIR, (packet) => packet.name(path)),
     readdir: (handle) => requests.request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
@@ -174,6 +175,17 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
       isDestroyed = true;
       requests.close(new ChannelClosedError(reason));
     },
+  };
+};
+
+const readRequests = (requests: RequestChannel): Pick<SftpClient, 'read' | 'readWith'> => {
+  const read = <T>(handle: Buffer, offset: number, length: number, decode: (reply: PacketReader) => T): Promise<T> => {
+    requests.expectReply(length);
+    return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), decode);
+  };
+  return {
+    read: (handle, offset, length) => read(handle, offset, length, readDataOrEnd),
+    readWith: (handle, offset, length, use) => read(handle, offset, length, (reply) => showData(reply, use)),
   };
 };
 

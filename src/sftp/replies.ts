@@ -71,6 +71,14 @@ export const readHandle = (reply: PacketReader): Buffer => {
 export const readDataOrEnd = (reply: PacketReader): Buffer | undefined =>
   expect(reply, Packet.DATA, Status.EOF) ? Buffer.from(reply.bytes()) : undefined;
 
+/** The same, shown to `use` as it is read: it is valid during that call only. Returns its length; 0 at the end of the file. */
+export const showData = (reply: PacketReader, use: (data: Buffer) => void): number => {
+  if (!expect(reply, Packet.DATA, Status.EOF)) return 0;
+  const data = reply.bytes();
+  if (data.length > 0) use(data);
+  return data.length;
+};
+
 export const readAttributes = (reply: PacketReader): Attributes => {
   expect(reply, Packet.ATTRS);
   return reply.attributes();

@@ -29,3 +29,6 @@ export const createIsReserved =
 
 /** A name that isocket gives to what is not whole yet at a destination: a file so named would be removed there. */
 export const isTemporaryName = (name: string): boolean => name.startsWith('.isocket-') && name.endsWith('.part');
+
+/** Of a restore: what is not whole yet here. */
+export const isTemporaryOfRestore = (name: string): boolean => /^\.isocket-restore-[0-9a-f]{24}\.part$/.test(name);

@@ -4,7 +4,7 @@ import { plainMessage, systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, looseForm, showName, type Name } from '../name.ts';
 import { cureOf } from './directory-failures.ts';
 import { isLinkElsewhere } from './linked-directories.ts';
-import { FINISHED_PARSE, FINISHED_WATCH } from './markers.ts';
+import { FINISHED_PARSE, FINISHED_WATCH, isTemporaryName } from './markers.ts';
 import { provenName } from './read-proof.ts';
 import { isKnownType, readFolder, type IsExcluded } from './scanner.ts';
 
@@ -29,7 +29,7 @@ export interface SiteNames {
 
 /** May a directory of this name be one of the site? */
 export const isSiteName = (name: Name, { tag, isExcluded }: SiteNames): boolean =>
-  name.startsWith(tag) && !isExcluded(name);
+  name.startsWith(tag) && !isTemporaryName(name) && !isExcluded(name);
 
 /**
  * Looks at the root: every directory that carries the tag.
@@ -130,6 +130,8 @@ export const readDirectory = (root: Name, name: Name): DirectorySnapshot | undef
   const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
   if (stats?.isDirectory() !== true) return undefined;
   const finished = markerStats(path, FINISHED_WATCH);
+  // A finished directory costs no second look.
+  const closed = finished === undefined ? markerStats(path, FINISHED_PARSE) : undefined;
   // A rename moves the ctime (chmod too), and so does a copy that keeps times that of the proof: only then it is read.
   const isMoved = finished !== undefined && Number(stats.ctimeMs) > finished.ctimeMs + LATE_AFTER_MS;
   const isCopied = finished !== undefined && finished.ctimeMs > finished.mtimeMs + COPIED_AFTER_MS;
@@ -142,12 +144,15 @@ export const readDirectory = (root: Name, name: Name): DirectorySnapshot | undef
     birthNs: stats.birthtimeNs,
     mtimeNs: stats.mtimeNs,
     finishedWatch: finished !== undefined,
-    // A finished directory costs no second look.
-    finishedParse: finished === undefined && markerStats(path, FINISHED_PARSE) !== undefined,
+    finishedParse: closed !== undefined,
+    ...markedAt(finished ?? closed),
     late: isRenamed || (finished !== undefined && Number(stats.mtimeMs) > finished.ctimeMs + LATE_AFTER_MS),
     ...(isRenamed ? { finishedAs } : {}),
   };
 };
+
+const markedAt = (marker: Stats | undefined): { readonly markedNs?: bigint } =>
+  marker === undefined ? {} : { markedNs: BigInt(Math.floor(marker.mtimeMs * 1000)) * 1000n };
 
 const markerStats = (directoryPath: Name, marker: string): Stats | undefined => {
   try {

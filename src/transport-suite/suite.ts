@@ -8,6 +8,7 @@ import { registerAbort } from './abort.ts';
 import { registerCrowd } from './crowd.ts';
 import { registerDispose } from './dispose.ts';
 import { registerFailures } from './failures.ts';
+import { registerFetch } from './fetch.ts';
 import { registerList } from './list.ts';
 import { registerNames } from './names.ts';
 import { registerProbe } from './probe.ts';
@@ -28,10 +29,10 @@ export interface TransportSuiteOptions {
   /** Called in each test; returns the same target each time. */
   readonly target: () => SuiteTarget;
   /**
-   * What the target can do to the connection and the destination, and `list` where the transport has it: tests that need it are registered
+   * What the target can do to the connection and the destination, and `list` and `fetch` where the transport has them: tests that need it are registered
    * only where it is named.
    */
-  readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only' | 'list')[];
+  readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only' | 'list' | 'fetch')[];
   /** Also sends a file of more than 4 GiB. */
   readonly slow?: boolean;
 }
@@ -51,6 +52,7 @@ export const transportSuite = ({ test, target, has, slow = false }: TransportSui
   registerVerify(withScope);
   registerProbe(withScope, has);
   registerList(withScope, has);
+  registerFetch(withScope, has);
   registerDispose(withScope);
   registerSourceChanged(withScope);
   registerFailures(withScope, has);

@@ -37,7 +37,7 @@ describe('the example of a transport', () => {
       makeSmall,
       makeReadOnly,
     }),
-    has: ['full', 'read-only'],
+    has: ['full', 'read-only', 'fetch'],
   });
 
   const root = `${folder}/datas`;
@@ -98,6 +98,16 @@ describe('the example of a transport', () => {
       expect(differences(root, destination)).toEqual([]);
     });
 
+    test('brings a directory back with isocket restore, and lists what is there', async () => {
+      expect(await isocket('list')).toMatchObject({ exitCode: 0, stdout: 'DC1' });
+      expect((await isocket('list', 'DC1')).stdout.split('\n')).toHaveLength(20);
+      rmSync(`${root}/DC1`, { recursive: true });
+      const { exitCode, stderr } = await isocket('restore', 'DC1', '--json');
+      expect([exitCode, stderr]).toEqual([0, '']);
+      expect(differences(root, destination)).toEqual([]);
+      expect(await isocket('scan')).toMatchObject({ exitCode: 0, stdout: '', stderr: '' });
+    });
+
     test('runs in the daemon', async () => {
       const daemon = execa(process.execPath, [CLI, 'daemon', '--json'], { cwd: folder, reject: false });
       makeDirectory('DC2');
@@ -141,6 +151,19 @@ describe('the example of a transport', () => {
     expect(stderr).toContain('Cannot use transport "./lacking.mjs": what its connect returned has no tidy and probe');
     expect(stderr).not.toContain('defect of isocket');
     expect(exitCode).toBe(2);
+  });
+
+  test('a transport without fetch is told as that by isocket restore and list', async () => {
+    variant('sending', 'export default but({ fetch: undefined, listTree: undefined });');
+    configure({ transport: './sending.mjs' });
+    for (const args of [['restore', 'DC1'], ['list']]) {
+      const { exitCode, stderr } = await isocket(...args);
+      expect(stderr).toContain(`Cannot read from folder:${destination}: its transport only sends`);
+      expect(exitCode).toBe(2);
+    }
+    variant('half', 'export default but({ fetch: undefined });');
+    configure({ transport: './half.mjs' });
+    expect((await isocket('list')).stderr).toContain('what its connect returned has no fetch (needed with listTree)');
   });
 
   test('what a transport rejects with is a failed file with its words and its name, no defect of isocket', async () => {

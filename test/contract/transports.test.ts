@@ -10,14 +10,14 @@ import { startSshd } from '../support/sshd.ts';
 import { makeSuiteTarget } from '../support/suite-target.ts';
 
 const EVERYTHING = ['connection', 'resume', 'login', 'full', 'read-only'] as const;
-const WITH_LIST = [...EVERYTHING, 'list'] as const;
+const WITH_LIST = [...EVERYTHING, 'list', 'fetch'] as const;
 
 // The suite for each bundled transport at each of its destinations. ISOCKET_SLOW=1: also a file of more than 4 GiB.
 describe.each([
   ['sftp', 'openssh', startSshd, WITH_LIST],
   ['sftp', 'openssh through the ssh program', startSshd, WITH_LIST, { ssh: 'system' }],
   ['sftp', 'receiver', startOwnReceiver, WITH_LIST],
-  ['rsync', 'openssh', startSshd, EVERYTHING],
+  ['rsync', 'openssh', startSshd, [...EVERYTHING, 'fetch']],
   // The rrsync of rsync 3.5.0 does not let rsync keep a partial file.
   ['rsync', 'rrsync', startRrsync, ['connection', 'login', 'full', 'read-only']],
 ] as const)('%s to %s', (name, _kind, start, has, more: Readonly<Record<string, unknown>> = {}) => {

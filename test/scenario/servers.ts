@@ -12,6 +12,7 @@ import {
 import { afterAll, expect, it } from 'vitest';
 import { check } from '../../src/cli/commands/check.ts';
 import { runPrune } from '../../src/cli/commands/prune.ts';
+import { restore } from '../../src/cli/commands/restore.ts';
 import { scan } from '../../src/cli/commands/scan.ts';
 import { verify } from '../../src/cli/commands/verify.ts';
 import { judge, produce } from '../support/invariant.ts';
@@ -21,6 +22,7 @@ import { servers, type ServerProgram } from '../support/servers/servers.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
 import { through } from '../support/through.ts';
+import { differences, unmarked } from '../support/trees.ts';
 
 // What docs/servers.md says of each server program, as this suite finds it. SERVERS=all: also those that take long to install or to
 // start, and the big files are of 40 MB.
@@ -188,6 +190,9 @@ const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
   expectDone(await runCommand(() => verify([], { config, checksum: true })));
   expectDone(await runCommand(() => runPrune({ config, olderThan: '0s' })));
   expect(readdirSync(site.root)).toEqual(['DC9']);
+  expectDone(await runCommand(() => restore(['DC1', 'DC2', 'DC3'], { config })));
+  expect(differences(site.root, server.folder, { contentOnly: true })).toEqual([]);
+  expect(unmarked(site.root)).toEqual([]);
 
   const durable = /fsync +content and name/.test(checked.said)
     ? 'content and names'

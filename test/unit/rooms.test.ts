@@ -19,6 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   watcher: ['source', 'core'],
   daemon: ['watcher', 'instance', 'delivery', 'marks', 'source', 'config', 'core'],
   maintain: ['verify', 'marks', 'source', 'config', 'core'],
+  restore: ['marks', 'source', 'config', 'core'],
   instance: ['core'],
   notify: ['marks', 'source', 'config', 'core'],
   check: ['instance', 'marks', 'source', 'config', 'core'],

@@ -47,6 +47,8 @@ const TRANSPORT_MEMBERS: Members = [
   [Symbol.asyncDispose, 'function'],
 ];
 
+const OPTIONAL_MEMBERS = ['list', 'listTree', 'fetch', 'sums'] as const;
+
 const missingMembers = (value: unknown, members: Members): string[] =>
   members
     .filter(([key, type]) => typeof valueAt(value, [key]) !== type)
@@ -69,16 +71,23 @@ const callSync = <T>(name: string, member: 'parseOptions' | 'connect', call: () 
 
 const checkTransport = (name: string, connected: unknown): Transport => {
   const missing = missingMembers(connected, TRANSPORT_MEMBERS);
-  const list = valueAt(connected, ['list']);
-  if (list !== undefined && typeof list !== 'function') missing.push('list that is a function');
+  for (const key of OPTIONAL_MEMBERS) {
+    const member = valueAt(connected, [key]);
+    if (member !== undefined && typeof member !== 'function') missing.push(`${key} that is a function`);
+  }
+  const has = (key: string): boolean => valueAt(connected, [key]) !== undefined;
+  if (has('fetch') !== has('listTree'))
+    missing.push(has('fetch') ? 'listTree (needed with fetch)' : 'fetch (needed with listTree)');
   if (missing.length > 0) throw unusable(name, `what its connect returned has no ${inWords(missing)}`);
   const transport = connected as Transport;
   if (!(transport.inFlight >= 1)) throw unusable(name, `its inFlight is ${transport.inFlight}: expected 1 or more`);
   return transport;
 };
 
+type Attempt = <T>(action: string, signal: AbortSignal, run: () => T | Promise<T>) => Promise<T>;
+
 const guardTransport = (name: string, transport: Transport, { log }: TransportContext): Transport => {
-  const attempt = async <T>(action: string, signal: AbortSignal, run: () => T | Promise<T>): Promise<T> => {
+  const attempt: Attempt = async (action, signal, run) => {
     try {
       return await run();
     } catch (error) {
@@ -104,6 +113,7 @@ const guardTransport = (name: string, transport: Transport, { log }: TransportCo
           list: (folder, visit, signal) =>
             attempt(`list "${showName(folder)}"`, signal, () => transport.list?.(folder, visit, signal)),
         }),
+    ...guardReading(transport, attempt),
     tidy: (folders, signal) => attempt('remove temporary files', signal, () => transport.tidy(folders, signal)),
     async *probe(signal) {
       try {
@@ -125,6 +135,28 @@ const guardTransport = (name: string, transport: Transport, { log }: TransportCo
         log('warning', `Cannot close ${transport.label}: ${failed(name)}: ${errorMessage(error)}`);
       }
     },
+  };
+};
+
+/** The way back, of a transport that has it. */
+const guardReading = (transport: Transport, attempt: Attempt): Pick<Transport, 'listTree' | 'fetch' | 'sums'> => {
+  const { listTree, fetch, sums } = transport;
+  return {
+    ...(listTree === undefined
+      ? {}
+      : {
+          listTree: (folder, how, signal) =>
+            attempt(`list "${showName(folder)}"`, signal, () => listTree.call(transport, folder, how, signal)),
+        }),
+    ...(fetch === undefined
+      ? {}
+      : {
+          fetch: (files, how, signal) =>
+            attempt('fetch files', signal, () => fetch.call(transport, files, how, signal)),
+        }),
+    ...(sums === undefined
+      ? {}
+      : { sums: (files, signal) => attempt('compute sums', signal, () => sums.call(transport, files, signal)) }),
   };
 };
 

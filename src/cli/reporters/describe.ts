@@ -1,6 +1,14 @@
-import type { ClaimsEvent, HeldBackReason, IsocketEvent, StartedEvent, StoppedEvent } from '../../core/events.ts';
+import type {
+  BroughtBackEvent,
+  ClaimsEvent,
+  HeldBackReason,
+  IsocketEvent,
+  StartedEvent,
+  StoppedEvent,
+} from '../../core/events.ts';
 import { showName, type Name } from '../../name.ts';
-import { MANIFEST } from '../../source/markers.ts';
+import { isTemporaryOfRestore, MANIFEST } from '../../source/markers.ts';
+import { splitPath } from '../../source/open-beneath.ts';
 import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
 
 /** `failure` and `warning` need attention, `result` is what the command was run for, `detail` is for `--verbose`. */
@@ -58,6 +66,18 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
         severity: 'result',
         text: `${event.dryRun ? 'would delete' : 'deleted'} ${showName(event.directory)}: ${counted(event.files, 'file')}, ${formatBytes(event.bytes)}`,
       };
+    case 'restored':
+      return {
+        severity: event.dryRun ? 'result' : 'detail',
+        text: `${event.dryRun ? 'would restore' : 'restored'} ${showName(event.path)} (${formatBytes(event.bytes)})`,
+      };
+    case 'differs':
+      return {
+        severity: 'failure',
+        text: `Did not restore "${showName(event.path)}": ${event.reason}; --overwrite replaces what is here`,
+      };
+    case 'brought-back':
+      return { severity: 'result', text: describeBroughtBack(event) };
     case 'kept':
       return { severity: 'failure', text: `kept ${showName(event.directory)}: ${event.reason}` };
     case 'unfinished':
@@ -82,7 +102,11 @@ const describeStop = ({ reason, isError, sent, bytes, finished, seconds }: Stopp
   `isocket ends ${isError ? `because of an error: ${reason}` : `on ${reason}`}, after ${formatDuration(seconds * 1000)}: sent ${counted(sent, 'file')}, ${formatBytes(bytes)}; finished ${countedDirectories(finished)}`;
 
 const cureForReserved = (path: Name): string =>
-  path.split('/')[1] === MANIFEST ? 'rename it, exclude it, or set manifest: false' : 'rename it';
+  isTemporaryOfRestore(splitPath(path).name)
+    ? 'an isocket restore was cut off: run it again, or remove it'
+    : path.split('/')[1] === MANIFEST
+      ? 'rename it, exclude it, or set manifest: false'
+      : 'rename it';
 
 const withHint = (message: string, hint: string | undefined): string =>
   hint === undefined ? message : `${message}; ${hint}`;
@@ -107,6 +131,12 @@ const describeClaims = ({ directory, confirmed, absent, open }: ClaimsEvent): st
     ...(open > 0 ? [`${open} could not be asked for`] : []),
   ];
   return `${showName(directory)}: ${counted(confirmed + absent + open, 'mark')} without a record: ${parts.join(', ')}`;
+};
+
+const describeBroughtBack = ({ directory, destination, files, bytes, equal, isFinished }: BroughtBackEvent): string => {
+  const here = equal > 0 ? `, ${counted(equal, 'was', 'were')} here already` : '';
+  const state = isFinished ? '; it is finished, and not sent again' : '';
+  return `${showName(directory)} is back from ${destination}: ${counted(files, 'file')}, ${formatBytes(bytes)}${here}${state}`;
 };
 
 type Summary = Extract<IsocketEvent, { type: 'summary' }>;

@@ -41,7 +41,7 @@ export const createLogReporter = ({ settings, write }: LogReporterOptions): Repo
   const report = (event: IsocketEvent): void => {
     const { level: limit } = settings();
     // One event a file: skips describing what is not printed.
-    if (event.type === 'sent' && limit !== 'debug') return;
+    if ((event.type === 'sent' || (event.type === 'restored' && !event.dryRun)) && limit !== 'debug') return;
     const described = describe(event);
     if (event.type === 'summary' || event.type === 'stopped') end();
     if (described === undefined) return;

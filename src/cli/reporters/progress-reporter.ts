@@ -41,12 +41,12 @@ export const createProgressReporter = ({ terminal, openText }: ProgressReporterO
         progress.foundFiles += event.files;
         progress.foundBytes += event.bytes;
       }
-      if (event.type === 'sent') {
+      const isDone = event.type === 'sent' || event.type === 'restored';
+      if (isDone) {
         progress.doneFiles += 1;
         progress.doneBytes += event.bytes;
       }
-      if ((event.type === 'found' || event.type === 'sent') && progress.foundFiles + progress.doneFiles > 0)
-        line.update();
+      if ((event.type === 'found' || isDone) && progress.foundFiles + progress.doneFiles > 0) line.update();
       if (event.type === 'summary') line.close();
       text.report(event);
     },

@@ -24,7 +24,7 @@ export interface SendRun extends RunTarget {
 
 // A run fails after this long without a byte. Both ends send keep-alives, so slow work does not reach it, nor a run that stands still:
 // see progress.ts.
-const TIMEOUT_S = 120;
+export const TIMEOUT_S = 120;
 
 /**
  * Arguments of a run that sends the listed files. `-I`: an unsent file is sent whatever size and time the destination has. Never
@@ -34,7 +34,7 @@ const TIMEOUT_S = 120;
 export const sendArguments = (run: SendRun): string[] => [
   '-tpLI',
   ...['--no-o', '--no-g', '--chmod=Fg-w'],
-  ...listArguments,
+  ...LIST_ARGUMENTS,
   ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
   ...(run.lockstep ? optional(run, 'remove-source-files', '--remove-source-files') : []),
@@ -69,7 +69,7 @@ export const compareArguments = (run: RunTarget, how: Comparing): string[] => [
   ...['--no-p', '--no-o', '--no-g'],
   ...(how === 'content' ? ['-c'] : []),
   ...['-ii', '--out-format=%i|%n'],
-  ...(how === 'walked' ? ['-r', '--no-inc-recursive'] : ['-L', ...listArguments]),
+  ...(how === 'walked' ? ['-r', '--no-inc-recursive'] : ['-L', ...LIST_ARGUMENTS]),
   ...OUTPUT,
   ...optional(run, 'mkpath', '--mkpath'),
   // Reading big files at both ends is silent for longer than the timeout.
@@ -103,23 +103,28 @@ export const removeFoldersArguments = (run: RunTarget, names: readonly string[])
 const asPattern = (path: string): string => (/[*?[]/.test(path) ? path.replace(/[*?[\\]/g, '\\$&') : path);
 
 // Names are NUL-separated on stdin: nothing in them is read as an option, a line end or a pattern.
-const listArguments = ['--from0', '--files-from=-', '--no-implied-dirs'];
+export const LIST_ARGUMENTS = ['--from0', '--files-from=-', '--no-implied-dirs'];
 
-const OUTPUT = ['--outbuf=L', '-8'];
+export const OUTPUT = ['--outbuf=L', '-8'];
 
-const optional = (
+export const optional = (
   { capabilities }: RunTarget,
   option: OptionalOption,
   ...args: readonly string[]
 ): readonly string[] => (capabilities.optional.has(option) ? args : []);
 
-const targetArguments = ({ socket, tree, path, capabilities: { escapesPaths } }: RunTarget): string[] => {
+const targetArguments = (run: RunTarget): string[] => {
+  const [remoteShell, remote] = [remoteArguments(run).slice(0, -1), remoteArguments(run).slice(-1)];
+  return [...remoteShell, `${run.tree}/`, ...remote];
+};
+
+/** How to get there, and destination.path, the last one. */
+export const remoteArguments = ({ socket, path, capabilities: { escapesPaths } }: RunTarget): string[] => {
   const target = `${path}/`;
   return [
     '-e',
     ['ssh', ...throughMasterArguments(socket)].join(' '),
     '--',
-    `${tree}/`,
     `${THROUGH_MASTER_HOST}:${escapesPaths ? target : escapeForShell(target)}`,
   ];
 };

@@ -139,7 +139,7 @@ const refusedOptions = (stderr: string): OptionalOption[] => {
  */
 export const fileProblem = (stderr: string, target: Name, destination: string): TransportError | undefined => {
   const lines = stderr.split('\n');
-  const own = lines.find((line) => names(line, target));
+  const own = lines.find((line) => namesFile(line, target));
   if (own === undefined) return undefined;
   // Files of a folder that could not be created fail with ENOENT: the folder's own error is the reason.
   const folder = lines.find((line) => / mkdir "/.test(line));
@@ -163,7 +163,7 @@ const hintFor = (reason: string): string => {
 };
 
 /** Whether a line of stderr names this file, by its own name or its temporary one, `.NAME.XXXXXX`. */
-const names = (line: string, target: Name): boolean => {
+export const namesFile = (line: string, target: Name): boolean => {
   const text = unescapeName(Buffer.from(line, 'latin1'));
   const slash = target.lastIndexOf('/') + 1;
   const [folder, name] = [target.slice(0, slash), target.slice(slash)];

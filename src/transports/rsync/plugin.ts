@@ -34,6 +34,21 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     inFlight: policy.maxInFlight,
     send: (file, signal) => queue.send(file, signal),
     verify: (files, how, signal) => verifier.verify(files, how, signal),
+    listTree: async (folder, how, signal) => {
+      signal.throwIfAborted();
+      const { listTree } = await import('./list-tree.ts');
+      await listTree(await connection.acquire(), folder, how, AbortSignal.any([signal, connection.signal]));
+    },
+    fetch: async (files, how, signal) => {
+      signal.throwIfAborted();
+      const { fetchFiles } = await import('./fetch.ts');
+      await fetchFiles(await connection.acquire(), files, how, AbortSignal.any([signal, connection.signal]));
+    },
+    sums: async (files, signal) => {
+      signal.throwIfAborted();
+      const { sumsOf } = await import('./sums.ts');
+      return sumsOf(await connection.acquire(), files, AbortSignal.any([signal, connection.signal]));
+    },
     tidy: async (folders, signal) => {
       signal.throwIfAborted();
       const { removePartials } = await import('./tidy.ts');

@@ -53,3 +53,15 @@ export const bytesMoved = (pid: number | undefined): number => {
     return 0;
   }
 };
+
+/** The same of a process and its children, as long as they live. */
+export const bytesMovedWithChildren = (pid: number | undefined): number => {
+  let children = '';
+  try {
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+  }
+  const pids = children.split(' ').filter((one) => one !== '');
+  return pids.reduce((sum, one) => sum + bytesMoved(Number(one)), bytesMoved(pid));
+};

@@ -2,7 +2,14 @@ import { collectStderr, startChild } from '../../ssh/program/child.ts';
 import { SILENCE_AT_END } from '../sftp/silence.ts';
 import type { RunEnd } from './judge.ts';
 import { createLineSplitter } from './output.ts';
-import { bytesMoved, ProgressWatch, STALL_LIMITS, stallLimitMs, type StallLimits } from './progress.ts';
+import {
+  bytesMoved,
+  bytesMovedWithChildren,
+  ProgressWatch,
+  STALL_LIMITS,
+  stallLimitMs,
+  type StallLimits,
+} from './progress.ts';
 
 export interface RunIo {
   /** For stdin: names, NUL-separated. */
@@ -10,6 +17,9 @@ export interface RunIo {
   readonly onLine?: (line: Buffer) => void;
   /** The size of the largest file that is read or written as a whole; default: none is. */
   readonly largestBytes?: number;
+  /** It writes here, in a process of its own: what that one moves counts. */
+  readonly receives?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
   readonly limits?: StallLimits;
   /** True once nobody waits for it any longer than it moves bytes. */
   readonly mustEnd?: () => boolean;
@@ -20,17 +30,28 @@ const WATCH_EVERY_MS = 500;
 /** Runs rsync to its end. An abort terminates it; the result is then reported as of any other run. Never rejects. */
 export const runRsync = async (
   args: readonly string[],
-  { list, onLine = () => undefined, largestBytes = 0, limits = STALL_LIMITS, mustEnd = () => false }: RunIo,
+  {
+    list,
+    onLine = () => undefined,
+    largestBytes = 0,
+    receives = false,
+    env = {},
+    limits = STALL_LIMITS,
+    mustEnd = () => false,
+  }: RunIo,
   signal: AbortSignal,
 ): Promise<RunEnd> => {
-  const child = startChild('rsync', args, { signal });
+  const child = startChild('rsync', args, { signal, env });
   const stderr = collectStderr(child);
   child.stdout.on('data', createLineSplitter(onLine));
   child.stdin.end(list);
   const progress = new ProgressWatch(performance.now());
   let stalledMs: number | undefined;
   const watch = setInterval(() => {
-    const quietMs = progress.note(bytesMoved(child.pid), performance.now());
+    const quietMs = progress.note(
+      receives ? bytesMovedWithChildren(child.pid) : bytesMoved(child.pid),
+      performance.now(),
+    );
     const limitMs = stallLimitMs(limits, { largestBytes, hasErrors: stderr() !== '' });
     if (quietMs < (mustEnd() ? Math.min(limitMs, SILENCE_AT_END.allMs) : limitMs)) return;
     stalledMs = quietMs;

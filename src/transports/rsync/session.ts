@@ -33,8 +33,8 @@ export interface Session {
   readonly version: Version;
   readonly capabilities: Capabilities;
   readonly closed: boolean;
-  /** For a run that reads this staging tree. */
-  target(tree: StagingTree): RunTarget;
+  /** For a run that reads this staging tree, or writes into it. */
+  target(tree: Pick<StagingTree, 'path'>): RunTarget;
   /** Stops using options that the remote end refused. */
   refuse(options: readonly OptionalOption[]): void;
   /** Name of the folder for partial files, in each file's folder: `.isocket-OWNER.part`. */

@@ -3,6 +3,7 @@ import { definePlugin, showName, type Transport, type TransportContext } from '.
 import { Checkpoints } from './checkpoints.ts';
 import { parseSftpOptions, type SftpOptions } from './options.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
+import { createReading } from './reading.ts';
 import { sendFile } from './send-file.ts';
 import { createTemporaryNames } from './temporary-names.ts';
 import { removeTemporaries } from './tidy.ts';
@@ -44,6 +45,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
         signal,
         (live) => listFiles(live, folder, visit, signal),
       ),
+    ...createReading(session),
     tidy: (folders, signal) =>
       session.run(
         () => ({ action: 'tidy folders' }),

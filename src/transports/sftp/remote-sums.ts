@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { encodeName, type Name } from '../../name.ts';
 import { createSemaphore } from '../../core/semaphore.ts';
 import { SessionRefusedError } from '../../ssh/connection.ts';
+import type { SummedFile } from '../../transport.ts';
 import type { Channels } from './channels.ts';
 
 export interface RemoteFile {
@@ -24,8 +25,45 @@ const SUM_OF_EMPTY_INPUT = `${createHash('sha256').digest('hex')}  -\0`;
 /** The key of a path in the result; bytes that are not UTF-8 stay distinct. */
 export const sumKey = (path: Name): string => encodeName(path).toString('latin1');
 
+// Searched for once in each connection.
+const known = new WeakMap<CommandRunner, Promise<RemoteSums | undefined>>();
+
+/** What runs commands at the destination: one object for each connection. */
+export type CommandRunner = Pick<Channels, 'openExec'>;
+
+/** `Transport.sums`. @param base destination.path */
+export const readSums = async (
+  channels: CommandRunner,
+  base: Name,
+  files: readonly SummedFile[],
+  signal: AbortSignal,
+): Promise<Map<Name, string>> => {
+  const sums = new Map<Name, string>();
+  const remote = files.length === 0 ? undefined : await remoteSumsOf({ channels }, signal);
+  const wanted = files.map(({ path, size }) => ({ path: `${base}/${path}`, size: BigInt(size) }));
+  const found = await remote?.read(wanted, signal);
+  for (const { path } of files) {
+    const sum = found?.get(sumKey(`${base}/${path}`));
+    if (sum !== undefined) sums.set(path, sum);
+  }
+  return sums;
+};
+
+export const remoteSumsOf = (
+  { channels }: { readonly channels: CommandRunner },
+  signal: AbortSignal,
+): Promise<RemoteSums | undefined> => {
+  const finding = known.get(channels) ?? findRemoteSums(channels, signal);
+  known.set(channels, finding);
+  finding.catch(() => known.delete(channels));
+  return finding;
+};
+
 /** undefined if the account has no shell (an SFTP-only server, like `isocket receive`) or the host no such program. */
-export const findRemoteSums = async ({ openExec }: Channels, signal: AbortSignal): Promise<RemoteSums | undefined> => {
+export const findRemoteSums = async (
+  { openExec }: CommandRunner,
+  signal: AbortSignal,
+): Promise<RemoteSums | undefined> => {
   const commands = new Commands(openExec);
   try {
     const answer = await commands.run(PROBE, { input: Buffer.alloc(0), quietMs: QUIET_MS }, signal);

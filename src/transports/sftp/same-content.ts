@@ -5,7 +5,7 @@ import { OpenFlag } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { fsPath, showName, TransportError, type ExpectedFile, type Name } from '../../transport.ts';
 import { firstDifference, type ReadAt } from './compare.ts';
-import { findRemoteSums, sumKey, type RemoteSums } from './remote-sums.ts';
+import { remoteSumsOf, sumKey, type RemoteSums } from './remote-sums.ts';
 import { sizeOfOpen } from './seal.ts';
 import { describeRefusal } from './server-words.ts';
 import type { Session } from './session.ts';
@@ -13,9 +13,6 @@ import { toSourceError } from './source.ts';
 
 const FILES_AT_ONCE = 16;
 const PIECE_BYTES = 1024 * 1024;
-
-// Searched for once in each connection.
-const sumsOf = new WeakMap<Session, Promise<RemoteSums | undefined>>();
 
 /**
  * The files whose content differs at the destination, or that are gone here. Compares SHA-256 of both ends where the account has a shell; files that
@@ -26,10 +23,7 @@ export const differentContent = async (
   files: readonly ExpectedFile[],
   signal: AbortSignal,
 ): Promise<ExpectedFile[]> => {
-  const finding = sumsOf.get(session) ?? findRemoteSums(session.channels, signal);
-  sumsOf.set(session, finding);
-  finding.catch(() => sumsOf.delete(session));
-  const sums = await finding;
+  const sums = await remoteSumsOf(session, signal);
   const doubtful = sums === undefined ? files : await differentSums(session, sums, files, signal);
   return filterConcurrently(doubtful, FILES_AT_ONCE, async (file) => {
     signal.throwIfAborted();

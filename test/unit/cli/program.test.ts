@@ -89,7 +89,6 @@ describe('an error with --json is an object on stdout too', () => {
     ['a file that is not there', ['--json', '--config', '/nowhere', 'scan'], 'it is not there'],
     ['an unknown option', ['scan', '--json', '--dryrun'], '--dryrun'],
     ['an unknown command', ['--json', 'scna'], 'scna'],
-    ['a command of a later version', ['--json', 'restore', 'DC1', '--to', '/x'], 'not available in this version'],
   ])('%s', async (_title, args, words) => {
     const { exitCode, stdout } = await isocket(...args);
     expect(exitCode).toBe(2);

@@ -48,6 +48,16 @@ describe('plan: the table of contract.md §2', () => {
       ['DC9 closed by superseded', 'DC10 open'],
     ],
     [
+      'one that was brought back, with a marker from before its birth, is not the newest, whatever changed in it since',
+      [directory('DC1', { birthNs: 9n, mtimeNs: 9n, markedNs: 3n, ...watch }), directory('DC2', { birthNs: 5n })],
+      ['DC1 finished', 'DC2 open'],
+    ],
+    [
+      'nor where it is only closed',
+      [directory('DC1', { birthNs: 8n, markedNs: 3n, ...parse }), directory('DC2', { birthNs: 5n })],
+      ['DC1 closed by parser', 'DC2 open'],
+    ],
+    [
       'one directory without a birth time: names decide for all',
       [directory('DC10', { birthNs: 0n }), directory('DC2', { birthNs: 9n })],
       ['DC2 closed by superseded', 'DC10 open'],

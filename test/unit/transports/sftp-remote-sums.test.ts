@@ -6,7 +6,7 @@ it('a server that neither runs nor refuses a command is not waited for', async (
   vi.useFakeTimers();
   try {
     const openExec = vi.fn<Channels['openExec']>(() => new Promise(() => undefined));
-    const finding = findRemoteSums({ openExec } as unknown as Channels, new AbortController().signal);
+    const finding = findRemoteSums({ openExec }, new AbortController().signal);
     await vi.advanceTimersByTimeAsync(30_000);
     expect(await finding).toBeUndefined();
     expect(openExec).toHaveBeenCalledTimes(1);

@@ -1,0 +1,35 @@
+import { UserError } from '../../errors.ts';
+import { showName } from '../../name.ts';
+import type { Transport } from '../../transport.ts';
+
+/**
+ * The destination from which something is read: the first that can be, or the one that `--from` names, by its number, its label or a part of it.
+ * @throws UserError
+ */
+export const chooseDestination = (destinations: readonly Transport[], from: string | undefined): Transport => {
+  const isReadable = ({ fetch, listTree }: Transport): boolean => fetch !== undefined && listTree !== undefined;
+  if (from === undefined) {
+    const first = destinations.find(isReadable);
+    if (first !== undefined) return first;
+    throw cannotRead(destinations[0]?.label ?? 'the destination');
+  }
+  const chosen = find(destinations, from);
+  if (isReadable(chosen)) return chosen;
+  throw cannotRead(chosen.label);
+};
+
+const find = (destinations: readonly Transport[], from: string): Transport => {
+  const exact = destinations.find(({ label }, index) => label === from || String(index + 1) === from);
+  const alike = exact === undefined ? destinations.filter(({ label }) => label.includes(from)) : [exact];
+  const [only] = alike;
+  if (only !== undefined && alike.length === 1) return only;
+  throw new UserError(
+    `Cannot use --from "${showName(from)}": ${alike.length > 1 ? 'it fits several destinations' : 'there is no such destination'}`,
+    { hint: `name one of these, or its number: ${destinations.map(({ label }) => showName(label)).join(', ')}` },
+  );
+};
+
+const cannotRead = (label: string): UserError =>
+  new UserError(`Cannot read from ${showName(label)}: its transport only sends`, {
+    hint: 'copy the directories back with another program, then: isocket verify --checksum DIR; docs/writing-a-transport.md says what fetch and listTree must do',
+  });

@@ -1,0 +1,82 @@
+import { showTime } from '../../restore/compare-stored.ts';
+import { isSafePath } from '../../restore/stored-names.ts';
+import type { Report } from '../../core/events.ts';
+import { formatBytes } from '../../core/units.ts';
+import { TransportError } from '../../errors.ts';
+import { showName, type Name } from '../../name.ts';
+import { isTemporaryName } from '../../source/markers.ts';
+import type { StoredEntry, Transport } from '../../transport.ts';
+import type { CommonOptions } from '../options.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { chooseDestination } from './choose-destination.ts';
+import { connectAll, readConfig, statePathOf } from './open-site.ts';
+import { openOutput } from './output.ts';
+import { namedDirectory } from './restore-target.ts';
+
+export interface ListOptions extends CommonOptions {
+  readonly from?: string;
+}
+
+/** `isocket list`: what is at a destination: its directories, or the files of one. Resolves with the exit code. */
+export const list = async (named: string | undefined, options: ListOptions): Promise<number> => {
+  using shutdown = listenForShutdown();
+  using output = await openOutput(options, { bar: false });
+  await using connected = await connect(options, output.report);
+  const { transport, root } = connected;
+  const directory = named === undefined ? undefined : namedDirectory(named, root);
+  const entries = await read(transport, directory, shutdown.signal);
+  if (shutdown.exitCode !== undefined) return shutdown.exitCode;
+  if (directory !== undefined && entries.length === 0)
+    throw new TransportError('file', `Cannot list ${showName(directory)}: it is not at ${transport.label}`, {
+      hint: 'isocket list without a name shows what is',
+    });
+  const text = options.json === true ? jsonLine : directory === undefined ? directoryLine : fileLine(directory);
+  for (const entry of entries) process.stdout.write(text(entry));
+  return 0;
+};
+
+const connect = async (
+  options: ListOptions,
+  report: Report,
+): Promise<{ readonly transport: Transport; readonly root: Name } & AsyncDisposable> => {
+  const config = await readConfig(options, report);
+  await using stack = new AsyncDisposableStack();
+  const transports = connectAll(config, statePathOf(config), report);
+  for (const one of transports) stack.use(one);
+  const transport = chooseDestination(transports, options.from);
+  const held = stack.move();
+  return { transport, root: config.source.root, [Symbol.asyncDispose]: () => held.disposeAsync() };
+};
+
+/** Without what is not whole yet, and without names that are none. Sorted. */
+const read = async (transport: Transport, directory: Name | undefined, signal: AbortSignal): Promise<StoredEntry[]> => {
+  const entries: StoredEntry[] = [];
+  const wanted = directory === undefined ? 'folder' : 'file';
+  const visit = (entry: StoredEntry): void => {
+    const isBelow = directory === undefined || entry.path.startsWith(`${directory}/`);
+    if (isBelow && entry.kind === wanted && isSafePath(entry.path) && !entry.path.split('/').some(isTemporaryName))
+      entries.push(entry);
+  };
+  try {
+    await transport.listTree?.(directory ?? '', { deep: directory !== undefined, visit }, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  const natural = new Intl.Collator('en', { numeric: true });
+  return entries.sort((a, b) => natural.compare(a.path, b.path) || (a.path < b.path ? -1 : 1));
+};
+
+const jsonLine = ({ path, kind, size, mtimeSeconds }: StoredEntry): string => {
+  const entry =
+    kind === 'folder' ? { type: 'directory', name: path } : { type: 'file', path, bytes: size, mtime: mtimeSeconds };
+  return `${JSON.stringify(entry)}\n`;
+};
+
+const directoryLine = ({ path }: StoredEntry): string => `${showName(path)}\n`;
+
+const SIZE_COLUMNS = 10;
+
+const fileLine =
+  (directory: Name) =>
+  ({ path, size, mtimeSeconds }: StoredEntry): string =>
+    `${formatBytes(size).padStart(SIZE_COLUMNS)}  ${showTime(mtimeSeconds)}  ${showName(path.slice(directory.length + 1))}\n`;

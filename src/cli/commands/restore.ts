@@ -1,0 +1,158 @@
+import { showName, type Name } from '../../name.ts';
+import type { Config } from '../../config/config.ts';
+import type { Report } from '../../core/events.ts';
+import { formatBytes } from '../../core/units.ts';
+import { TransportError, UserError } from '../../errors.ts';
+import { idleActivity } from '../../instance/activity.ts';
+import { lockRoot } from '../../instance/lock.ts';
+import { openPlaceElsewhere, viewPlace } from '../../restore/elsewhere-place.ts';
+import { cannotKeep, isOfDisk } from '../../restore/local-errors.ts';
+import type { Place } from '../../restore/place.ts';
+import { DirectoryRestore } from '../../restore/restore-directory.ts';
+import { openRootPlace } from '../../restore/root-place.ts';
+import type { RestoreResult } from '../../restore/tally.ts';
+import { failedDirectory } from '../../source/directory-failures.ts';
+import { createIsExcluded } from '../../source/exclude.ts';
+import { isSiteName } from '../../source/root.ts';
+import type { Transport } from '../../transport.ts';
+import { describe } from '../reporters/describe.ts';
+import type { CommonOptions } from '../options.ts';
+import { listenForShutdown } from '../shutdown.ts';
+import { chooseDestination } from './choose-destination.ts';
+import { connectAll, openSite, readConfig, statePathOf } from './open-site.ts';
+import { openOutput } from './output.ts';
+import { namedDirectory, refuseRootIn, targetFolder } from './restore-target.ts';
+
+export interface RestoreCommandOptions extends CommonOptions {
+  readonly to?: string;
+  readonly from?: string;
+  readonly dryRun?: boolean;
+  readonly overwrite?: boolean;
+}
+
+/** Where directories come from, and where each goes. */
+interface Way extends AsyncDisposable {
+  readonly config: Config;
+  readonly transport: Transport;
+  readonly openPlace: (directory: Name) => Place;
+  /** Aborted, with a UserError, where the destination turns out to be the root. */
+  readonly refused: AbortSignal;
+}
+
+/** `isocket restore`: brings directories back from a destination. Resolves with the exit code. */
+export const restore = async (named: readonly string[], options: RestoreCommandOptions): Promise<number> => {
+  const { json = false, quiet = false, dryRun = false } = options;
+  using shutdown = listenForShutdown();
+  using output = await openOutput(options);
+  const { signal } = shutdown;
+  const tell: Report = (event) => {
+    if (json || event.type !== 'restored' || !dryRun) output.report(event);
+    else process.stdout.write(`${describe(event)?.text ?? ''}\n`);
+  };
+  await using way = await openWay(options, tell, signal);
+  const either = AbortSignal.any([signal, way.refused]);
+  const directories = new Set(named.map((argument) => namedDirectory(argument, way.config.source.root)));
+  if (options.to === undefined) refuseStrangers(directories, way.config.source);
+  const sum = { directories: 0, restored: 0, bytes: 0, equal: 0, different: 0, failed: 0, skipped: 0 };
+  for (const directory of directories) {
+    if (either.aborted) break;
+    const { result, goesOn } = await restoreOne(way, directory, { ...options, report: tell, signal: either });
+    sum.directories += result.failed + result.different === 0 ? 1 : 0;
+    for (const key of ['restored', 'bytes', 'equal', 'different', 'failed', 'skipped'] as const)
+      sum[key] += result[key];
+    if (!goesOn) break;
+  }
+  way.refused.throwIfAborted();
+  if (json) process.stdout.write(`${JSON.stringify({ type: 'summary', ...sum, dryRun })}\n`);
+  else if (!quiet) process.stdout.write(summaryText(sum, dryRun));
+  return shutdown.exitCode ?? (sum.failed + sum.different > 0 ? 3 : 0);
+};
+
+const openWay = async (options: RestoreCommandOptions, report: Report, signal: AbortSignal): Promise<Way> => {
+  const { to, dryRun = false } = options;
+  await using stack = new AsyncDisposableStack();
+  if (to === undefined && !dryRun) {
+    const site = stack.use(await openSite(options, report));
+    const transport = chooseDestination(site.destinations, options.from);
+    const openPlace = (directory: Name): Place =>
+      openRootPlace({ ...site, from: transport, directory, report, signal });
+    const held = stack.move();
+    return {
+      config: site.config,
+      transport,
+      openPlace,
+      refused: site.refused,
+      [Symbol.asyncDispose]: () => held.disposeAsync(),
+    };
+  }
+  // Nothing of the site is changed: its root may be lost, and another isocket at work on it.
+  const config = await readConfig(options, report);
+  const { root } = config.source;
+  const transports = connectAll(config, statePathOf(config), report);
+  for (const one of transports) stack.use(one);
+  const transport = chooseDestination(transports, options.from);
+  const folder = to === undefined ? root : targetFolder(to, { root, makes: !dryRun });
+  if (!dryRun) {
+    const locked = { name: 'restore', root: folder, state: statePathOf(config) };
+    stack.use(await lockRoot(locked, () => idleActivity(new Date())));
+  }
+  const openPlace = (directory: Name): Place => {
+    if (to !== undefined) refuseRootIn(folder, directory, root);
+    return dryRun ? viewPlace(folder, directory) : openPlaceElsewhere(folder, directory);
+  };
+  const held = stack.move();
+  const refused = new AbortController().signal;
+  return { config, transport, openPlace, refused, [Symbol.asyncDispose]: () => held.disposeAsync() };
+};
+
+/** What the site does not have as its own would never be looked at again. */
+const refuseStrangers = (directories: ReadonlySet<Name>, { tag, exclude }: Config['source']): void => {
+  const isExcluded = createIsExcluded(exclude);
+  for (const directory of directories) {
+    if (isSiteName(directory, { tag, isExcluded })) continue;
+    throw new UserError(`Cannot restore "${showName(directory)}" into source.root: it is no directory of the site`, {
+      hint: 'its name does not begin with source.tag, or is excluded; restore it to another folder with --to',
+    });
+  }
+};
+
+interface RunOptions extends RestoreCommandOptions {
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
+
+/** `goesOn`: what ended it is no matter of this directory alone, else. */
+const restoreOne = async (
+  { config, transport, openPlace }: Way,
+  directory: Name,
+  { dryRun = false, overwrite = false, report, signal }: RunOptions,
+): Promise<{ readonly result: RestoreResult; readonly goesOn: boolean }> => {
+  const nothing = { restored: 0, bytes: 0, equal: 0, different: 0, failed: 0, skipped: 0 };
+  let work: DirectoryRestore | undefined;
+  const fail = (error: TransportError | UserError, goesOn: boolean) => {
+    report(failedDirectory(directory, error));
+    const result = work?.result ?? nothing;
+    return { result: { ...result, failed: result.failed + 1 }, goesOn };
+  };
+  try {
+    using place = openPlace(directory);
+    const isExcluded = createIsExcluded(config.source.exclude);
+    const { manifest, send } = config;
+    const how = { overwrite, dryRun, manifest, isExcluded, retry: send.retry, report, signal };
+    work = new DirectoryRestore({ transport, directory, place, ...how });
+    await work.run();
+    return { result: work.result, goesOn: true };
+  } catch (error) {
+    if (signal.aborted) return { result: work?.result ?? nothing, goesOn: false };
+    if (error instanceof TransportError) return fail(error, error.class === 'file');
+    const failure = error instanceof UserError ? error : cannotKeep(`${config.source.root}/${directory}`, error);
+    return fail(failure, !isOfDisk(failure.cause));
+  }
+};
+
+const summaryText = ({ restored, bytes, equal, different, failed }: RestoreResult, dryRun: boolean): string => {
+  const what = `${dryRun ? 'would restore' : 'restored'} ${restored} files, ${formatBytes(bytes)}`;
+  const here = equal > 0 ? `, ${equal} were here already` : '';
+  const wrong = [...(different > 0 ? [`${different} DIFFER`] : []), ...(failed > 0 ? [`${failed} FAILED`] : [])];
+  return `${what}${here}${wrong.map((one) => `, ${one}`).join('')}\n`;
+};
