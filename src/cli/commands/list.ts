@@ -1,5 +1,5 @@
-import { showTime } from '../../restore/compare-stored.ts';
-import { isSafePath } from '../../restore/stored-names.ts';
+import { showTime } from '../../maintain/restore/compare-stored.ts';
+import { isSafePath } from '../../maintain/restore/stored-names.ts';
 import type { Report } from '../../core/events.ts';
 import { formatBytes } from '../../core/units.ts';
 import { TransportError } from '../../errors.ts';

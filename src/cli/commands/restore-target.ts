@@ -5,7 +5,7 @@ import { systemErrorCode, UserError } from '../../errors.ts';
 import { workingFolder } from '../../host/home.ts';
 import { makeFolders } from '../../host/make-folders.ts';
 import { fsPath, showName, type Name } from '../../name.ts';
-import { cannotKeep } from '../../restore/local-errors.ts';
+import { cannotKeep } from '../../maintain/restore/local-errors.ts';
 import { belowRoot } from './site-path.ts';
 
 /** A directory of the site by what the user writes, whether or not it is here. @throws UserError */

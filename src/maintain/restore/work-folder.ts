@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { lstatSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { systemErrorCode, UserError } from '../../errors.ts';
+import { encodeName, fsPath, showName, type Name } from '../../name.ts';
+import { cannotKeep } from './local-errors.ts';
+
+/** Of a directory, in the folder to which it is brought back. It stays where a restore is cut off: the next one goes on with it. */
+export const workFolderName = (directory: Name): Name =>
+  `.isocket-restore-${createHash('sha256').update(encodeName(directory)).digest('hex').slice(0, 16)}.part`;
+
+/**
+ * Makes the work folder with one folder in it.
+ * @throws UserError where it cannot be made, or somebody else can write it
+ */
+export const makeWorkFolder = (base: Name, directory: Name, inside: Name): Name => {
+  const folder = `${base}/${workFolderName(directory)}`;
+  for (const path of [folder, `${folder}/${inside}`]) {
+    try {
+      mkdirSync(fsPath(path), { mode: 0o700 });
+    } catch (error) {
+      if (systemErrorCode(error) !== 'EEXIST') throw cannotKeep(base, error);
+    }
+  }
+  const stats = lstatSync(fsPath(folder));
+  if (stats.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0) return folder;
+  throw new UserError(
+    `Cannot use "${showName(folder)}", in which a restore keeps what is not whole: it is not ours alone`,
+    {
+      hint: 'remove it, if nobody needs it',
+    },
+  );
+};
+
+/** Leaves what a later restore goes on with. */
+export const removeEmptyWorkFolder = (base: Name, directory: Name, inside: readonly Name[]): void => {
+  const folder = `${base}/${workFolderName(directory)}`;
+  for (const path of [...inside.map((name) => `${folder}/${name}`), folder]) {
+    try {
+      rmdirSync(fsPath(path));
+    } catch (error) {
+      if (systemErrorCode(error) === undefined) throw error;
+    }
+  }
+};
+
+export const removeWorkFolder = (base: Name, directory: Name): void =>
+  rmSync(fsPath(`${base}/${workFolderName(directory)}`), { recursive: true, force: true });

@@ -1,0 +1,100 @@
+import type { AlertsConfig } from '../../config/config.ts';
+import { counted, formatDuration } from '../../core/units.ts';
+import { shellWord, showName, type Name } from '../../name.ts';
+
+/** What somebody is told of. */
+export const ALERT_KINDS = ['root', 'refused', 'down', 'held', 'unsent', 'success', 'late'] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
+
+/** Something that is not as it should be. One of the same kind and subject is the same one. */
+export interface Condition {
+  readonly kind: AlertKind;
+  /** A destination, a directory, or the site. */
+  readonly subject: string;
+  readonly message: string;
+}
+
+/** What is known of a site at one moment. */
+export interface SiteFacts {
+  /** Why the root cannot be listed; undefined: it can. */
+  readonly root?: string | undefined;
+  /** Destinations that could not be reached, or refused, when they were tried last. */
+  readonly down: readonly { readonly destination: string; readonly message: string; readonly refused: boolean }[];
+  /** Directories with files that failed, and are held or left to the next scan. */
+  readonly held: readonly HeldFiles[];
+  /** The unsent file that was changed longest ago, if it is known. */
+  readonly oldestUnsent?: { readonly path: Name; readonly sinceMs: number } | undefined;
+  /** Finished directories that were changed since. */
+  readonly late: readonly Name[];
+  /** Nothing was left that could be sent. */
+  readonly isWhole: boolean;
+}
+
+export interface HeldFiles {
+  readonly directory: Name;
+  readonly count: number;
+  readonly first: Name;
+  readonly reason: string;
+}
+
+/** What earlier looks found. */
+export interface Since {
+  /** When each destination that is down was found so. */
+  readonly downMs: ReadonlyMap<string, number>;
+  /** When nothing was left that could be sent, or the first look at all. */
+  readonly wholeMs: number;
+}
+
+const SITE = 'site';
+
+/** What is wrong, as the limits have it. Pure. */
+export const conditionsOf = (facts: SiteFacts, since: Since, limits: AlertsConfig, nowMs: number): Condition[] => [
+  ...(facts.root === undefined ? [] : [{ kind: 'root' as const, subject: SITE, message: facts.root }]),
+  ...facts.down.flatMap((one) => downCondition(one, since, limits, nowMs)),
+  ...(limits.held ? facts.held.map(heldCondition) : []),
+  ...unsentCondition(facts, limits, nowMs),
+  ...successCondition(since, limits, nowMs),
+  ...(limits.late ? facts.late.map(lateCondition) : []),
+];
+
+const downCondition = (
+  { destination, message, refused }: SiteFacts['down'][number],
+  since: Since,
+  { downMs }: AlertsConfig,
+  nowMs: number,
+): Condition[] => {
+  if (downMs === null) return [];
+  // A person must act: to wait mends nothing.
+  if (refused)
+    return [{ kind: 'refused', subject: destination, message: `${showName(destination)} refuses: ${message}` }];
+  const ageMs = nowMs - (since.downMs.get(destination) ?? nowMs);
+  if (ageMs < downMs) return [];
+  const text = `${showName(destination)} has been down for ${formatDuration(ageMs)}: ${message}`;
+  return [{ kind: 'down', subject: destination, message: text }];
+};
+
+const heldCondition = ({ directory, count, first, reason }: HeldFiles): Condition => ({
+  kind: 'held',
+  subject: directory,
+  message: `${showName(directory)}: ${counted(count, 'file')} could not be sent, first "${showName(first)}": ${reason}`,
+});
+
+const unsentCondition = ({ oldestUnsent }: SiteFacts, { unsentMs }: AlertsConfig, nowMs: number): Condition[] => {
+  if (unsentMs === null || oldestUnsent === undefined) return [];
+  const ageMs = nowMs - oldestUnsent.sinceMs;
+  if (ageMs < unsentMs) return [];
+  const message = `"${showName(oldestUnsent.path)}" has been unsent for ${formatDuration(ageMs)}, longer than alerts.unsent: isocket status says why`;
+  return [{ kind: 'unsent', subject: SITE, message }];
+};
+
+const successCondition = ({ wholeMs }: Since, { successMs }: AlertsConfig, nowMs: number): Condition[] => {
+  if (successMs === null || nowMs - wholeMs < successMs) return [];
+  const message = `something has been left unsent at every look since ${new Date(wholeMs).toISOString()}: isocket status says what`;
+  return [{ kind: 'success', subject: SITE, message }];
+};
+
+const lateCondition = (directory: Name): Condition => ({
+  kind: 'late',
+  subject: directory,
+  message: `${showName(directory)} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shellWord(directory)}`,
+});

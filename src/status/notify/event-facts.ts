@@ -1,0 +1,66 @@
+import type { FailedEvent, IsocketEvent } from '../../core/events.ts';
+import type { Name } from '../../name.ts';
+import type { HeldFiles, SiteFacts } from './conditions.ts';
+
+/** What the events of a run say of its troubles. */
+export class EventFacts {
+  readonly #down = new Map<string, SiteFacts['down'][number]>();
+  /** Destinations of which this process knows something. */
+  readonly #met = new Set<string>();
+  #hasSent = false;
+  readonly #failed = new Map<Name, FailedEvent>();
+
+  note(event: IsocketEvent): void {
+    switch (event.type) {
+      case 'connection': {
+        const { destination } = event;
+        this.#met.add(destination);
+        this.#down.delete(destination);
+        if (event.state === 'lost')
+          this.#down.set(destination, { destination, message: event.message, refused: event.class === 'auth' });
+        return;
+      }
+      case 'failed':
+        if (event.held || event.class === 'file') this.#failed.set(event.path, event);
+        return;
+      case 'sent':
+        this.#hasSent = true;
+        if (this.#failed.size === 0) return;
+        this.#failed.delete(event.path);
+        this.#failed.delete(directoryOf(event.path)); // What failed was the directory: it can be worked on again.
+        return;
+      case 'finished':
+        for (const path of this.#failed.keys()) if (directoryOf(path) === event.directory) this.#failed.delete(path);
+        return;
+    }
+  }
+
+  /** Was this destination tried, as far as the events tell? What every destination confirmed was at each. */
+  hasMet(destination: string): boolean {
+    return this.#hasSent || this.#met.has(destination);
+  }
+
+  get down(): SiteFacts['down'] {
+    return [...this.#down.values()];
+  }
+
+  /** Directories on which no work is possible. */
+  get unworkable(): readonly { readonly path: Name; readonly reason: string }[] {
+    return [...this.#failed.values()]
+      .filter(({ path }) => !path.includes('/'))
+      .map(({ path, message }) => ({ path, reason: message }));
+  }
+
+  /** Of a run that tries each file, and is through. */
+  get held(): readonly HeldFiles[] {
+    return heldFiles([...this.#failed.values()].map(({ path, message }) => ({ path, reason: message })));
+  }
+}
+
+const directoryOf = (path: Name): Name => path.split('/', 1)[0] ?? '';
+
+/** By directory. Pure. */
+export const heldFiles = (files: readonly { readonly path: Name; readonly reason: string }[]): HeldFiles[] =>
+  [...Map.groupBy(files, ({ path }) => directoryOf(path))].flatMap(([directory, [first, ...others]]) =>
+    first === undefined ? [] : [{ directory, count: 1 + others.length, first: first.path, reason: first.reason }],
+  );
