@@ -14,6 +14,7 @@ import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import { createStateSet, type StateSet } from '../marks/state-set.ts';
 import { cureOf, unreadableIn } from '../source/directory-failures.ts';
+import { readProof } from '../source/read-proof.ts';
 import { readRoot } from '../source/root.ts';
 import { walk } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
@@ -171,9 +172,13 @@ const deleteVerified = (
   }
 };
 
-/** By its ctime: the proof of a directory that was brought back bears an older time. */
-const finishedMsAgo = (root: Name, name: Name): number =>
-  inFolder(root, name, (folder) => Date.now() - lstatSync(fsPath(pathAt(folder, FINISHED_WATCH))).ctimeMs);
+/** The proof of a directory that was brought back bears an older time, and says when that was. */
+const finishedMsAgo = (root: Name, name: Name): number => {
+  const { mtimeMs } = inFolder(root, name, (folder) => lstatSync(fsPath(pathAt(folder, FINISHED_WATCH))));
+  const { restored } = (readProof(`${root}/${name}`) ?? {}) as { readonly restored?: unknown };
+  const restoredMs = typeof restored === 'string' ? Date.parse(restored) : NaN;
+  return Date.now() - (restoredMs > mtimeMs ? restoredMs : mtimeMs);
+};
 
 /** As `df` has it: what an ordinary user may still write. */
 const freeShare = (root: Name): number => {

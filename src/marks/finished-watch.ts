@@ -36,8 +36,10 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
     );
     try {
       fchmodSync(descriptor, 0o644); // Whatever the umask: scripts of other users read it.
-      writeFileSync(descriptor, `${JSON.stringify(proof)}\n`);
-      keepAge(folder, descriptor);
+      const age = ageToKeep(folder);
+      const content = age === undefined ? proof : { restored: new Date().toISOString(), ...proof };
+      writeFileSync(descriptor, `${JSON.stringify(content)}\n`);
+      if (age !== undefined) futimesSync(descriptor, age, age);
       fsyncSync(descriptor);
       renameSync(temporary, fsPath(pathAt(folder, FINISHED_WATCH)));
       // Its ctime is then not older than the folder's mtime, on any file system: what changes the folder later is a late file.
@@ -53,11 +55,11 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
     throw replaced();
   });
 
-/** A directory that was brought back is as old as its marker says (lifecycle.ts): the proof goes on saying so. */
-const keepAge = (folder: number, proof: number): void => {
+/** A directory that was brought back is as old as its marker says (lifecycle.ts): the proof goes on saying so. undefined: it was born before. */
+const ageToKeep = (folder: number): Date | undefined => {
   const closed = lstatSync(fsPath(pathAt(folder, FINISHED_PARSE)), { bigint: true, throwIfNoEntry: false });
   const { birthtimeNs } = fstatSync(folder, { bigint: true });
-  if (closed !== undefined && closed.mtimeNs < birthtimeNs) futimesSync(proof, closed.atime, closed.mtime);
+  return closed !== undefined && closed.mtimeNs < birthtimeNs ? closed.mtime : undefined;
 };
 
 /** Takes the proof away, durably: from here on the directory is unfinished, whatever happens next. */

@@ -187,6 +187,7 @@ test('a second destination that lacks something gets it with the next scan; the 
   expect((await site.scan()).summary).toMatchObject({ sent: 1, finished: 1, failed: 0 });
   expect(await phases(site)).toEqual(['DC1 finished', 'DC2 open']);
   expect(differences(site.root, second)).toEqual([]);
+  expect((await site.run(['prune', '--older-than', '1d', '--json'])).summary).toMatchObject({ pruned: 0, kept: 0 });
   expect((await site.run(['restore', 'DC1', '--from', 'nobody'])).stderr).toContain('there is no such destination');
   await site.run(['reset', 'DC1']);
   expect(await phases(site)).toEqual(['DC1 closed', 'DC2 open']);
