@@ -1,5 +1,6 @@
 import { showTime } from '../../maintain/restore/compare-stored.ts';
 import { isSafePath } from '../../maintain/restore/stored-names.ts';
+import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { formatBytes } from '../../core/units.ts';
 import { TransportError } from '../../errors.ts';
@@ -10,7 +11,7 @@ import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
 import { connectAll, readConfig, statePathOf } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 import { namedDirectory } from './restore-target.ts';
 
 export interface ListOptions extends CommonOptions {
@@ -21,7 +22,7 @@ export interface ListOptions extends CommonOptions {
 export const list = async (named: string | undefined, options: ListOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   using output = await openOutput(options, { bar: false });
-  await using connected = await connect(options, output.report);
+  await using connected = await connect(options, output.report, useLog(output));
   const { transport, root } = connected;
   const directory = named === undefined ? undefined : namedDirectory(named, root);
   const entries = await read(transport, directory, shutdown.signal);
@@ -38,8 +39,10 @@ export const list = async (named: string | undefined, options: ListOptions): Pro
 const connect = async (
   options: ListOptions,
   report: Report,
+  onConfig: (config: Config) => void,
 ): Promise<{ readonly transport: Transport; readonly root: Name } & AsyncDisposable> => {
   const config = await readConfig(options, report);
+  onConfig(config);
   await using stack = new AsyncDisposableStack();
   const transports = connectAll(config, statePathOf(config), report);
   for (const one of transports) stack.use(one);

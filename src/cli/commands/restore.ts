@@ -20,7 +20,7 @@ import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
 import { connectAll, openSite, readConfig, statePathOf } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 import { namedDirectory, refuseRootIn, targetFolder } from './restore-target.ts';
 
 export interface RestoreCommandOptions extends CommonOptions {
@@ -49,7 +49,7 @@ export const restore = async (named: readonly string[], options: RestoreCommandO
     if (json || event.type !== 'restored' || !dryRun) output.report(event);
     else process.stdout.write(`${describe(event)?.text ?? ''}\n`);
   };
-  await using way = await openWay(options, tell, signal);
+  await using way = await openWay(options, { report: tell, signal, onConfig: useLog(output) });
   const either = AbortSignal.any([signal, way.refused]);
   const directories = new Set(named.map((argument) => namedDirectory(argument, way.config.source.root)));
   if (options.to === undefined) refuseStrangers(directories, way.config.source);
@@ -68,11 +68,18 @@ export const restore = async (named: readonly string[], options: RestoreCommandO
   return shutdown.exitCode ?? (sum.failed + sum.different > 0 ? 3 : 0);
 };
 
-const openWay = async (options: RestoreCommandOptions, report: Report, signal: AbortSignal): Promise<Way> => {
+const openWay = async (
+  options: RestoreCommandOptions,
+  {
+    report,
+    signal,
+    onConfig,
+  }: { readonly report: Report; readonly signal: AbortSignal; readonly onConfig: (config: Config) => void },
+): Promise<Way> => {
   const { to, dryRun = false } = options;
   await using stack = new AsyncDisposableStack();
   if (to === undefined && !dryRun) {
-    const site = stack.use(await openSite(options, report));
+    const site = stack.use(await openSite(options, report, { onConfig }));
     const transport = chooseDestination(site.destinations, options.from);
     const openPlace = (directory: Name): Place =>
       openRootPlace({ ...site, from: transport, directory, report, signal });
@@ -87,6 +94,7 @@ const openWay = async (options: RestoreCommandOptions, report: Report, signal: A
   }
   // Nothing of the site is changed: its root may be lost, and another isocket at work on it.
   const config = await readConfig(options, report);
+  onConfig(config);
   const { root } = config.source;
   const transports = connectAll(config, statePathOf(config), report);
   for (const one of transports) stack.use(one);
