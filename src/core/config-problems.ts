@@ -58,8 +58,10 @@ export const meantWord = (word: string, known: readonly string[], letters: numbe
 };
 
 /** What to write in place of an unknown key. */
-export const expectedKey = (key: string, known: readonly string[]): string =>
-  `a known key, perhaps "${closest(key, known)}" (known: ${known.join(', ')})`;
+export const expectedKey = (key: string, known: readonly string[]): string => {
+  const meant = meantWord(key, known, Math.max(2, Math.floor(key.length / 3)));
+  return `a known key${meant === undefined ? '' : `, perhaps "${meant}"`} (known: ${known.join(', ')})`;
+};
 
 /** The value at a path of the input. */
 export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>

@@ -120,11 +120,15 @@ const oneAttempt = (method: 'agent' | 'publickey') => {
 
 export const connectError = (
   error: Error & { level?: string },
-  { where, keyTypes, ownKeyType }: Pick<Host, 'where' | 'keyTypes' | 'ownKeyType'>,
+  { where, keyTypes, ownKeyType, method }: Omit<Host, 'verify'>,
   methods: readonly string[] = [],
 ): TransportError => {
   if (error.level === 'client-authentication') {
-    const { state, hint } = refusedLogin(methods, { keyType: ownKeyType, isByProgram: false });
+    const { state, hint } = refusedLogin(methods, {
+      keyType: ownKeyType,
+      isByProgram: false,
+      isByAgent: method === 'agent',
+    });
     return new TransportError('auth', `Cannot log in to ${where}: ${state}`, { hint, cause: error });
   }
   if (error.level === 'agent') {

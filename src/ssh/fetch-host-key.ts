@@ -15,8 +15,10 @@ export const fetchHostKey = async (
   keyTypes: readonly ServerHostKeyAlgorithm[],
   signal: AbortSignal,
 ): Promise<Buffer> => {
+  // A closed socket has forgotten it.
+  const action = cannotRead(socket);
   // It may have been closed before anybody listened: ssh2 would not say so.
-  if (socket.destroyed) throw noHostKey(socket, 'the server closed the connection');
+  if (socket.destroyed) throw noHostKey(action, 'the server closed the connection');
   const client = new ssh2.Client();
   const stop = (): void => void client.destroy();
   signal.addEventListener('abort', stop, { once: true });
@@ -48,12 +50,16 @@ export const fetchHostKey = async (
   }
   signal.throwIfAborted();
   if (seen !== undefined) return seen;
-  throw handshakeError(reason, cannotRead(socket), keyTypes) ?? noHostKey(socket, reason.message);
+  throw handshakeError(reason, action, keyTypes) ?? noHostKey(action, reason.message);
 };
 
-const cannotRead = ({ remoteAddress = 'the server' }: Socket): string => `Cannot read the host key of ${remoteAddress}`;
+const cannotRead = ({ remoteAddress, remotePort }: Socket): string => {
+  if (remoteAddress === undefined) return 'Cannot read the host key of the server';
+  const host = remoteAddress.includes(':') ? `[${remoteAddress}]` : remoteAddress;
+  return `Cannot read the host key of ${host}:${remotePort}`;
+};
 
-const noHostKey = (socket: Socket, reason: string): TransportError =>
-  new TransportError('network', `${cannotRead(socket)}: ${reason}`, {
+const noHostKey = (action: string, reason: string): TransportError =>
+  new TransportError('network', `${action}: ${reason}`, {
     hint: 'check that an SSH server listens there: the host or the port may be wrong',
   });

@@ -5,7 +5,7 @@ import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import type { BuiltInLogin } from './connection.ts';
 import { hostKeyFingerprint, knownHostsLine, type judgeHostKey } from './known-hosts.ts';
 import { shellWord } from '../name.ts';
-import { expandHome } from './key-file.ts';
+import { expandHome, isPrivateKey, isPublicKey } from './key-file.ts';
 
 /** The error for a host key that is not trusted, with the fix; undefined for a known key. */
 export const hostKeyError = (
@@ -35,11 +35,21 @@ export const hostKeyError = (
   return new TransportError('auth', `Cannot trust ${where}: ${state}`, { hint });
 };
 
-/** The text of `known_hosts`, empty if there is no such file. @throws TransportError `auth` if it cannot be read */
+/** The text of `known_hosts`, empty if there is no such file. @throws TransportError `auth` if it cannot be read, or is a key */
 export const readKnownHosts = async (path: string): Promise<string> => {
   try {
-    return await readFile(expandHome(path), 'utf8');
+    const text = await readFile(expandHome(path), 'utf8');
+    const isPrivate = isPrivateKey(text);
+    // The cure for an unknown host key adds a line to this file: not to a key.
+    if (isPrivate || isPublicKey(text))
+      throw new TransportError(
+        'auth',
+        `Cannot use destination.knownHosts "${path}": it is a ${isPrivate ? 'private' : 'public'} key`,
+        { hint: 'name the file that has the keys of hosts, each after the name of its host: ~/.ssh/known_hosts' },
+      );
+    return text;
   } catch (error) {
+    if (error instanceof TransportError) throw error;
     if (systemErrorCode(error) === 'ENOENT') return '';
     throw new TransportError('auth', `Cannot read destination.knownHosts "${path}": ${plainMessage(error)}`, {
       hint:

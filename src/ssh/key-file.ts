@@ -29,8 +29,8 @@ export const readSecret = async (key: SecretKey, path: string): Promise<string> 
     const isOpen = uid === process.geteuid?.() && (mode & 0o077) !== 0 && (mode & 0o170000) === 0o100000;
     const text = await readFile(path, 'utf8');
     // Of a public key anybody may know: that it is one is what is wrong.
-    if (key !== 'destination.passphraseFile' && PUBLIC.test(text.trimStart())) throw isPublic(key, path);
-    if (isOpen) throw problem(key, path, 'others than its owner may read or write it', `chmod 600 ${shellWord(path)}`);
+    if (key !== 'destination.passphraseFile' && isPublicKey(text)) throw isPublic(key, path);
+    if (isOpen) throw notTheSecret(key, path, text) ?? problem(key, path, OPEN, `chmod 600 ${shellWord(path)}`);
     return text;
   } catch (error) {
     if (error instanceof TransportError) throw error;
@@ -39,6 +39,15 @@ export const readSecret = async (key: SecretKey, path: string): Promise<string> 
       cause: error,
     });
   }
+};
+
+const OPEN = 'others than its owner may read or write it';
+
+/** The wrong file was named: its mode may be right for what it is, and others may need it. */
+const notTheSecret = (key: SecretKey, path: string, text: string): TransportError | undefined => {
+  if (key !== 'destination.passphraseFile') return isPrivateKey(text) ? undefined : isNoKey(key, path);
+  if (!text.trimEnd().includes('\n')) return undefined;
+  return problem(key, path, 'it has several lines', 'name a file that has the passphrase alone, and chmod 600 that');
 };
 
 /** A pipe, say: it can be read once, and not by us where the ssh program is to read it. */
@@ -59,6 +68,12 @@ const unreadableHint = (key: SecretKey, path: string, code: string | undefined):
 
 const PUBLIC = /^(?:(?:ssh|ecdsa|sk)-\S+ AAAA|-{4,5} ?BEGIN (?:SSH2 )?(?:RSA )?PUBLIC KEY)/;
 
+/** In one of the formats that ssh2 or the ssh program reads. */
+export const isPrivateKey = (text: string): boolean => /BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File-/.test(text);
+
+/** Of a public key alone: no name of a host is before it. */
+export const isPublicKey = (text: string): boolean => PUBLIC.test(text.trimStart());
+
 const isPublic = (key: SecretKey, path: string): TransportError =>
   problem(
     key,
@@ -73,6 +88,15 @@ export const readPassphrase = async (passphraseFile: string | undefined): Promis
     ? process.env.ISOCKET_PASSPHRASE
     : (await readSecret('destination.passphraseFile', expandHome(passphraseFile))).replace(/\r?\n$/, '');
 
+const isNoKey = (key: SecretKey, path: string, reason?: Error): TransportError =>
+  problem(
+    key,
+    path,
+    'it is no private key, or not the whole of one',
+    'name one of OpenSSH, PEM or PuTTY; with ssh: system, whatever the ssh program takes',
+    reason,
+  );
+
 /** What is wrong with the text of a private key. Pure. @param reason as ssh2 says it */
 export const keyProblem = (key: SecretKey, path: string, reason: Error): TransportError => {
   const say = (state: string, hint: string): TransportError => problem(key, path, state, hint, reason);
@@ -86,10 +110,6 @@ export const keyProblem = (key: SecretKey, path: string, reason: Error): Transpo
       'the passphrase is not that of this key',
       'correct the file of destination.passphraseFile, or ISOCKET_PASSPHRASE in the environment',
     );
-  if (/unsupported key format/i.test(reason.message))
-    return say(
-      'it is no private key, or not the whole of one',
-      'name one of OpenSSH, PEM or PuTTY; with ssh: system, whatever the ssh program takes',
-    );
+  if (/unsupported key format/i.test(reason.message)) return isNoKey(key, path, reason);
   return say(reason.message, 'name another key, or let the ssh program read it: ssh: system');
 };

@@ -40,6 +40,7 @@ beforeAll(async () => {
     'changed-hosts': `[127.0.0.1]:${server.port} ${readFileSync(`${folder}/other-host.pub`, 'utf8')}`,
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(`${folder}/${name}`, text, { mode: 0o600 });
+  writeFileSync(`${folder}/open-text`, 'hello\n', { mode: 0o644 });
   writeFileSync(`${folder}/open-passphrase`, 'right\n', { mode: 0o644 });
   vi.stubEnv('SSH_AUTH_SOCK', undefined);
 });
@@ -119,6 +120,8 @@ describe.each(WAYS)('by ssh: %s', (ssh) => {
       'the host key CHANGED; it is now SHA256:',
       '-R "[',
     ],
+    ['a private key for known hosts', { knownHosts: 'DIR/stranger' }, 'it is a private key', '~/.ssh/known_hosts'],
+    ['a text that others may read', { identityFile: 'DIR/open-text' }, 'it is no private key', 'OpenSSH'],
     ['a folder for known hosts', { knownHosts: 'DIR/folder' }, 'Cannot read destination.knownHosts', 'name the file'],
   ])('%s', async (_what, written, words, cure) => {
     await expectTold(ssh, written, ['auth', words, cure]);

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorMessage, systemErrorCode, UserError } from '../../errors.ts';
+import { errorMessage, plainMessage, systemErrorCode, UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
 import { parseAuthorizedKeys } from '../../receiver/authorized-keys.ts';
 import { loadHostKey } from '../../receiver/host-key.ts';
@@ -69,7 +69,7 @@ const readAuthorizedKeys = (file: string): string => {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new UserError(`Cannot read the authorized keys "${file}": ${errorMessage(error)}`, {
+    throw new UserError(`Cannot read the authorized keys "${file}": ${plainMessage(error)}`, {
       hint: 'give a readable file of public keys, one per line, with --authorized-keys',
       cause: error,
     });

@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
-import { errorMessage, TransportError } from '../../errors.ts';
+import { TransportError } from '../../errors.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { connect } from '../../ssh/connect.ts';
-import { SessionRefusedError, type SshConnection } from '../../ssh/connection.ts';
+import type { SshConnection } from '../../ssh/connection.ts';
+import { noChannel } from './no-channel.ts';
 import type { SftpOptions } from './options.ts';
 import {
   CHANNELS,
@@ -92,18 +93,7 @@ export const openChannels = async (
   } catch (error) {
     await connection.close();
     if (error instanceof TransportError) throw error;
-    const isLate = opening.isLate();
-    throw new TransportError(
-      'network',
-      `Cannot open an SFTP channel to ${options.host}: ${isLate ? `no answer for ${OPEN_MS / 1000} s` : errorMessage(error)}`,
-      {
-        hint:
-          error instanceof SessionRefusedError
-            ? 'see MaxSessions in sshd_config there: no session is opened'
-            : 'check that the server offers the sftp subsystem to this account',
-        cause: error,
-      },
-    );
+    throw noChannel(error, options.host, opening.isLate() ? OPEN_MS / 1000 : undefined);
   } finally {
     opening.done();
   }

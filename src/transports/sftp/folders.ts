@@ -62,6 +62,18 @@ export const lookThrough = async (channel: SftpClient, folder: Name): Promise<At
   }
 };
 
+/** @throws TransportError `file` if something else has the name */
+export const folderExists = async (channel: SftpClient, folder: Name): Promise<boolean> => {
+  const attributes = await lookThrough(channel, folder);
+  if (attributes === undefined) return false;
+  if (((attributes.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return true;
+  throw new TransportError(
+    'file',
+    `Cannot use folder "${showName(folder)}" at the destination: it is not a directory`,
+    { hint: 'move it out of the way, or correct destination.path' },
+  );
+};
+
 /** `channel` returns the channel to use. */
 export const createFolders = (
   channel: () => SftpClient,
@@ -70,19 +82,6 @@ export const createFolders = (
   const existing = new Set<Name>();
   const clean = new Set<Name>();
   const pending = new Map<Name, PendingMkdir>();
-
-  const exists = async (folder: Name): Promise<boolean> => {
-    const attributes = await lookThrough(channel(), folder);
-    if (attributes === undefined) return false;
-    if (((attributes.permissions ?? S_IFDIR) & S_IFMT) === S_IFDIR) return true;
-    throw new TransportError(
-      'file',
-      `Cannot use folder "${showName(folder)}" at the destination: it is not a directory`,
-      {
-        hint: 'move it out of the way, or correct destination.path',
-      },
-    );
-  };
 
   /** MKDIR goes out at once, behind those of the folders above: what came of them is looked at when it is answered. */
   const create = async (folder: Name, use: SftpClient, above: PendingMkdir | undefined): Promise<void> => {
@@ -94,7 +93,7 @@ export const createFolders = (
       refusal = await refusalOf(use.mkdir(folder, {}));
     }
     // It exists already, or another process created it meanwhile.
-    if (refusal !== undefined && !(await exists(folder).catch(isNotKnown)))
+    if (refusal !== undefined && !(await folderExists(channel(), folder).catch(isNotKnown)))
       throw await refusedMkdir(refusal, folder, { channel: channel(), parent, base, findTrouble });
     await above?.done;
     if (refusal !== undefined) return;

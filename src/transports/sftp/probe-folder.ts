@@ -2,7 +2,7 @@ import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { showName, type Name, type ProbeResult } from '../../transport.ts';
 import { missingFolder } from '../missing-folder.ts';
-import { createFolders, lookThrough, parentOf } from './folders.ts';
+import { createFolders, folderExists, parentOf } from './folders.ts';
 import { describeRefusal } from './server-words.ts';
 
 export interface ProbedFolder {
@@ -14,7 +14,7 @@ export interface ProbedFolder {
 /** destination.path: where it does not exist it is made for as long as the probe takes, since a mistyped one is not to stay. */
 export const probeFolder = async (channel: SftpClient, folder: Name): Promise<ProbedFolder> => {
   const made: Name[] = [];
-  for (let at = folder; (await lookThrough(channel, at)) === undefined; at = parentOf(at)) {
+  for (let at = folder; !(await folderExists(channel, at)); at = parentOf(at)) {
     made.push(at);
     if (parentOf(at) === at || parentOf(at) === '.') break;
   }

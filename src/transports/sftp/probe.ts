@@ -5,6 +5,7 @@ import type { ProbeResult, TransportContext } from '../../transport.ts';
 import { connect } from '../../ssh/connect.ts';
 import { fetchHostKey } from '../../ssh/fetch-host-key.ts';
 import { hostKeyFingerprint, judgeHostKey, knownKeyTypes, parseKnownHosts } from '../../ssh/known-hosts.ts';
+import { noChannel } from './no-channel.ts';
 import type { SftpOptions } from './options.ts';
 import { probeFiles } from './probe-files.ts';
 import { connectSocket } from '../../ssh/connect-socket.ts';
@@ -58,7 +59,7 @@ async function* steps(
   if (connection === undefined) return;
   const watch = endWhenSilent(connection, signal);
   try {
-    const subsystem = await attempt('sftp', signal, () => openSubsystem(connection));
+    const subsystem = await attempt('sftp', signal, () => openSubsystem(connection, options.host));
     yield subsystem.result;
     if (subsystem.value !== undefined) yield* probeFiles(subsystem.value, options, { ...context, label }, signal);
   } finally {
@@ -135,14 +136,15 @@ async function* readKey(options: SftpOptions, signal: AbortSignal): AsyncGenerat
   });
 }
 
-const openSubsystem = async (connection: SshConnection): Promise<{ value: SftpClient; message: string }> => {
+const openSubsystem = async (
+  connection: SshConnection,
+  host: string,
+): Promise<{ value: SftpClient; message: string }> => {
   try {
     return { value: await connection.openSftp(), message: 'the account may use SFTP' };
   } catch (error) {
-    throw new TransportError('auth', `Cannot open an SFTP channel: ${errorMessage(error)}`, {
-      hint: 'check that the server offers the sftp subsystem to this account: "Subsystem sftp internal-sftp" in its sshd_config',
-      cause: error,
-    });
+    const silentSeconds = connection.silentMs() > SILENCE_MS ? SILENCE_MS / 1000 : undefined;
+    throw noChannel(error, host, silentSeconds);
   }
 };
 

@@ -91,9 +91,11 @@ const ANY_REASON = 'a full disk, a quota, a read-only file system, or a name tha
 export const describeFailure = ({ message, request }: SftpStatusError): string =>
   request === undefined ? message : `the server answers ${request} with "${message}"`;
 
-/** Pure. The cure where the server says "Failure" and no more. */
-export const unknownReason = ({ request = '' }: SftpStatusError): string =>
-  `see the server’s log for the reason, which it does not tell: ${REASONS[request] ?? ANY_REASON}`;
+/** Pure. The cure where the server says "Failure", and no more than a few words. */
+export const unknownReason = ({ request = '', message }: SftpStatusError): string =>
+  /not a directory|ENOTDIR/i.test(message)
+    ? 'a part of the path is no folder: move it out of the way, or correct destination.path'
+    : `see the server’s log for the reason, which it does not tell: ${REASONS[request] ?? ANY_REASON}`;
 
 // What Windows, exFAT and many network file systems take in no name; nothing in them ends with a dot or a space.
 const ODD = /[<>:"|?*\\\p{Cc}\p{Cs}]|[. ]$/u;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../../../src/cli/commands/open-site.ts';
+import { expectedKey } from '../../../src/core/config-problems.ts';
 import { UserError } from '../../../src/errors.ts';
 
 let folder: string;
@@ -193,4 +194,17 @@ describe('a secret in the wrong place', () => {
     expect(message).toContain(said);
     expect(message).not.toContain(secret);
   });
+});
+
+it('suggests no key that is nothing like the one that is not known', () => {
+  const known = ['transport', 'path', 'host', 'port', 'knownHosts', 'identityFile'];
+  expect(expectedKey('ssh', known)).not.toContain('perhaps');
+  expect(expectedKey('allowDeleteFirst', known)).not.toContain('perhaps');
+  for (const [key, meant] of [
+    ['prot', 'port'],
+    ['hots', 'host'],
+    ['identifyfile', 'identityFile'],
+    ['known_hosts', 'knownHosts'],
+  ] as const)
+    expect(expectedKey(key, known)).toContain(`perhaps "${meant}"`);
 });

@@ -14,3 +14,15 @@ it('a connection that was closed before anybody listened is an error, not a wait
   });
   server.close();
 });
+
+it('what hangs up is named by address and port', { timeout: 5000 }, async () => {
+  const server = createServer((socket) => socket.on('error', () => undefined).end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = createConnection(port, '127.0.0.1');
+  await once(socket, 'connect');
+  await expect(fetchHostKey(socket, [], new AbortController().signal)).rejects.toMatchObject({
+    message: expect.stringContaining(`the host key of 127.0.0.1:${port}: `) as unknown,
+  });
+  server.close();
+});

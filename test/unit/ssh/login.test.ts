@@ -5,7 +5,7 @@ import ssh2 from 'ssh2';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TransportError } from '../../../src/errors.ts';
 import { connectError } from '../../../src/ssh/connect-ssh2.ts';
-import { hostKeyError } from '../../../src/ssh/host-key.ts';
+import { hostKeyError, readKnownHosts } from '../../../src/ssh/host-key.ts';
 import { readLogin } from '../../../src/ssh/login.ts';
 import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
 
@@ -27,11 +27,14 @@ beforeAll(() => {
     'open-key': plain.private,
     'open-passphrase': 'right\n',
     text: 'hello\n',
+    'open-text': 'hello\n',
+    'open-lines': 'root:x:0\ndaemon:x:1\n',
     empty: '',
   };
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
   chmodSync(join(folder, 'open-key'), 0o640);
   chmodSync(join(folder, 'open-passphrase'), 0o604);
+  for (const name of ['open-text', 'open-lines']) chmodSync(join(folder, name), 0o644);
   mkdirSync(join(folder, 'folder'));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -62,6 +65,9 @@ it.each([
   ['a key that others may read', 'open-key', undefined, 'others than its owner may', 'chmod 600 DIR/open-key'],
   ['a passphrase that others may read', 'encrypted', 'open-passphrase', 'others than its owner may', 'chmod 600'],
   ['a text', 'text', undefined, 'it is no private key', 'OpenSSH'],
+  // Its mode is right for what it is: who follows "chmod 600" takes it from others that need it.
+  ['a text that others may read', 'open-text', undefined, 'it is no private key', 'OpenSSH'],
+  ['no passphrase, which others may read', 'encrypted', 'open-lines', 'it has several lines', 'the passphrase alone'],
   ['an empty file', 'empty', undefined, 'it is no private key', 'OpenSSH'],
 ])('says what is wrong with %s, and what to do', async (_what, key, passphrase, state, hint) => {
   const error: unknown = await login(key, passphrase).catch((reason: unknown) => reason);
@@ -84,6 +90,38 @@ it('an unknown host key: names the file without "~", and makes it where it is no
   );
   expect(problem('~/.ssh/none/known_hosts')?.hint).toContain(`mkdir -p ${homedir()}/.ssh/none && echo 'h ssh-ed25519 `);
   expect(problem(join(folder, 'text'))?.hint).toMatch(/: echo 'h ssh-ed25519 \S+' >> .*text$/);
+});
+
+// The cure for an unknown key adds a line to that file.
+it.each([
+  ['key', 'it is a private key'],
+  ['encrypted', 'it is a private key'],
+  ['key.pub', 'it is a public key'],
+])('takes no known hosts from %s', async (file, state) => {
+  await expect(readKnownHosts(join(folder, file))).rejects.toMatchObject({
+    class: 'auth',
+    message: expect.stringContaining(state) as string,
+    hint: expect.stringContaining('~/.ssh/known_hosts') as string,
+  });
+});
+
+it.each([
+  ['text', 'hello\n'],
+  ['empty', ''],
+])('leaves known hosts in %s to the parser', async (file, text) => {
+  await expect(readKnownHosts(join(folder, file))).resolves.toBe(text);
+});
+
+it.each([
+  ['agent', 'ssh-add -L', 'destination.identityFile'],
+  ['publickey', 'destination.identityFile', 'ssh-add'],
+] as const)('a login refused by %s: the cure names the keys that were offered', (method, cure, other) => {
+  const refused = Object.assign(new Error('All configured authentication methods failed'), {
+    level: 'client-authentication',
+  });
+  const { hint } = connectError(refused, { where: 'me@h:22', keyTypes: [], ownKeyType: undefined, method });
+  expect(hint).toContain(cure);
+  expect(hint).not.toContain(other);
 });
 
 it.each([
@@ -124,6 +162,7 @@ it('too many keys in the agent are no fault of the network', () => {
     where: 'me@h:22',
     keyTypes: [],
     ownKeyType: undefined,
+    method: 'agent',
   });
   expect([problem.class, problem.hint]).toEqual(['auth', expect.stringContaining('only that key is offered')]);
 });

@@ -84,3 +84,13 @@ it.each([
     request === undefined ? 'Failure' : `the server answers ${request} with "Failure"`,
   );
 });
+
+// ProFTPD and isocket's own receiver say so; OpenSSH says "No such file".
+it.each([
+  ['Not a directory', 'no folder'],
+  ["[Errno 20] Not a directory: '/d/a'", 'no folder'],
+  ['ENOTDIR: not a directory, lstat', 'no folder'],
+  ['Failure', 'a full disk'],
+])('the cure for "%s"', (words, cure) => {
+  expect(unknownReason(new SftpStatusError(Status.FAILURE, words))).toContain(cure);
+});
