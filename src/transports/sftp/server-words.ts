@@ -86,6 +86,8 @@ export const describeRefusal = ({ status, message, request }: SftpStatusError): 
   };
 };
 
+const UNSEEN = 'an error of the disk, or something that is no folder on the way';
+
 /** By what the request does: content is refused for other reasons than a new name, which is ours where a file is opened to write. */
 const REASONS: Readonly<Record<string, string>> = {
   'OPEN to write': 'a read-only file system, a full one, or too many open files',
@@ -93,6 +95,14 @@ const REASONS: Readonly<Record<string, string>> = {
   CLOSE: 'a full disk, a quota, or an error of the disk',
   fsync: 'a full disk, a quota, or an error of the disk',
   MKDIR: 'a read-only file system, a full one, or a name that it does not take',
+  // These need no room.
+  STAT: UNSEEN,
+  LSTAT: UNSEEN,
+  OPENDIR: UNSEEN,
+  READDIR: UNSEEN,
+  'OPEN to read': UNSEEN,
+  READ: 'an error of the disk',
+  REMOVE: 'a read-only file system, or a folder in which nothing may be removed',
 };
 
 const ANY_REASON = 'a full disk, a quota, a read-only file system, or a name that it does not take';

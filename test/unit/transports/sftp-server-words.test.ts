@@ -75,6 +75,10 @@ it.each([
   ['CLOSE', 'a full disk, a quota, or an error of the disk'],
   ['OPEN to write', 'a read-only file system, a full one, or too many open files'],
   ['MKDIR', 'a name that it does not take'],
+  ['LSTAT', ': an error of the disk, or something that is no folder on the way'],
+  ['OPENDIR', ': an error of the disk, or something that is no folder on the way'],
+  ['READ', ': an error of the disk'],
+  ['REMOVE', ': a read-only file system, or a folder in which nothing may be removed'],
   [undefined, 'a full disk, a quota, a read-only file system, or a name'],
 ])('of %s that failed without a word: no more than what it may be', (request, reasons) => {
   const error = new SftpStatusError(Status.FAILURE, 'Failure');
