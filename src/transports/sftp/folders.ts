@@ -97,7 +97,8 @@ export const createFolders = (
       throw await refusedMkdir(refusal, folder, { channel: channel(), parent, base, findTrouble });
     await above?.done;
     if (refusal !== undefined) return;
-    clean.add(folder);
+    // Others answer so for a folder that exists, in which an earlier run may have left something.
+    if (use.has(Extension.LIMITS)) clean.add(folder);
     if (durable) await sync(parent);
   };
 

@@ -37,7 +37,8 @@ export const findEarlierAttempt = async (
     const different = await readBack(channel, source, temporary, gapsIn(known, received), signal);
     return { exists, missing: joined([...different, { start: received, end: size }]) };
   } catch (error) {
-    if (!isDenied(error)) throw error;
+    // In whatever words: without this such a file could never go on.
+    if (!isRefusal(error)) throw error;
     return { exists, missing: gapsIn(known, size) };
   }
 };

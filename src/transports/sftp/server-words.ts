@@ -30,11 +30,21 @@ const WORDS: readonly (readonly [RegExp, Trouble])[] = [
 export const troubleInWords = ({ status, message }: SftpStatusError): Trouble | undefined => {
   const known = STATUSES[status];
   if (known !== undefined) return known;
-  // "open PATH: reason" (Go), "[Errno 28] reason: 'PATH'" (Python).
-  const unquoted = message.replace(/: *(?:'.*'|".*"|b'.*') *$/s, '');
-  const reason = unquoted.slice(unquoted.lastIndexOf(': ') + 1);
+  const reason = reasonIn(message);
   return WORDS.find(([words]) => words.test(reason))?.[1];
 };
+
+/** Of "open PATH: reason" (Go), "[Errno 28] reason: 'PATH'" (Python). */
+const reasonIn = (message: string): string => {
+  const unquoted = message.replace(/: *(?:'.*'|".*"|b'.*') *$/s, '');
+  return unquoted.slice(unquoted.lastIndexOf(': ') + 1).trim();
+};
+
+const DENIED = /not permitted|permission denied|access (?:is )?denied|EPERM|EACCES/i;
+const TOO_LARGE = /file (?:is )?too (?:large|big)|EFBIG/i;
+/** No reason, but the name of the status. */
+const WORDLESS =
+  /^(?:\W|an?|the|ssh|fx|sftp|general|unknown|unspecified|operation|request|error|fail(?:ure|ed)?|status|[\d_])*$/i;
 
 /** What isocket does with a request, in the words of a right that an account has. */
 const PURPOSES: Readonly<Record<string, string>> = {
@@ -63,9 +73,9 @@ export interface Refusal {
   readonly hint: string;
 }
 
-/** Pure. What is refused, by name, with the cure; undefined where the server says neither "permission denied" nor "unsupported". */
+/** Pure. What is refused, by name, with the cure; undefined where the server's status or words say neither "permission denied" nor "unsupported". */
 export const describeRefusal = ({ status, message, request }: SftpStatusError): Refusal | undefined => {
-  const isDenied = status === Status.PERMISSION_DENIED;
+  const isDenied = status === Status.PERMISSION_DENIED || (status === Status.FAILURE && DENIED.test(reasonIn(message)));
   if (!isDenied && status !== Status.OP_UNSUPPORTED) return undefined;
   const purpose = PURPOSES[request ?? ''] ?? 'write';
   return {
@@ -76,6 +86,8 @@ export const describeRefusal = ({ status, message, request }: SftpStatusError): 
   };
 };
 
+const UNSEEN = 'an error of the disk, or something that is no folder on the way';
+
 /** By what the request does: content is refused for other reasons than a new name, which is ours where a file is opened to write. */
 const REASONS: Readonly<Record<string, string>> = {
   'OPEN to write': 'a read-only file system, a full one, or too many open files',
@@ -83,6 +95,14 @@ const REASONS: Readonly<Record<string, string>> = {
   CLOSE: 'a full disk, a quota, or an error of the disk',
   fsync: 'a full disk, a quota, or an error of the disk',
   MKDIR: 'a read-only file system, a full one, or a name that it does not take',
+  // These need no room.
+  STAT: UNSEEN,
+  LSTAT: UNSEEN,
+  OPENDIR: UNSEEN,
+  READDIR: UNSEEN,
+  'OPEN to read': UNSEEN,
+  READ: 'an error of the disk',
+  REMOVE: 'a read-only file system, or a folder in which nothing may be removed',
 };
 
 const ANY_REASON = 'a full disk, a quota, a read-only file system, or a name that it does not take';
@@ -91,11 +111,16 @@ const ANY_REASON = 'a full disk, a quota, a read-only file system, or a name tha
 export const describeFailure = ({ message, request }: SftpStatusError): string =>
   request === undefined ? message : `the server answers ${request} with "${message}"`;
 
-/** Pure. The cure where the server says "Failure", and no more than a few words. */
-export const unknownReason = ({ request = '', message }: SftpStatusError): string =>
-  /not a directory|ENOTDIR/i.test(message)
-    ? 'a part of the path is no folder: move it out of the way, or correct destination.path'
-    : `see the server’s log for the reason, which it does not tell: ${REASONS[request] ?? ANY_REASON}`;
+/** Pure. The cure where the server says "Failure", and no more or what is not known here. */
+export const unknownReason = ({ message, request = '' }: SftpStatusError): string => {
+  const reason = reasonIn(message);
+  if (/not a directory|ENOTDIR/i.test(reason))
+    return 'a part of the path is no folder: move it out of the way, or correct destination.path';
+  if (TOO_LARGE.test(reason))
+    return 'the file system there, or a limit of the server (ulimit -f), takes no file of this size: FAT takes less than 4 GiB';
+  const toldOrNot = WORDLESS.test(reason) ? 'for the reason, which it does not tell' : 'for more than that';
+  return `see the server’s log ${toldOrNot}: ${REASONS[request] ?? ANY_REASON}`;
+};
 
 // What Windows, exFAT and many network file systems take in no name; nothing in them ends with a dot or a space.
 const ODD = /[<>:"|?*\\\p{Cc}\p{Cs}]|[. ]$/u;

@@ -11,6 +11,7 @@ import {
   type OutgoingFile,
   type TransportContext,
 } from '../../transport.ts';
+import { hasContentOf } from './already-there.ts';
 import type { Channels } from './channels.ts';
 import { ContentWindow } from './content-window.ts';
 import { createFolders, type Folders } from './folders.ts';
@@ -142,27 +143,39 @@ export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
   return { permissions: mode, atime: mtime, mtime };
 };
 
+/** A complete temporary file, and where it is to go. */
+export interface Unpublished {
+  readonly temporary: Name;
+  readonly final: Name;
+  readonly file: OutgoingFile;
+}
+
 /** Renames the complete temporary file to its final name, replacing any existing file. */
-export const publish = (session: Session, channel: SftpClient, temporary: Name, final: Name): Promise<void> =>
+export const publish = (
+  session: Session,
+  channel: SftpClient,
+  unpublished: Unpublished,
+  signal: AbortSignal,
+): Promise<void> =>
   channel.has(Extension.POSIX_RENAME) && !session.habits.refusesPosixRename
     ? channel
-        .posixRename(temporary, final)
-        .catch((error: unknown) => publishOtherwise(session, channel, temporary, final, error))
-    : publishWithoutReplacing(session, channel, temporary, final);
+        .posixRename(unpublished.temporary, unpublished.final)
+        .catch((error: unknown) => publishOtherwise(session, channel, unpublished, signal, error))
+    : publishWithoutReplacing(session, channel, unpublished, signal);
 
 /** A server may announce posix-rename and refuse it. Where it is this file alone that may not be replaced, nothing else will do. */
 const publishOtherwise = async (
   session: Session,
   channel: SftpClient,
-  temporary: Name,
-  final: Name,
+  unpublished: Unpublished,
+  signal: AbortSignal,
   error: unknown,
 ): Promise<void> => {
   const status = isRefusal(error) ? error.status : undefined;
   const isUnknown = status === Status.OP_UNSUPPORTED;
   if (!isUnknown && status !== Status.PERMISSION_DENIED) throw error;
-  if (!isUnknown && (await channel.lstat(final)) !== undefined) throw error;
-  await publishWithoutReplacing(session, channel, temporary, final).catch((again: unknown) => {
+  if (!isUnknown && (await channel.lstat(unpublished.final)) !== undefined) throw error;
+  await publishWithoutReplacing(session, channel, unpublished, signal).catch((again: unknown) => {
     throw isUnknown ? again : error;
   });
   session.habits.learnRefusesPosixRename();
@@ -172,18 +185,22 @@ const publishOtherwise = async (
 const publishWithoutReplacing = async (
   { options, label }: Session,
   channel: SftpClient,
-  temporary: Name,
-  final: Name,
+  { temporary, final, file }: Unpublished,
+  signal: AbortSignal,
 ): Promise<void> => {
   try {
     await channel.rename(temporary, final);
   } catch (error) {
-    if (
-      !(error instanceof SftpStatusError) ||
-      error.status === Status.NO_SUCH_FILE ||
-      (await channel.lstat(final)) === undefined
-    )
-      throw error;
+    if (!(error instanceof SftpStatusError) || error.status === Status.NO_SUCH_FILE) throw error;
+    const there = await channel.lstat(final);
+    if (there === undefined) throw error;
+    // An earlier attempt was stopped between its rename and the mark. Size and time alone do not prove it.
+    const isAlike =
+      BigInt(there.size ?? -1) === file.identity.size && isHeldTime(wholeSeconds(file.identity.mtimeNs), there.mtime);
+    if (isAlike && (await hasContentOf(file, channel, final, signal))) {
+      await channel.remove(temporary).catch(() => undefined);
+      return;
+    }
     if (!options.allowDeleteFirst) {
       throw new TransportError(
         'file',

@@ -67,7 +67,7 @@ export const uploadBig = async (
     }
     await seal(session, { ...opened, temporary, file });
     attempt.checkOurs();
-    await publish(session, first, temporary, final);
+    await publish(session, first, { temporary, final, file }, signal);
     attempt.clear();
   } catch (error) {
     const channel = session.channels.leastBusy();

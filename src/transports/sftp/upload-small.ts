@@ -42,7 +42,7 @@ export const uploadSmall = async (
     } finally {
       session.content.release(size + REQUEST_OVERHEAD_BYTES);
     }
-    await publish(session, channel, temporary, final);
+    await publish(session, channel, { temporary, final, file }, signal);
   } catch (error) {
     const reason = await orDestinationFull(error, channel, failedSend(session, file), session.findTrouble);
     if (isOpen) await channel.remove(temporary).catch(() => undefined);

@@ -67,7 +67,7 @@ it('a refusal is named, and the right is the one that is missing', () => {
     hint: 'give the account the right to list folders there, or correct destination.path',
   });
   expect(describeRefusal(refusal('MKDIR', Status.OP_UNSUPPORTED))?.hint).toContain('make folders');
-  expect(describeRefusal(refusal('MKDIR', Status.FAILURE))).toBeUndefined();
+  expect(describeRefusal(new SftpStatusError(Status.FAILURE, 'Failure'))).toBeUndefined();
 });
 
 it.each([
@@ -75,6 +75,10 @@ it.each([
   ['CLOSE', 'a full disk, a quota, or an error of the disk'],
   ['OPEN to write', 'a read-only file system, a full one, or too many open files'],
   ['MKDIR', 'a name that it does not take'],
+  ['LSTAT', ': an error of the disk, or something that is no folder on the way'],
+  ['OPENDIR', ': an error of the disk, or something that is no folder on the way'],
+  ['READ', ': an error of the disk'],
+  ['REMOVE', ': a read-only file system, or a folder in which nothing may be removed'],
   [undefined, 'a full disk, a quota, a read-only file system, or a name'],
 ])('of %s that failed without a word: no more than what it may be', (request, reasons) => {
   const error = new SftpStatusError(Status.FAILURE, 'Failure');
@@ -93,4 +97,47 @@ it.each([
   ['Failure', 'a full disk'],
 ])('the cure for "%s"', (words, cure) => {
   expect(unknownReason(new SftpStatusError(Status.FAILURE, words))).toContain(cure);
+});
+
+describe('a reason in the words of a server whose status says "failure" alone', () => {
+  const failed = (request: string, message: string): SftpStatusError => {
+    const error = new SftpStatusError(Status.FAILURE, message);
+    error.request = request;
+    return error;
+  };
+  const part = '/d/.isocket-1-2.part';
+
+  // As Go's server answers for all but two errors, and Python's for EPERM.
+  it.each([
+    ['posix-rename', `rename ${part} /d/a: operation not permitted`, 'rename files'],
+    ['REMOVE', `[Errno 1] Operation not permitted: '${part}'`, 'remove its files'],
+    ['OPEN to read', 'Permission denied', 'read files'],
+    ['WRITE', 'Access is denied.', 'write'],
+  ])('%s, %j: the right is missing', (request, message, right) => {
+    expect(describeRefusal(failed(request, message))).toEqual({
+      state: `the server refuses ${request} (${message})`,
+      hint: `give the account the right to ${right} there, or correct destination.path`,
+    });
+  });
+
+  it('a file that is too large for the file system there', () => {
+    for (const message of ['File too large', `write ${part}: file too large`, "[Errno 27] File too large: '/d/a'"])
+      expect(unknownReason(failed('WRITE', message))).toMatch(/no file of this size.*4 GiB/);
+  });
+
+  it('any other: it is not said that the server does not tell it', () => {
+    expect(unknownReason(failed('WRITE', 'Input/output error'))).toMatch(/^see the server’s log for more than that: /);
+    for (const message of [
+      '',
+      'Failure',
+      'failure',
+      'General failure',
+      'SSH_FX_FAILURE',
+      'status 4',
+      'The operation failed.',
+    ])
+      expect(unknownReason(failed('WRITE', message))).toContain('which it does not tell');
+    // The name of a file is no reason.
+    expect(describeRefusal(failed('WRITE', 'write /d/operation not permitted/a: failure'))).toBeUndefined();
+  });
 });
