@@ -58,12 +58,17 @@ const byTime = (timeOf: (one: DirectorySnapshot) => bigint) => (a: DirectorySnap
   return timeA === timeB ? byName(a, b) : timeA < timeB ? -1 : 1;
 };
 
+/** Two times that the kernel set one after the other may seem to be the other way around, by a tick of its coarse clock. */
+const TICKS_NS = 50_000_000n;
+
 /**
  * No directory is born after its marker was written: such a one was brought back, by `isocket restore` or by a copy that keeps times. It is as old as
  * its marker says, or it would be the newest, and the one that the parser is at superseded.
  */
+export const isBroughtBack = (birthNs: bigint, markedNs: bigint): boolean => markedNs + TICKS_NS < birthNs;
+
 const birthOf = ({ birthNs, markedNs }: DirectorySnapshot): bigint =>
-  markedNs !== undefined && markedNs < birthNs ? markedNs : birthNs;
+  markedNs !== undefined && isBroughtBack(birthNs, markedNs) ? markedNs : birthNs;
 
 /** The order that holds for all of them: one directory without a birth time makes the order of births worthless. */
 export const orderOf = (directories: readonly DirectorySnapshot[], newestBy: NewestBy): NewestBy =>

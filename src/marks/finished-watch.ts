@@ -13,7 +13,7 @@ import {
   type BigIntStats,
 } from 'node:fs';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
-import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import { isBroughtBack, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { FINISHED_PARSE, FINISHED_WATCH, FINISHED_WATCH_TEMPORARY } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
 
@@ -59,7 +59,7 @@ export const writeFinishedWatch = (root: Name, directory: Directory, proof: obje
 const ageToKeep = (folder: number): Date | undefined => {
   const closed = lstatSync(fsPath(pathAt(folder, FINISHED_PARSE)), { bigint: true, throwIfNoEntry: false });
   const { birthtimeNs } = fstatSync(folder, { bigint: true });
-  return closed !== undefined && closed.mtimeNs < birthtimeNs ? closed.mtime : undefined;
+  return closed !== undefined && isBroughtBack(birthtimeNs, closed.mtimeNs) ? closed.mtime : undefined;
 };
 
 /** Takes the proof away, durably: from here on the directory is unfinished, whatever happens next. */

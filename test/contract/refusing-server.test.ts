@@ -196,7 +196,7 @@ it.each([
     produce(root, 'DC2/big:file', 200_000);
     produce(root, 'DC2/good', 10);
     for (const directory of ['DC1', 'DC2']) writeFileSync(`${root}/${directory}/finished.parse`, '');
-    const sent = await runCommand(() => scan({ config }));
+    const sent = await runCommand(() => scan({ config, verbose: true })); // Each by its name, though they fail alike.
     expect(sent.code, sent.said).toBe(3);
     const { notThere, half, wronglyMarked, marked } = judge(root, `${server.folder}/names${count}`);
     expect([notThere.toSorted(), half, wronglyMarked, marked]).toEqual([

@@ -7,8 +7,9 @@ import { CLI } from '../support/cli.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 
-// What a busy source host pays, without a clock: a tenth more than what was reached.
-const MOST = { statx: 5.5, openat: 2.2, close: 2.2, read: 1.3, fchmod: 1.1, readlink: 0.1, writev: 0.5 } as const;
+// What a busy source host pays, without a clock: a tenth more than what was reached. How often it reads and writes what goes over the
+// connection is a matter of who is quicker.
+const MOST = { statx: 5.5, openat: 2.2, close: 2.2, fchmod: 1.1, readlink: 0.1 } as const;
 const [FEW, MANY] = [100, 1100];
 
 it('a file of a backlog takes no more system calls than it did', { timeout: 60_000 }, async () => {

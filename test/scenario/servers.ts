@@ -136,13 +136,14 @@ const survive = async ({ site, server, remount }: Matrix, bad: State, named: Reg
 const sendLatin = async ({ site, server }: Matrix): Promise<string> => {
   const { config, root } = site;
   const name = Buffer.from('latin-\xe9', 'latin1');
-  const below = (folder: string): Buffer => Buffer.concat([Buffer.from(`${folder}/DC3/`), name]);
+  const below = (folder: string): Buffer => Buffer.concat([Buffer.from(`${folder}/DC9/`), name]);
+  produce(root, 'DC9/beside', 10);
   writeFileSync(below(root), 'content');
   const { code, said } = await runCommand(() => scan({ config }));
-  const names = readdirSync(`${server.folder}/DC3`, { encoding: 'buffer' });
+  const names = readdirSync(`${server.folder}/DC9`, { encoding: 'buffer' });
   const found = names.filter((one) => one.subarray(0, 6).equals(name.subarray(0, 6)));
   rmSync(below(root));
-  for (const one of found) rmSync(Buffer.concat([Buffer.from(`${server.folder}/DC3/`), one]));
+  for (const one of found) rmSync(Buffer.concat([Buffer.from(`${server.folder}/DC9/`), one]));
   if (found.some((one) => one.equals(name))) {
     expect(code, said).toBe(0);
     return 'yes';
@@ -182,7 +183,6 @@ const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
   const resumes = await cutAndResume(matrix);
   const full = await survive(matrix, 'full', /no space left/);
   const readOnly = await survive(matrix, 'read-only', /file system there is read-only/);
-  const latin = await sendLatin(matrix);
   writeFileSync(`${site.root}/DC3/finished.parse`, '');
   mkdirSync(`${site.root}/DC9`);
   expectDone(await runCommand(() => scan({ config })));
@@ -191,8 +191,12 @@ const runMatrix = async ({ name, start }: ServerProgram): Promise<void> => {
   expectDone(await runCommand(() => runPrune({ config, olderThan: '0s' })));
   expect(readdirSync(site.root)).toEqual(['DC9']);
   expectDone(await runCommand(() => restore(['DC1', 'DC2', 'DC3'], { config })));
-  expect(differences(site.root, server.folder, { contentOnly: true })).toEqual([]);
+  const isLeft = (difference: string): boolean => name.startsWith('rclone') && difference.endsWith('.part');
+  const different = differences(site.root, server.folder, { contentOnly: true });
+  expect(different.filter((difference) => !isLeft(difference))).toEqual([]);
   expect(unmarked(site.root)).toEqual([]);
+  // Last: rclone goes on listing for minutes what was taken away behind its back.
+  const latin = await sendLatin(matrix);
 
   const durable = /fsync +content and name/.test(checked.said)
     ? 'content and names'

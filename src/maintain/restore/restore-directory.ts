@@ -92,7 +92,7 @@ export class DirectoryRestore {
         this.#target.folder(folder);
       } catch (error) {
         if (!isInTheWay(error)) throw error;
-        this.#tally.differs(folder, 'it is a folder there, and something else stands here under its name');
+        this.#tally.folderDiffers(folder);
       }
     }
   }

@@ -29,6 +29,7 @@ export interface TallyOptions {
 export class Tally {
   readonly result: RestoreResult = { restored: 0, bytes: 0, equal: 0, different: 0, failed: 0, skipped: 0 };
   readonly #options: TallyOptions;
+  readonly #differingBelow = new Set<Name>();
 
   constructor(options: TallyOptions) {
     this.#options = options;
@@ -52,7 +53,14 @@ export class Tally {
   differs(path: Name, reason: string): void {
     const { directory, report } = this.#options;
     this.result.different += 1;
+    for (let folder = parentOf(path); folder !== ''; folder = parentOf(folder)) this.#differingBelow.add(folder);
     report({ type: 'differs', path: `${directory}/${path}`, reason });
+  }
+
+  /** A folder, where nothing below it was told already. */
+  folderDiffers(path: Name): void {
+    if (this.#differingBelow.has(path)) return;
+    this.differs(path, 'it is a folder there, and something else stands here under its name');
   }
 
   failed(path: Name, { class: errorClass, message, hint }: TransportError): void {
@@ -93,3 +101,6 @@ export class Tally {
     if (note !== undefined) report({ type: 'note', level: 'warning', message: note });
   }
 }
+
+/** '' where there is none. */
+const parentOf = (path: Name): Name => path.slice(0, Math.max(0, path.lastIndexOf('/')));

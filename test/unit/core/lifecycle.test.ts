@@ -18,6 +18,8 @@ const phases = (directories: DirectorySnapshot[], newest: 'birth' | 'name' | 'mt
     (one) => `${one.directory.name} ${one.phase}${one.closedBy === null ? '' : ` by ${one.closedBy}`}`,
   );
 
+const SECOND = 1_000_000_000n;
+
 describe('plan: the table of contract.md §2', () => {
   const parse = { finishedParse: true };
   const watch = { finishedWatch: true };
@@ -49,13 +51,27 @@ describe('plan: the table of contract.md §2', () => {
     ],
     [
       'one that was brought back, with a marker from before its birth, is not the newest, whatever changed in it since',
-      [directory('DC1', { birthNs: 9n, mtimeNs: 9n, markedNs: 3n, ...watch }), directory('DC2', { birthNs: 5n })],
+      [
+        directory('DC1', { birthNs: 9n * SECOND, mtimeNs: 9n * SECOND, markedNs: 3n * SECOND, ...watch }),
+        directory('DC2', { birthNs: 5n * SECOND }),
+      ],
       ['DC1 finished', 'DC2 open'],
     ],
     [
       'nor where it is only closed',
-      [directory('DC1', { birthNs: 8n, markedNs: 3n, ...parse }), directory('DC2', { birthNs: 5n })],
+      [
+        directory('DC1', { birthNs: 8n * SECOND, markedNs: 3n * SECOND, ...parse }),
+        directory('DC2', { birthNs: 5n * SECOND }),
+      ],
       ['DC1 closed by parser', 'DC2 open'],
+    ],
+    [
+      'one whose marker seems older than itself by a tick of the clock is still the newest',
+      [
+        directory('DC2', { birthNs: 5n * SECOND, markedNs: 5n * SECOND - 10_000_000n, ...watch }),
+        directory('DC1', { birthNs: 5n * SECOND - 1_000_000n }),
+      ],
+      ['DC1 closed by superseded', 'DC2 finished'],
     ],
     [
       'one directory without a birth time: names decide for all',
