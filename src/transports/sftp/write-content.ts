@@ -210,7 +210,7 @@ export const writeInOrder = async (
   const inFlight: Promise<void>[] = [];
   const size = Number(file.identity.size);
   const isStopped = (): boolean => signal.aborted;
-  for (const { offset, length } of chunksOf(missing, channel.limits.write)) {
+  for (const { offset, length } of chunksOf(missing, Math.min(CHUNK_BYTES, channel.limits.write))) {
     const stop = async (): Promise<readonly Range[]> => {
       await Promise.all(inFlight);
       const left = missing.map(({ start, end }) => ({ start: Math.max(start, offset), end }));
