@@ -71,6 +71,8 @@ export class ConnectionHealth {
   }
 
   succeeded(): void {
+    // What was under way when it was given up may still arrive.
+    if (this.#fatal !== undefined) return;
     if (this.#isTold) this.#options.report({ type: 'connection', destination: this.destination, state: 'restored' });
     this.#isTold = false;
     this.#failure = undefined;
