@@ -1,6 +1,7 @@
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
+import type { Overview } from '../core/overview.ts';
 import { createSiteContext, type Counters, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
@@ -15,17 +16,6 @@ import { RootWatch } from './root-watch.ts';
 
 export interface DaemonOptions extends PassOptions {
   readonly watcher: Watcher;
-}
-
-/** What is wrong with a site. */
-export interface Overview {
-  /** Why the root cannot be listed; undefined: it can. */
-  readonly root: string | undefined;
-  readonly failing: readonly { readonly path: Name; readonly reason: string; readonly held: boolean }[];
-  /** Directories that may have unsent files. */
-  readonly unsentIn: readonly Name[];
-  /** Finished directories that were changed since. */
-  readonly late: readonly Name[];
 }
 
 const isEmpty = (things: Iterable<unknown>): boolean => things[Symbol.iterator]().next().done === true;

@@ -1,22 +1,12 @@
 import { errorMessage } from '../../errors.ts';
 import type { Config } from '../../config/config.ts';
+import type { Overview } from '../../core/overview.ts';
 import type { IsExcluded } from '../../source/scanner.ts';
 import type { Name } from '../../name.ts';
 import { heldFiles } from './event-facts.ts';
 import type { Notifier } from './notifier.ts';
 import { isUnsent, lookForUnsent, type Unsent } from './look-for-unsent.ts';
 import type { Ping } from './ping.ts';
-
-/** What the daemon says of itself. */
-export interface Overview {
-  /** Why the root cannot be listed; undefined: it can. */
-  readonly root: string | undefined;
-  /** Files that failed and were not sent since. */
-  readonly failing: readonly { readonly path: Name; readonly reason: string; readonly held: boolean }[];
-  /** Directories that may have unsent files. */
-  readonly unsentIn: readonly Name[];
-  readonly late: readonly Name[];
-}
 
 export interface SiteWatchOptions {
   readonly config: Config;
