@@ -55,7 +55,7 @@ export const runContest = async (contest: Contest, peers: Readonly<Record<string
     await using proxy = await startProxy(server.port, { delayMs: roundTripMs / 2 });
     const { port, knownHosts } = through(folder, server, roundTripMs > 0 ? proxy.port : server.port);
     const site = makeSite(folder, server, {
-      source: { settle: '2s' },
+      source: { settle: '2s', exclude: [] },
       destination: { port, knownHosts },
       more: { send: { durable } },
     });

@@ -35,6 +35,7 @@ export const keptApart = (transport: Transport, options: ApartOptions): Transpor
     get inFlight() {
       return transport.inFlight;
     },
+    ...(transport.underWay === undefined ? {} : { underWay: transport.underWay }),
     send: (file, signal) => gate.send(file, signal),
     verify: (files, how, signal) => gate.verify(files, how, signal),
     ...(gate.list === undefined ? {} : { list: gate.list }),

@@ -48,9 +48,15 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   noteFinishedElsewhere(state.path, root, directories, labels, site.report);
   const limits = createLimits();
   const unsentIn: Name[] = [];
-  const passes = liveFirst(plan(directories, newest))
-    .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
-    .map((one) => passDirectory(one, site, limits, unsentIn));
+  const unfinished = liveFirst(plan(directories, newest)).filter(
+    ({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false,
+  );
+  let unlisted = unfinished.length;
+  const listed = (): void => {
+    unlisted -= 1;
+    if (unlisted === 0) site.report({ type: 'found-all' });
+  };
+  const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
   return {
@@ -81,12 +87,12 @@ const reportLinks = (root: Name, links: RootListing['links'], report: Report): v
 const passDirectory = async (
   one: DirectoryPlan,
   site: SiteContext,
-  limits: Limits,
-  unsentIn: Name[],
+  { limits, listed, unsentIn }: { readonly limits: Limits; readonly listed: () => void; readonly unsentIn: Name[] },
 ): Promise<void> => {
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,
+    listed,
     signal: site.signal,
   });
   if (cycle === undefined) return;

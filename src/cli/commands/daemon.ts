@@ -14,7 +14,7 @@ import { SiteWatch, type SiteWatchOptions } from '../../status/notify/site-watch
 import { createIsExcluded } from '../../source/exclude.ts';
 import { rememberConfig } from './config-since.ts';
 import { openSite, type OpenSite } from './open-site.ts';
-import { openOutput, useLog, type Output } from './output.ts';
+import { openOutput, partialBytesAt, useLog, type Output } from './output.ts';
 import { startedEvent } from './started.ts';
 
 /** What an earlier daemon found is not over before all was tried once. */
@@ -31,7 +31,7 @@ interface Told {
 /** `isocket daemon`: works on the site until SIGTERM or SIGINT. Resolves with the exit code. */
 export const daemon = async (options: CommonOptions): Promise<number> => {
   using shutdown = listenForShutdown();
-  using output = await openOutput(options, { bar: false });
+  using output = await openOutput(options, { isEndless: true });
   const { report } = output;
   const told: Told = {};
   const activity = (): Partial<Activity> => ({
@@ -46,6 +46,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   };
   await using manager = connectServiceManager({ env: process.env, reportFailure: troubleTeller(report) });
   await using site = await openSite(options, report, { activity, onConfig: useLog(output) });
+  output.follow(() => partialBytesAt(site.destinations));
   report(startedEvent('daemon', site));
   try {
     await work(options, site, { output, manager, shutdown, told });

@@ -12,7 +12,7 @@ import type { CommonOptions } from '../options.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
-import { openOutput } from './output.ts';
+import { openOutput, partialBytesAt } from './output.ts';
 import { startedEvent } from './started.ts';
 
 /** `isocket scan`: one pass over the site. Resolves with the exit code. */
@@ -35,6 +35,7 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
   };
   try {
     await using site = await openSite(options, report, { onConfig });
+    output.follow(() => partialBytesAt(site.destinations));
     return await passOver(site, { report, ping, shutdown });
   } catch (error) {
     // Beside another isocket it is that one who says how it goes.

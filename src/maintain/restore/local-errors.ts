@@ -1,4 +1,4 @@
-import { plainMessage, systemErrorCode, UserError } from '../../errors.ts';
+import { plainMessage, systemErrorCode, TransportError, UserError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import { knownCureOf } from '../../source/directory-failures.ts';
 
@@ -32,3 +32,6 @@ export const cannotKeep = (path: Name, cause: unknown): UserError => {
     cause,
   });
 };
+
+export const asFileError = (message: string, hint: string | undefined, cause: unknown): TransportError =>
+  new TransportError('file', message, { cause, ...(hint === undefined ? {} : { hint }) });

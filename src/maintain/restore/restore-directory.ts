@@ -37,6 +37,8 @@ const MOST_CHANGES = 3;
 /** Brings one directory back, file by file. What failed and what differs is told, and counted; the rest is done all the same. */
 export class DirectoryRestore {
   readonly #tally: Tally;
+  /** The one that gets its names, and the one that is fetched. */
+  #batches: readonly Batch[] = [];
   readonly #persistently: Persistently;
   readonly #options: RestoreOptions;
   readonly #target: TargetTree;
@@ -53,6 +55,11 @@ export class DirectoryRestore {
 
   get result(): Readonly<RestoreResult> {
     return this.#tally.result;
+  }
+
+  /** Bytes that are here of files that are not restored yet. */
+  get partialBytes(): number {
+    return this.#batches.reduce((sum, { partialBytes }) => sum + partialBytes, 0);
   }
 
   /** @throws TransportError where the destination cannot be asked, UserError where this disk takes nothing, the signal's reason */
@@ -166,6 +173,7 @@ export class DirectoryRestore {
     let publishing = Promise.resolve();
     for (const wanted of batchesOf(files)) {
       const batch = this.#batch(wanted, tell);
+      this.#batches = [...this.#batches.slice(-1), batch];
       const failure = await batch.fetch();
       await publishing;
       publishing = batch.publish();

@@ -73,11 +73,21 @@ const tellStopped = ({ context, label, capabilities }: Session, { largest, names
   );
 };
 
-const runSend = (session: Session, staged: StagedBatch, lockstep: boolean, stop: Stop): Promise<RunEnd> => {
+const runSend = async (session: Session, staged: StagedBatch, lockstep: boolean, stop: Stop): Promise<RunEnd> => {
   const { durable, bandwidth } = session.context;
-  const partialFolder = staged.largestBytes >= RESUME_MIN_BYTES ? session.partialFolder : undefined;
+  const { largest, largestBytes } = staged;
+  const partialFolder = largestBytes >= RESUME_MIN_BYTES ? session.partialFolder : undefined;
   const args = sendArguments({ ...session.target(staged.tree), durable, bandwidth, lockstep, partialFolder });
-  return session.runs.run(args, ioOf(staged, stop), stop.signal);
+  // Each byte of it is read once and written once.
+  const onMoved = (bytes: number): void => {
+    if (largest === undefined || largestBytes < RESUME_MIN_BYTES) return;
+    session.underWay.set(largest.targetPath, Math.min(largestBytes, Math.floor(bytes / 2)));
+  };
+  try {
+    return await session.runs.run(args, { ...ioOf(staged, stop), onMoved }, stop.signal);
+  } finally {
+    if (largest !== undefined) session.underWay.delete(largest.targetPath);
+  }
 };
 
 const ioOf = (staged: StagedBatch, stop: Stop): RunIo => ({

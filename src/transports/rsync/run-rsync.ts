@@ -15,6 +15,8 @@ export interface RunIo {
   /** For stdin: names, NUL-separated. */
   readonly list?: Buffer;
   readonly onLine?: (line: Buffer) => void;
+  /** Called now and then with the bytes that it has read and written so far. */
+  readonly onMoved?: (bytes: number) => void;
   /** The size of the largest file that is read or written as a whole; default: none is. */
   readonly largestBytes?: number;
   /** It writes here, in a process of its own: what that one moves counts. */
@@ -33,6 +35,7 @@ export const runRsync = async (
   {
     list,
     onLine = () => undefined,
+    onMoved = () => undefined,
     largestBytes = 0,
     receives = false,
     env = {},
@@ -48,10 +51,9 @@ export const runRsync = async (
   const progress = new ProgressWatch(performance.now());
   let stalledMs: number | undefined;
   const watch = setInterval(() => {
-    const quietMs = progress.note(
-      receives ? bytesMovedWithChildren(child.pid) : bytesMoved(child.pid),
-      performance.now(),
-    );
+    const moved = receives ? bytesMovedWithChildren(child.pid) : bytesMoved(child.pid);
+    onMoved(moved);
+    const quietMs = progress.note(moved, performance.now());
     const limitMs = stallLimitMs(limits, { largestBytes, hasErrors: stderr() !== '' });
     if (quietMs < (mustEnd() ? Math.min(limitMs, SILENCE_AT_END.allMs) : limitMs)) return;
     stalledMs = quietMs;

@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { CHILD_OPTIONS } from '../../host/child-options.ts';
 import { systemErrorCode, TransportError } from '../../errors.ts';
+import type { Name } from '../../name.ts';
 import { startMaster, type Master } from '../../ssh/program/master.ts';
 import { showLogin } from '../../ssh/program/options.ts';
 import type { TransportContext } from '../../transport.ts';
@@ -32,6 +33,8 @@ export interface Session {
   readonly stagingFolder: string;
   readonly version: Version;
   readonly capabilities: Capabilities;
+  /** How many bytes went of the biggest file of each run with big ones, by its path. */
+  readonly underWay: Map<Name, number>;
   readonly closed: boolean;
   /** For a run that reads this staging tree, or writes into it. */
   target(tree: Pick<StagingTree, 'path'>): RunTarget;
@@ -65,6 +68,7 @@ export const openSession = async (
     label,
     stagingFolder: staging.path,
     version,
+    underWay: new Map(),
     get capabilities() {
       return capabilities;
     },

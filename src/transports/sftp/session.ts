@@ -40,6 +40,8 @@ export interface Session {
   readonly label: string;
   readonly findTrouble: FindTrouble;
   readonly habits: ServerHabits;
+  /** Bytes of each big file that the server has confirmed so far, by its path. */
+  readonly underWay: Map<Name, number>;
   readonly closed: boolean;
   close(): Promise<void>;
 }
@@ -101,6 +103,7 @@ export const createSession = (
     label,
     findTrouble,
     habits,
+    underWay: new Map(),
     get closed() {
       return channels.closed;
     },
@@ -136,6 +139,11 @@ const LAST_SIGNED_SECOND = 0x7fff_ffff;
 /** Pure. Whether the destination has the time that it was given, or the nearest that it can hold. */
 export const isHeldTime = (wanted: number, found: number | undefined): boolean =>
   found === protocolTime(wanted) || (wanted > LAST_SIGNED_SECOND && found === LAST_SIGNED_SECOND);
+
+/** For whoever watches: so many more bytes of a big file are confirmed. */
+export const noteWritten = ({ underWay }: Session, { targetPath }: OutgoingFile, bytes: number): void => {
+  underWay.set(targetPath, (underWay.get(targetPath) ?? 0) + bytes);
+};
 
 /** Permission bits and times of the source; version 3 has whole seconds. */
 export const finalAttributes = ({ mode, identity }: OutgoingFile) => {

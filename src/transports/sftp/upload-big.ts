@@ -49,6 +49,7 @@ export const uploadBig = async (
       const missing = await stillMissing({ ...opened, temporary }, earlier, size, attempt);
       // Of a part there is no sum.
       if (file.tellSha256 !== undefined && bytesOf(missing) === size) sum = new ContentSum();
+      session.underWay.set(file.targetPath, size - bytesOf(missing));
       const content = { source, file, missing, sum };
       const there = isInOrder
         ? await writeInOrder(session, opened, content, signal)
@@ -82,6 +83,7 @@ export const uploadBig = async (
     }
     throw isFullError(reason) ? await orDoesNotFit(reason, channel, failed, size) : reason;
   } finally {
+    session.underWay.delete(file.targetPath);
     await source?.close();
   }
 };

@@ -7,7 +7,7 @@ import type { ContentSum } from './content-sum.ts';
 import { bytesOf, gapsIn, joined, type Range } from './ranges.ts';
 import { syncUnlessRefused } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
-import type { Session } from './session.ts';
+import { noteWritten, type Session } from './session.ts';
 import { sourceChanged } from './source.ts';
 
 const CHUNK_BYTES = 128 * 1024;
@@ -145,6 +145,7 @@ export class StripedWrite {
       sum?.add(offset, chunk);
       await answered(this.#session, channel.write(handle, offset, chunk));
       this.#inFlight.delete(offset);
+      noteWritten(this.#session, file, length);
     } finally {
       chunks.push(buffer);
       releaseContent(this.#session, length);
@@ -230,7 +231,7 @@ export const writeInOrder = async (
       if (isStopped()) return stop();
       throw error;
     }
-    written = written.finally(() => releaseContent(session, length));
+    written = written.then(() => noteWritten(session, file, length)).finally(() => releaseContent(session, length));
     written.catch(() => undefined); // Reported where it is awaited.
     inFlight.push(written);
     if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();
