@@ -1,4 +1,5 @@
 import type { Bandwidth } from '../core/bandwidth.ts';
+import type { ListenAddress } from '../core/listen-address.ts';
 import type { NewestBy } from '../core/lifecycle.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import type { TransportPlugin } from '../transport.ts';
@@ -32,8 +33,14 @@ export interface Config {
   /** null: the default folder. */
   readonly state: string | null;
   readonly log: LogConfig;
+  readonly status: StatusConfig;
   readonly hooks: HooksConfig;
   readonly alerts: AlertsConfig;
+}
+
+export interface StatusConfig {
+  /** Where the daemon answers over HTTP; null: nowhere. */
+  readonly listen: ListenAddress | null;
 }
 
 /** A command line for the shell, or a program and its arguments. */

@@ -8,6 +8,7 @@ import {
   type ConfigProblem,
 } from '../core/config-problems.ts';
 import { parseBandwidth } from '../core/bandwidth.ts';
+import { parseListenAddress } from '../core/listen-address.ts';
 import { parseDurationMs } from '../core/units.ts';
 import { UserError } from '../errors.ts';
 import { showName } from '../name.ts';
@@ -36,7 +37,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const destinations = parseDestinations(input, context, problems);
   problems.push(...backOffProblems(input), ...logProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
-  const { site, source, send, verify, announce, manifest, state, log, hooks, alerts } = parsed.data;
+  const { site, source, send, verify, announce, manifest, state, log, status, hooks, alerts } = parsed.data;
   const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
   return {
     site: site ?? context.hostname,
@@ -62,6 +63,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     manifest,
     state,
     log,
+    status: { listen: status.listen === null ? null : (parseListenAddress(status.listen) ?? null) },
     hooks: {
       finished: hooks.finished,
       alert: hooks.alert,

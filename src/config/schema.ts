@@ -4,6 +4,7 @@ import { localFile, rootedPath } from '../core/destination-words.ts';
 import { parseBandwidth } from '../core/bandwidth.ts';
 import { alertsSchema, hooksSchema } from './hooks-schema.ts';
 import { duration } from './duration.ts';
+import { statusSchema } from './status-schema.ts';
 import { mayBeRoot } from './system-folders.ts';
 
 const PATH = 'an absolute path';
@@ -14,15 +15,6 @@ const BANDWIDTH =
 
 const NOT_A_ROOT =
   'a folder of the parser alone, or with a source.tag that picks its directories: all files in them are sent and get g+w';
-const UNAVAILABLE = 'or no such key: it is not available in this version';
-const RESERVED = 'Reserved: not available in this version';
-
-// Of a key that nothing reads yet only its default is accepted: a setting is never ignored silently.
-const reserved = z
-  .null({ error: `null, ${UNAVAILABLE}` })
-  .optional()
-  .describe(RESERVED);
-
 const absolutePath = rootedPath(PATH).transform((path) => path.replace(/(?<=.)\/+$/, ''));
 
 const file = localFile(z.string().min(1, { error: 'a file' }));
@@ -111,7 +103,7 @@ export const configSchema = z.strictObject({
         .describe('A file that gets the log too, and is found again after logrotate'),
     })
     .prefault({}),
-  status: z.strictObject({ listen: reserved }).optional().describe(RESERVED),
+  status: statusSchema,
   hooks: hooksSchema,
   alerts: alertsSchema,
   receive: receiveSchema,

@@ -2,17 +2,18 @@ import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import type { Overview } from '../core/overview.ts';
+import type { Survey } from '../core/survey.ts';
 import { createSiteContext, type Counters, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
 import { errorMessage, systemErrorCode, UserError } from '../errors.ts';
 import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
-import type { Activity } from '../instance/activity.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { Name } from '../name.ts';
 import type { Watcher } from '../watcher/watcher.ts';
 import { Jobs } from './jobs.ts';
 import { RootWatch } from './root-watch.ts';
+import { activityOf, surveyOf, type DaemonActivity } from './tell.ts';
 
 export interface DaemonOptions extends PassOptions {
   readonly watcher: Watcher;
@@ -41,6 +42,7 @@ export class Daemon {
   #lastRescanMs = performance.now();
   #isWoken = false;
   #isCompared = false;
+  #listed: readonly DirectorySnapshot[] = [];
   /** Names in the root that something happened to; 'all': nobody knows which. */
   #changed: Set<Name> | 'all' = new Set();
   #failure: string | undefined;
@@ -115,26 +117,14 @@ export class Daemon {
     this.#listRoot(true);
   }
 
-  activity(): Omit<Activity, 'pid' | 'kind' | 'since' | 'watcher'> {
-    const jobs = [...this.#jobs].map((job) => ({ name: job.plan.directory.name, queue: job.work.queue }));
-    return {
-      inFlight: jobs.flatMap(({ name, queue }) => [...queue.inFlight].map((path) => `${name}/${path}`)),
-      held: jobs.flatMap(({ name, queue }) =>
-        [...queue.failures.all].map(({ path, error, attempts, nextMs }) => ({
-          path: `${name}/${path}`,
-          reason: error.message,
-          attempts,
-          nextSeconds: Math.max(0, Math.round((nextMs - performance.now()) / 1000)),
-        })),
-      ),
-      connections: this.#site.sender.destinations.map(({ health: { destination, failure } }) => ({
-        destination,
-        state: failure === undefined ? 'up' : 'down',
-        message: failure?.message ?? null,
-      })),
-      eventsLost: this.#eventsLost,
-      foundByRescan: this.#jobs.foundByListing,
-    };
+  activity(): DaemonActivity {
+    return { ...activityOf(this.#jobs, this.#site.sender.destinations), eventsLost: this.#eventsLost };
+  }
+
+  /** What is known of each directory, without a look at the disk. */
+  survey(): Survey {
+    const unworkable = new Map([...this.#root.unreadable, ...this.#jobs.unworkable]);
+    return { unfinished: surveyOf(this.#jobs), listed: this.#listed, unworkable };
   }
 
   #listRoot(everything: boolean): void {
@@ -144,6 +134,7 @@ export class Daemon {
       const whole = this.#root.list();
       this.#options.state.keepRecordsOf(whole.names);
       this.#late.note(whole.directories);
+      this.#listed = whole.directories;
       if (!this.#isCompared) this.#compareDestinations(whole.directories);
       // While the root was away nothing that happened was heard.
       this.#jobs.apply(whole, everything || whole.wasAway);

@@ -36,6 +36,11 @@ export class Jobs implements Iterable<DirectoryJob> {
     return this.#jobs.values();
   }
 
+  /** Directories on which no work is possible, and why. */
+  get unworkable(): ReadonlyMap<Name, string> {
+    return this.#unworkable;
+  }
+
   /** Files that listings found although close events were reported. */
   get foundByListing(): number {
     return [...this].reduce((sum, { work }) => sum + work.foundByListing, this.#foundByEnded);

@@ -52,6 +52,11 @@ export class RootWatch {
     return this.#failure;
   }
 
+  /** Directories that the disk does not let us look at, and why. */
+  get unreadable(): ReadonlyMap<Name, string> {
+    return this.#unreadable;
+  }
+
   /** May this name in the root be a directory of the site? */
   concerns(name: Name): boolean {
     return isSiteName(name, { tag: this.#source.tag, isExcluded: this.#isExcluded });

@@ -7,6 +7,7 @@ import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
 import { latestOf } from '../core/clock-tick.ts';
 import { both, ClaimsCheck } from './claims-check.ts';
+import type { DirectoryCount } from './directory-count.ts';
 import type { Presumed } from './late-proof.ts';
 import { FoundFiles } from './found-files.ts';
 import type { SiteContext } from './context.ts';
@@ -26,8 +27,8 @@ export interface CycleOptions {
   readonly areEventsReported: boolean;
   /** The first cycle reports what is held back and skipped; later ones would repeat it. */
   readonly tells: boolean;
+  readonly count: DirectoryCount;
   readonly foundByListing: () => void;
-  /** Called for each name that a listing could not read. */
   readonly unreadable: (path: Name, error: unknown) => void;
 }
 
@@ -122,17 +123,16 @@ export class DirectoryCycle {
     const { directory } = this.plan;
     this.listing = undefined;
     this.awaitsQuiet = false;
-    this.#isVerified = false;
-    this.#isConfirmed = false;
+    [this.#isVerified, this.#isConfirmed] = [false, false];
     this.#options.manifest?.forget();
     this.#refuted.clear();
-    this.#confirmedClaims = 0;
-    this.checked = 0;
+    [this.#confirmedClaims, this.checked] = [0, 0];
     this.#verification = this.#beginVerification();
     this.#twins = new TwinNames(this.#options.record);
     const claims = new ClaimsCheck(this.#site, directory.name, this.#options.record);
-    const listing = await this.#list(this.#visitor(claims, isFirst));
+    const listing = await this.#list(this.#options.count.counting(this.#visitor(claims, isFirst)));
     const { absent, confirmed, open } = await claims.end();
+    this.#options.count.end(listing, absent, open);
     for (const [path, stats] of absent) await this.#options.queue.submit(path, stats);
     this.openClaims = open;
     this.#confirmedClaims = confirmed;

@@ -5,6 +5,7 @@ import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import type { SiteContext } from './context.ts';
+import { DirectoryCount } from './directory-count.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
 import { FinishedTwin } from './finished-twin.ts';
@@ -30,6 +31,7 @@ const SOONEST_MS = 100;
 /** The work on one directory for as long as it is not finished: one cycle in a pass of `scan`, many in the daemon. */
 export class DirectoryWork implements Disposable {
   readonly queue: UploadQueue;
+  readonly count: DirectoryCount;
   readonly #site: SiteContext;
   readonly #record: MarkRecord;
   readonly #unreadable: UnreadableNames;
@@ -52,6 +54,7 @@ export class DirectoryWork implements Disposable {
     this.#site = site;
     const warn = (message: string): void => this.#warn(message);
     this.#record = openDirectoryRecord(state, name, keys, warn, { sums: config.manifest });
+    this.count = new DirectoryCount(this.#record, config.source.trustMarks);
     this.#manifest = config.manifest ? new Manifest(site, name, this.#record) : undefined;
     this.#isClean = this.#record.isFresh && !state.isOlder(plan.directory);
     this.#unreadable = new UnreadableNames(name, report);
@@ -64,6 +67,7 @@ export class DirectoryWork implements Disposable {
       record: this.#record,
       retry: config.send.retry,
       mayBegin,
+      onOutcome: this.count.noteOutcome,
     });
     this.#cycle = this.#newCycle(plan);
   }
@@ -118,6 +122,7 @@ export class DirectoryWork implements Disposable {
       manifest: this.#manifest,
       areEventsReported,
       tells: this.#cycles === 1,
+      count: this.count,
       foundByListing: () => {
         this.#foundByListing += 1;
       },

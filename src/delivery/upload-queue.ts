@@ -28,7 +28,14 @@ export interface UploadQueueOptions {
   /** Rejects with a TransportError where no file of the directory may be sent; undefined: all may. */
   readonly mayBegin?: (() => Promise<void> | undefined) | undefined;
   /** Called for each file when its send is over. */
-  readonly onOutcome?: (path: Name, outcome: Outcome) => void;
+  readonly onOutcome?: (path: Name, outcome: Outcome, stats: BigIntStats) => void;
+}
+
+/** A file on its way. */
+interface Sending {
+  readonly bytes: number;
+  /** It was closed once more since. */
+  again: boolean;
 }
 
 const MOST_NAMED = 3;
@@ -47,8 +54,7 @@ export class UploadQueue {
   #lastPresumedMs = -Infinity;
   /** Files with several names that were changed while they were sent, by our mark under another name probably, and went once more. */
   readonly #again = new Set<Name>();
-  /** What is being sent; true: it was closed once more since. */
-  readonly #sending = new Map<Name, boolean>();
+  readonly #sending = new Map<Name, Sending>();
   /** Closed files that wait for their turn, in their order. */
   readonly #closed = new Set<Name>();
   #isPumping = false;
@@ -62,6 +68,16 @@ export class UploadQueue {
 
   get inFlight(): Iterable<Name> {
     return this.#sending.keys();
+  }
+
+  /** What is in flight, with its size. */
+  get sizes(): Iterable<readonly [Name, Pick<Sending, 'bytes'>]> {
+    return this.#sending;
+  }
+
+  /** Files that are in flight, or wait for that. */
+  get size(): number {
+    return this.#sending.size + this.#closed.size;
   }
 
   /** Milliseconds since the last send ended of which nobody had looked at writers before. */
@@ -126,7 +142,8 @@ export class UploadQueue {
   async #send(path: Name, stats: BigIntStats, urgency: Urgency): Promise<void> {
     const { directory, record, sender, counters, mayBegin, areNamed = false } = this.#options;
     const isPresumed = areNamed || urgency === 'live';
-    this.#sending.set(path, false);
+    const sending: Sending = { bytes: Number(stats.size), again: false };
+    this.#sending.set(path, sending);
     this.#noteChange(Number(stats.ctimeMs));
     try {
       const outcome = await sender.send({ directory, path, stats, record, isPresumed, mayBegin }, urgency);
@@ -136,7 +153,7 @@ export class UploadQueue {
         this.changing.delete(path);
         if (isPresumed) void this.lateProof.begin()?.catch((error: unknown) => this.#defects.push(error));
         counters.sent += 1;
-        counters.bytes += Number(stats.size);
+        counters.bytes += sending.bytes;
       } else if (outcome.result === 'failed') {
         const { error, attempts, held } = this.failures.failed(path, outcome.error);
         if (held) counters.held += 1;
@@ -145,19 +162,18 @@ export class UploadQueue {
         const { class: kind, message } = error;
         this.#options.report({ type: 'failed', path: fullPath, class: kind, message, ...hint, attempts, held });
       } else if (outcome.result === 'changed' && this.changing.size < MOST_NAMED) this.changing.add(path);
-      this.#options.onOutcome?.(path, outcome);
+      this.#options.onOutcome?.(path, outcome, stats);
       // No event tells of that change. Once: somebody may be writing it all the time.
       if (outcome.result === 'changed' && stats.nlink > 1n && !this.#again.has(path)) {
         this.#again.add(path);
-        this.#sending.set(path, true);
+        sending.again = true;
       }
     } catch (error) {
       this.#defects.push(error);
     } finally {
       if (isPresumed) this.#lastPresumedMs = performance.now();
-      const closedAgain = this.#sending.get(path) === true;
       this.#sending.delete(path);
-      if (closedAgain) this.close(path);
+      if (sending.again) this.close(path);
       this.#noteDrained();
     }
   }
@@ -174,8 +190,9 @@ export class UploadQueue {
       for (const path of this.#closed) {
         await this.#options.sender.slots.free('live');
         this.#closed.delete(path);
-        if (this.#sending.has(path)) this.#sending.set(path, true);
-        else this.#sendClosed(path);
+        const sending = this.#sending.get(path);
+        if (sending === undefined) this.#sendClosed(path);
+        else sending.again = true;
       }
     } catch (error) {
       this.#defects.push(error);

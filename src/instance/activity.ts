@@ -16,6 +16,8 @@ export const activitySchema = z.object({
       z.object({
         path: z.string(),
         reason: z.string(),
+        /** What to do about it. */
+        hint: z.string().nullish().catch(null),
         attempts: z.number().catch(0),
         /** Until the next attempt. */
         nextSeconds: z.number().nullable().catch(null),
@@ -24,9 +26,28 @@ export const activitySchema = z.object({
     .catch([])
     .default([]),
   connections: z
-    .array(z.object({ destination: z.string(), state: z.string(), message: z.string().nullable().catch(null) }))
+    .array(
+      z.object({
+        destination: z.string(),
+        state: z.string(),
+        message: z.string().nullable().catch(null),
+        hint: z.string().nullish().catch(null),
+        /** Until it is tried again. */
+        nextSeconds: z.number().nullish().catch(null),
+      }),
+    )
     .catch([])
     .default([]),
+  /** The first of those in flight, with their sizes. */
+  sending: z
+    .array(z.object({ path: z.string(), bytes: z.number() }))
+    .optional()
+    .catch(undefined),
+  /** Of a daemon: what it has sent since its start, and how fast in the last minute. */
+  throughput: z
+    .object({ files: z.number(), bytes: z.number(), filesPerSecond: z.number(), bytesPerSecond: z.number() })
+    .optional()
+    .catch(undefined),
   /** A description of the watcher. */
   watcher: z.string().nullable().catch(null).default(null),
   eventsLost: z.number().catch(0).default(0),

@@ -1,61 +1,130 @@
+import type { BigIntStats } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { FileCount } from '../core/survey.ts';
 import { isMarked } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
-import type { FileState } from '../marks/record-hash.ts';
 import { unreadableIn } from '../source/directory-failures.ts';
-import { walk, type IsExcluded } from '../source/scanner.ts';
+import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
+import type { DirectoryStatus } from './site-status.ts';
 
 /** Does this marked file count as sent? contract.md §3. */
-export type CountsAsSent = (state: FileState, path: Name) => boolean;
+export type CountsAsSent = (stats: BigIntStats, path: Name) => boolean;
 
-export interface DirectoryCount {
-  readonly files: number;
-  readonly bytes: number;
-  readonly sent: number;
-  readonly sentBytes: number;
-  readonly skipped: number;
-  readonly excluded: number;
-  /** The first few names that are reserved for isocket, if any. */
-  readonly reserved?: readonly Name[];
-  readonly oldestUnsentSeconds: number | null;
-  /** The first name that the disk does not let us read, with its reason. */
-  readonly unreadable?: string;
+/** Counts a directory by one listing; read-only. */
+export const countDirectory = (directoryPath: Name, isExcluded: IsExcluded, countsAsSent: CountsAsSent): FileCount => {
+  const tally = new Tally(countsAsSent);
+  for (const entry of walk(directoryPath, isExcluded)) tally.visit(entry);
+  return tally.count;
+};
+
+const ENTRIES_A_TURN = 256;
+/** Rests so many times as long as it works: whatever else the process does goes before. */
+const REST_FACTOR = 3;
+
+export interface PortionOptions {
+  readonly isExcluded: IsExcluded;
+  readonly countsAsSent: CountsAsSent;
+  /** Called for each file that was met as a sent one. */
+  readonly met: (path: Name) => void;
+  readonly signal: AbortSignal;
 }
+
+/** The same in small portions. undefined: it was aborted. */
+export const countInPortions = async (directoryPath: Name, options: PortionOptions): Promise<FileCount | undefined> => {
+  const { isExcluded, countsAsSent, met, signal } = options;
+  const tally = new Tally((stats, path) => {
+    const isSent = countsAsSent(stats, path);
+    if (isSent) met(path);
+    return isSent;
+  });
+  let [entries, begunMs] = [0, performance.now()];
+  for (const entry of walk(directoryPath, isExcluded)) {
+    tally.visit(entry);
+    if ((entries += 1) % ENTRIES_A_TURN !== 0) continue;
+    const restMs = (performance.now() - begunMs) * REST_FACTOR;
+    await delay(restMs, undefined, { ref: false, signal }).catch(() => undefined);
+    if (signal.aborted) return undefined;
+    begunMs = performance.now();
+  }
+  return tally.count;
+};
 
 const RESERVED_NAMED = 3;
 
-/** Counts a directory by one listing; read-only. */
-export const countDirectory = (
-  directoryPath: Name,
-  isExcluded: IsExcluded,
-  countsAsSent: CountsAsSent,
-  nowMs: number,
-): DirectoryCount => {
-  let [files, bytes, sent, sentBytes, skipped, excluded] = [0, 0, 0, 0, 0, 0];
-  const reserved: Name[] = [];
-  let oldestNs: bigint | undefined;
-  let unreadable: string | undefined;
-  for (const entry of walk(directoryPath, isExcluded)) {
-    if (entry.kind === 'skipped') {
-      if (entry.why === 'excluded') excluded += 1;
-      else skipped += 1;
-    }
-    if (entry.kind === 'reserved') {
-      files += 1;
-      if (reserved.length < RESERVED_NAMED) reserved.push(entry.path);
-    }
-    if (entry.kind === 'unreadable') unreadable ??= unreadableIn(entry).message;
-    if (entry.kind !== 'file') continue;
-    const { stats, path } = entry;
-    const size = Number(stats.size);
-    files += 1;
-    bytes += size;
-    if (isMarked(stats) && countsAsSent(stats, path)) {
-      sent += 1;
-      sentBytes += size;
-    } else if (oldestNs === undefined || stats.ctimeNs < oldestNs) oldestNs = stats.ctimeNs;
+class Tally {
+  readonly #countsAsSent: CountsAsSent;
+  readonly #sums = { files: 0, bytes: 0, unsent: 0, unsentBytes: 0, skipped: 0, excluded: 0 };
+  readonly #reserved: Name[] = [];
+  #oldest: { readonly path: Name; readonly sinceMs: number } | undefined;
+  #unreadable: string | undefined;
+
+  constructor(countsAsSent: CountsAsSent) {
+    this.#countsAsSent = countsAsSent;
   }
-  const oldestUnsentSeconds =
-    oldestNs === undefined ? null : Math.max(0, Math.round((nowMs - Number(oldestNs / 1_000_000n)) / 1000));
-  const named = { ...(reserved.length > 0 ? { reserved } : {}), ...(unreadable === undefined ? {} : { unreadable }) };
-  return { files, bytes, sent, sentBytes, skipped, excluded, ...named, oldestUnsentSeconds };
+
+  get count(): FileCount {
+    return { ...this.#sums, reserved: this.#reserved, oldest: this.#oldest, unreadable: this.#unreadable };
+  }
+
+  visit(entry: Entry): void {
+    switch (entry.kind) {
+      case 'skipped':
+        this.#sums[entry.why === 'excluded' ? 'excluded' : 'skipped'] += 1;
+        return;
+      case 'reserved':
+        this.#sums.files += 1;
+        this.#sums.unsent += 1;
+        if (this.#reserved.length < RESERVED_NAMED) this.#reserved.push(entry.path);
+        return;
+      case 'unreadable':
+        this.#unreadable ??= unreadableIn(entry).message;
+        return;
+      case 'file':
+        this.#visitFile(entry.path, entry.stats);
+        return;
+      case 'folder':
+        return;
+    }
+  }
+
+  #visitFile(path: Name, stats: BigIntStats): void {
+    const size = Number(stats.size);
+    this.#sums.files += 1;
+    this.#sums.bytes += size;
+    if (isMarked(stats) && this.#countsAsSent(stats, path)) return;
+    this.#sums.unsent += 1;
+    this.#sums.unsentBytes += size;
+    const sinceMs = Number(stats.ctimeMs);
+    if (this.#oldest === undefined || sinceMs < this.#oldest.sinceMs) this.#oldest = { path, sinceMs };
+  }
+}
+
+export type Counted = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'held' | 'late'>;
+
+/** What `status` says of a count. Pure. */
+export const countedStatus = (count: FileCount, nowMs: number): Counted => {
+  const { files, bytes, unsent, unsentBytes, skipped, excluded, reserved, oldest, unreadable } = count;
+  return {
+    files,
+    bytes,
+    sent: files - unsent,
+    sentBytes: bytes - unsentBytes,
+    skipped,
+    excluded,
+    ...(reserved.length > 0 ? { reserved } : {}),
+    ...(unreadable === undefined ? {} : { unreadable }),
+    oldestUnsentSeconds: oldest === undefined ? null : Math.max(0, Math.round((nowMs - oldest.sinceMs) / 1000)),
+  };
 };
+
+/** What `status` says of a directory that cannot be looked into. Pure. */
+export const notCounted = (unreadable: string): Counted => ({
+  files: null,
+  bytes: null,
+  sent: null,
+  sentBytes: null,
+  oldestUnsentSeconds: null,
+  skipped: 0,
+  excluded: 0,
+  unreadable,
+});

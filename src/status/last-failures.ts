@@ -81,6 +81,12 @@ export class FailureLog implements Disposable {
     this.#report(event);
   };
 
+  /** What failed, and was not well since: the newest last. */
+  get current(): LastFailures {
+    const destinations = [...this.#destinations.values()].slice(-MOST_DESTINATIONS);
+    return { destinations, files: [...this.#files.values()], more: this.#more };
+  }
+
   /** The run tried everything: what failed before it and not in it is well. */
   ended(): void {
     for (const map of [this.#files, this.#destinations] as Map<string, { at: string }>[])
@@ -142,14 +148,13 @@ export class FailureLog implements Disposable {
 
   #save(): void {
     const path = join(this.#state, FILE);
-    const destinations = [...this.#destinations.values()].slice(-MOST_DESTINATIONS);
-    const files = [...this.#files.values()];
+    const { destinations, files, more } = this.current;
     try {
-      if (destinations.length + files.length + this.#more === 0) {
+      if (destinations.length + files.length + more === 0) {
         rmSync(path, { force: true });
         return;
       }
-      writeFileSync(`${path}.new`, JSON.stringify({ destinations, files, more: this.#more }), { mode: 0o600 });
+      writeFileSync(`${path}.new`, JSON.stringify({ destinations, files, more }), { mode: 0o600 });
       renameSync(`${path}.new`, path);
     } catch (error) {
       if (systemErrorCode(error) === undefined) throw error;

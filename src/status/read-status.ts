@@ -3,7 +3,7 @@ import { askActivity } from '../instance/ask.ts';
 import { plainMessage, systemErrorCode } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
-import { unnamedIn } from '../marks/finished-elsewhere.ts';
+import type { FileCount } from '../core/survey.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
@@ -11,8 +11,8 @@ import { readRoot } from '../source/root.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
 import { unmatchedTag } from '../source/unmatched-tag.ts';
-import { countDirectory, type CountsAsSent, type DirectoryCount } from './count-directory.ts';
-import { readFinishedProof } from './finished-proof.ts';
+import { countDirectory, countedStatus, notCounted, type Counted, type CountsAsSent } from './count-directory.ts';
+import { finishedStatus, readFinishedProof } from './finished-proof.ts';
 import { readLastFailures } from './last-failures.ts';
 import { problemsOf } from './problems.ts';
 import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';
@@ -40,7 +40,7 @@ export const readStatus = async (
     name,
     phase: 'open' as const,
     closedBy: null,
-    ...notCounted(error),
+    ...notCounted(plainMessage(error)),
     late: false,
   }));
   const lastFailures = readLastFailures(statePath, root);
@@ -60,53 +60,22 @@ const readDirectory = (
 ): Omit<DirectoryStatus, 'held'> | undefined => {
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
-  if (phase === 'finished') {
-    const proof = readFinishedProof(path);
-    const { files, bytes, skipped, excluded, closedBy: by } = proof;
-    const lacks = unnamedIn(proof, labels);
-    return {
-      name,
-      phase,
-      closedBy: by,
-      files,
-      bytes,
-      sent: files,
-      sentBytes: bytes,
-      skipped,
-      oldestUnsentSeconds: null,
-      excluded,
-      late: directory.late === true,
-      ...(lacks.length === 0 ? {} : { lacks }),
-    };
-  }
-  const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config), Date.now()));
+  if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), labels);
+  const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config)));
   return count && { name, phase, closedBy, ...count, late: false };
 };
 
-type Count = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'held' | 'late'>;
-
 /** undefined for a directory that vanished while it was counted. */
-const countQuietly = (count: () => DirectoryCount): Count | undefined => {
+const countQuietly = (count: () => FileCount): Counted | undefined => {
   try {
-    return count();
+    return countedStatus(count(), Date.now());
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') return undefined;
     if (code === undefined) throw error;
-    return notCounted(error);
+    return notCounted(plainMessage(error));
   }
 };
-
-const notCounted = (error: unknown): Count => ({
-  files: null,
-  bytes: null,
-  sent: null,
-  sentBytes: null,
-  oldestUnsentSeconds: null,
-  skipped: 0,
-  excluded: 0,
-  unreadable: plainMessage(error),
-});
 
 /** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
 const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {

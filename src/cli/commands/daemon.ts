@@ -1,4 +1,4 @@
-import type { Activity } from '../../instance/activity.ts';
+import { idleActivity, type Activity } from '../../instance/activity.ts';
 import { Daemon } from '../../daemon/daemon.ts';
 import type { Report } from '../../core/events.ts';
 import { errorMessage } from '../../errors.ts';
@@ -9,6 +9,7 @@ import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
 import { Notifier } from '../../status/notify/notifier.ts';
+import { Throughput } from '../../status/live/throughput.ts';
 import { Ping } from '../../status/notify/ping.ts';
 import { SiteWatch, type SiteWatchOptions } from '../../status/notify/site-watch.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
@@ -26,6 +27,7 @@ const HOOKS_END_MS = 2000;
 interface Told {
   watcher?: string;
   daemon?: Daemon;
+  readonly throughput: Throughput;
 }
 
 /** `isocket daemon`: works on the site until SIGTERM or SIGINT. Resolves with the exit code. */
@@ -33,10 +35,12 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   using output = await openOutput(options, { isEndless: true });
   const { report } = output;
-  const told: Told = {};
-  const activity = (): Partial<Activity> => ({
-    kind: 'daemon',
+  const told: Told = { throughput: new Throughput() };
+  const idle = { ...idleActivity(new Date()), kind: 'daemon' as const };
+  const activity = (): Activity => ({
+    ...idle,
     watcher: told.watcher ?? null,
+    throughput: told.throughput.at(),
     ...told.daemon?.activity(),
   });
   const started = performance.now();
@@ -49,7 +53,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   output.follow(() => partialBytesAt(site.destinations));
   report(startedEvent('daemon', site));
   try {
-    await work(options, site, { output, manager, shutdown, told });
+    await work(options, site, { output, manager, shutdown, told, activity });
   } catch (error) {
     // The log may be read by somebody who does not see what the command prints.
     end(errorMessage(error).split('\n', 1)[0] ?? '', true);
@@ -64,10 +68,11 @@ interface Surroundings {
   readonly manager: ServiceManager;
   readonly shutdown: Shutdown;
   readonly told: Told;
+  readonly activity: () => Activity;
 }
 
 const work = async (options: CommonOptions, site: OpenSite, around: Surroundings): Promise<void> => {
-  const { output, manager, shutdown, told } = around;
+  const { output, manager, shutdown, told, activity } = around;
   const { report } = output;
   const tellTrouble = troubleTeller(report);
   const facts = await findWatcherFacts();
@@ -82,7 +87,9 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
   void ping?.send('start');
   using failures = new FailureLog(state.path, notifier.report, 'none');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
-  const running = new Daemon({ ...site, watcher, report: failures.report, signal });
+  const listeners: Report[] = [failures.report, (event) => told.throughput.note(event)];
+  const tellAll: Report = (event) => listeners.forEach((tell) => tell(event));
+  const running = new Daemon({ ...site, watcher, report: tellAll, signal });
   Object.assign(told, { watcher: watching, daemon: running });
   const changeSince = await rememberConfig(options);
   const tellChange = async (): Promise<void> => {
@@ -100,6 +107,11 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
     }),
   );
   if (Notifier.isWanted(config)) stack.use(watchSite(running, { config, notifier, ping }));
+  if (config.status.listen !== null) {
+    // Loaded where it is wanted: a daemon without it begins as fast as before.
+    const { serveStatus } = await import('./serve-status.ts');
+    stack.use(serveStatus(config.status.listen, site, { running, activity, failures, listeners, report, signal }));
+  }
   manager.ready(watching);
   manager.feedWatchdog(() => running.isAlive);
   await running.run();

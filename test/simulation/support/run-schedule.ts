@@ -411,6 +411,7 @@ class Run {
       state: this.#statePath(),
       log: { level: 'info', format: 'text', file: null },
       hooks: { finished: null, alert: null, ping: null, timeoutMs: 30_000, pingEveryMs: 300_000 },
+      status: { listen: null },
       alerts: { unsentMs: null, downMs: null, successMs: null, held: false, late: false },
     };
   }

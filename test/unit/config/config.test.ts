@@ -56,22 +56,22 @@ describe('config', () => {
     for (const pattern of patterns) expect(() => new RegExp(pattern, 'u')).not.toThrow();
   });
 
-  it('accepts the default of a key that nothing reads yet: earlier samples show it', () => {
+  it('accepts defaults as they are written', () => {
     const reserved = { status: { listen: null } };
     const source = { ...least.source, trustMarks: false };
     expect(parse({ ...least, ...reserved, source })).toEqual(parse(least));
     expect(parse({ ...least, status: {}, hooks: {}, alerts: {} })).toEqual(parse(least));
   });
 
-  it('the schema says which keys are reserved, and the samples do not show them', () => {
-    const schema = JSON.parse(template('isocketrc.schema.json')) as Record<
-      'properties',
-      Record<string, { properties?: object }>
-    >;
-    const reserved = { description: expect.stringContaining('Reserved') as string };
-    expect(schema.properties.status?.properties).toMatchObject({ listen: reserved });
-    for (const name of ['isocketrc.yaml', 'isocketrc-rsync.yaml'])
-      expect(template(name)).not.toMatch(/^[# ]*(?:status|listen):/m);
+  it('reads where the daemon answers', () => {
+    const listen = (value: unknown) => parse({ ...least, status: { listen: value } }).status.listen;
+    expect(listen('[::1]:9180')).toEqual({ host: '::1', port: 9180 });
+    expect([listen(9180), listen('9180')]).toEqual([
+      { host: '127.0.0.1', port: 9180 },
+      { host: '127.0.0.1', port: 9180 },
+    ]);
+    expect(() => listen(0)).toThrow('status.listen is 0: expected HOST:PORT, such as 127.0.0.1:9180');
+    expect(() => listen(true)).toThrow('status.listen is true: expected HOST:PORT');
   });
 
   it('reads who is told', () => {
@@ -189,17 +189,7 @@ describe('config', () => {
     ['more than a timer can', { ...least, source: { root: '/d', rescan: '30d' } }, { 'source.rescan': '24 days' }],
     ['a bare bandwidth', { ...least, send: { bandwidth: 20 } }, { 'send.bandwidth': 'such as 20MB/s' }],
     ['a fraction', { ...least, send: { retry: { hold: 1.5 } } }, { 'send.retry.hold': 'a whole number' }],
-    [
-      'keys that nothing reads yet',
-      {
-        ...least,
-        source: { root: '/d' },
-        status: { listen: '127.0.0.1:9180' },
-      },
-      {
-        'status.listen': 'not available in this version',
-      },
-    ],
+    ['an address without a port', { ...least, status: { listen: 'localhost' } }, { 'status.listen': 'HOST:PORT' }],
     ['no destination', { ...least, destination: [] }, { destination: 'a section with "transport"' }],
     [
       'unknown keys at three depths',

@@ -74,10 +74,10 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
     'send.retry.first is "2m": expected at most send.retry.most (60s)',
   ],
   [
-    'keys of a later version',
-    `${sftp('')}status: { listen: "127.0.0.1:9180" }\n`,
-    'line 3: status.listen is "127.0.0.1:9180"',
-    'not available in this version',
+    'a port for all',
+    `${sftp('')}status: { listen: ":9180" }\n`,
+    'line 3: status.listen is ":9180"',
+    'expected HOST:PORT, such as 127.0.0.1:9180',
   ],
 ];
 

@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { parseListenAddress } from '../core/listen-address.ts';
+
+const LISTEN = 'HOST:PORT, such as 127.0.0.1:9180 or [::1]:9180, or a port of this host alone, such as 9180';
+
+/** Who may ask how it goes: contract.md §6. */
+export const statusSchema = z
+  .strictObject({
+    listen: z
+      .union([z.string(), z.int()], { error: LISTEN })
+      .transform(String)
+      .refine((text) => parseListenAddress(text) !== undefined, { error: LISTEN })
+      .nullable()
+      .default(null)
+      .describe('Where the daemon answers: status page, /healthz, /status.json, /events. For example 127.0.0.1:9180'),
+  })
+  .prefault({});

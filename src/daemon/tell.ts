@@ -1,0 +1,59 @@
+import type { SurveyedDirectory } from '../core/survey.ts';
+import type { RetryingTransport } from '../delivery/retrying-transport.ts';
+import type { Activity } from '../instance/activity.ts';
+import type { DirectoryJob } from './directory-job.ts';
+import type { Jobs } from './jobs.ts';
+
+/** What the daemon itself knows of what it does. */
+export type DaemonActivity = Omit<Activity, 'pid' | 'kind' | 'since' | 'watcher' | 'throughput'>;
+
+/** Names with their sizes and reasons: whoever looks at them looks at a few. */
+const MOST_SIZES = 100;
+
+export const activityOf = (
+  jobs: Jobs,
+  destinations: readonly RetryingTransport[],
+): Omit<DaemonActivity, 'eventsLost'> => {
+  const all = [...jobs];
+  return {
+    inFlight: all.flatMap(({ plan, work }) => [...work.queue.inFlight].map((path) => `${plan.directory.name}/${path}`)),
+    sending: firstSizes(all),
+    held: all.flatMap(heldIn),
+    connections: destinations.map(({ health: { destination, failure, retryInMs } }) => ({
+      destination,
+      state: failure === undefined ? 'up' : 'down',
+      message: failure?.message ?? null,
+      hint: failure?.hint ?? null,
+      nextSeconds: retryInMs === undefined ? null : Math.round(retryInMs / 1000),
+    })),
+    foundByRescan: jobs.foundByListing,
+  };
+};
+
+const firstSizes = (jobs: readonly DirectoryJob[]): NonNullable<Activity['sending']> => {
+  const sizes: { path: string; bytes: number }[] = [];
+  for (const { plan, work } of jobs)
+    for (const [path, { bytes }] of work.queue.sizes) {
+      if (sizes.length >= MOST_SIZES) return sizes;
+      sizes.push({ path: `${plan.directory.name}/${path}`, bytes });
+    }
+  return sizes;
+};
+
+const heldIn = ({ plan, work }: DirectoryJob): Activity['held'] =>
+  [...work.queue.failures.all].map(({ path, error, attempts, nextMs }) => ({
+    path: `${plan.directory.name}/${path}`,
+    reason: error.message,
+    hint: error.hint ?? null,
+    attempts,
+    nextSeconds: Math.max(0, Math.round((nextMs - performance.now()) / 1000)),
+  }));
+
+export const surveyOf = (jobs: Iterable<DirectoryJob>): SurveyedDirectory[] =>
+  [...jobs].map(({ plan, work: { count, queue } }) => ({
+    plan,
+    count: count.current,
+    ageMs: count.ageMs,
+    queued: queue.size,
+    isSent: (stats, path) => count.isSent(stats, path),
+  }));

@@ -1,0 +1,117 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isLoopback, showListenAddress, type ListenAddress } from '../../core/listen-address.ts';
+import type { Report } from '../../core/events.ts';
+import { plainMessage, systemErrorCode } from '../../errors.ts';
+import type { LiveStatus } from '../live/live-status.ts';
+import { Answers } from './answers.ts';
+
+export interface StatusServerOptions {
+  readonly listen: ListenAddress;
+  readonly live: Pick<LiveStatus, 'read'>;
+  readonly report: Report;
+  readonly failed: (error: unknown) => void;
+  /** Until a port that was taken is tried again. */
+  readonly againMs?: number;
+}
+
+const AGAIN_MS = 60_000;
+const MOST_CONNECTIONS = 64;
+const LIMITS = {
+  maxHeaderSize: 8192,
+  headersTimeout: 5000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 5000,
+};
+/** A client that neither asks nor reads. */
+const SILENT_MS = 30_000;
+
+/** Answers at `status.listen`. It is never a reason that files stay unsent: a port that is taken is a warning, and is tried again. */
+export class StatusServer implements Disposable {
+  readonly #options: StatusServerOptions;
+  readonly #server: Server;
+  readonly #answers: Answers;
+  #again: NodeJS.Timeout | undefined;
+  #trouble: string | undefined;
+  #isOver = false;
+
+  constructor(options: StatusServerOptions) {
+    this.#options = options;
+    const { live, failed, listen } = options;
+    this.#answers = new Answers({ live, failed, host: listen.host });
+    const answer = (request: IncomingMessage, response: ServerResponse): void =>
+      this.#answers.answer(request, response);
+    this.#server = createServer(LIMITS, answer);
+    this.#server.maxConnections = MOST_CONNECTIONS;
+    this.#server.maxHeadersCount = 50;
+    this.#server.setTimeout(SILENT_MS);
+    this.#server.on('error', (error) => this.#fail(error));
+    this.#server.on('listening', () => this.#noteListening());
+    this.#warnOfOthers();
+    this.#listen();
+  }
+
+  /** All connections end at once. */
+  [Symbol.dispose](): void {
+    this.#isOver = true;
+    clearTimeout(this.#again);
+    this.#answers[Symbol.dispose]();
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #listen(): void {
+    const { host, port } = this.#options.listen;
+    this.#server.listen({ host, port, exclusive: true });
+    this.#server.unref();
+  }
+
+  #noteListening(): void {
+    const url = `http://${showListenAddress(this.#options.listen)}/`;
+    this.#note('info', `status at ${url}`);
+    this.#trouble = undefined;
+  }
+
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    const { listen, againMs = AGAIN_MS } = this.#options;
+    const message = `Cannot listen on status.listen ${showListenAddress(listen)}: ${plainMessage(error)}; ${cureOf(error)}. Files are sent all the same`;
+    if (message !== this.#trouble) this.#note('warning', message);
+    this.#trouble = message;
+    if (this.#server.listening) return; // A connection failed, and no more than that.
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#listen(), againMs).unref();
+  }
+
+  #warnOfOthers(): void {
+    const { host } = this.#options.listen;
+    if (isLoopback(host)) return;
+    const what = `status.listen ${showListenAddress(this.#options.listen)} is open to other hosts, without a login: everyone who reaches it reads the names of files and destinations`;
+    this.#note(
+      'warning',
+      `${what}; listen on 127.0.0.1 and put a server with a login before it, or let a firewall choose who reaches it`,
+    );
+  }
+
+  #note(level: 'info' | 'warning', message: string): void {
+    this.#options.report({ type: 'note', level, message });
+  }
+}
+
+const cureOf = (error: unknown): string => {
+  switch (systemErrorCode(error)) {
+    case 'EADDRINUSE':
+      return 'name another port, or end the program that listens there ("ss -ltnp" names it); it is tried again every minute';
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'name an address of this host, such as 127.0.0.1; it is tried again every minute';
+    case 'EACCES':
+      return 'name a port above 1023; it is tried again every minute';
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'let isocket open more files: ulimit -n, or LimitNOFILE= of its systemd unit';
+    default:
+      return 'it is tried again every minute';
+  }
+};
