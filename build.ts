@@ -49,7 +49,9 @@ const bundlePage = async (): Promise<string[]> => {
     platform: 'browser',
     output: { dir: target, format: 'esm', entryFileNames: 'page.js', minify: true },
   });
-  const styles = ['node_modules/uplot/dist/uPlot.min.css', `${source}/page.css`].map((path) => readFileSync(path, 'utf8'));
+  const styles = ['node_modules/uplot/dist/uPlot.min.css', `${source}/page.css`].map((path) =>
+    readFileSync(path, 'utf8'),
+  );
   writeFileSync(`${target}/page.css`, styles.join('\n'));
   copyFileSync(`${source}/index.html`, `${target}/index.html`);
   return output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));

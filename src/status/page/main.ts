@@ -38,7 +38,8 @@ const show = (status: Shown): void => {
   showFlight(status);
 };
 
-const showTime = (time: string | null): string => (time === null ? 'an unknown time' : new Date(time).toLocaleString('en-GB'));
+const showTime = (time: string | null): string =>
+  time === null ? 'an unknown time' : new Date(time).toLocaleString('en-GB');
 
 const figuresOf = ({ daemon, directories }: Shown): [string, string][] => {
   const { backlog, secondsLeft, activity } = daemon;
@@ -54,8 +55,11 @@ const figuresOf = ({ daemon, directories }: Shown): [string, string][] => {
   ];
 };
 
+const nextTry = (seconds: number | null | undefined): string[] =>
+  seconds === null || seconds === undefined ? [] : [`tried again in ${showSeconds(seconds)}`];
+
 const destinationRows = ({ daemon }: Shown): Row[] =>
-  (daemon.activity?.connections ?? []).map(({ destination, state, message }) => {
+  (daemon.activity?.connections ?? []).map(({ destination, state, message, hint, nextSeconds }) => {
     const since = daemon.down.find((one) => one.destination === destination)?.since;
     return {
       key: destination,
@@ -64,7 +68,7 @@ const destinationRows = ({ daemon }: Shown): Row[] =>
         state === 'up'
           ? { text: '✓ reached', kind: 'ok' }
           : { text: `✕ down${since === undefined ? '' : ` since ${showTime(since)}`}`, kind: 'bad' },
-        showPlain(message ?? ''),
+        showPlain([message ?? [], hint ?? [], ...nextTry(nextSeconds)].flat().join('; ')),
       ],
     };
   });
@@ -77,7 +81,12 @@ const showDirectories = (directories: readonly DirectoryStatus[], more: number):
   const button = element('more');
   button.hidden = finished.length <= FINISHED_AT_FIRST;
   button.setAttribute('aria-expanded', String(showsAll));
-  setText(button, showsAll ? 'Show fewer of the finished ones' : `Show ${counted(finished.length, 'finished directory', 'finished directories')}`);
+  setText(
+    button,
+    showsAll
+      ? 'Show fewer of the finished ones'
+      : `Show ${counted(finished.length, 'finished directory', 'finished directories')}`,
+  );
 };
 
 const directoryRow = (directory: DirectoryStatus): Row => {
@@ -100,9 +109,10 @@ const directoryRow = (directory: DirectoryStatus): Row => {
 const showHeld = ({ daemon }: Shown): void => {
   const held = daemon.activity?.held ?? [];
   element('held-section').hidden = held.length === 0;
-  const rows = held.map(({ path, reason, attempts, nextSeconds }): Row => {
+  const rows = held.map(({ path, reason, hint, attempts, nextSeconds }): Row => {
     const next = nextSeconds === null ? 'not known' : `in ${showSeconds(nextSeconds)}`;
-    return { key: path, cells: [showPlain(path), showPlain(reason), { text: String(attempts), kind: 'number' }, next] };
+    const why = hint === null || hint === undefined ? reason : `${reason}; ${hint}`;
+    return { key: path, cells: [showPlain(path), showPlain(why), { text: String(attempts), kind: 'number' }, next] };
   });
   showRows(element('held'), rows);
 };
@@ -122,7 +132,10 @@ const showFlight = ({ daemon }: Shown): void => {
   const named = daemon.activity?.inFlight ?? [];
   element('flight-section').hidden = inFlight === 0;
   const rest = inFlight - named.length;
-  showList(element('flight'), [...named.map(showPlain), ...(rest > 0 ? [`and ${rest.toLocaleString('en')} more`] : [])]);
+  showList(element('flight'), [
+    ...named.map(showPlain),
+    ...(rest > 0 ? [`and ${rest.toLocaleString('en')} more`] : []),
+  ]);
 };
 
 element('more').addEventListener('click', () => {

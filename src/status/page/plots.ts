@@ -13,7 +13,11 @@ const colour = (name: string): string => getComputedStyle(document.documentEleme
 
 const createPlot = (id: string, label: string, showValue: (value: number) => string): Plot => {
   const place = element(id);
-  const axis = { stroke: () => colour('--muted'), grid: { stroke: () => colour('--rule'), width: 1 }, ticks: { show: false } };
+  const axis = {
+    stroke: () => colour('--muted'),
+    grid: { stroke: () => colour('--rule'), width: 1 },
+    ticks: { show: false },
+  };
   const plot = new UPlot(
     {
       width: Math.max(100, place.clientWidth),
