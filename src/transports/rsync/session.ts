@@ -48,17 +48,16 @@ export const openSession = async (
   label: string,
   signal: AbortSignal,
 ): Promise<Session> => {
-  const [version, master] = await Promise.all([
-    localVersion(),
-    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal),
-  ]);
+  const connect = (): Promise<Master> =>
+    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal);
+  const [version, master] = await Promise.all([localVersion(), connect()]);
   let capabilities = capabilitiesOf(version);
   if (context.durable && !capabilities.optional.has('fsync')) warnNotSynced(context, 'the local rsync');
   const staging = makeStagingFolder(context.stateFolder);
   const names = createDurableNames(master, options.path, context);
   return {
     master,
-    runs: createRuns(master),
+    runs: createRuns(master, undefined, { connect }),
     names,
     options,
     context,

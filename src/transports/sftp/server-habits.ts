@@ -16,6 +16,17 @@ const REFUSALS: ReadonlySet<number> = new Set([
 export const isRefusal = (error: unknown): error is SftpStatusError =>
   error instanceof SftpStatusError && REFUSALS.has(error.status);
 
+/** The refusal of a request; undefined where it is done. */
+export const refusalOf = async (request: Promise<void>): Promise<SftpStatusError | undefined> => {
+  try {
+    await request;
+    return undefined;
+  } catch (error) {
+    if (isRefusal(error)) return error;
+    throw error;
+  }
+};
+
 /** What was learned of a server; kept for its next connection. */
 export class ServerHabits {
   readonly handles = new HandleLimit();
@@ -23,6 +34,7 @@ export class ServerHabits {
   readonly #told = new Set<string>();
   #isStepwise = false;
   #refusesFsetstat = false;
+  #refusesPermissions = false;
   #refusesFsync = false;
   #refusesPosixRename = false;
   #writesInOrder = false;
@@ -36,6 +48,11 @@ export class ServerHabits {
   /** FSETSTAT is refused: times are set by name. */
   get refusesFsetstat(): boolean {
     return this.#refusesFsetstat;
+  }
+
+  /** Permission bits cannot be set: times alone are. */
+  get refusesPermissions(): boolean {
+    return this.#refusesPermissions;
   }
 
   /** fsync is announced and refused. */
@@ -76,6 +93,14 @@ export class ServerHabits {
   learnRefusesFsetstat(): void {
     this.#refusesFsetstat = true;
     this.#isStepwise = true;
+  }
+
+  learnRefusesPermissions({ message }: SftpStatusError): void {
+    this.#refusesPermissions = true;
+    this.tell(
+      'warning',
+      `the server sets no permissions (${message}), as on a file system that has none: files have there what it gives them`,
+    );
   }
 
   learnRefusesFsync(): void {

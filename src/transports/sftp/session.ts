@@ -1,6 +1,6 @@
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import { Extension, Status } from '../../sftp/protocol.ts';
+import { Extension, Status, type Attributes } from '../../sftp/protocol.ts';
 import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
 import { createRateLimiter, type RateLimit } from '../../core/rate-limiter.ts';
 import {
@@ -138,9 +138,14 @@ export const isHeldTime = (wanted: number, found: number | undefined): boolean =
   found === protocolTime(wanted) || (wanted > LAST_SIGNED_SECOND && found === LAST_SIGNED_SECOND);
 
 /** Permission bits and times of the source; version 3 has whole seconds. */
-export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
+export const finalAttributes = ({ habits }: Session, file: OutgoingFile): Attributes => {
+  const times = finalTimes(file);
+  return habits.refusesPermissions ? times : { permissions: file.mode, ...times };
+};
+
+export const finalTimes = ({ identity }: OutgoingFile): Attributes => {
   const mtime = protocolTime(wholeSeconds(identity.mtimeNs));
-  return { permissions: mode, atime: mtime, mtime };
+  return { atime: mtime, mtime };
 };
 
 /** A complete temporary file, and where it is to go. */
@@ -196,7 +201,10 @@ const publishWithoutReplacing = async (
     if (there === undefined) throw error;
     // An earlier attempt was stopped between its rename and the mark. Size and time alone do not prove it.
     const isAlike =
-      BigInt(there.size ?? -1) === file.identity.size && isHeldTime(wholeSeconds(file.identity.mtimeNs), there.mtime);
+      BigInt(there.size ?? -1) === file.identity.size &&
+      // The temporary file has got the same time: whatever the destination makes of it.
+      (isHeldTime(wholeSeconds(file.identity.mtimeNs), there.mtime) ||
+        there.mtime === (await channel.lstat(temporary))?.mtime);
     if (isAlike && (await hasContentOf(file, channel, final, signal))) {
       await channel.remove(temporary).catch(() => undefined);
       return;
