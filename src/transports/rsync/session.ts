@@ -54,10 +54,12 @@ export const openSession = async (
   let capabilities = capabilitiesOf(version);
   if (context.durable && !capabilities.optional.has('fsync')) warnNotSynced(context, 'the local rsync');
   const staging = makeStagingFolder(context.stateFolder);
-  const names = createDurableNames(master, options.path, context);
+  const makeWay = (): Promise<boolean> => names.giveWay();
+  const runs = createRuns(master, undefined, { connect, makeWay });
+  const names = createDurableNames(master, options.path, context, { exclusive: runs });
   return {
     master,
-    runs: createRuns(master, undefined, { connect }),
+    runs,
     names,
     options,
     context,

@@ -57,23 +57,25 @@ export const sizeOfOpen = async ({
   }
 };
 
-const syncContent = async (session: Session, { channel, handle }: WrittenFile): Promise<void> => {
-  if (syncsContent(session, channel)) await syncUnlessRefused(session, { channel, handle });
+const syncContent = async (session: Session, { channel, handle, file }: WrittenFile): Promise<void> => {
+  if (syncsContent(session, channel, file)) await syncUnlessRefused(session, { channel, handle }, file.targetPath);
 };
 
 /** False where there is no fsync: a server that announces it and refuses it is as one that has none. */
 export const syncUnlessRefused = async (
   { habits, context }: Session,
   { channel, handle }: Pick<WrittenFile, 'channel' | 'handle'>,
+  targetPath: Name,
 ): Promise<boolean> => {
-  if (habits.refusesFsync || !channel.has(Extension.FSYNC)) return false;
+  if (habits.refusedFsync.has(targetPath) || !channel.has(Extension.FSYNC)) return false;
   try {
     await channel.fsync(handle);
     return true;
   } catch (error) {
     // "Failure" is what a disk that fails gets.
     if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
-    habits.learnRefusesFsync();
+    habits.refusedFsync.learn(error, targetPath);
+    habits.learnStepwise();
     if (context.durable)
       habits.tell(
         'warning',
@@ -89,9 +91,15 @@ const setAttributes = async (session: Session, written: WrittenFile): Promise<vo
   const { file } = written;
   const refusal = await trySet(session, written, finalAttributes(session, file));
   if (refusal === undefined) return;
-  const alone = habits.refusesPermissions ? refusal : await trySet(session, written, finalTimes(file));
+  const alone = habits.refusedPermissions.has(file.targetPath)
+    ? refusal
+    : await trySet(session, written, finalTimes(file));
   if (alone === undefined) {
-    habits.learnRefusesPermissions(refusal);
+    habits.refusedPermissions.learn(refusal, file.targetPath);
+    habits.tell(
+      'warning',
+      `the server sets no permissions (${refusal.message}), as on a file system that has none: files have there what it gives them`,
+    );
     return;
   }
   throw new TransportError(

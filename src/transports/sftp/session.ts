@@ -124,8 +124,11 @@ export const failedSend = ({ label, options }: Session, { targetPath }: Outgoing
 });
 
 /** fsync is used if it is configured and the server supports it. */
-export const syncsContent = ({ context, habits }: Session, channel: SftpClient): boolean =>
-  context.durable && channel.has(Extension.FSYNC) && !habits.refusesFsync;
+export const syncsContent = (
+  { context, habits }: Session,
+  channel: SftpClient,
+  { targetPath }: OutgoingFile,
+): boolean => context.durable && channel.has(Extension.FSYNC) && !habits.refusedFsync.has(targetPath);
 
 /** SFTP 3 has 32 bits: a time before 1970 or after 2106 becomes the first or the last that it has. */
 export const protocolTime = (seconds: number): number => Math.min(Math.max(seconds, 0), 0xffff_ffff);
@@ -140,7 +143,7 @@ export const isHeldTime = (wanted: number, found: number | undefined): boolean =
 /** Permission bits and times of the source; version 3 has whole seconds. */
 export const finalAttributes = ({ habits }: Session, file: OutgoingFile): Attributes => {
   const times = finalTimes(file);
-  return habits.refusesPermissions ? times : { permissions: file.mode, ...times };
+  return habits.refusedPermissions.has(file.targetPath) ? times : { permissions: file.mode, ...times };
 };
 
 export const finalTimes = ({ identity }: OutgoingFile): Attributes => {
@@ -162,11 +165,11 @@ export const publish = (
   unpublished: Unpublished,
   signal: AbortSignal,
 ): Promise<void> =>
-  channel.has(Extension.POSIX_RENAME) && !session.habits.refusesPosixRename
+  channel.has(Extension.POSIX_RENAME) && !session.habits.refusedPosixRename.has(unpublished.file.targetPath)
     ? channel
         .posixRename(unpublished.temporary, unpublished.final)
         .catch((error: unknown) => publishOtherwise(session, channel, unpublished, signal, error))
-    : publishWithoutReplacing(session, channel, unpublished, signal);
+    : publishWithoutReplacing(session, channel, unpublished, signal).then(() => undefined);
 
 /** A server may announce posix-rename and refuse it. Where it is this file alone that may not be replaced, nothing else will do. */
 const publishOtherwise = async (
@@ -180,21 +183,22 @@ const publishOtherwise = async (
   const isUnknown = status === Status.OP_UNSUPPORTED;
   if (!isUnknown && status !== Status.PERMISSION_DENIED) throw error;
   if (!isUnknown && (await channel.lstat(unpublished.final)) !== undefined) throw error;
-  await publishWithoutReplacing(session, channel, unpublished, signal).catch((again: unknown) => {
+  const isRenamed = await publishWithoutReplacing(session, channel, unpublished, signal).catch((again: unknown) => {
     throw isUnknown ? again : error;
   });
-  session.habits.learnRefusesPosixRename();
+  if (isRenamed && isRefusal(error)) session.habits.refusedPosixRename.learn(error, unpublished.file.targetPath);
 };
 
-/** For a server whose only rename fails if the target exists. */
+/** For a server whose only rename fails if the target exists. Resolves with false where nothing was renamed: the file is there already. */
 const publishWithoutReplacing = async (
   { options, label }: Session,
   channel: SftpClient,
   { temporary, final, file }: Unpublished,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<boolean> => {
   try {
     await channel.rename(temporary, final);
+    return true;
   } catch (error) {
     if (!(error instanceof SftpStatusError) || error.status === Status.NO_SUCH_FILE) throw error;
     const there = await channel.lstat(final);
@@ -207,7 +211,7 @@ const publishWithoutReplacing = async (
         there.mtime === (await channel.lstat(temporary))?.mtime);
     if (isAlike && (await hasContentOf(file, channel, final, signal))) {
       await channel.remove(temporary).catch(() => undefined);
-      return;
+      return false;
     }
     if (!options.allowDeleteFirst) {
       throw new TransportError(
@@ -221,5 +225,6 @@ const publishWithoutReplacing = async (
     }
     await channel.remove(final);
     await channel.rename(temporary, final);
+    return true;
   }
 };
