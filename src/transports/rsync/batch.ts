@@ -1,6 +1,6 @@
 import { formatBytes } from '../../core/units.ts';
 import { errorMessage, TransportError } from '../../errors.ts';
-import { showName, type Name, type OutgoingFile } from '../../transport.ts';
+import { showName, wholeSeconds, type ExpectedFile, type Name, type OutgoingFile } from '../../transport.ts';
 import { compareArguments, sendArguments } from './arguments.ts';
 import {
   connectionError,
@@ -128,15 +128,27 @@ const compareContent = async (
   stop: Stop,
 ): Promise<{ readonly same: readonly Name[]; readonly verdict: Verdict }> => {
   const same: Name[] = [];
+  const ofOtherTime = new Map<ExpectedFile, 'time'>();
   const onLine = (line: Buffer): void => {
     const found = comparisonOf(line);
     if (found?.verdict === 'same') same.push(found.name);
+    const file = found?.verdict === 'time' ? staged.fileOf(found.name) : undefined;
+    if (file !== undefined) ofOtherTime.set(expected(file), 'time');
   };
   staged.relink();
   const args = compareArguments(session.target(staged.tree), 'content');
   const end = await session.runs.run(args, { ...ioOf(staged, stop), onLine }, stop.signal);
-  return { same, verdict: judgeRun(end) };
+  const { heldThere } = await import('./held-times.ts');
+  const held = stop.signal.aborted ? [] : await heldThere(session, ofOtherTime, stop.signal);
+  return { same: [...same, ...held.map(({ targetPath }) => targetPath)], verdict: judgeRun(end) };
 };
+
+const expected = ({ sourcePath, targetPath, identity }: OutgoingFile): ExpectedFile => ({
+  sourcePath,
+  targetPath,
+  size: identity.size,
+  mtimeSeconds: wholeSeconds(identity.mtimeNs),
+});
 
 const isFull = (verdict: Verdict): boolean => verdict.kind === 'connection' && verdict.class === 'destination-full';
 

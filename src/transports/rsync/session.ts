@@ -51,17 +51,18 @@ export const openSession = async (
   label: string,
   signal: AbortSignal,
 ): Promise<Session> => {
-  const [version, master] = await Promise.all([
-    localVersion(),
-    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal),
-  ]);
+  const connect = (): Promise<Master> =>
+    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal);
+  const [version, master] = await Promise.all([localVersion(), connect()]);
   let capabilities = capabilitiesOf(version);
   if (context.durable && !capabilities.optional.has('fsync')) warnNotSynced(context, 'the local rsync');
   const staging = makeStagingFolder(context.stateFolder);
-  const names = createDurableNames(master, options.path, context);
+  const makeWay = (): Promise<boolean> => names.giveWay();
+  const runs = createRuns(master, undefined, { connect, makeWay });
+  const names = createDurableNames(master, options.path, context, { exclusive: runs });
   return {
     master,
-    runs: createRuns(master),
+    runs,
     names,
     options,
     context,

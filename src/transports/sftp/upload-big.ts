@@ -55,7 +55,7 @@ export const uploadBig = async (
         ? await writeInOrder(session, opened, content, signal)
         : await new StripedWrite(session, content, attempt, signal).run(opened, striped ? temporary : undefined);
       if (bytesOf(there) < size) {
-        const isKept = await keep(session, opened, attempt, there);
+        const isKept = await keep(session, file, opened, attempt, there);
         stopped = { written: bytesOf(there), isKept };
         throw signal.reason;
       }
@@ -89,8 +89,14 @@ export const uploadBig = async (
 };
 
 /** What is written so far is on stable storage, where the server can do that, and a later attempt need not read it back. */
-const keep = async (session: Session, opened: Stripe, attempt: Attempt, there: readonly Range[]): Promise<boolean> => {
-  if (!(await syncUnlessRefused(session, opened))) return false;
+const keep = async (
+  session: Session,
+  { targetPath }: OutgoingFile,
+  opened: Stripe,
+  attempt: Attempt,
+  there: readonly Range[],
+): Promise<boolean> => {
+  if (!(await syncUnlessRefused(session, opened, targetPath))) return false;
   attempt.save(there);
   return true;
 };

@@ -169,7 +169,7 @@ export class StripedWrite {
     if (performance.now() - this.#lastCheckpoint < CHECKPOINT_EVERY_MS) return;
     this.#lastCheckpoint = performance.now();
     const there = this.#there();
-    if (await syncUnlessRefused(this.#session, stripe)) this.#attempt.save(there);
+    if (await syncUnlessRefused(this.#session, stripe, this.#content.file.targetPath)) this.#attempt.save(there);
   }
 }
 

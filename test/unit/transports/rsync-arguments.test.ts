@@ -21,7 +21,7 @@ describe('arguments of rsync', () => {
     expect(sendArguments(send)).toEqual([
       '-tpLI',
       ...['--no-o', '--no-g', '--chmod=Fg-w'],
-      ...['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8'],
+      ...['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8', '--debug=proto'],
       ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part', '--remote-option=-e.fxCv'],
       '--timeout=120',
       ...['-e', THROUGH, '--', '/state/tree-1/', 'isocket:/backup/a b$(id)/'],
