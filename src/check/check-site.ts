@@ -9,7 +9,7 @@ import { manifestLine } from './manifest.ts';
 import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
-import { overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
+import { earlierProbes, overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 import { checkRoot, linkLines, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
 
@@ -32,11 +32,12 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   for (const [index, transport] of options.destinations.entries()) {
     const prefix = options.destinations.length > 1 ? `destination ${index + 1}: ` : '';
     const begunMs = Date.now();
+    const earlier = earlierProbes(root, tag);
     let made: Overlap | undefined;
     for await (const result of transport.probe(options.signal)) {
       // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
       const isWritten = result.what === 'write' && result.state === 'ok';
-      const overlap = isWritten ? overlapLine(root, begunMs, tag) : undefined;
+      const overlap = isWritten ? overlapLine(root, earlier, tag) : undefined;
       yield { ...result, what: prefix + result.what, end: 'destination' };
       made ??= overlap;
       if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };

@@ -95,10 +95,9 @@ export const createDurableNames = (
       await giveWay();
     });
 
-  const close = (): void => void open?.then((channel) => channel?.client.destroy()).catch(() => undefined);
   return {
     giveWay,
-    close,
+    close: () => void giveWay(),
     sync: async (folders, mustEnd) => {
       if (!durable) return;
       if (mustEnd !== undefined) isEnding = mustEnd;
