@@ -1,5 +1,6 @@
 import type { Report, SummaryEvent } from '../core/events.ts';
 import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import type { FileCount } from '../core/survey.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
@@ -27,6 +28,16 @@ export interface PassEnd {
   readonly unsentIn: readonly Name[];
   /** Finished directories that were changed since. */
   readonly late: readonly Name[];
+  /** Directories that are finished. */
+  readonly finished: number;
+  /** Those that are not, with what is in them. */
+  readonly left: readonly LeftDirectory[];
+}
+
+export interface LeftDirectory {
+  readonly plan: DirectoryPlan;
+  /** undefined: no listing of it was through. */
+  count: FileCount | undefined;
 }
 
 /** One pass over a site: list, send, verify, finish. */
@@ -48,9 +59,10 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   noteFinishedElsewhere(state.path, root, directories, labels, site.report);
   const limits = createLimits();
   const unsentIn: Name[] = [];
+  const left: LeftDirectory[] = [];
   const passes = liveFirst(plan(directories, newest))
     .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
-    .map((one) => passDirectory(one, site, limits, unsentIn));
+    .map((one) => passDirectory(one, site, limits, { unsentIn, left }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
   return {
@@ -58,6 +70,8 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
     unsentIn,
     late: late.current,
+    finished: directories.filter(({ finishedWatch }) => finishedWatch).length + counters.finished,
+    left,
   };
 };
 
@@ -82,8 +96,10 @@ const passDirectory = async (
   one: DirectoryPlan,
   site: SiteContext,
   limits: Limits,
-  unsentIn: Name[],
+  { unsentIn, left }: { readonly unsentIn: Name[]; readonly left: LeftDirectory[] },
 ): Promise<void> => {
+  const here: LeftDirectory = { plan: one, count: undefined };
+  left.push(here);
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,
@@ -92,7 +108,11 @@ const passDirectory = async (
   if (cycle === undefined) return;
   using work = cycle.work;
   await work.queue.drain();
-  if (cycle.end?.finished === true) return;
+  here.count = work.count.current;
+  if (cycle.end?.finished === true) {
+    left.splice(left.indexOf(here), 1);
+    return;
+  }
   const unsent = work.leftUnsent();
   site.counters.failed += unsent;
   if (unsent > 0) unsentIn.push(one.directory.name);

@@ -61,7 +61,7 @@ const readDirectory = (
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), labels);
-  const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config)));
+  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded));
   return count && { name, phase, closedBy, ...count, late: false };
 };
 
@@ -76,6 +76,10 @@ const countQuietly = (count: () => FileCount): Counted | undefined => {
     return notCounted(plainMessage(error));
   }
 };
+
+/** Counts a directory that is not finished. @throws a system error where the disk refuses, or it vanished meanwhile */
+export const countOnDisk = (name: Name, config: Config, state: StateView, isExcluded: IsExcluded): FileCount =>
+  countDirectory(`${config.source.root}/${name}`, isExcluded, countsAsSent(state, name, config));
 
 /** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
 const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {

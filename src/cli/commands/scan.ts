@@ -13,6 +13,7 @@ import { FailureLog } from '../../status/last-failures.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
 import { openOutput } from './output.ts';
+import type { ScanTextfile } from './scan-textfile.ts';
 import { startedEvent } from './started.ts';
 
 /** `isocket scan`: one pass over the site. Resolves with the exit code. */
@@ -29,18 +30,27 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
   let ping: Ping | undefined;
-  const onConfig = ({ log, hooks }: Config): void => {
-    output.useLog(log);
-    if (hooks.ping !== null) ping = new Ping(hooks.ping, report);
+  let textfile: Promise<ScanTextfile> | undefined;
+  const onConfig = (config: Config): void => {
+    output.useLog(config.log);
+    if (config.hooks.ping !== null) ping = new Ping(config.hooks.ping, report);
+    if (config.status.textfile !== null) textfile = openTextfile(config.status.textfile, config, report);
   };
   try {
     await using site = await openSite(options, report, { onConfig });
-    return await passOver(site, { report, ping, shutdown });
+    return await passOver(site, { report, ping, textfile: await textfile, shutdown });
   } catch (error) {
     // Beside another isocket it is that one who says how it goes.
-    if (!(error instanceof UserError) || error.exitCode !== 4) await ping?.send('fail');
+    if (!(error instanceof UserError) || error.exitCode !== 4)
+      await Promise.all([ping?.send('fail'), (await textfile)?.failed()]);
     throw error;
   }
+};
+
+/** Loaded where it is wanted: every other scan begins as fast as before. */
+const openTextfile = async (path: string, config: Config, report: Report): Promise<ScanTextfile> => {
+  const { ScanTextfile } = await import('./scan-textfile.ts');
+  return new ScanTextfile(path, config, report);
 };
 
 /** A command that has had its time is ended within that. */
@@ -49,20 +59,27 @@ const END_MS = 1000;
 interface Surroundings {
   readonly report: Report;
   readonly ping: Ping | undefined;
+  readonly textfile: ScanTextfile | undefined;
   readonly shutdown: Shutdown;
 }
 
-const passOver = async (site: OpenSite, { report, ping, shutdown }: Surroundings): Promise<number> => {
+const passOver = async (site: OpenSite, { report, ping, textfile, shutdown }: Surroundings): Promise<number> => {
   const { config, configPath, state } = site;
   await using notifier = new Notifier({ config, configPath, statePath: state.path, report, ping, graceMs: 0 });
   void ping?.send('start');
   report(startedEvent('scan', site));
   using failures = new FailureLog(state.path, notifier.report, 'earlier');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
-  const end = await runPass({ ...site, report: failures.report, signal });
+  const tellAll: Report = (event) => {
+    failures.report(event);
+    textfile?.note(event);
+  };
+  const end = await runPass({ ...site, report: tellAll, signal });
   site.refused.throwIfAborted();
   if (!shutdown.signal.aborted) failures.ended();
   report(end.summary);
+  const labels = site.destinations.map(({ label }) => label);
+  await textfile?.end(end, labels, shutdown.signal.aborted);
   if (shutdown.exitCode === undefined) {
     if (Notifier.isWanted(config)) await look(notifier, end, config, shutdown.signal);
     void ping?.send(end.complete ? 'success' : 'fail');

@@ -56,6 +56,8 @@ export interface LiveReading {
   readonly status: LiveSiteStatus;
   /** Why the site is not well, one sentence each. */
   readonly reasons: readonly string[];
+  /** What is wrong, by the kind of alert. */
+  readonly problems: Readonly<Record<string, number>>;
 }
 
 /** However many ask. */
@@ -133,9 +135,13 @@ export class LiveStatus implements Disposable {
       },
       problems: [...(seen.root === undefined ? [] : [seen.root]), ...problemsOf(known)],
     };
-    const oldest = this.#oldest(unfinished);
-    const unreadable = [...unworkable].map(([path, reason]) => ({ path, reason }));
-    return { status, reasons: this.#troubles.reasons({ overview: seen, unreadable, oldest, isAlive: isAlive() }, now) };
+    const facts = {
+      overview: seen,
+      unreadable: [...unworkable].map(([path, reason]) => ({ path, reason })),
+      oldest: this.#oldest(unfinished),
+      isAlive: status.daemon.isAlive,
+    };
+    return { status, reasons: this.#troubles.reasons(facts, now), problems: this.#troubles.kinds(facts, now) };
   }
 
   /** Oldest first, as the last listing of the root has them; new ones last. */

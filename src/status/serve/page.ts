@@ -13,6 +13,7 @@ const INDEX = `<!doctype html>
 <ul>
 <li><a href="/status.json">status.json</a>: what "isocket status --json" prints
 <li><a href="/events">events</a>: the same, as it changes
+<li><a href="/metrics">metrics</a>: for Prometheus
 <li><a href="/healthz">healthz</a>: is all well?
 </ul>
 </html>
