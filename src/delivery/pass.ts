@@ -162,7 +162,7 @@ const attempt = <T>(
  * be looked into.
  */
 export const planPass = async (
-  { config, report, signal }: Pick<PassOptions, 'config' | 'report' | 'signal'>,
+  { config, report, signal, only }: Pick<PassOptions, 'config' | 'report' | 'signal' | 'only'>,
   statePath: string,
 ): Promise<boolean> => {
   const { root, tag, newest, exclude, settleMs, trustMarks } = config.source;
@@ -172,13 +172,13 @@ export const planPass = async (
   const { manifest } = config;
   const listingOptions = { root, isExcluded, settleMs, trustMarks, manifest, openFiles: createOpenFilesView() };
   const { directories, unreadable, links } = readRoot(root, tag, isExcluded);
-  reportLinks(root, links, report);
-  let failed = reportUnreadable(unreadable, { report });
+  if (only === undefined) reportLinks(root, links, report);
+  let failed = reportUnreadable(unreadable, { report }, only);
   for (const one of liveFirst(plan(directories, newest))) {
     signal.throwIfAborted();
     const { directory, phase } = one;
-    if (phase === 'finished') continue;
     const { name } = directory;
+    if (phase === 'finished' || only?.has(name) === false) continue;
     const record = readRecord(state.recordPath(name), keys) ?? { lookUp: () => 'unknown' };
     try {
       await listDirectory(one, record, listingOptions, {

@@ -9,7 +9,7 @@ import type { IsExcluded } from '../../source/scanner.ts';
 import { countedStatus, notCounted } from '../count-directory.ts';
 import type { LastFailures } from '../last-failures.ts';
 import { problemsOf } from '../problems.ts';
-import { siteStatus, type DirectoryStatus, type SiteStatus } from '../site-status.ts';
+import { backlogIn, siteStatus, type Backlog, type DirectoryStatus, type SiteStatus } from '../site-status.ts';
 import { Census } from './census.ts';
 import { FinishedDirectories } from './finished-directories.ts';
 import { History, type HistorySeries } from './history.ts';
@@ -40,7 +40,7 @@ type LiveDaemon = SiteStatus['daemon'] & {
   readonly isAlive: boolean;
   /** Files in flight: `activity` names the first of them. */
   readonly inFlight: number;
-  readonly backlog: { readonly files: number; readonly bytes: number };
+  readonly backlog: Backlog;
   /** Not all directories are counted yet: the backlog is what is known so far. */
   readonly isCounting: boolean;
   /** Until the backlog is sent, at the rate of the last minute; null: nobody can say. */
@@ -204,8 +204,3 @@ const withQueue = (count: FileCount, queued: number): FileCount => {
   const more = Math.max(0, queued - count.unsent);
   return { ...count, files: count.files + more, unsent: count.unsent + more };
 };
-
-const backlogIn = (directories: readonly DirectoryStatus[]): { readonly files: number; readonly bytes: number } => ({
-  files: directories.reduce((sum, { files, sent }) => sum + (files ?? 0) - (sent ?? 0), 0),
-  bytes: directories.reduce((sum, { bytes, sentBytes }) => sum + (bytes ?? 0) - (sentBytes ?? 0), 0),
-});
