@@ -16,10 +16,10 @@ const PATHS = 'What you name is a path from here if it leads below the root, els
 
 export const COMMANDS: readonly CommandDefinition[] = [
   {
-    usage: 'scan',
-    description: 'one pass over the site, then exit: for cron',
+    usage: 'scan [dirs...]',
+    description: `one pass over the site, or over the directories named, then exit: for cron. ${PATHS}`,
     options: [['--dry-run', 'list what would be sent, and what is held back and why; send nothing']],
-    run: async (parsed) => (await import('./commands/scan.ts')).scan(parsed.optsWithGlobals()),
+    run: async (parsed) => (await import('./commands/scan.ts')).scan(parsed.optsWithGlobals(), parsed.args),
   },
   {
     usage: 'daemon',
@@ -40,10 +40,18 @@ export const COMMANDS: readonly CommandDefinition[] = [
     run: async (parsed) => (await import('./commands/send.ts')).send(parsed.args, parsed.optsWithGlobals()),
   },
   {
-    usage: 'status',
-    description: 'what is on disk, daemon or not: each directory, its files, what is sent, what is held and why',
-    options: [['--watch', 'redraw it continuously']],
-    run: async (parsed) => (await import('./commands/status.ts')).status(parsed.optsWithGlobals()),
+    usage: 'status [dirs...]',
+    description: `what is on disk, daemon or not: each directory, or those named, its files, what is sent, what is held and why. ${PATHS}`,
+    options: [
+      ['--watch', 'redraw it continuously'],
+      [
+        '--check',
+        'one line and the exit code of a plug-in for Nagios and Icinga: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN',
+      ],
+      ['--warn <duration>', 'with --check: WARNING where a file has been unsent so long (default: alerts.unsent)'],
+      ['--crit <duration>', 'with --check: CRITICAL where a file has been unsent so long (default: 1d)'],
+    ],
+    run: async (parsed) => (await import('./commands/status.ts')).status(parsed.optsWithGlobals(), parsed.args),
   },
   {
     usage: 'verify [dirs...]',

@@ -41,6 +41,8 @@ export interface Config {
 export interface StatusConfig {
   /** Where the daemon answers over HTTP; null: nowhere. */
   readonly listen: ListenAddress | null;
+  /** A file that gets the metrics. */
+  readonly textfile: string | null;
 }
 
 /** A command line for the shell, or a program and its arguments. */

@@ -35,7 +35,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const parsed = configSchema.safeParse(input ?? {});
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, configSchema);
   const destinations = parseDestinations(input, context, problems);
-  problems.push(...backOffProblems(input), ...logProblems(input));
+  problems.push(...backOffProblems(input), ...outputProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
   const { site, source, send, verify, announce, manifest, state, log, status, hooks, alerts } = parsed.data;
   const { settle, superseded, rescan, root, tag, newest, exclude, watcher, trustMarks } = source;
@@ -63,7 +63,10 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     manifest,
     state,
     log,
-    status: { listen: status.listen === null ? null : (parseListenAddress(status.listen) ?? null) },
+    status: {
+      listen: status.listen === null ? null : (parseListenAddress(status.listen) ?? null),
+      textfile: status.textfile,
+    },
     hooks: {
       finished: hooks.finished,
       alert: hooks.alert,
@@ -103,11 +106,17 @@ const backOffProblems = (input: unknown): ConfigProblem[] => {
   return isAbove ? [{ path: 'send.retry.first', found: first, expected: `at most send.retry.most (${most})` }] : [];
 };
 
-/** A log that would be sent, and grow by a line for it. */
-const logProblems = (input: unknown): ConfigProblem[] => {
-  const [file, root] = [valueAt(input, ['log', 'file']), valueAt(input, ['source', 'root'])];
-  const isInRoot = typeof file === 'string' && typeof root === 'string' && `${file}/`.startsWith(`${root}/`);
-  return isInRoot ? [{ path: 'log.file', found: file, expected: 'a file outside source.root' }] : [];
+/** Files of ours that would be sent: a log, which would grow by a line for it. */
+const outputProblems = (input: unknown): ConfigProblem[] => {
+  const root = valueAt(input, ['source', 'root']);
+  return [
+    ['log', 'file'],
+    ['status', 'textfile'],
+  ].flatMap((path) => {
+    const file = valueAt(input, path);
+    const isInRoot = typeof file === 'string' && typeof root === 'string' && `${file}/`.startsWith(`${root}/`);
+    return isInRoot ? { path: path.join('.'), found: file, expected: 'a file outside source.root' } : [];
+  });
 };
 
 const ms = (text: string): number => parseDurationMs(text) ?? 0;

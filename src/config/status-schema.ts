@@ -1,7 +1,10 @@
 import { z } from 'zod';
+import { rootedPath } from '../core/destination-words.ts';
 import { parseListenAddress } from '../core/listen-address.ts';
 
 const LISTEN = 'HOST:PORT, such as 127.0.0.1:9180 or [::1]:9180, or a port of this host alone, such as 9180';
+
+const TEXTFILE = 'an absolute path that ends with .prom, such as /var/lib/prometheus/node-exporter/isocket-ED1.prom';
 
 /** Who may ask how it goes: contract.md §6. */
 export const statusSchema = z
@@ -12,6 +15,13 @@ export const statusSchema = z
       .refine((text) => parseListenAddress(text) !== undefined, { error: LISTEN })
       .nullable()
       .default(null)
-      .describe('Where the daemon answers: status page, /healthz, /status.json, /events. For example 127.0.0.1:9180'),
+      .describe(
+        'Where the daemon answers: status page, /metrics, /healthz, /status.json, /events. For example 127.0.0.1:9180',
+      ),
+    textfile: rootedPath(TEXTFILE)
+      .refine((path) => path.endsWith('.prom'), { error: TEXTFILE })
+      .nullable()
+      .default(null)
+      .describe('A file with the metrics of Prometheus, for the textfile collector of its node exporter'),
   })
   .prefault({});

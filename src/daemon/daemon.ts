@@ -17,6 +17,8 @@ import { activityOf, surveyOf, type DaemonActivity } from './tell.ts';
 
 export interface DaemonOptions extends PassOptions {
   readonly watcher: Watcher;
+  /** Called for each file that its writer closed, below the root. */
+  readonly closed?: (path: Name) => void;
 }
 
 const isEmpty = (things: Iterable<unknown>): boolean => things[Symbol.iterator]().next().done === true;
@@ -57,6 +59,7 @@ export class Daemon {
       site: this.#site,
       watcher: options.watcher,
       limits: createLimits(),
+      closed: options.closed ?? (() => undefined),
       wake: (name) => this.#wake(name),
       eventsLost: () => {
         this.#eventsLost += 1;

@@ -3,6 +3,7 @@ import type { DirectoryPlan } from '../core/lifecycle.ts';
 import type { SiteContext } from '../delivery/context.ts';
 import { DirectoryWork } from '../delivery/directory-work.ts';
 import { runCycle, type Limits } from '../delivery/run-cycle.ts';
+import type { Name } from '../name.ts';
 import { FINISHED_PARSE, isMarker } from '../source/markers.ts';
 import type { FileEvent } from '../watcher/file-events.ts';
 import type { TreeWatch } from '../watcher/watch-tree.ts';
@@ -17,6 +18,7 @@ export interface JobContext {
   /** Something happened that only a listing of the root can judge. */
   readonly wake: () => void;
   readonly eventsLost: () => void;
+  readonly closed: (path: Name) => void;
   readonly finished: (job: DirectoryJob) => void;
   /** A defect. */
   readonly defect: (error: unknown) => void;
@@ -126,6 +128,7 @@ export class DirectoryJob implements AsyncDisposable {
         if (event.path === FINISHED_PARSE) this.#context.wake();
         else if (!isMarker(event.path)) {
           this.#events.explain(event.path);
+          this.#context.closed(`${this.plan.directory.name}/${event.path}`);
           this.work.queue.close(event.path);
         }
         return;

@@ -1,5 +1,6 @@
 import type { Report, SummaryEvent } from '../core/events.ts';
 import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import type { FileCount } from '../core/survey.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
@@ -27,6 +28,16 @@ export interface PassEnd {
   readonly unsentIn: readonly Name[];
   /** Finished directories that were changed since. */
   readonly late: readonly Name[];
+  /** Directories that are finished. */
+  readonly finished: number;
+  /** Those that are not, with what is in them. */
+  readonly left: readonly LeftDirectory[];
+}
+
+export interface LeftDirectory {
+  readonly plan: DirectoryPlan;
+  /** undefined: no listing of it was through. */
+  count: FileCount | undefined;
 }
 
 /** One pass over a site: list, send, verify, finish. */
@@ -51,12 +62,13 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const unfinished = liveFirst(plan(directories, newest)).filter(
     ({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false,
   );
+  const left: LeftDirectory[] = [];
   let unlisted = unfinished.length;
   const listed = (): void => {
     unlisted -= 1;
     if (unlisted === 0) site.report({ type: 'found-all' });
   };
-  const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn }));
+  const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn, left }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
   return {
@@ -64,6 +76,8 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
     unsentIn,
     late: late.current,
+    finished: directories.filter(({ finishedWatch }) => finishedWatch).length + counters.finished,
+    left,
   };
 };
 
@@ -83,12 +97,23 @@ const reportLinks = (root: Name, links: RootListing['links'], report: Report): v
   if (message !== undefined) report({ type: 'note', level: 'warning', message: `${message}; ${LINKED_CURE}` });
 };
 
+/** What the directories of a pass share. */
+interface DirectoryShare {
+  readonly limits: Limits;
+  /** Called once for each, when it was listed or will not be. */
+  readonly listed: () => void;
+  readonly unsentIn: Name[];
+  readonly left: LeftDirectory[];
+}
+
 /** One directory's share of the pass; it is over when its sends are. */
 const passDirectory = async (
   one: DirectoryPlan,
   site: SiteContext,
-  { limits, listed, unsentIn }: { readonly limits: Limits; readonly listed: () => void; readonly unsentIn: Name[] },
+  { limits, listed, unsentIn, left }: DirectoryShare,
 ): Promise<void> => {
+  const here: LeftDirectory = { plan: one, count: undefined };
+  left.push(here);
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,
@@ -98,7 +123,11 @@ const passDirectory = async (
   if (cycle === undefined) return;
   using work = cycle.work;
   await work.queue.drain();
-  if (cycle.end?.finished === true) return;
+  here.count = work.count.current;
+  if (cycle.end?.finished === true) {
+    left.splice(left.indexOf(here), 1);
+    return;
+  }
   const unsent = work.leftUnsent();
   site.counters.failed += unsent;
   if (unsent > 0) unsentIn.push(one.directory.name);
@@ -148,7 +177,7 @@ const attempt = <T>(
  * be looked into.
  */
 export const planPass = async (
-  { config, report, signal }: Pick<PassOptions, 'config' | 'report' | 'signal'>,
+  { config, report, signal, only }: Pick<PassOptions, 'config' | 'report' | 'signal' | 'only'>,
   statePath: string,
 ): Promise<boolean> => {
   const { root, tag, newest, exclude, settleMs, trustMarks } = config.source;
@@ -158,13 +187,13 @@ export const planPass = async (
   const { manifest } = config;
   const listingOptions = { root, isExcluded, settleMs, trustMarks, manifest, openFiles: createOpenFilesView() };
   const { directories, unreadable, links } = readRoot(root, tag, isExcluded);
-  reportLinks(root, links, report);
-  let failed = reportUnreadable(unreadable, { report });
+  if (only === undefined) reportLinks(root, links, report);
+  let failed = reportUnreadable(unreadable, { report }, only);
   for (const one of liveFirst(plan(directories, newest))) {
     signal.throwIfAborted();
     const { directory, phase } = one;
-    if (phase === 'finished') continue;
     const { name } = directory;
+    if (phase === 'finished' || only?.has(name) === false) continue;
     const record = readRecord(state.recordPath(name), keys) ?? { lookUp: () => 'unknown' };
     try {
       await listDirectory(one, record, listingOptions, {

@@ -9,7 +9,7 @@ import { readProof } from '../source/read-proof.ts';
 
 /** The part of `finished.watch` that says where everything is. */
 interface NamedDestinations {
-  readonly destinations?: readonly { readonly label?: unknown }[];
+  readonly destinations?: readonly ({ readonly label?: unknown } | null)[];
 }
 
 /** Directories named one by one; the rest are counted. */
@@ -22,7 +22,8 @@ const MOST_NAMED = 10;
 export const unnamedIn = (proof: unknown, labels: readonly string[]): string[] => {
   const { destinations } = (proof ?? {}) as NamedDestinations;
   if (!Array.isArray(destinations) || destinations.length === 0) return [];
-  const named = new Set((destinations as NonNullable<NamedDestinations['destinations']>).map(({ label }) => label));
+  // Who writes markers of his own may write anything.
+  const named = new Set((destinations as NonNullable<NamedDestinations['destinations']>).map((one) => one?.label));
   return labels.filter((label) => !named.has(label));
 };
 

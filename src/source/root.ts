@@ -96,6 +96,17 @@ export const checkRoot = (root: Name): void => {
   );
 };
 
+/** Why the root cannot be read now; undefined: it can. */
+export const whyNoRoot = (root: Name): UserError | undefined => {
+  try {
+    checkRoot(root);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+};
+
 const unreadableRoot = (root: Name, error: unknown): UserError => {
   const code = systemErrorCode(error);
   if (code === undefined) throw error;

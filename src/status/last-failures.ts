@@ -23,13 +23,19 @@ const schema = z.object({
 /** What failed last, by destination and file, and was not well since. */
 export type LastFailures = Readonly<z.infer<typeof schema>>;
 
-/** undefined where nothing failed, or nobody knows. Files that are gone are left out. */
-export const readLastFailures = (state: string, root: Name): LastFailures | undefined => {
+/**
+ * undefined where nothing failed, or nobody knows. Files that are gone are left out.
+ * @param only files of these directories; undefined: of all
+ */
+export const readLastFailures = (state: string, root: Name, only?: ReadonlySet<Name>): LastFailures | undefined => {
   const read = readAll(state);
   if (read === undefined) return undefined;
-  const files = read.files.filter(({ path }) => isThere(`${root}/${path}`));
-  return files.length + read.destinations.length + read.more === 0 ? undefined : { ...read, files };
+  const files = read.files.filter(({ path }) => only?.has(directoryOf(path)) !== false && isThere(`${root}/${path}`));
+  const more = only === undefined ? read.more : 0;
+  return files.length + read.destinations.length + more === 0 ? undefined : { ...read, files, more };
 };
+
+const directoryOf = (path: Name): Name => path.split('/', 1)[0] ?? '';
 
 const readAll = (state: string): LastFailures | undefined => {
   try {
@@ -63,6 +69,7 @@ export class FailureLog implements Disposable {
   readonly #destinations = new Map<string, Destination>();
   readonly #startedAt = new Date().toISOString();
   #more = 0;
+  #hasSent = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param keeps `earlier`: what failed in earlier runs stays until it is well, or the run `ended`; `none`: this process tries everything */
@@ -87,11 +94,18 @@ export class FailureLog implements Disposable {
     return { destinations, files: [...this.#files.values()], more: this.#more };
   }
 
-  /** The run tried everything: what failed before it and not in it is well. */
-  ended(): void {
-    for (const map of [this.#files, this.#destinations] as Map<string, { at: string }>[])
-      for (const [key, { at }] of map) if (at < this.#startedAt) map.delete(key);
-    if (this.#files.size < MOST_FILES) this.#more = 0;
+  /**
+   * The run tried everything: what failed before it and not in it is well.
+   * @param only it tried these directories; undefined: all
+   */
+  ended(only?: ReadonlySet<Name>): void {
+    const isOld = ({ at }: { readonly at: string }): boolean => at < this.#startedAt;
+    for (const [path, file] of this.#files)
+      if (isOld(file) && only?.has(directoryOf(path)) !== false) this.#files.delete(path);
+    // Where nothing was sent, the destination need not have been tried.
+    if (only === undefined || this.#hasSent)
+      for (const [name, destination] of this.#destinations) if (isOld(destination)) this.#destinations.delete(name);
+    if (only === undefined && this.#files.size < MOST_FILES) this.#more = 0;
   }
 
   [Symbol.dispose](): void {
@@ -100,6 +114,7 @@ export class FailureLog implements Disposable {
   }
 
   #note(event: IsocketEvent): void {
+    if (event.type === 'sent') this.#hasSent = true;
     if (event.type === 'failed') this.#noteFile(event.path, event);
     else if (event.type === 'connection') this.#noteDestination(event);
     else if (event.type === 'sent' && this.#files.size > 0) this.#resolve(event.path);
@@ -129,7 +144,7 @@ export class FailureLog implements Disposable {
 
   #resolve(path: Name): void {
     // What failed may have been its directory.
-    const directory = path.split('/', 1)[0] ?? '';
+    const directory = directoryOf(path);
     if ([this.#files.delete(path), this.#files.delete(directory)].includes(true)) this.#saveSoon();
   }
 

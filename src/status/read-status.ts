@@ -21,29 +21,34 @@ import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status
  * The state on the disk and, if a daemon runs, what it reports. Acquires no lock, creates no folder, writes nothing.
  * @param statePath the site's state folder; it need not exist
  * @param labels the destinations, as `finished.watch` names them
+ * @param only these directories; undefined: all
  * @throws UserError if the root cannot be read
  */
 export const readStatus = async (
   config: Config,
   statePath: string,
   labels: readonly string[] = [],
+  only?: ReadonlySet<Name>,
 ): Promise<SiteStatus> => {
   const { root, tag, newest, exclude } = config.source;
   const isExcluded = createIsExcluded(exclude);
   const { directories, unreadable } = readRoot(root, tag, isExcluded);
   const activity = await askActivity({ name: config.site, root, state: statePath });
   const state = viewState(statePath, root);
-  const onDisk = plan(directories, newest).flatMap(
-    (one) => readDirectory(one, config, { state, labels }, isExcluded) ?? [],
-  );
-  const others = unreadable.map(({ name, error }) => ({
-    name,
-    phase: 'open' as const,
-    closedBy: null,
-    ...notCounted(plainMessage(error)),
-    late: false,
-  }));
-  const lastFailures = readLastFailures(statePath, root);
+  const isWanted = (name: Name): boolean => only?.has(name) !== false;
+  const onDisk = plan(directories, newest)
+    .filter(({ directory }) => isWanted(directory.name))
+    .flatMap((one) => readDirectory(one, config, { state, labels }, isExcluded) ?? []);
+  const others = unreadable
+    .filter(({ name }) => isWanted(name))
+    .map(({ name, error }) => ({
+      name,
+      phase: 'open' as const,
+      closedBy: null,
+      ...notCounted(plainMessage(error)),
+      late: false,
+    }));
+  const lastFailures = readLastFailures(statePath, root, only);
   const unmatched = onDisk.length + others.length === 0 ? unmatchedTag(config.source) : undefined;
   const status = siteStatus({ site: config.site, root }, [...others, ...onDisk], activity, {
     ...(lastFailures === undefined ? {} : { lastFailures }),
@@ -61,7 +66,7 @@ const readDirectory = (
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), labels);
-  const count = countQuietly(() => countDirectory(path, isExcluded, countsAsSent(state, name, config)));
+  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded));
   return count && { name, phase, closedBy, ...count, late: false };
 };
 
@@ -76,6 +81,10 @@ const countQuietly = (count: () => FileCount): Counted | undefined => {
     return notCounted(plainMessage(error));
   }
 };
+
+/** Counts a directory that is not finished. @throws a system error where the disk refuses, or it vanished meanwhile */
+export const countOnDisk = (name: Name, config: Config, state: StateView, isExcluded: IsExcluded): FileCount =>
+  countDirectory(`${config.source.root}/${name}`, isExcluded, countsAsSent(state, name, config));
 
 /** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
 const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {

@@ -2,6 +2,7 @@ import type { Activity } from '../instance/activity.ts';
 import type { ClosedBy } from '../core/lifecycle.ts';
 import type { Name } from '../name.ts';
 import type { LastFailures } from './last-failures.ts';
+import { secondsLeft } from './live/throughput.ts';
 
 /** contract.md §5: what `status --json` prints. null: unknown, as with the old tool's empty finished.watch. */
 export interface DirectoryStatus {
@@ -30,6 +31,11 @@ export interface DirectoryStatus {
   readonly unreadable?: string;
 }
 
+export interface Backlog {
+  readonly files: number;
+  readonly bytes: number;
+}
+
 export interface SiteStatus {
   readonly site: string;
   readonly root: Name;
@@ -47,6 +53,10 @@ export interface SiteStatus {
     readonly since: string | null;
     /** What the process that works on the root reports, if there is one. */
     readonly activity?: Activity;
+    /** What is unsent; of a process that says how fast it sends. */
+    readonly backlog?: Backlog;
+    /** Until it is sent, at the rate of the last minute; null: nobody can say. */
+    readonly secondsLeft?: number | null;
   };
   /** What failed in the last run, if no process works on the root now. */
   readonly lastFailures?: LastFailures;
@@ -86,6 +96,7 @@ export const siteStatus = (
     pid: running ? activity.pid : null,
     since: running ? activity.since : null,
     ...(activity === undefined ? {} : { activity }),
+    ...timeLeft(directories, activity?.throughput),
   };
   const failures = activity !== undefined || lastFailures === undefined ? {} : { lastFailures };
   return {
@@ -97,4 +108,19 @@ export const siteStatus = (
     ...failures,
     ...(notes.length === 0 ? {} : { notes }),
   };
+};
+
+/** What is unsent. Pure. */
+export const backlogIn = (directories: readonly DirectoryStatus[]): Backlog => ({
+  files: directories.reduce((sum, { files, sent }) => sum + (files ?? 0) - (sent ?? 0), 0),
+  bytes: directories.reduce((sum, { bytes, sentBytes }) => sum + (bytes ?? 0) - (sentBytes ?? 0), 0),
+});
+
+const timeLeft = (
+  directories: readonly DirectoryStatus[],
+  throughput: Activity['throughput'],
+): Pick<SiteStatus['daemon'], 'backlog' | 'secondsLeft'> => {
+  if (throughput === undefined) return {};
+  const backlog = backlogIn(directories);
+  return { backlog, secondsLeft: secondsLeft(backlog, throughput) };
 };

@@ -89,7 +89,17 @@ const amount = (directories: readonly DirectoryStatus[]): string => {
   return `${counted(files, 'file', 'files')}, ${formatBytes(bytes)}${unknown === 0 ? '' : `; ${unknown} of them do not say how many`}`;
 };
 
-const describeActivity = ({ daemon: { activity } }: SiteStatus, verbose: boolean): string[] => {
+const describeRate = ({ activity, backlog, secondsLeft }: SiteStatus['daemon']): string[] => {
+  const { throughput } = activity ?? {};
+  if (throughput === undefined || throughput.filesPerSecond === 0) return [];
+  const { filesPerSecond, bytesPerSecond } = throughput;
+  const rate = `rate: ${formatBytes(bytesPerSecond)}/s, ${filesPerSecond} files/s in the last minute`;
+  if (backlog === undefined || backlog.files === 0 || typeof secondsLeft !== 'number') return [rate];
+  return [`${rate}; ${formatBytes(backlog.bytes)} unsent, ${formatDuration(secondsLeft * 1000)} left`];
+};
+
+const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] => {
+  const { activity } = daemon;
   if (activity === undefined) return [];
   const { inFlight, held, connections, watcher, eventsLost, foundByRescan } = activity;
   const shown = verbose ? held : held.slice(0, MAX_HELD_SHOWN);
@@ -98,6 +108,7 @@ const describeActivity = ({ daemon: { activity } }: SiteStatus, verbose: boolean
       const why = message === null ? '' : `: ${showName(message)}`;
       return `connection to ${showName(destination)}: ${showName(state)}${why}`;
     }),
+    ...describeRate(daemon),
     ...(inFlight.length === 0 ? [] : [`in flight: ${inFlight.length}, first ${showName(inFlight[0] ?? '')}`]),
     ...shown.map(({ path, reason, attempts, nextSeconds }) => {
       const next = nextSeconds === null ? '' : `, again in ${formatDuration(nextSeconds * 1000)}`;

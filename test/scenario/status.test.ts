@@ -185,6 +185,15 @@ describe('status', () => {
     expect(stdout).toMatch(/DC1 +open +2 files +1\.95 KiB +0 sent +2 unsent, oldest .*, 1 HELD/);
   });
 
+  it('shows how fast a daemon sends, and how long the rest takes', async () => {
+    parser(site.root).writeFiles('DC1', 2);
+    const throughput = { files: 70, bytes: 70_000, filesPerSecond: 0.5, bytesPerSecond: 512 };
+    await answering(answerWith(() => ({ ...activity, held: [], connections: [], throughput })));
+    expect((await statusOf()).daemon).toMatchObject({ backlog: { files: 2, bytes: 2000 }, secondsLeft: 4 });
+    const { stdout } = await site.run(['status']);
+    expect(stdout).toContain('rate: 512 B/s, 0.5 files/s in the last minute; 1.95 KB unsent, 4.0 s left');
+  });
+
   it('runs beside the holder of the lock, and reports that it is no daemon', async () => {
     resources.use(await lockRoot(site, () => idleActivity(new Date())));
     expect((await statusOf()).daemon).toMatchObject({ running: false, pid: null, activity: { pid: process.pid } });
@@ -218,6 +227,7 @@ describe('status', () => {
     const [before, drawn = '', again] = screen.split(HOME_AND_CLEAR);
     expect(before?.trim()).toBe('');
     expect(drawn.trimEnd().split('\n')).toHaveLength(5);
+    expect(drawn).toMatch(/^\d\d:\d\d:\d\d\r?\n/);
     expect(drawn).toContain('DC1 ');
     expect(drawn).not.toContain('DC9 ');
     expect(again).toContain('DC1 ');

@@ -2,6 +2,7 @@ import { idleActivity, type Activity } from '../../instance/activity.ts';
 import { Daemon } from '../../daemon/daemon.ts';
 import type { Report } from '../../core/events.ts';
 import { errorMessage } from '../../errors.ts';
+import type { Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
 import { connectServiceManager, type ServiceManager } from '../service-manager.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
@@ -17,6 +18,7 @@ import { rememberConfig } from './config-since.ts';
 import { openSite, type OpenSite } from './open-site.ts';
 import { openOutput, partialBytesAt, useLog, type Output } from './output.ts';
 import { startedEvent } from './started.ts';
+import type { Listeners } from './tell-status.ts';
 
 /** What an earlier daemon found is not over before all was tried once. */
 const GRACE_MS = 60_000;
@@ -87,9 +89,10 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
   void ping?.send('start');
   using failures = new FailureLog(state.path, notifier.report, 'none');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
-  const listeners: Report[] = [failures.report, (event) => told.throughput.note(event)];
-  const tellAll: Report = (event) => listeners.forEach((tell) => tell(event));
-  const running = new Daemon({ ...site, watcher, report: tellAll, signal });
+  const listeners: Listeners = { events: [failures.report, (event) => told.throughput.note(event)], closes: [] };
+  const tellAll: Report = (event) => listeners.events.forEach((tell) => tell(event));
+  const closed = (path: Name): void => listeners.closes.forEach((tell) => tell(path));
+  const running = new Daemon({ ...site, watcher, closed, report: tellAll, signal });
   Object.assign(told, { watcher: watching, daemon: running });
   const changeSince = await rememberConfig(options);
   const tellChange = async (): Promise<void> => {
@@ -107,10 +110,10 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
     }),
   );
   if (Notifier.isWanted(config)) stack.use(watchSite(running, { config, notifier, ping }));
-  if (config.status.listen !== null) {
+  if (config.status.listen !== null || config.status.textfile !== null) {
     // Loaded where it is wanted: a daemon without it begins as fast as before.
-    const { serveStatus } = await import('./serve-status.ts');
-    stack.use(serveStatus(config.status.listen, site, { running, activity, failures, listeners, report, signal }));
+    const { tellStatus } = await import('./tell-status.ts');
+    stack.use(await tellStatus(site, { running, activity, failures, listeners, report, signal }));
   }
   manager.ready(watching);
   manager.feedWatchdog(() => running.isAlive);

@@ -31,6 +31,13 @@ export const namedDirectories = (
   };
 };
 
+/** The names of those that the user named. undefined: none is named, all are meant. */
+export const namesOf = (source: Config['source'], named: readonly string[]): ReadonlySet<Name> | undefined => {
+  if (named.length === 0) return undefined;
+  const { plans, unreadable } = namedDirectories(source, named);
+  return new Set([...plans.map(({ directory }) => directory.name), ...unreadable.map(({ name }) => name)]);
+};
+
 const nameOf = (argument: string, known: ReadonlySet<Name>, root: Name): Name => {
   const name = belowRoot(argument, root);
   if (name !== undefined && known.has(name)) return name;

@@ -8,18 +8,24 @@ import { systemErrorCode } from '../../errors.ts';
  * transports, commands are obeyed only where that user or root wrote them. All else of it holds.
  */
 export const obeyedConfig = (config: Config, path: string, report: Report): Config => {
-  const { hooks, log } = config;
+  const { hooks, log, status } = config;
   const left = [
     ...(hooks.finished === null ? [] : ['hooks.finished']),
     ...(hooks.alert === null ? [] : ['hooks.alert']),
     ...(log.file === null ? [] : ['log.file']),
+    ...(status.textfile === null ? [] : ['status.textfile']),
   ];
   const because = left.length === 0 ? undefined : whyNot(path);
   if (because === undefined) return config;
   const cure = 'let you or root alone own and write it and its folder, or run isocket as its owner';
   const message = `Cannot obey ${left.join(', ')} of configuration "${path}": ${because}; ${cure}. Files are sent without`;
   report({ type: 'note', level: 'warning', message });
-  return { ...config, hooks: { ...hooks, finished: null, alert: null }, log: { ...log, file: null } };
+  return {
+    ...config,
+    hooks: { ...hooks, finished: null, alert: null },
+    log: { ...log, file: null },
+    status: { ...status, textfile: null },
+  };
 };
 
 const whyNot = (path: string): string | undefined => {

@@ -8,15 +8,21 @@ import { lookForUnsent } from '../../status/notify/look-for-unsent.ts';
 import { Ping } from '../../status/notify/ping.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
+import type { Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
+import { namesOf } from './named-directories.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
 import { openOutput, partialBytesAt } from './output.ts';
+import type { ScanTextfile } from './scan-textfile.ts';
 import { startedEvent } from './started.ts';
 
-/** `isocket scan`: one pass over the site. Resolves with the exit code. */
-export const scan = async (options: CommonOptions & { readonly dryRun?: boolean }): Promise<number> => {
+/** `isocket scan`: one pass over the site, or over the directories named. Resolves with the exit code. */
+export const scan = async (
+  options: CommonOptions & { readonly dryRun?: boolean },
+  named: readonly string[] = [],
+): Promise<number> => {
   using shutdown = listenForShutdown();
   using output = await openOutput(options);
   const { report } = output;
@@ -25,47 +31,70 @@ export const scan = async (options: CommonOptions & { readonly dryRun?: boolean 
     const unmatched = unmatchedTag(config.source);
     if (unmatched !== undefined) report({ type: 'note', level: 'warning', message: unmatched });
     const tell = options.json === true ? report : tellPlan(report);
-    const complete = await planPass({ config, report: tell, signal: shutdown.signal }, statePathOf(config));
+    const only = namesOf(config.source, named);
+    const complete = await planPass({ config, report: tell, signal: shutdown.signal, only }, statePathOf(config));
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
   let ping: Ping | undefined;
-  const onConfig = ({ log, hooks }: Config): void => {
-    output.useLog(log);
-    if (hooks.ping !== null) ping = new Ping(hooks.ping, report);
+  let textfile: Promise<ScanTextfile> | undefined;
+  const onConfig = (config: Config): void => {
+    output.useLog(config.log);
+    // A pass over some directories does not say how the site is.
+    if (named.length > 0) return;
+    if (config.hooks.ping !== null) ping = new Ping(config.hooks.ping, report);
+    if (config.status.textfile !== null) textfile = openTextfile(config.status.textfile, config, report);
   };
   try {
     await using site = await openSite(options, report, { onConfig });
     output.follow(() => partialBytesAt(site.destinations));
-    return await passOver(site, { report, ping, shutdown });
+    const only = namesOf(site.config.source, named);
+    return await passOver(site, { only, report, ping, textfile: await textfile, shutdown });
   } catch (error) {
     // Beside another isocket it is that one who says how it goes.
-    if (!(error instanceof UserError) || error.exitCode !== 4) await ping?.send('fail');
+    if (!(error instanceof UserError) || error.exitCode !== 4)
+      await Promise.all([ping?.send('fail'), (await textfile)?.failed()]);
     throw error;
   }
+};
+
+/** Loaded where it is wanted: every other scan begins as fast as before. */
+const openTextfile = async (path: string, config: Config, report: Report): Promise<ScanTextfile> => {
+  const { ScanTextfile } = await import('./scan-textfile.ts');
+  return new ScanTextfile(path, config, report);
 };
 
 /** A command that has had its time is ended within that. */
 const END_MS = 1000;
 
 interface Surroundings {
+  /** undefined: all directories. */
+  readonly only: ReadonlySet<Name> | undefined;
   readonly report: Report;
   readonly ping: Ping | undefined;
+  readonly textfile: ScanTextfile | undefined;
   readonly shutdown: Shutdown;
 }
 
-const passOver = async (site: OpenSite, { report, ping, shutdown }: Surroundings): Promise<number> => {
+const passOver = async (site: OpenSite, around: Surroundings): Promise<number> => {
   const { config, configPath, state } = site;
+  const { only, report, ping, textfile, shutdown } = around;
   await using notifier = new Notifier({ config, configPath, statePath: state.path, report, ping, graceMs: 0 });
   void ping?.send('start');
   report(startedEvent('scan', site));
   using failures = new FailureLog(state.path, notifier.report, 'earlier');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
-  const end = await runPass({ ...site, report: failures.report, signal });
+  const tellAll: Report = (event) => {
+    failures.report(event);
+    textfile?.note(event);
+  };
+  const end = await runPass({ ...site, only, report: tellAll, signal });
   site.refused.throwIfAborted();
-  if (!shutdown.signal.aborted) failures.ended();
+  if (!shutdown.signal.aborted) failures.ended(only);
   report(end.summary);
+  const labels = site.destinations.map(({ label }) => label);
+  await textfile?.end(end, labels, shutdown.signal.aborted);
   if (shutdown.exitCode === undefined) {
-    if (Notifier.isWanted(config)) await look(notifier, end, config, shutdown.signal);
+    if (Notifier.isWanted(config) && only === undefined) await look(notifier, end, config, shutdown.signal);
     void ping?.send(end.complete ? 'success' : 'fail');
   }
   await Promise.all([notifier.end(config.hooks.timeoutMs + END_MS, shutdown.signal), ping?.settled()]);

@@ -9,7 +9,7 @@ import type { IsExcluded } from '../../source/scanner.ts';
 import { countedStatus, notCounted } from '../count-directory.ts';
 import type { LastFailures } from '../last-failures.ts';
 import { problemsOf } from '../problems.ts';
-import { siteStatus, type DirectoryStatus, type SiteStatus } from '../site-status.ts';
+import { backlogIn, siteStatus, type Backlog, type DirectoryStatus, type SiteStatus } from '../site-status.ts';
 import { Census } from './census.ts';
 import { FinishedDirectories } from './finished-directories.ts';
 import { History, type HistorySeries } from './history.ts';
@@ -40,7 +40,7 @@ type LiveDaemon = SiteStatus['daemon'] & {
   readonly isAlive: boolean;
   /** Files in flight: `activity` names the first of them. */
   readonly inFlight: number;
-  readonly backlog: { readonly files: number; readonly bytes: number };
+  readonly backlog: Backlog;
   /** Not all directories are counted yet: the backlog is what is known so far. */
   readonly isCounting: boolean;
   /** Until the backlog is sent, at the rate of the last minute; null: nobody can say. */
@@ -56,6 +56,8 @@ export interface LiveReading {
   readonly status: LiveSiteStatus;
   /** Why the site is not well, one sentence each. */
   readonly reasons: readonly string[];
+  /** What is wrong, by the kind of alert. */
+  readonly problems: Readonly<Record<string, number>>;
 }
 
 /** However many ask. */
@@ -133,9 +135,13 @@ export class LiveStatus implements Disposable {
       },
       problems: [...(seen.root === undefined ? [] : [seen.root]), ...problemsOf(known)],
     };
-    const oldest = this.#oldest(unfinished);
-    const unreadable = [...unworkable].map(([path, reason]) => ({ path, reason }));
-    return { status, reasons: this.#troubles.reasons({ overview: seen, unreadable, oldest, isAlive: isAlive() }, now) };
+    const facts = {
+      overview: seen,
+      unreadable: [...unworkable].map(([path, reason]) => ({ path, reason })),
+      oldest: this.#oldest(unfinished),
+      isAlive: status.daemon.isAlive,
+    };
+    return { status, reasons: this.#troubles.reasons(facts, now), problems: this.#troubles.kinds(facts, now) };
   }
 
   /** Oldest first, as the last listing of the root has them; new ones last. */
@@ -198,8 +204,3 @@ const withQueue = (count: FileCount, queued: number): FileCount => {
   const more = Math.max(0, queued - count.unsent);
   return { ...count, files: count.files + more, unsent: count.unsent + more };
 };
-
-const backlogIn = (directories: readonly DirectoryStatus[]): { readonly files: number; readonly bytes: number } => ({
-  files: directories.reduce((sum, { files, sent }) => sum + (files ?? 0) - (sent ?? 0), 0),
-  bytes: directories.reduce((sum, { bytes, sentBytes }) => sum + (bytes ?? 0) - (sentBytes ?? 0), 0),
-});

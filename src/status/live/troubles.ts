@@ -2,7 +2,7 @@ import type { AlertsConfig } from '../../config/config.ts';
 import type { IsocketEvent } from '../../core/events.ts';
 import type { Overview } from '../../core/overview.ts';
 import type { Name } from '../../name.ts';
-import { conditionsOf } from '../notify/conditions.ts';
+import { ALERT_KINDS, conditionsOf, type Condition } from '../notify/conditions.ts';
 import { EventFacts, heldFiles } from '../notify/event-facts.ts';
 
 /** What is known of a site at one moment. */
@@ -14,15 +14,16 @@ export interface TroubleFacts {
   readonly isAlive: boolean;
 }
 
-/** Why a site is not well now, by the limits that somebody is told by (`alerts`). */
+const NOT_ALIVE = 'the daemon does not get round: it lists nothing in time; its log and the load of the host say why';
+
+/** What is wrong with a site now. */
 export class Troubles {
-  readonly #limits: AlertsConfig;
+  readonly #alerts: AlertsConfig;
   readonly #facts = new EventFacts();
   readonly #downMs = new Map<string, number>();
 
   constructor(alerts: AlertsConfig) {
-    // A late directory is no failure to send, and what is unsent for long is told by its age.
-    this.#limits = { ...alerts, successMs: null, late: false };
+    this.#alerts = alerts;
   }
 
   note(event: IsocketEvent): void {
@@ -37,16 +38,35 @@ export class Troubles {
     return [...this.#downMs].map(([destination, ms]) => ({ destination, since: new Date(ms).toISOString() }));
   }
 
-  reasons({ overview, unreadable, oldest, isAlive }: TroubleFacts, nowMs: number): string[] {
-    const { root, failing, late } = overview;
-    const held = heldFiles([...failing.filter((one) => one.held), ...unreadable]);
-    const facts = { root, down: this.#facts.down, held, oldestUnsent: oldest, late, isWhole: false };
-    const since = { downMs: this.#downMs, wholeMs: nowMs };
+  /** Why the site is not well, by the limits that somebody is told by (`alerts`): a late directory is no failure to send. */
+  reasons(facts: TroubleFacts, nowMs: number): string[] {
+    const limits = { ...this.#alerts, successMs: null, late: false };
     return [
-      ...conditionsOf(facts, since, this.#limits, nowMs).map(({ message }) => message),
-      ...(isAlive
-        ? []
-        : ['the daemon does not get round: it lists nothing in time; its log and the load of the host say why']),
+      ...this.#conditions(facts, limits, nowMs).map(({ message }) => message),
+      ...(facts.isAlive ? [] : [NOT_ALIVE]),
     ];
   }
+
+  /** How many conditions of each kind there are: whoever looks at them has limits of his own for how long one may last. */
+  kinds(facts: TroubleFacts, nowMs: number): Readonly<Record<string, number>> {
+    const limits = { ...this.#alerts, downMs: 0, successMs: null, held: true, late: true };
+    return countKinds(this.#conditions(facts, limits, nowMs));
+  }
+
+  #conditions(facts: TroubleFacts, limits: AlertsConfig, nowMs: number): Condition[] {
+    const { overview, unreadable, oldest } = facts;
+    const { root, failing, late } = overview;
+    const held = heldFiles([...failing.filter((one) => one.held), ...unreadable]);
+    const seen = { root, down: this.#facts.down, held, oldestUnsent: oldest, late, isWhole: false };
+    return conditionsOf(seen, { downMs: this.#downMs, wholeMs: nowMs }, limits, nowMs);
+  }
 }
+
+/** A figure for each kind, 0 too. Pure. */
+export const countKinds = (conditions: readonly Condition[]): Readonly<Record<string, number>> =>
+  Object.fromEntries(
+    ALERT_KINDS.filter((kind) => kind !== 'success').map((kind) => [
+      kind,
+      conditions.filter((one) => one.kind === kind).length,
+    ]),
+  );

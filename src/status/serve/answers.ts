@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { errorMessage } from '../../errors.ts';
 import type { LiveReading, LiveSiteStatus, LiveStatus } from '../live/live-status.ts';
+import type { DaemonMetrics } from '../metrics/daemon-metrics.ts';
 import { EventStream } from './event-stream.ts';
 import { isOwnHost } from './host-names.ts';
 import { pageFiles, type PageFile } from './page.ts';
@@ -10,6 +11,7 @@ export interface AnswersOptions {
   /** On which it listens. */
   readonly host: string;
   readonly failed: (error: unknown) => void;
+  readonly metrics: Pick<DaemonMetrics, 'type' | 'text'>;
   readonly pages?: ReadonlyMap<string, PageFile>;
 }
 
@@ -56,11 +58,12 @@ export class Answers implements Disposable {
   #shown: { readonly reading: LiveReading; readonly text: string } | undefined;
 
   constructor(options: AnswersOptions) {
-    const { live, failed, pages } = options;
+    const { live, metrics, failed, pages } = options;
     this.#options = options;
     this.#pages = pages ?? pageFiles();
     this.#events = new EventStream({ read: () => this.#eventText(), failed });
     this.#routes = new Map<string, Route>([
+      ['/metrics', async () => ({ code: 200, type: metrics.type, body: await metrics.text() })],
       ['/healthz', async (request) => healthAnswer(await live.read(), request)],
       ['/status.json', async () => jsonAnswer(200, shortened((await live.read()).status, MOST_FINISHED.whole))],
     ]);

@@ -3,11 +3,12 @@ import { isLoopback, showListenAddress, type ListenAddress } from '../../core/li
 import type { Report } from '../../core/events.ts';
 import { plainMessage, systemErrorCode } from '../../errors.ts';
 import type { LiveStatus } from '../live/live-status.ts';
-import { Answers } from './answers.ts';
+import { Answers, type AnswersOptions } from './answers.ts';
 
 export interface StatusServerOptions {
   readonly listen: ListenAddress;
   readonly live: Pick<LiveStatus, 'read'>;
+  readonly metrics: AnswersOptions['metrics'];
   readonly report: Report;
   readonly failed: (error: unknown) => void;
   /** Until a port that was taken is tried again. */
@@ -37,8 +38,8 @@ export class StatusServer implements Disposable {
 
   constructor(options: StatusServerOptions) {
     this.#options = options;
-    const { live, failed, listen } = options;
-    this.#answers = new Answers({ live, failed, host: listen.host });
+    const { live, metrics, failed, listen } = options;
+    this.#answers = new Answers({ live, metrics, failed, host: listen.host });
     const answer = (request: IncomingMessage, response: ServerResponse): void =>
       this.#answers.answer(request, response);
     this.#server = createServer(LIMITS, answer);

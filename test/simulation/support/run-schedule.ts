@@ -411,7 +411,7 @@ class Run {
       state: this.#statePath(),
       log: { level: 'info', format: 'text', file: null },
       hooks: { finished: null, alert: null, ping: null, timeoutMs: 30_000, pingEveryMs: 300_000 },
-      status: { listen: null },
+      status: { listen: null, textfile: null },
       alerts: { unsentMs: null, downMs: null, successMs: null, held: false, late: false },
     };
   }

@@ -31,11 +31,13 @@ const live = {
     return Promise.resolve({ status: { site, directories: [] }, reasons: [] } as unknown as LiveReading);
   },
 };
+const metrics = { type: 'text/plain', text: () => Promise.resolve('isocket_up 1\n') };
 const serve = (againMs = 20): StatusServer =>
   resources.use(
     new StatusServer({
       listen: { host: '127.0.0.1', port },
       live,
+      metrics,
       report,
       failed: (error) => notes.push(String(error)),
       againMs,

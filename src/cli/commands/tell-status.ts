@@ -1,41 +1,48 @@
 import type { Report } from '../../core/events.ts';
-import type { ListenAddress } from '../../core/listen-address.ts';
 import type { Daemon } from '../../daemon/daemon.ts';
 import { errorMessage } from '../../errors.ts';
 import type { Activity } from '../../instance/activity.ts';
+import type { Name } from '../../name.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import type { FailureLog } from '../../status/last-failures.ts';
 import { LiveStatus } from '../../status/live/live-status.ts';
-import { StatusServer } from '../../status/serve/status-server.ts';
+import { DaemonMetrics } from '../../status/metrics/daemon-metrics.ts';
 import { readVersion } from '../version.ts';
 import type { OpenSite } from './open-site.ts';
 
-export interface ServeOptions {
+/** Who is told of what the daemon does. */
+export interface Listeners {
+  readonly events: Report[];
+  /** Called for each file that its writer closed. */
+  readonly closes: ((path: Name) => void)[];
+}
+
+export interface TellOptions {
   readonly running: Daemon;
   readonly activity: () => Activity;
   readonly failures: FailureLog;
-  /** Who is told of what happens. */
-  readonly listeners: Report[];
+  readonly listeners: Listeners;
   readonly report: Report;
-  /** From then on nothing is answered. */
+  /** From then on nothing is told. */
   readonly signal: AbortSignal;
 }
 
-/** Answers at `status.listen` for as long as the daemon runs. */
-export const serveStatus = (
-  listen: ListenAddress,
-  { config, destinations }: Pick<OpenSite, 'config' | 'destinations'>,
-  { running, activity, failures, listeners, report, signal }: ServeOptions,
-): Disposable => {
+/** Answers at `status.listen`, and writes `status.textfile`, for as long as the daemon runs. */
+export const tellStatus = async (
+  { config, state, destinations }: Pick<OpenSite, 'config' | 'state' | 'destinations'>,
+  { running, activity, failures, listeners, report, signal }: TellOptions,
+): Promise<Disposable> => {
   const failed = onceEach((message) =>
     report({ type: 'note', level: 'warning', message: `Cannot say how it goes: ${message}` }),
   );
+  const { listen, textfile } = config.status;
+  const version = readVersion();
   using stack = new DisposableStack();
   const live = stack.use(
     new LiveStatus({
       config,
       labels: destinations.map(({ label }) => label),
-      version: readVersion(),
+      version,
       isExcluded: createIsExcluded(config.source.exclude),
       survey: () => running.survey(),
       overview: () => running.overview(),
@@ -45,8 +52,18 @@ export const serveStatus = (
       failed,
     }),
   );
-  listeners.push((event) => live.note(event));
-  stack.use(new StatusServer({ listen, live, report, failed }));
+  const metrics = stack.use(
+    new DaemonMetrics({ site: config.site, version, statePath: state.path, live, textfile, report, failed }),
+  );
+  listeners.events.push(
+    (event) => live.note(event),
+    (event) => metrics.note(event),
+  );
+  listeners.closes.push((path) => metrics.noteClosed(path));
+  if (listen !== null) {
+    const { StatusServer } = await import('../../status/serve/status-server.ts');
+    stack.use(new StatusServer({ listen, live, metrics, report, failed }));
+  }
   const held = stack.move();
   const end = (): void => held.dispose();
   signal.addEventListener('abort', end, { once: true });

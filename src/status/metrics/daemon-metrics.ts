@@ -1,0 +1,82 @@
+import { Registry } from 'prom-client';
+import type { IsocketEvent, Report } from '../../core/events.ts';
+import type { Name } from '../../name.ts';
+import type { LiveStatus } from '../live/live-status.ts';
+import { CloseToMark } from './close-to-mark.ts';
+import { isWhole, liveFigures } from './figures.ts';
+import { addProcessMetrics } from './process-metrics.ts';
+import { siteMetrics } from './site-metrics.ts';
+import { Textfile } from './textfile.ts';
+import { Totals } from './totals.ts';
+
+export interface DaemonMetricsOptions {
+  readonly site: string;
+  readonly version: string;
+  readonly statePath: string;
+  readonly live: Pick<LiveStatus, 'read'>;
+  /** `status.textfile` */
+  readonly textfile: string | null;
+  readonly report: Report;
+  readonly failed: (error: unknown) => void;
+  readonly everyMs?: number;
+}
+
+const EVERY_MS = 15_000;
+
+/** The metrics of a daemon: its site's, and its process's. The file has the site's alone: the node exporter has those of its own process. */
+export class DaemonMetrics implements Disposable {
+  readonly #options: DaemonMetricsOptions;
+  readonly #totals: Totals;
+  readonly #textfile: Textfile | undefined;
+  readonly #ofProcess = new Registry();
+  readonly #closeToMark: CloseToMark;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: DaemonMetricsOptions) {
+    const { site, statePath, textfile, report, failed, everyMs = EVERY_MS } = options;
+    this.#options = options;
+    this.#totals = new Totals(statePath);
+    this.#textfile = textfile === null ? undefined : new Textfile(textfile, report);
+    this.#ofProcess.setDefaultLabels({ site });
+    this.#closeToMark = new CloseToMark(this.#ofProcess);
+    addProcessMetrics(this.#ofProcess);
+    this.#timer = setInterval(() => void this.#keep().catch(failed), everyMs).unref();
+  }
+
+  /** The file stays as it is: it says when it was written. */
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#totals.save();
+  }
+
+  get type(): string {
+    return this.#ofProcess.contentType;
+  }
+
+  note(event: IsocketEvent): void {
+    this.#totals.note(event);
+    this.#closeToMark.note(event);
+  }
+
+  /** A file was closed by its writer. */
+  noteClosed(path: Name): void {
+    this.#closeToMark.noteClosed(path);
+  }
+
+  async text(): Promise<string> {
+    return `${await this.#siteText()}\n${await this.#ofProcess.metrics()}`;
+  }
+
+  async #siteText(): Promise<string> {
+    const { site, version, live } = this.#options;
+    const reading = await live.read();
+    if (isWhole(reading)) this.#totals.noteSuccess();
+    return siteMetrics({ site, version, totals: this.#totals }, liveFigures(reading));
+  }
+
+  async #keep(): Promise<void> {
+    this.#totals.save();
+    if (this.#textfile === undefined) return;
+    this.#textfile.write(await this.#siteText());
+  }
+}
