@@ -40,6 +40,13 @@ export const formatBytes = (count: number): string => {
   return `${Number(value.toFixed(2))} ${unit === 0 ? '' : `${SIZE_PREFIXES[unit] ?? ''}i`}B`;
 };
 
+/** "1.5 of 4 KiB", "900 B of 4 KiB". */
+export const formatShare = (done: number, all: number): string => {
+  const [some, total] = [formatBytes(done), formatBytes(all)];
+  const [number = '', unit] = some.split(' ');
+  return `${total.endsWith(` ${unit}`) ? number : some} of ${total}`;
+};
+
 /** Milliseconds → "0.4 s", "59.9 s", "3 m 20 s", "2 h 5 m", "4 d 3 h". */
 export const formatDuration = (ms: number): string => {
   if (ms < 59_950) return `${(ms / SECOND).toFixed(1)} s`;

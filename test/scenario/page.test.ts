@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { IsocketEvent } from '../../src/core/events.ts';
 import { childrenOf } from '../support/children-of.ts';
 import { parser } from '../support/parser.ts';
 import { freePort } from '../support/ports.ts';
@@ -30,10 +31,16 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const siteOf = (): TestSite =>
+const siteOf = (send: object = {}): TestSite =>
   makeSite(folder, server, {
-    more: { site: 'ED1', status: { listen: `127.0.0.1:${port}` }, send: { durable: false, retry: { first: '100ms' } } },
+    more: {
+      site: 'ED1',
+      status: { listen: `127.0.0.1:${port}` },
+      send: { durable: false, retry: { first: '100ms' }, ...send },
+    },
   });
+
+const isServing = (event: IsocketEvent): boolean => event.type === 'note' && event.message.startsWith('status at ');
 
 interface Opened {
   readonly page: Page;
@@ -69,6 +76,7 @@ it('shows what the daemon does as it does it, in less than 100 kB, to everybody'
   closeDirectory('DC1');
   await using daemon = site.start(['daemon']);
   await daemon.event(({ type }) => type === 'finished');
+  await daemon.event(isServing);
   const desk = await open();
   const { page } = desk;
   await expect.poll(() => textOf(page, '#sentence'), SOON).toBe('Everything that is complete is off-site');
@@ -98,6 +106,7 @@ it('shows within five seconds that a destination was killed, why files wait, and
   writeFiles('DC1', 3);
   await using daemon = site.start(['daemon']);
   await daemon.event(({ type }) => type === 'sent');
+  await daemon.event(isServing);
   const { page } = await open();
   await expect.poll(() => textOf(page, '#destinations'), SOON).toContain('✓ reached');
   const listener = Number(readFileSync(`${folder}/sshd/pid`, 'utf8'));
@@ -109,4 +118,18 @@ it('shows within five seconds that a destination was killed, why files wait, and
   expect(await violations(page)).toEqual([]);
   await daemon.stop('SIGKILL');
   await expect.poll(() => textOf(page, '#sentence'), SOON).toContain('isocket does not answer');
+});
+
+it('shows how far a big file is, and a rate while no file is done', async () => {
+  const site = siteOf({ bandwidth: '8MiB/s' });
+  await using daemon = site.start(['daemon']);
+  await daemon.event(isServing);
+  const { page } = await open();
+  await expect.poll(() => textOf(page, '#sentence'), SOON).toContain('off-site');
+  parser(site.root).writeFile('DC1/big', 64 * 1024 * 1024);
+  await expect.poll(() => textOf(page, '#flight'), SOON).toMatch(/DC1\/big, [\d.]+ of 64 MiB/);
+  await expect.poll(() => textOf(page, '#figures'), SOON).toMatch(/Rate, last minute\s+[\d.]+ MiB\/s/);
+  await expect
+    .poll(async () => (await site.run(['status'])).stdout, SOON)
+    .toMatch(/in flight: 1, first DC1\/big, [\d.]+ of 64 MiB/);
 });

@@ -191,7 +191,7 @@ describe('status', () => {
     await answering(answerWith(() => ({ ...activity, held: [], connections: [], throughput })));
     expect((await statusOf()).daemon).toMatchObject({ backlog: { files: 2, bytes: 2000 }, secondsLeft: 4 });
     const { stdout } = await site.run(['status']);
-    expect(stdout).toContain('rate: 512 B/s, 0.5 files/s in the last minute; 1.95 KB unsent, 4.0 s left');
+    expect(stdout).toContain('rate: 512 B/s, 0.5 files/s in the last minute; 1.95 KiB unsent, 4.0 s left');
   });
 
   it('runs beside the holder of the lock, and reports that it is no daemon', async () => {

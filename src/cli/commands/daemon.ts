@@ -3,6 +3,7 @@ import { Daemon } from '../../daemon/daemon.ts';
 import type { Report } from '../../core/events.ts';
 import { errorMessage } from '../../errors.ts';
 import type { Name } from '../../name.ts';
+import { partialBytesAt, underWayAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { connectServiceManager, type ServiceManager } from '../service-manager.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
@@ -10,13 +11,14 @@ import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
 import { Notifier } from '../../status/notify/notifier.ts';
+import { ByteFlow } from '../../status/live/byte-flow.ts';
 import { Throughput } from '../../status/live/throughput.ts';
 import { Ping } from '../../status/notify/ping.ts';
 import { SiteWatch, type SiteWatchOptions } from '../../status/notify/site-watch.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { rememberConfig } from './config-since.ts';
 import { openSite, type OpenSite } from './open-site.ts';
-import { openOutput, partialBytesAt, useLog, type Output } from './output.ts';
+import { openOutput, useLog, type Output } from './output.ts';
 import { startedEvent } from './started.ts';
 import type { Listeners } from './tell-status.ts';
 
@@ -89,7 +91,15 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
   void ping?.send('start');
   using failures = new FailureLog(state.path, notifier.report, 'none');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
-  const listeners: Listeners = { events: [failures.report, (event) => told.throughput.note(event)], closes: [] };
+  const listeners: Listeners = {
+    events: [failures.report, (event) => told.throughput.note(event), (event) => flow.note(event)],
+    closes: [],
+    moves: [(bytes) => told.throughput.moved(bytes)],
+  };
+  using flow = new ByteFlow({
+    underWay: () => underWayAt(site.destinations),
+    moved: (bytes) => listeners.moves.forEach((tell) => tell(bytes)),
+  });
   const tellAll: Report = (event) => listeners.events.forEach((tell) => tell(event));
   const closed = (path: Name): void => listeners.closes.forEach((tell) => tell(path));
   const running = new Daemon({ ...site, watcher, closed, report: tellAll, signal });

@@ -2,8 +2,6 @@ import type { LogConfig } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { counted } from '../../core/units.ts';
 import { plainMessage } from '../../errors.ts';
-import type { Name } from '../../name.ts';
-import type { Transport } from '../../transport.ts';
 import { ownUserName } from '../../host/home.ts';
 import { isJournal } from '../log/journal.ts';
 import { LogFile } from '../log/log-file.ts';
@@ -60,14 +58,6 @@ export const useLog =
   (output: Output) =>
   ({ log }: { readonly log: LogConfig }): void =>
     output.useLog(log);
-
-/** For `follow`: of what is being sent. A file counts as far as every destination that it goes to has it. */
-export const partialBytesAt = (destinations: readonly Transport[]): number => {
-  const least = new Map<Name, number>();
-  for (const { underWay } of destinations)
-    for (const [path, bytes] of underWay?.() ?? []) least.set(path, Math.min(bytes, least.get(path) ?? Infinity));
-  return [...least.values()].reduce((sum, bytes) => sum + bytes, 0);
-};
 
 type MutableSettings = { -readonly [Key in keyof LogSettings]: LogSettings[Key] };
 

@@ -9,12 +9,13 @@ import { Ping } from '../../status/notify/ping.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
 import type { Name } from '../../name.ts';
+import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
 import { namesOf } from './named-directories.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
-import { openOutput, partialBytesAt } from './output.ts';
+import { openOutput } from './output.ts';
 import type { ScanTextfile } from './scan-textfile.ts';
 import { startedEvent } from './started.ts';
 

@@ -5,10 +5,11 @@ import { NamedFiles } from '../../delivery/named-files.ts';
 import { UserError } from '../../errors.ts';
 import type { Name } from '../../name.ts';
 import { FailureLog } from '../../status/last-failures.ts';
+import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openSite, type OpenSite } from './open-site.ts';
-import { openOutput, partialBytesAt, useLog } from './output.ts';
+import { openOutput, useLog } from './output.ts';
 import { readNames } from './read-names.ts';
 import { belowRoot } from './site-path.ts';
 

@@ -1,6 +1,6 @@
 import { RateMeter } from '../../core/rate-meter.ts';
 import type { IsocketEvent } from '../../core/events.ts';
-import { counted, formatBytes, formatDuration } from '../../core/units.ts';
+import { counted, formatBytes, formatDuration, formatShare } from '../../core/units.ts';
 
 /** What a line of progress shows. */
 export interface ProgressState {
@@ -52,17 +52,10 @@ const piecesOf = (state: ProgressState): string[] => {
   const left = leftMs(state);
   return [
     `${doneFiles}/${counted(all.files, 'file')}`,
-    `${amountOf(doneBytes, all.bytes)}${soFar}`,
+    `${formatShare(doneBytes, all.bytes)}${soFar}`,
     ...rate,
     ...(left === undefined ? [] : [`${formatDuration(left)} left`]),
   ];
-};
-
-/** "1.5 of 4 KiB", "900 B of 4 KiB". */
-const amountOf = (done: number, all: number): string => {
-  const [some, total] = [formatBytes(done), formatBytes(all)];
-  const [number = '', unit] = some.split(' ');
-  return `${total.endsWith(` ${unit}`) ? number : some} of ${total}`;
 };
 
 const leftMs = ({ doneBytes, all, bytesPerSecond }: ProgressState): number | undefined => {

@@ -1,4 +1,4 @@
-import { counted, formatBytes } from '../../core/units.ts';
+import { counted, formatBytes, formatShare } from '../../core/units.ts';
 import type { LiveSiteStatus } from '../live/live-status.ts';
 import type { DirectoryStatus } from '../site-status.ts';
 import { Plots } from './plots.ts';
@@ -129,13 +129,12 @@ const showFailures = ({ daemon }: Shown): void => {
 
 const showFlight = ({ daemon }: Shown): void => {
   const { inFlight } = daemon;
-  const named = daemon.activity?.inFlight ?? [];
+  const named = (daemon.activity?.sending ?? []).map(({ path, bytes, sent }) =>
+    showPlain(`${path}, ${sent === undefined ? formatBytes(bytes) : formatShare(sent, bytes)}`),
+  );
   element('flight-section').hidden = inFlight === 0;
   const rest = inFlight - named.length;
-  showList(element('flight'), [
-    ...named.map(showPlain),
-    ...(rest > 0 ? [`and ${rest.toLocaleString('en')} more`] : []),
-  ]);
+  showList(element('flight'), [...named, ...(rest > 0 ? [`and ${rest.toLocaleString('en')} more`] : [])]);
 };
 
 element('more').addEventListener('click', () => {
