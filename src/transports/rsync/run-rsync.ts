@@ -78,5 +78,6 @@ export const runRsync = async (
     stderr: stderr(),
     ...(stalledMs === undefined ? {} : { stalledMs }),
     ...(sftpOnly ? { sftpOnly } : {}),
+    ...(args.includes('-p') ? { setsPermissions: true } : {}),
   };
 };
