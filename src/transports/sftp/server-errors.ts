@@ -39,6 +39,7 @@ export const toTransportError = async (
     return new TransportError('network', message + why, {
       ...(SILENT.test(why) ? { hint: IT_HANGS } : {}),
       cause: error,
+      wasReached: true,
     });
   }
   const trouble = await findTrouble(channel, failed.folder, error);

@@ -30,6 +30,8 @@ export interface Content {
   readonly missing: readonly Range[];
   /** Gets all that is read. */
   readonly sum: ContentSum | undefined;
+  /** What of it the server has confirmed so far. */
+  readonly confirmed: { bytes: number };
 }
 
 /**
@@ -133,7 +135,7 @@ export class StripedWrite {
 
   async #sendChunk({ channel, handle }: Stripe, most: number): Promise<void> {
     const { chunks, rateLimit } = this.#session;
-    const { source, file, sum } = this.#content;
+    const { source, file, sum, confirmed } = this.#content;
     const offset = this.#next;
     const length = this.#take(most);
     this.#inFlight.set(offset, length);
@@ -144,6 +146,7 @@ export class StripedWrite {
       const chunk = await readChunk(source, file, offset, buffer.subarray(0, length));
       sum?.add(offset, chunk);
       await answered(this.#session, channel.write(handle, offset, chunk));
+      confirmed.bytes += length;
       this.#inFlight.delete(offset);
     } finally {
       chunks.push(buffer);
@@ -204,7 +207,7 @@ const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number,
 export const writeInOrder = async (
   session: Session,
   { channel, handle }: Stripe,
-  { source, file, missing, sum }: Content,
+  { source, file, missing, sum, confirmed }: Content,
   signal: AbortSignal,
 ): Promise<readonly Range[]> => {
   const inFlight: Promise<void>[] = [];
@@ -230,7 +233,11 @@ export const writeInOrder = async (
       if (isStopped()) return stop();
       throw error;
     }
-    written = written.finally(() => releaseContent(session, length));
+    written = written
+      .then(() => {
+        confirmed.bytes += length;
+      })
+      .finally(() => releaseContent(session, length));
     written.catch(() => undefined); // Reported where it is awaited.
     inFlight.push(written);
     if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();
