@@ -8,7 +8,7 @@ import { bytesOf, gapsIn, joined, type Range } from './ranges.ts';
 import { syncUnlessRefused } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
-import { sourceChanged } from './source.ts';
+import { readChunk } from './source.ts';
 
 const CHUNK_BYTES = 128 * 1024;
 const IN_FLIGHT_BYTES = 2 * 1024 * 1024;
@@ -190,17 +190,6 @@ const answered = async ({ window }: Session, write: Promise<void>): Promise<void
   const sentMs = performance.now();
   await write;
   window.noteReply(sentMs, performance.now());
-};
-
-/** Fills the chunk. */
-const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number, chunk: Buffer): Promise<Buffer> => {
-  let filled = 0;
-  while (filled < chunk.length) {
-    const { bytesRead } = await source.read(chunk, filled, chunk.length - filled, offset + filled);
-    if (bytesRead === 0) throw sourceChanged(file); // It was truncated.
-    filled += bytesRead;
-  }
-  return chunk;
 };
 
 /** The same on one handle, each WRITE after the one before: for a server that takes no content beyond the end of a file. */
