@@ -174,7 +174,12 @@ export class Daemon {
     const { state, config, report, destinations } = this.#options;
     this.#isCompared = true;
     const labels = destinations.map(({ label }) => label);
-    noteFinishedElsewhere(state.path, config.source.root, directories, labels, report);
+    const isReached = (): Promise<boolean> => this.#site.sender.isReached();
+    void noteFinishedElsewhere(state.path, config.source.root, directories, labels, { report, isReached }).then(
+      (isTold) => {
+        this.#isCompared = isTold;
+      },
+    );
   }
 
   #noteFailure(state: string): void {

@@ -56,7 +56,10 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const late = new LateDirectories(state.path, site.report);
   late.note(directories);
   const labels = sender.destinations.map(({ label }) => label);
-  noteFinishedElsewhere(state.path, root, directories, labels, site.report);
+  await noteFinishedElsewhere(state.path, root, directories, labels, {
+    report: site.report,
+    isReached: () => sender.isReached(),
+  });
   const limits = createLimits();
   const unsentIn: Name[] = [];
   const unfinished = liveFirst(plan(directories, newest)).filter(

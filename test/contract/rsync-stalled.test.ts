@@ -99,7 +99,7 @@ test('an SFTP channel beside rsync that falls silent is given up', async () => {
   const { session, server, folder } = await open(stack);
   const context = { durable: true, log: () => undefined };
   const names = createDurableNames(session.master, server.path, context, {
-    limits: { allMs: 1_000, oneMs: 60_000 },
+    limits: { allMs: 1_000, oneMs: 60_000, slowMs: 60_000 },
   });
   stack.defer(() => names.close());
   await names.sync(new Set(['']));

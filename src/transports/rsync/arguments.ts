@@ -32,8 +32,9 @@ export const TIMEOUT_S = 120;
  * `--remove-source-files` removes the staging tree's links only.
  */
 export const sendArguments = (run: SendRun): string[] => [
-  '-tpLI',
-  ...['--no-o', '--no-g', '--chmod=Fg-w'],
+  '-tLI',
+  ...optional(run, 'perms', '-p', '--chmod=Fg-w'),
+  ...['--no-o', '--no-g'],
   ...LIST_ARGUMENTS,
   ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),

@@ -5,7 +5,9 @@ import { compareArguments, sendArguments } from './arguments.ts';
 import {
   connectionError,
   fileProblem,
+  isWhole,
   judgeRun,
+  mayLackPermissions,
   showEnd,
   type ConnectionVerdict,
   type RunEnd,
@@ -108,7 +110,9 @@ const findConfirmed = async (
 ): Promise<{ readonly confirmed: readonly Name[]; readonly verdict: Verdict }> => {
   const verdict = judgeRun(end);
   let confirmed: readonly Name[] = [];
-  if (end.exitCode === 0) confirmed = staged.names;
+  if (isWhole(end)) confirmed = staged.names;
+  else if (await lacksPermissions(session, staged, end, stop))
+    return { confirmed, verdict: { kind: 'refused', options: ['perms'] } };
   else if (triedSomeFiles(verdict)) {
     const comparison = await compareContent(session, staged, stop);
     if (comparison.verdict.kind === 'connection') return { confirmed: [], verdict: comparison.verdict };
@@ -120,6 +124,18 @@ const findConfirmed = async (
     return { confirmed: [], verdict: namesNotSynced(error) };
   }
   return { confirmed, verdict };
+};
+
+const lacksPermissions = async (
+  session: Session,
+  { names }: StagedBatch,
+  end: RunEnd,
+  { signal }: Stop,
+): Promise<boolean> => {
+  const [first] = names;
+  if (first === undefined || signal.aborted || !mayLackPermissions(end)) return false;
+  const { worksWithoutPermissions } = await import('./without-permissions.ts');
+  return worksWithoutPermissions(session, folderOf(first), signal);
 };
 
 const compareContent = async (

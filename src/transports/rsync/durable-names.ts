@@ -66,11 +66,11 @@ export const createDurableNames = (
   const syncOver = async ({ client }: NamesChannel, folders: ReadonlySet<Name>): Promise<void> => {
     const wanted = withUnsyncedParents(folders, synced);
     try {
-      await Promise.all([...wanted].map((folder) => syncFolder(client, `${path}/${folder}`)));
+      await settleAll([...wanted].map((folder) => syncFolder(client, `${path}/${folder}`)));
       for (const folder of wanted) synced.add(folder);
     } catch (error) {
       // A status means that the folder was removed or cannot be opened: only its names are not durable. Anything else: the channel failed.
-      if (!(error instanceof SftpStatusError)) {
+      if (!isStatus(error)) {
         open = undefined;
         throw error;
       }
@@ -135,6 +135,16 @@ const openWithin = async (master: Master, limitMs: number): Promise<NamesChannel
     clearTimeout(timer);
   }
 };
+
+/** One that is refused does not keep the others from being waited for. @throws the gravest failure */
+const settleAll = async (syncs: readonly Promise<void>[]): Promise<void> => {
+  const results = await Promise.allSettled(syncs);
+  const failed = results.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+  const [first] = failed.toSorted((a, b) => Number(isStatus(a.reason)) - Number(isStatus(b.reason)));
+  if (first !== undefined) throw first.reason;
+};
+
+const isStatus = (error: unknown): error is SftpStatusError => error instanceof SftpStatusError;
 
 const withUnsyncedParents = (folders: ReadonlySet<Name>, synced: ReadonlySet<Name>): ReadonlySet<Name> =>
   new Set([...folders].flatMap((folder) => [folder, ...(synced.has(folder) ? [] : above(folder))]));

@@ -15,6 +15,8 @@ export interface RunEnd {
   readonly stalledMs?: number;
   /** No rsync has answered, and the server answers SFTP: see first-contact.ts. */
   readonly sftpOnly?: boolean;
+  /** It was to set permissions. */
+  readonly setsPermissions?: boolean;
 }
 
 /**
@@ -55,6 +57,20 @@ export const showEnd = ({ exitCode, stderr, stalledMs }: RunEnd): string => {
   const how = stalledMs === undefined ? `rsync ended with ${exitCode ?? 'a signal'}` : stoodStill(stalledMs);
   return stderr.trim() === '' ? how : `${how}: ${showName(excerpt(stderr))}`;
 };
+
+const NO_PERMISSIONS = /failed to set permissions on "/;
+const NOT_ALL = /^rsync error: some files\/attrs were not transferred/;
+
+/** Pure. All is there under its final name, but for permissions that a file system does not have. */
+export const isWhole = ({ exitCode, stderr }: RunEnd): boolean => {
+  if (exitCode !== 23) return exitCode === 0;
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  return NO_PERMISSIONS.test(stderr) && lines.every((line) => NO_PERMISSIONS.test(line) || NOT_ALL.test(line));
+};
+
+/** Pure. No file could be made: of a folder where that is forbidden, or of a file system that has no permissions to set. */
+export const mayLackPermissions = ({ stderr, setsPermissions }: RunEnd): boolean =>
+  setsPermissions === true && / mkstemp ".*(?:Operation not permitted|not supported|not implemented)/.test(stderr);
 
 /** rrsync admits one rsync at a time, and another one is running. */
 export const isBusy = ({ exitCode, stderr }: RunEnd): boolean =>

@@ -2,10 +2,12 @@ import { TransportError, type ProbeResult } from '../../transport.ts';
 import { missingFolder } from '../missing-folder.ts';
 import { compareArguments, removeFoldersArguments, sendArguments, tidyArguments } from './arguments.ts';
 import { coarseTimes } from '../coarse-times.ts';
+import { noPermissions } from '../no-permissions.ts';
 import { compare } from './compare.ts';
 import { ODD_TIME_S } from './held-times.ts';
+import { worksWithoutPermissions } from './without-permissions.ts';
 import { StagingTree } from './staging-tree.ts';
-import { fileProblem, isBusy, judgeRun, showEnd, type RunEnd } from './judge.ts';
+import { fileProblem, isBusy, isWhole, judgeRun, mayLackPermissions, showEnd, type RunEnd } from './judge.ts';
 import type { Session } from './session.ts';
 
 /** The lines of `isocket check`: the versions at both ends, and whether a file can be written and removed at the destination. */
@@ -33,6 +35,7 @@ export async function* probeDestination(
   if (there.state === 'failure') return;
   const written = await writeThere(session, name, signal);
   yield written;
+  if (written.state === 'ok' && !session.capabilities.optional.has('perms')) yield noPermissions();
   if (written.state === 'ok') yield await timesThere(session, name, signal);
   const removed = written.state === 'ok' ? await removeThere(session, name, signal) : undefined;
   if (removed !== undefined) yield removed;
@@ -94,14 +97,15 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   };
   let end = await send();
   const first = judgeRun(end);
-  if (first.kind === 'refused') {
-    session.refuse(first.options);
+  const lacksPermissions = mayLackPermissions(end) && (await worksWithoutPermissions(session, '', signal));
+  if (first.kind === 'refused' || lacksPermissions) {
+    session.refuse(first.kind === 'refused' ? first.options : ['perms']);
     end = await send();
   }
   signal.throwIfAborted();
   const verdict = judgeRun(end);
   const what = 'write';
-  if (end.exitCode === 0) {
+  if (isWhole(end)) {
     const synced = durable && session.capabilities.optional.has('fsync');
     const message = `a file was written${synced ? ', put on stable storage' : ''} and renamed there`;
     return { what, state: 'ok', message };

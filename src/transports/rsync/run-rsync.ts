@@ -80,5 +80,6 @@ export const runRsync = async (
     stderr: stderr(),
     ...(stalledMs === undefined ? {} : { stalledMs }),
     ...(sftpOnly ? { sftpOnly } : {}),
+    ...(args.includes('-p') ? { setsPermissions: true } : {}),
   };
 };

@@ -80,6 +80,7 @@ export const openSession = async (
     refuse: (refused) => {
       capabilities = without(capabilities, refused);
       if (context.durable && refused.includes('fsync')) warnNotSynced(context, 'the rsync at the destination');
+      if (refused.includes('perms')) context.log('warning', NO_PERMISSIONS);
       if (refused.includes('partial-dir'))
         context.log('info', 'the destination keeps no partial files: an interrupted file is sent from its start');
     },
@@ -91,6 +92,9 @@ export const openSession = async (
     },
   };
 };
+
+const NO_PERMISSIONS =
+  'permissions cannot be set at the destination, as on a file system that has none: files have there what it gives them';
 
 const warnNotSynced = ({ log }: TransportContext, which: string): void =>
   log(

@@ -4,6 +4,7 @@ import { Extension } from '../../sftp/protocol.ts';
 import { showName, type Name, type ProbeResult } from '../../transport.ts';
 import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
 import { coarseTimes } from '../coarse-times.ts';
+import { noPermissions } from '../no-permissions.ts';
 import { mayBeHeldFor, showTimes } from './held-times.ts';
 import type { SftpOptions } from './options.ts';
 import { probeFolder, removeMade } from './probe-folder.ts';
@@ -59,7 +60,7 @@ export async function* probeFiles(
     }
     step = { what: 'mtime', action: 'look at a file' };
     yield await checkMtime(channel, temporary, written.refusedTimes, signal);
-    if (written.refusedPermissions !== undefined) yield noPermissions(written.refusedPermissions);
+    if (written.refusedPermissions !== undefined) yield noPermissions(written.refusedPermissions.message);
     step = { what: 'atomic rename', action: 'rename a file' };
     yield await probeReplace(channel, temporary, final, { durable, allowDeleteFirst: options.allowDeleteFirst });
     yield* probeRequests(channel, { file: final, folder, base });
@@ -167,13 +168,6 @@ const checkMtime = async (
       : `Cannot set the time of a file: the server refuses FSETSTAT and SETSTAT (${refused.message})`;
   return { what, state: 'failure', message, hint };
 };
-
-const noPermissions = ({ message }: SftpStatusError): ProbeResult => ({
-  what: 'permissions',
-  state: 'warning',
-  message: `the server sets no permissions (${message}), as on a file system that has none`,
-  hint: 'files are sent all the same, and have there what it gives them: see that nobody may read them who is not to',
-});
 
 const refusedSync = ({ message }: SftpStatusError): ProbeResult => ({
   what: 'fsync',

@@ -2,6 +2,7 @@ import { HandleLimit } from '../../sftp/open-handles.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
+import { Losses } from './losses.ts';
 import type { Name, TransportContext } from '../../transport.ts';
 
 // The server knows the request and does not do it, or does not know it. Not "Failure" of a full disk: a refusal is one each time.
@@ -48,6 +49,7 @@ const directoryOf = (targetPath: Name): Name => targetPath.split('/', 1)[0] ?? '
 /** What was learned of a server; kept for its next connection. */
 export class ServerHabits {
   readonly handles = new HandleLimit();
+  readonly losses = new Losses();
   /** Permission bits cannot be set: times alone are. */
   readonly refusedPermissions = new Refused();
   /** fsync is announced and refused. */

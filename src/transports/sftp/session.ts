@@ -143,8 +143,14 @@ const LAST_SIGNED_SECOND = 0x7fff_ffff;
 export const isHeldTime = (wanted: number, found: number | undefined): boolean =>
   found === protocolTime(wanted) || (wanted > LAST_SIGNED_SECOND && found === LAST_SIGNED_SECOND);
 
-/** For whoever watches: so many more bytes of a big file are confirmed. */
-export const noteWritten = ({ underWay }: Session, { targetPath }: OutgoingFile, bytes: number): void => {
+/** So many more bytes of a big file are confirmed. @param confirmed of this attempt */
+export const noteWritten = (
+  { underWay }: Session,
+  { targetPath }: OutgoingFile,
+  confirmed: { bytes: number },
+  bytes: number,
+): void => {
+  confirmed.bytes += bytes;
   underWay.set(targetPath, (underWay.get(targetPath) ?? 0) + bytes);
 };
 
