@@ -1,5 +1,6 @@
 import type { Report, SummaryEvent } from '../core/events.ts';
 import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import type { Overview } from '../core/overview.ts';
 import type { FileCount } from '../core/survey.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
@@ -32,12 +33,15 @@ export interface PassEnd {
   readonly finished: number;
   /** Those that are not, with what is in them. */
   readonly left: readonly LeftDirectory[];
+  readonly bornMarked: Overview['bornMarked'];
+  readonly open: Overview['open'];
 }
 
 export interface LeftDirectory {
   readonly plan: DirectoryPlan;
   /** undefined: no listing of it was through. */
   count: FileCount | undefined;
+  isFinished: boolean;
 }
 
 /** One pass over a site: list, send, verify, finish. */
@@ -59,10 +63,10 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   noteFinishedElsewhere(state.path, root, directories, labels, site.report);
   const limits = createLimits();
   const unsentIn: Name[] = [];
-  const left: LeftDirectory[] = [];
+  const worked: LeftDirectory[] = [];
   const passes = liveFirst(plan(directories, newest))
     .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
-    .map((one) => passDirectory(one, site, limits, { unsentIn, left }));
+    .map((one) => passDirectory(one, site, limits, { unsentIn, worked }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
   return {
@@ -71,7 +75,21 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     unsentIn,
     late: late.current,
     finished: directories.filter(({ finishedWatch }) => finishedWatch).length + counters.finished,
+    ...seenIn(worked, counters.sent),
+  };
+};
+
+/** What the directories show beside what was sent. */
+const seenIn = (worked: readonly LeftDirectory[], sent: number): Pick<PassEnd, 'left' | 'bornMarked' | 'open'> => {
+  const bornMarked = worked.flatMap(({ plan: { directory }, count }) =>
+    count === undefined || count.bornMarked === 0 ? [] : { directory: directory.name, count: count.bornMarked },
+  );
+  const left = worked.filter(({ isFinished }) => !isFinished);
+  const open = left.find(({ plan: { phase } }) => phase === 'open');
+  return {
     left,
+    bornMarked: bornMarked.length === 0 && sent === 0 ? undefined : bornMarked,
+    open: open?.count && { directory: open.plan.directory.name, changedMs: open.count.changedMs },
   };
 };
 
@@ -96,10 +114,10 @@ const passDirectory = async (
   one: DirectoryPlan,
   site: SiteContext,
   limits: Limits,
-  { unsentIn, left }: { readonly unsentIn: Name[]; readonly left: LeftDirectory[] },
+  { unsentIn, worked }: { readonly unsentIn: Name[]; readonly worked: LeftDirectory[] },
 ): Promise<void> => {
-  const here: LeftDirectory = { plan: one, count: undefined };
-  left.push(here);
+  const here: LeftDirectory = { plan: one, count: undefined, isFinished: false };
+  worked.push(here);
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,
@@ -109,10 +127,8 @@ const passDirectory = async (
   using work = cycle.work;
   await work.queue.drain();
   here.count = work.count.current;
-  if (cycle.end?.finished === true) {
-    left.splice(left.indexOf(here), 1);
-    return;
-  }
+  here.isFinished = cycle.end?.finished === true;
+  if (here.isFinished) return;
   const unsent = work.leftUnsent();
   site.counters.failed += unsent;
   if (unsent > 0) unsentIn.push(one.directory.name);
