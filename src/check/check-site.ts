@@ -9,9 +9,11 @@ import { manifestLine } from './manifest.ts';
 import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
+import { listenLine } from './listen.ts';
 import { overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 import { checkRoot, linkLines, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
+import { checkTold } from './told.ts';
 
 /** A line of `isocket check`, and the end that it is about: that decides the exit code. */
 export interface CheckResult extends ProbeResult {
@@ -20,6 +22,8 @@ export interface CheckResult extends ProbeResult {
 
 export interface CheckOptions {
   readonly config: Config;
+  /** The file of the configuration. */
+  readonly configPath?: string;
   readonly statePath: string;
   readonly destinations: readonly Transport[];
   readonly signal: AbortSignal;
@@ -45,7 +49,9 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   }
 }
 
-async function* checkThisEnd({ config, statePath, destinations, signal }: CheckOptions): AsyncGenerator<ProbeResult> {
+async function* checkThisEnd(options: CheckOptions): AsyncGenerator<ProbeResult> {
+  const { config, configPath, statePath, destinations, signal } = options;
+  const site = { name: config.site, root: config.source.root, state: statePath };
   const root = checkRoot(config.source);
   const state = checkState(statePath, config.source.root);
   yield root.line;
@@ -53,7 +59,7 @@ async function* checkThisEnd({ config, statePath, destinations, signal }: CheckO
     const { directories } = root.listing;
     yield* unreadableLines(root.listing);
     yield* linkLines(config.source.root, root.listing);
-    yield await checkLock({ name: config.site, root: config.source.root, state: statePath });
+    yield await checkLock(site);
     yield* checkMark(config.source.root);
     yield birthTimeLine(directories, config.source.newest);
     // A state folder that cannot be used says nothing of these files.
@@ -69,4 +75,7 @@ async function* checkThisEnd({ config, statePath, destinations, signal }: CheckO
   }
   yield state;
   yield* checkInotify(config.source.watcher);
+  yield* checkTold(config, configPath);
+  const { listen } = config.status;
+  if (listen !== null && root.listing !== undefined) yield await listenLine(listen, site);
 }
