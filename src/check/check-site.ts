@@ -9,9 +9,11 @@ import { manifestLine } from './manifest.ts';
 import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
+import { listenLine } from './listen.ts';
 import { earlierProbes, overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 import { checkRoot, linkLines, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
+import { checkTold } from './told.ts';
 
 /** A line of `isocket check`, and the end that it is about: that decides the exit code. */
 export interface CheckResult extends ProbeResult {
@@ -20,6 +22,8 @@ export interface CheckResult extends ProbeResult {
 
 export interface CheckOptions {
   readonly config: Config;
+  /** The file of the configuration. */
+  readonly configPath?: string;
   readonly statePath: string;
   readonly destinations: readonly Transport[];
   readonly signal: AbortSignal;
@@ -54,17 +58,16 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   if (elsewhere !== undefined) yield { ...elsewhere, end: 'here' };
 }
 
-async function* checkThisEnd(
-  { config, statePath, signal }: CheckOptions,
-  root: ReturnType<typeof checkRoot>,
-): AsyncGenerator<ProbeResult> {
+async function* checkThisEnd(options: CheckOptions, root: ReturnType<typeof checkRoot>): AsyncGenerator<ProbeResult> {
+  const { config, configPath, statePath, signal } = options;
+  const site = { name: config.site, root: config.source.root, state: statePath };
   const state = checkState(statePath, config.source.root);
   yield root.line;
   if (root.listing !== undefined) {
     const { directories } = root.listing;
     yield* unreadableLines(root.listing);
     yield* linkLines(config.source.root, root.listing);
-    yield await checkLock({ name: config.site, root: config.source.root, state: statePath });
+    yield await checkLock(site);
     yield* checkMark(config.source.root);
     yield birthTimeLine(directories, config.source.newest);
     // A state folder that cannot be used says nothing of these files.
@@ -77,4 +80,7 @@ async function* checkThisEnd(
   }
   yield state;
   yield* checkInotify(config.source.watcher);
+  yield* checkTold(config, configPath);
+  const { listen } = config.status;
+  if (listen !== null && root.listing !== undefined) yield await listenLine(listen, site);
 }

@@ -6,7 +6,7 @@ import { cannotWork, unreadableIn } from '../source/directory-failures.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan } from '../core/lifecycle.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { isMarked, mayMark } from '../marks/mark.ts';
+import { isBornMarked, isMarked, mayMark } from '../marks/mark.ts';
 import { fsPath, showName } from '../name.ts';
 import { walk } from '../source/scanner.ts';
 import { userName } from '../host/user-name.ts';
@@ -76,8 +76,7 @@ const takeSample = (
     if (!mayMark(stats)) foreignOwners.add(stats.uid);
     if (isMarked(stats)) {
       const knowledge = record?.lookUp(entry.path, stats) ?? 'unknown';
-      // A chmod after the last write leaves a ctime behind the mtime; a file that was created so has them equal.
-      if (stats.ctimeNs === stats.mtimeNs) createdMarked += 1;
+      if (isBornMarked(stats)) createdMarked += 1;
       else if (knowledge === 'unknown') claims += 1;
     }
     if (files >= MAX_SAMPLED_FILES) break;

@@ -66,6 +66,9 @@ export interface AlertsConfig {
   readonly successMs: number | null;
   readonly held: boolean;
   readonly late: boolean;
+  /** Of the parser. */
+  readonly silentMs: number | null;
+  readonly umask: boolean;
 }
 
 export interface LogConfig {

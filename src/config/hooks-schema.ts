@@ -38,5 +38,7 @@ export const alertsSchema = z
     success: durationOrNever('1d', 'At no look for so long was everything sent'),
     held: z.boolean().default(true).describe('Files are held'),
     late: z.boolean().default(true).describe('A directory was changed after it was finished'),
+    silent: durationOrNever(null, 'Nothing in the open directory has changed for so long'),
+    umask: z.boolean().default(true).describe('Files are created with g+w, and pass for sent'),
   })
   .prefault({});

@@ -80,6 +80,8 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
       successMs: msOrNever(alerts.success),
       held: alerts.held,
       late: alerts.late,
+      silentMs: msOrNever(alerts.silent),
+      umask: alerts.umask,
     },
   };
 };

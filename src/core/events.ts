@@ -89,7 +89,7 @@ export interface StartedEvent {
 export interface AlertEvent {
   readonly type: 'alert';
   readonly state: 'raised' | 'over';
-  readonly kind: 'root' | 'refused' | 'down' | 'held' | 'unsent' | 'success' | 'late';
+  readonly kind: 'root' | 'refused' | 'down' | 'held' | 'unsent' | 'success' | 'late' | 'umask' | 'silent';
   /** Destinations, directories, or the site. */
   readonly subjects: readonly string[];
   readonly message: string;

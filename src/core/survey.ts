@@ -14,6 +14,10 @@ export interface FileCount {
   readonly reserved: readonly Name[];
   /** The unsent file that was changed longest ago. */
   readonly oldest: { readonly path: Name; readonly sinceMs: number } | undefined;
+  /** Files that had the mark from their birth, so that whoever looks at marks alone takes them for sent. */
+  readonly bornMarked: number;
+  /** The last change of anything in it, as far as the disk says, in milliseconds since 1970. */
+  readonly changedMs: number;
   /** Why something in it cannot be read, if so. */
   readonly unreadable: string | undefined;
 }

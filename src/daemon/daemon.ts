@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import type { Overview } from '../core/overview.ts';
 import type { Survey } from '../core/survey.ts';
+import { areReached } from '../delivery/are-reached.ts';
 import { createSiteContext, type Counters, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
@@ -13,7 +14,7 @@ import type { Name } from '../name.ts';
 import type { Watcher } from '../watcher/watcher.ts';
 import { Jobs } from './jobs.ts';
 import { RootWatch } from './root-watch.ts';
-import { activityOf, surveyOf, type DaemonActivity } from './tell.ts';
+import { activityOf, countedIn, surveyOf, type DaemonActivity } from './tell.ts';
 
 export interface DaemonOptions extends PassOptions {
   readonly watcher: Watcher;
@@ -84,6 +85,7 @@ export class Daemon {
       unsentIn: jobs
         .filter(({ work }) => work.leftUnsent() > 0 || !isEmpty(work.queue.inFlight))
         .map(({ plan }) => plan.directory.name),
+      ...countedIn(this.#jobs, this.#site.counters.sent),
       late: this.#late.current,
     };
   }
@@ -121,7 +123,12 @@ export class Daemon {
   }
 
   activity(): DaemonActivity {
-    return { ...activityOf(this.#jobs, this.#site.sender.destinations), eventsLost: this.#eventsLost };
+    const { bornMarked = [] } = countedIn(this.#jobs, 0);
+    return {
+      ...activityOf(this.#jobs, this.#site.sender.destinations),
+      ...(bornMarked.length === 0 ? {} : { bornMarked: [...bornMarked] }),
+      eventsLost: this.#eventsLost,
+    };
   }
 
   /** What is known of each directory, without a look at the disk. */

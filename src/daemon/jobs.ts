@@ -3,6 +3,7 @@ import { UserError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import type { Report } from '../core/events.ts';
+import type { BornMarked } from '../core/overview.ts';
 import { DirectoryJob, type JobContext } from './directory-job.ts';
 import type { RootView } from './root-watch.ts';
 
@@ -19,6 +20,7 @@ export class Jobs implements Iterable<DirectoryJob> {
   readonly #context: JobContext;
   readonly #wake: (name: Name) => void;
   #foundByEnded = 0;
+  #lastBornMarked: BornMarked | undefined;
 
   constructor(context: Omit<JobContext, 'finished' | 'wake'> & { readonly wake: (name: Name) => void }) {
     this.#wake = context.wake;
@@ -39,6 +41,11 @@ export class Jobs implements Iterable<DirectoryJob> {
   /** Directories on which no work is possible, and why. */
   get unworkable(): ReadonlyMap<Name, string> {
     return this.#unworkable;
+  }
+
+  /** Of the directory that ended last, if it had files that were born with the mark. */
+  get lastBornMarked(): readonly BornMarked[] {
+    return this.#lastBornMarked === undefined ? [] : [this.#lastBornMarked];
   }
 
   /** Files that listings found although close events were reported. */
@@ -116,6 +123,8 @@ export class Jobs implements Iterable<DirectoryJob> {
     if (this.#jobs.get(name) !== job) return; // Its end was begun by the signal, while it was finishing.
     this.#jobs.delete(name);
     this.#foundByEnded += job.work.foundByListing;
+    const count = job.work.count.current?.bornMarked ?? 0;
+    this.#lastBornMarked = count === 0 ? undefined : { directory: name, count };
     const ended = disposed(job).finally(() => {
       this.#ending.delete(name);
       this.#wake(name);

@@ -1,3 +1,4 @@
+import type { Overview } from '../core/overview.ts';
 import type { SurveyedDirectory } from '../core/survey.ts';
 import type { RetryingTransport } from '../delivery/retrying-transport.ts';
 import { underWayAt } from '../delivery/under-way.ts';
@@ -64,3 +65,21 @@ export const surveyOf = (jobs: Iterable<DirectoryJob>): SurveyedDirectory[] =>
     queued: queue.size,
     isSent: (stats, path) => count.isSent(stats, path),
   }));
+
+/** What the counts of directories show beside what is sent. */
+export const countedIn = (jobs: Jobs, sent: number): Pick<Overview, 'bornMarked' | 'open'> => {
+  const counts = [...jobs].flatMap(({ plan: { directory, phase }, work }) => {
+    const count = work.count.current;
+    return count === undefined ? [] : { directory: directory.name, phase, ...count };
+  });
+  const open = counts.find(({ phase }) => phase === 'open');
+  const born = counts.filter(({ bornMarked }) => bornMarked > 0);
+  const bornMarked = [
+    ...jobs.lastBornMarked,
+    ...born.map(({ directory, bornMarked: count }) => ({ directory, count })),
+  ];
+  return {
+    bornMarked: bornMarked.length === 0 && sent === 0 ? undefined : bornMarked,
+    open: open && { directory: open.directory, changedMs: open.changedMs },
+  };
+};

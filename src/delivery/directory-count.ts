@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import type { FileCount } from '../core/survey.ts';
 import type { SkippedKind } from '../core/events.ts';
+import { isBornMarked } from '../marks/mark.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { Name } from '../name.ts';
 import { unreadableIn } from '../source/directory-failures.ts';
@@ -13,7 +14,7 @@ const MOST_NAMED = 1000;
 const MOST_RESERVED = 3;
 
 interface Whole {
-  readonly listing: Pick<Listing, 'files' | 'bytes' | 'skipped'>;
+  readonly listing: Pick<Listing, 'files' | 'bytes' | 'skipped' | 'changedMs'>;
   readonly unsent: UnsentFiles;
   /** What was sent since, and the listing had not met. */
   readonly added: { files: number; bytes: number };
@@ -26,6 +27,8 @@ export class DirectoryCount {
   readonly #trustMarks: boolean;
   #whole: Whole | undefined;
   #next = new UnsentFiles();
+  #bornMarkedSent = 0;
+  #closedMs = 0;
 
   constructor(record: Pick<MarkRecord, 'lookUp'>, trustMarks: boolean) {
     this.#record = record;
@@ -38,6 +41,7 @@ export class DirectoryCount {
     this.#next = next;
     return {
       ...visitor,
+      ...(this.#trustMarks ? { sent: this.#trusting(visitor, next) } : {}),
       ready: (path, stats) => {
         next.add(path, stats);
         return visitor.ready?.(path, stats);
@@ -58,6 +62,14 @@ export class DirectoryCount {
     };
   }
 
+  /** Of what is trusted, what was born with its mark is never sent. */
+  #trusting(visitor: ListingVisitor, next: UnsentFiles): NonNullable<ListingVisitor['sent']> {
+    return (path, stats) => {
+      if (isBornMarked(stats) && this.#record.lookUp(path, stats) === 'unknown') next.bornMarked += 1;
+      return visitor.sent?.(path, stats);
+    };
+  }
+
   /**
    * The listing is through.
    * @param absent claims that do not hold: they are sent
@@ -72,11 +84,13 @@ export class DirectoryCount {
   }
 
   /** Whoever found the file. */
-  readonly noteOutcome = (path: Name, { result }: Outcome, { size }: BigIntStats): void => {
+  readonly noteOutcome = (path: Name, { result }: Outcome, stats: BigIntStats): void => {
     if (result !== 'sent') return;
-    const bytes = Number(size);
-    this.#next.sent(path, bytes);
-    if (this.#whole === undefined || this.#whole.unsent.sent(path, bytes)) return;
+    const bytes = Number(stats.size);
+    if (isBornMarked(stats)) this.#bornMarkedSent += 1;
+    this.#closedMs = Math.max(this.#closedMs, Number(stats.mtimeMs));
+    this.#next.sent(path, stats);
+    if (this.#whole === undefined || this.#whole.unsent.sent(path, stats)) return;
     this.#whole.added.files += 1;
     this.#whole.added.bytes += bytes;
   };
@@ -104,6 +118,8 @@ export class DirectoryCount {
       excluded,
       reserved: unsent.reserved.first,
       oldest: unsent.oldest,
+      bornMarked: this.#bornMarkedSent + unsent.bornMarked,
+      changedMs: Math.max(listing.changedMs, this.#closedMs),
       unreadable: unsent.reason,
     };
   }
@@ -116,18 +132,21 @@ const sum = (counts: ReadonlyMap<SkippedKind, number>): number =>
 class UnsentFiles {
   files = 0;
   bytes = 0;
+  bornMarked = 0;
   /** Why something cannot be read: the first reason. */
   reason: string | undefined;
   readonly #claims = { files: 0, bytes: 0 };
+  #bornClaims = 0;
   readonly reserved = { count: 0, first: [] as Name[] };
   /** The first of them, with the time of their last change. */
   readonly #named = new Map<Name, number>();
   #oldest: { readonly path: Name; readonly sinceMs: number } | undefined;
 
-  add(path: Name, { size, ctimeMs }: BigIntStats): void {
-    const sinceMs = Number(ctimeMs);
+  add(path: Name, stats: BigIntStats): void {
+    const sinceMs = Number(stats.ctimeMs);
     this.files += 1;
-    this.bytes += Number(size);
+    this.bytes += Number(stats.size);
+    if (isBornMarked(stats)) this.bornMarked += 1;
     if (this.#named.size < MOST_NAMED) this.#named.set(path, sinceMs);
     if (this.#oldest === undefined || sinceMs < this.#oldest.sinceMs) this.#oldest = { path, sinceMs };
   }
@@ -138,21 +157,24 @@ class UnsentFiles {
     if (this.reserved.first.length < MOST_RESERVED) this.reserved.first.push(path);
   }
 
-  addClaim({ size }: BigIntStats): void {
+  addClaim(stats: BigIntStats): void {
     this.#claims.files += 1;
-    this.#claims.bytes += Number(size);
+    this.#claims.bytes += Number(stats.size);
+    if (isBornMarked(stats)) this.#bornClaims += 1;
   }
 
   addOpenClaims(open: number): void {
     this.files += open;
+    if (open > 0) this.bornMarked += Math.min(open, this.#bornClaims);
     if (open > 0) this.bytes += Math.round((this.#claims.bytes * open) / this.#claims.files);
   }
 
   /** Was it one of them? Of those that have no name here any file may be one. */
-  sent(path: Name, bytes: number): boolean {
+  sent(path: Name, stats: BigIntStats): boolean {
     if (!this.#named.delete(path) && this.#named.size + this.reserved.count >= this.files) return false;
     this.files -= 1;
-    this.bytes = Math.max(0, this.bytes - bytes);
+    this.bytes = Math.max(0, this.bytes - Number(stats.size));
+    if (isBornMarked(stats)) this.bornMarked = Math.max(0, this.bornMarked - 1);
     if (this.#oldest?.path === path) this.#oldest = undefined;
     return true;
   }

@@ -1,5 +1,6 @@
 import type { Report, SummaryEvent } from '../core/events.ts';
 import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
+import type { Overview } from '../core/overview.ts';
 import type { FileCount } from '../core/survey.ts';
 import { UserError } from '../errors.ts';
 import { readRecord } from '../marks/record.ts';
@@ -13,6 +14,7 @@ import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts'
 import { createOpenFilesView } from '../source/open-files.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
+import { areReached } from './are-reached.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
@@ -32,12 +34,15 @@ export interface PassEnd {
   readonly finished: number;
   /** Those that are not, with what is in them. */
   readonly left: readonly LeftDirectory[];
+  readonly bornMarked: Overview['bornMarked'];
+  readonly open: Overview['open'];
 }
 
 export interface LeftDirectory {
   readonly plan: DirectoryPlan;
   /** undefined: no listing of it was through. */
   count: FileCount | undefined;
+  isFinished: boolean;
 }
 
 /** One pass over a site: list, send, verify, finish. */
@@ -58,20 +63,20 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const labels = sender.destinations.map(({ label }) => label);
   await noteFinishedElsewhere(state.path, root, directories, labels, {
     report: site.report,
-    isReached: () => sender.isReached(),
+    isReached: () => areReached(sender.destinations, site.signal),
   });
   const limits = createLimits();
   const unsentIn: Name[] = [];
   const unfinished = liveFirst(plan(directories, newest)).filter(
     ({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false,
   );
-  const left: LeftDirectory[] = [];
+  const worked: LeftDirectory[] = [];
   let unlisted = unfinished.length;
   const listed = (): void => {
     unlisted -= 1;
     if (unlisted === 0) site.report({ type: 'found-all' });
   };
-  const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn, left }));
+  const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn, worked }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
   return {
@@ -80,7 +85,21 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     unsentIn,
     late: late.current,
     finished: directories.filter(({ finishedWatch }) => finishedWatch).length + counters.finished,
+    ...seenIn(worked, counters.sent),
+  };
+};
+
+/** What the directories show beside what was sent. */
+const seenIn = (worked: readonly LeftDirectory[], sent: number): Pick<PassEnd, 'left' | 'bornMarked' | 'open'> => {
+  const bornMarked = worked.flatMap(({ plan: { directory }, count }) =>
+    count === undefined || count.bornMarked === 0 ? [] : { directory: directory.name, count: count.bornMarked },
+  );
+  const left = worked.filter(({ isFinished }) => !isFinished);
+  const open = left.find(({ plan: { phase } }) => phase === 'open');
+  return {
     left,
+    bornMarked: bornMarked.length === 0 && sent === 0 ? undefined : bornMarked,
+    open: open?.count && { directory: open.plan.directory.name, changedMs: open.count.changedMs },
   };
 };
 
@@ -106,17 +125,17 @@ interface DirectoryShare {
   /** Called once for each, when it was listed or will not be. */
   readonly listed: () => void;
   readonly unsentIn: Name[];
-  readonly left: LeftDirectory[];
+  readonly worked: LeftDirectory[];
 }
 
 /** One directory's share of the pass; it is over when its sends are. */
 const passDirectory = async (
   one: DirectoryPlan,
   site: SiteContext,
-  { limits, listed, unsentIn, left }: DirectoryShare,
+  { limits, listed, unsentIn, worked }: DirectoryShare,
 ): Promise<void> => {
-  const here: LeftDirectory = { plan: one, count: undefined };
-  left.push(here);
+  const here: LeftDirectory = { plan: one, count: undefined, isFinished: false };
+  worked.push(here);
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,
@@ -127,10 +146,8 @@ const passDirectory = async (
   using work = cycle.work;
   await work.queue.drain();
   here.count = work.count.current;
-  if (cycle.end?.finished === true) {
-    left.splice(left.indexOf(here), 1);
-    return;
-  }
+  here.isFinished = cycle.end?.finished === true;
+  if (here.isFinished) return;
   const unsent = work.leftUnsent();
   site.counters.failed += unsent;
   if (unsent > 0) unsentIn.push(one.directory.name);

@@ -43,6 +43,11 @@ export const activitySchema = z.object({
     .array(z.object({ path: z.string(), bytes: z.number(), sent: z.number().optional().catch(undefined) }))
     .optional()
     .catch(undefined),
+  /** Directories with files that had the mark from their birth. */
+  bornMarked: z
+    .array(z.object({ directory: z.string(), count: z.number() }))
+    .optional()
+    .catch(undefined),
   /** Of a daemon: what it has sent since its start, and how fast in the last minute. */
   throughput: z
     .object({ files: z.number(), bytes: z.number(), filesPerSecond: z.number(), bytesPerSecond: z.number() })

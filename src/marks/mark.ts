@@ -19,6 +19,13 @@ const MARK = 0o020;
 
 export const isMarked = (stats: { readonly mode: bigint }): boolean => (Number(stats.mode) & MARK) !== 0;
 
+/**
+ * Had it the mark from its birth? A chmod after the last write leaves a ctime behind the mtime; a file that was created so has them
+ * equal.
+ */
+export const isBornMarked = (stats: Pick<BigIntStats, 'mode' | 'ctimeNs' | 'mtimeNs'>): boolean =>
+  isMarked(stats) && stats.ctimeNs === stats.mtimeNs;
+
 /** Permission bits for the destination: those of the source without the mark. */
 export const modeWithoutMark = (stats: { readonly mode: bigint }): number => Number(stats.mode) & 0o7777 & ~MARK;
 

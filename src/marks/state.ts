@@ -161,6 +161,9 @@ const identifyRoot = (root: Name): RememberedRoot | undefined => {
   return stats && { path: root, dev: String(stats.dev), ino: String(stats.ino) };
 };
 
+/** The path of the root that a state folder belongs to, as far as it says. */
+export const rememberedRoot = (state: string): Name | undefined => readRoot(state)?.path;
+
 const readRoot = (state: string): RememberedRoot | undefined => {
   try {
     return JSON.parse(readFileSync(join(state, ROOT_FILE), 'utf8')) as RememberedRoot;

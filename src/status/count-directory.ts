@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FileCount } from '../core/survey.ts';
-import { isMarked } from '../marks/mark.ts';
+import { isBornMarked, isMarked } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
 import { unreadableIn } from '../source/directory-failures.ts';
 import { walk, type Entry, type IsExcluded } from '../source/scanner.ts';
@@ -13,7 +13,7 @@ export type CountsAsSent = (stats: BigIntStats, path: Name) => boolean;
 /** Counts a directory by one listing; read-only. */
 export const countDirectory = (directoryPath: Name, isExcluded: IsExcluded, countsAsSent: CountsAsSent): FileCount => {
   const tally = new Tally(countsAsSent);
-  for (const entry of walk(directoryPath, isExcluded)) tally.visit(entry);
+  for (const entry of walk(directoryPath, isExcluded, tally.noteChange)) tally.visit(entry);
   return tally.count;
 };
 
@@ -38,7 +38,7 @@ export const countInPortions = async (directoryPath: Name, options: PortionOptio
     return isSent;
   });
   let [entries, begunMs] = [0, performance.now()];
-  for (const entry of walk(directoryPath, isExcluded)) {
+  for (const entry of walk(directoryPath, isExcluded, tally.noteChange)) {
     tally.visit(entry);
     if ((entries += 1) % ENTRIES_A_TURN !== 0) continue;
     const restMs = (performance.now() - begunMs) * REST_FACTOR;
@@ -53,7 +53,8 @@ const RESERVED_NAMED = 3;
 
 class Tally {
   readonly #countsAsSent: CountsAsSent;
-  readonly #sums = { files: 0, bytes: 0, unsent: 0, unsentBytes: 0, skipped: 0, excluded: 0 };
+  readonly #sums = { files: 0, bytes: 0, unsent: 0, unsentBytes: 0, skipped: 0, excluded: 0, bornMarked: 0 };
+  #changedMs = 0;
   readonly #reserved: Name[] = [];
   #oldest: { readonly path: Name; readonly sinceMs: number } | undefined;
   #unreadable: string | undefined;
@@ -63,7 +64,13 @@ class Tally {
   }
 
   get count(): FileCount {
-    return { ...this.#sums, reserved: this.#reserved, oldest: this.#oldest, unreadable: this.#unreadable };
+    return {
+      ...this.#sums,
+      changedMs: this.#changedMs,
+      reserved: this.#reserved,
+      oldest: this.#oldest,
+      unreadable: this.#unreadable,
+    };
   }
 
   visit(entry: Entry): void {
@@ -83,15 +90,23 @@ class Tally {
         this.#visitFile(entry.path, entry.stats);
         return;
       case 'folder':
+        this.noteChange(entry.stats);
         return;
     }
   }
+
+  /** Of a file too. */
+  readonly noteChange = ({ mtimeMs }: BigIntStats): void => {
+    this.#changedMs = Math.max(this.#changedMs, Number(mtimeMs));
+  };
 
   #visitFile(path: Name, stats: BigIntStats): void {
     const size = Number(stats.size);
     this.#sums.files += 1;
     this.#sums.bytes += size;
+    this.noteChange(stats);
     if (isMarked(stats) && this.#countsAsSent(stats, path)) return;
+    if (isBornMarked(stats)) this.#sums.bornMarked += 1;
     this.#sums.unsent += 1;
     this.#sums.unsentBytes += size;
     const sinceMs = Number(stats.ctimeMs);
@@ -101,9 +116,13 @@ class Tally {
 
 export type Counted = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'held' | 'late'>;
 
-/** What `status` says of a count. Pure. */
-export const countedStatus = (count: FileCount, nowMs: number): Counted => {
-  const { files, bytes, unsent, unsentBytes, skipped, excluded, reserved, oldest, unreadable } = count;
+/**
+ * What `status` says of a count. Pure.
+ * @param silentMs of an open directory: after so long without a change it is told that it is silent; null: never
+ */
+export const countedStatus = (count: FileCount, nowMs: number, silentMs: number | null = null): Counted => {
+  const { files, bytes, unsent, unsentBytes, skipped, excluded, reserved, oldest, unreadable, bornMarked } = count;
+  const quietMs = nowMs - count.changedMs;
   return {
     files,
     bytes,
@@ -113,6 +132,8 @@ export const countedStatus = (count: FileCount, nowMs: number): Counted => {
     excluded,
     ...(reserved.length > 0 ? { reserved } : {}),
     ...(unreadable === undefined ? {} : { unreadable }),
+    ...(bornMarked === 0 ? {} : { bornMarked }),
+    ...(silentMs === null || quietMs < silentMs ? {} : { silentSeconds: Math.round(quietMs / 1000) }),
     oldestUnsentSeconds: oldest === undefined ? null : Math.max(0, Math.round((nowMs - oldest.sinceMs) / 1000)),
   };
 };

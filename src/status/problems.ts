@@ -1,5 +1,7 @@
 import { showName } from '../name.ts';
 import { formatDuration } from '../core/units.ts';
+import { silentMessage } from './notify/conditions.ts';
+import type { DaemonLife } from './daemon-life.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
 /** So long may a file of a closed directory wait before somebody should look. */
@@ -10,7 +12,9 @@ export const problemsOf = ({
   directories,
   daemon: { activity },
   lastFailures,
-}: Pick<SiteStatus, 'directories' | 'daemon' | 'lastFailures'>): string[] => [
+  lostDaemon,
+}: Pick<SiteStatus, 'directories' | 'daemon' | 'lastFailures' | 'lostDaemon'>): string[] => [
+  ...(lostDaemon === undefined ? [] : [lostMessage(lostDaemon)]),
   ...(activity?.connections ?? [])
     .filter(({ state }) => state !== 'up')
     .map(
@@ -28,7 +32,7 @@ export const problemsOf = ({
 ];
 
 const directoryProblems = (directory: DirectoryStatus, inFlight: readonly string[]): string[] => {
-  const { name, phase, files, sent, held, oldestUnsentSeconds, unreadable, reserved = [] } = directory;
+  const { name, phase, files, sent, held, oldestUnsentSeconds, unreadable, reserved = [], silentSeconds } = directory;
   const unsent = (files ?? 0) - (sent ?? 0);
   const isMoving = inFlight.some((path) => path.startsWith(`${name}/`));
   const isStuck = phase === 'closed' && unsent > 0 && !isMoving && (oldestUnsentSeconds ?? 0) >= LONG_SECONDS;
@@ -39,6 +43,7 @@ const directoryProblems = (directory: DirectoryStatus, inFlight: readonly string
           `${showName(name)} cannot be finished: rename ${reserved.map(showName).join(', ')}, names that isocket needs itself`,
         ]
       : []),
+    ...(silentSeconds === undefined ? [] : [silentMessage(name, silentSeconds * 1000)]),
     ...counted(held, `held in ${showName(name)}`),
     ...(isStuck
       ? counted(
@@ -47,6 +52,14 @@ const directoryProblems = (directory: DirectoryStatus, inFlight: readonly string
         )
       : []),
   ];
+};
+
+const lostMessage = ({ pid, since, reason }: DaemonLife): string => {
+  const how =
+    reason === null
+      ? 'ended without being stopped: it was killed, or its host went down'
+      : `ended: ${showName(reason)}`;
+  return `the daemon (process ${pid}, since ${showName(since)}) ${how}; start it again, or let a scan do its work`;
 };
 
 const counted = (count: number, what: string): string[] =>

@@ -12,6 +12,7 @@ import type { IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
 import { unmatchedTag } from '../source/unmatched-tag.ts';
 import { countDirectory, countedStatus, notCounted, type Counted, type CountsAsSent } from './count-directory.ts';
+import { readDaemonLife } from './daemon-life.ts';
 import { finishedStatus, readFinishedProof } from './finished-proof.ts';
 import { readLastFailures } from './last-failures.ts';
 import { problemsOf } from './problems.ts';
@@ -49,9 +50,11 @@ export const readStatus = async (
       late: false,
     }));
   const lastFailures = readLastFailures(statePath, root, only);
+  const lostDaemon = readDaemonLife(statePath);
   const unmatched = onDisk.length + others.length === 0 ? unmatchedTag(config.source) : undefined;
   const status = siteStatus({ site: config.site, root }, [...others, ...onDisk], activity, {
     ...(lastFailures === undefined ? {} : { lastFailures }),
+    ...(lostDaemon === undefined ? {} : { lostDaemon }),
     notes: unmatched === undefined ? [] : [unmatched],
   });
   return { ...status, problems: problemsOf(status) };
@@ -66,14 +69,15 @@ const readDirectory = (
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), labels);
-  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded));
+  const silentMs = phase === 'open' ? config.alerts.silentMs : null;
+  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded), silentMs);
   return count && { name, phase, closedBy, ...count, late: false };
 };
 
 /** undefined for a directory that vanished while it was counted. */
-const countQuietly = (count: () => FileCount): Counted | undefined => {
+const countQuietly = (count: () => FileCount, silentMs: number | null): Counted | undefined => {
   try {
-    return countedStatus(count(), Date.now());
+    return countedStatus(count(), Date.now(), silentMs);
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') return undefined;

@@ -1,7 +1,10 @@
 import type { Activity } from '../instance/activity.ts';
 import type { ClosedBy } from '../core/lifecycle.ts';
+import type { BornMarked } from '../core/overview.ts';
 import type { Name } from '../name.ts';
+import type { DaemonLife } from './daemon-life.ts';
 import type { LastFailures } from './last-failures.ts';
+import { umaskMessage } from './notify/conditions.ts';
 import { secondsLeft } from './live/throughput.ts';
 
 /** contract.md §5: what `status --json` prints. null: unknown, as with the old tool's empty finished.watch. */
@@ -27,6 +30,10 @@ export interface DirectoryStatus {
   readonly lacks?: readonly string[];
   /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
   readonly reserved?: readonly Name[];
+  /** Unsent files that had the mark from their birth: whoever looks at marks alone takes them for sent. */
+  readonly bornMarked?: number;
+  /** Of the open directory, where nothing in it has changed for longer than `alerts.silent`: for so long. */
+  readonly silentSeconds?: number;
   /** Why the directory cannot be counted, if so. */
   readonly unreadable?: string;
 }
@@ -60,6 +67,8 @@ export interface SiteStatus {
   };
   /** What failed in the last run, if no process works on the root now. */
   readonly lastFailures?: LastFailures;
+  /** A daemon that was not stopped, and does not run. */
+  readonly lostDaemon?: DaemonLife;
   /** Why not all is well: then the exit code is 3. */
   readonly problems: readonly string[];
   /** No problem, but worth a look. */
@@ -71,7 +80,7 @@ export const siteStatus = (
   { site, root }: Pick<SiteStatus, 'site' | 'root'>,
   onDisk: readonly Omit<DirectoryStatus, 'held'>[],
   activity: Activity | undefined,
-  { lastFailures, notes = [] }: Pick<SiteStatus, 'lastFailures' | 'notes'> = {},
+  { lastFailures, lostDaemon, notes = [] }: Pick<SiteStatus, 'lastFailures' | 'lostDaemon' | 'notes'> = {},
 ): Omit<SiteStatus, 'problems'> => {
   const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
   const directories = onDisk.map(
@@ -98,6 +107,7 @@ export const siteStatus = (
     ...(activity === undefined ? {} : { activity }),
     ...timeLeft(directories, activity),
   };
+  const allNotes = [...notes, ...bornMarkedIn(directories, activity).map(umaskMessage)];
   const failures = activity !== undefined || lastFailures === undefined ? {} : { lastFailures };
   return {
     site,
@@ -106,7 +116,8 @@ export const siteStatus = (
     totals: { files, sent, unsent: files - sent, bytes: sum(({ bytes }) => bytes), held: sum((one) => one.held) },
     daemon,
     ...failures,
-    ...(notes.length === 0 ? {} : { notes }),
+    ...(running || lostDaemon === undefined ? {} : { lostDaemon }),
+    ...(allNotes.length === 0 ? {} : { notes: allNotes }),
   };
 };
 
@@ -124,4 +135,16 @@ const timeLeft = (
   const backlog = backlogIn(directories);
   const arrived = sending.reduce((sum, { sent = 0 }) => sum + sent, 0);
   return { backlog, secondsLeft: secondsLeft({ ...backlog, bytes: Math.max(0, backlog.bytes - arrived) }, throughput) };
+};
+
+/** What the process at work saw, which has sent and marked them by now maybe, and what the disk shows. Pure. */
+const bornMarkedIn = (
+  directories: readonly DirectoryStatus[],
+  activity: Activity | undefined,
+): readonly BornMarked[] => {
+  const told = new Map(activity?.bornMarked?.map((one) => [one.directory, one]));
+  const seen = directories.flatMap(({ name, bornMarked }) =>
+    bornMarked === undefined || told.has(name) ? [] : { directory: name, count: bornMarked },
+  );
+  return [...told.values(), ...seen];
 };

@@ -331,3 +331,62 @@ it('refuses a state folder in the root', async () => {
   expect([exitCode, failures]).toEqual([2, ['state']]);
   expect(line('state').hint).toContain('outside source.root');
 });
+
+describe('who is told', () => {
+  it('warns of what cannot work, and finds nothing wrong with what can; nothing is run, pinged or written', async () => {
+    const port = await freePort();
+    const pinged = createServer(() => expect.unreachable('it was pinged')).listen(port, '127.0.0.1');
+    await once(pinged, 'listening');
+    const told = (more: Readonly<Record<string, unknown>>): Promise<Awaited<ReturnType<typeof check>>> =>
+      check(newSite({ more }));
+    writeFileSync(`${folder}/not-executable`, '#!/bin/sh\n', { mode: 0o644 });
+    const bad = await told({
+      hooks: {
+        finished: ['/nowhere/notify'],
+        alert: 'no-such-mailer ops@example.org',
+        ping: 'http://nowhere.invalid/secret',
+      },
+      log: { file: `${folder}/nowhere/log` },
+      status: { listen: port, textfile: `${folder}/nowhere/x.prom` },
+    });
+    expect([bad.exitCode, bad.failures]).toEqual([0, []]); // Files are sent all the same.
+    const wrong = bad.lines.filter(({ state }) => state === 'warning').map(({ what, message }) => [what, message]);
+    expect(wrong).toEqual([
+      ['hooks.finished', 'Cannot run /nowhere/notify: no such file or directory'],
+      ['hooks.alert', 'Cannot run no-such-mailer: it is in no folder of PATH'],
+      ['hooks.ping', expect.stringMatching(/^Cannot find nowhere\.invalid: /)],
+      ['log.file', `Cannot write into ${folder}/nowhere: no such file or directory`],
+      ['status.textfile', `Cannot write into ${folder}/nowhere: no such file or directory`],
+      ['status.listen', `Cannot listen on 127.0.0.1:${port}: address already in use`],
+    ]);
+    expect(JSON.stringify(bad.lines)).not.toContain('secret');
+    const good = await told({
+      hooks: { finished: 'cat >/dev/null', alert: ['/bin/true', 'x'], ping: `http://127.0.0.1:${port}/secret` },
+      log: { file: `${folder}/log` },
+      status: { listen: await freePort(), textfile: `${folder}/x.prom` },
+    });
+    expect(good.lines.filter(({ state }) => state !== 'ok')).toEqual([]);
+    expect([existsSync(`${folder}/log`), existsSync(`${folder}/x.prom`)]).toEqual([false, false]);
+    const other = await told({
+      hooks: { alert: `${folder}/not-executable` },
+      status: { listen: `0.0.0.0:${await freePort()}` },
+    });
+    expect(other.line('hooks.alert').message).toContain('permission denied');
+    expect(other.line('status.listen').message).toContain('open to other hosts');
+    pinged.close();
+  });
+
+  it('a configuration that others can change, and a port that the daemon has', async () => {
+    const site = newSite({ more: { hooks: { alert: 'cat' }, status: { listen: await freePort() } } });
+    await using daemon = site.start(['daemon']);
+    await daemon.event((event) => event.type === 'note' && event.message.startsWith('status at'));
+    const { line, exitCode } = await check(site);
+    expect([exitCode, line('status.listen').state]).toEqual([0, 'ok']);
+    chmodSync(site.config, 0o666);
+    const { stdout } = await site.run(['--config', site.config, 'check']);
+    expect(stdout).toContain(
+      'hooks.alert will not be obeyed: others can change the configuration, it can be written by',
+    );
+    await daemon.stop();
+  });
+});

@@ -50,7 +50,7 @@ async function* checkAll(options: CommonOptions, signal: AbortSignal): AsyncGene
   await using stack = new AsyncDisposableStack();
   const destinations = connectAll(config, statePath, () => undefined);
   for (const transport of destinations) stack.use(transport);
-  yield* checkSite({ config, statePath, destinations, signal });
+  yield* checkSite({ config, configPath: path, statePath, destinations, signal });
 }
 
 const writeJson = ({ what, state, message, hint }: CheckResult): void => {

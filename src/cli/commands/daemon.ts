@@ -7,6 +7,7 @@ import { partialBytesAt, underWayAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { connectServiceManager, type ServiceManager } from '../service-manager.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
+import { removeDaemonLife, writeDaemonLife } from '../../status/daemon-life.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
@@ -56,13 +57,19 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   await using site = await openSite(options, report, { activity, onConfig: useLog(output) });
   output.follow(() => partialBytesAt(site.destinations));
   report(startedEvent('daemon', site));
+  const statePath = site.state.path;
+  const life = { pid: process.pid, since: idle.since ?? '', reason: null };
+  writeDaemonLife(statePath, life);
   try {
     await work(options, site, { output, manager, shutdown, told, activity });
   } catch (error) {
     // The log may be read by somebody who does not see what the command prints.
-    end(errorMessage(error).split('\n', 1)[0] ?? '', true);
+    const [reason = ''] = errorMessage(error).split('\n', 1);
+    writeDaemonLife(statePath, { ...life, reason });
+    end(reason, true);
     throw error;
   }
+  removeDaemonLife(statePath);
   end(shutdown.signalName ?? 'request', false);
   return shutdown.exitCode ?? 0;
 };

@@ -1,7 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import type { IsocketEvent, Report } from '../../core/events.ts';
 import type { PassEnd } from '../../delivery/pass.ts';
-import { whyNoRoot } from '../../source/root.ts';
 import { EventFacts } from '../../status/notify/event-facts.ts';
 import type { SiteFigures } from '../../status/metrics/figures.ts';
 import { scanFigures, unknownFigures } from '../../status/metrics/scan-metrics.ts';
@@ -37,9 +36,12 @@ export class ScanTextfile {
     await this.#write(scanFigures(end, options));
   }
 
-  /** The scan could not begin, or go on. */
-  async failed(): Promise<void> {
-    await this.#write(unknownFigures(whyNoRoot(this.#config.source.root)?.message, this.#config));
+  /**
+   * The scan could not begin, or go on.
+   * @param root why the root cannot be worked on; undefined: it can
+   */
+  async failed(root: string | undefined): Promise<void> {
+    await this.#write(unknownFigures(root, this.#config));
   }
 
   async #write(figures: SiteFigures): Promise<void> {

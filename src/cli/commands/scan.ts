@@ -2,15 +2,18 @@ import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { describe } from '../reporters/describe.ts';
 import { planPass, runPass, type PassEnd } from '../../delivery/pass.ts';
+import { rememberedRoot, viewState } from '../../marks/state.ts';
 import { UserError } from '../../errors.ts';
 import { Notifier } from '../../status/notify/notifier.ts';
 import { lookForUnsent } from '../../status/notify/look-for-unsent.ts';
 import { Ping } from '../../status/notify/ping.ts';
+import { whyNoRoot } from '../../source/root.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
 import type { Name } from '../../name.ts';
 import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
+import { removeDaemonLife } from '../../status/daemon-life.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
 import { namesOf } from './named-directories.ts';
@@ -37,11 +40,13 @@ export const scan = async (
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
   let ping: Ping | undefined;
+  let told: ToldConfig | undefined;
   let textfile: Promise<ScanTextfile> | undefined;
-  const onConfig = (config: Config): void => {
+  const onConfig = (config: Config, configPath: string): void => {
     output.useLog(config.log);
     // A pass over some directories does not say how the site is.
     if (named.length > 0) return;
+    told = { config, configPath };
     if (config.hooks.ping !== null) ping = new Ping(config.hooks.ping, report);
     if (config.status.textfile !== null) textfile = openTextfile(config.status.textfile, config, report);
   };
@@ -53,7 +58,10 @@ export const scan = async (
   } catch (error) {
     // Beside another isocket it is that one who says how it goes.
     if (!(error instanceof UserError) || error.exitCode !== 4)
-      await Promise.all([ping?.send('fail'), (await textfile)?.failed()]);
+      await Promise.all([
+        told && tellOfFailure(told, { report, ping, shutdown }),
+        (await textfile)?.failed(told && whyNoOwnRoot(told.config)?.message),
+      ]);
     throw error;
   }
 };
@@ -62,6 +70,42 @@ export const scan = async (
 const openTextfile = async (path: string, config: Config, report: Report): Promise<ScanTextfile> => {
   const { ScanTextfile } = await import('./scan-textfile.ts');
   return new ScanTextfile(path, config, report);
+};
+
+type ToldWith = Pick<Surroundings, 'report' | 'ping' | 'shutdown'>;
+
+interface ToldConfig {
+  readonly config: Config;
+  readonly configPath: string;
+}
+
+/** A scan could not begin, or not go on: where the root is away it tells of that, as the daemon does. */
+const tellOfFailure = async (told: ToldConfig, { report, ping, shutdown }: ToldWith): Promise<void> => {
+  const { config, configPath } = told;
+  const root = whyNoOwnRoot(config);
+  if (root === undefined || !Notifier.isWanted(config)) {
+    await ping?.send('fail');
+    return;
+  }
+  const statePath = statePathOf(config);
+  await using notifier = new Notifier({ config, configPath, statePath, report, ping, graceMs: 0 });
+  notifier.look({ root: root.message, down: [], held: [], late: [], isWhole: false });
+  await Promise.all([ping?.send('fail'), notifier.end(config.hooks.timeoutMs + END_MS, shutdown.signal)]);
+};
+
+/** Why the root cannot be worked on: it is away, or something else stands in its place. Of a state that is another root's nothing is told: nothing is written there. */
+const whyNoOwnRoot = (config: Config): UserError | undefined => {
+  const { root } = config.source;
+  const statePath = statePathOf(config);
+  const remembered = rememberedRoot(statePath);
+  if (remembered !== undefined && remembered !== root) return undefined;
+  try {
+    viewState(statePath, root);
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+  return whyNoRoot(root);
 };
 
 /** A command that has had its time is ended within that. */
@@ -90,7 +134,11 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
   };
   const end = await runPass({ ...site, only, report: tellAll, signal });
   site.refused.throwIfAborted();
-  if (!shutdown.signal.aborted) failures.ended(only);
+  if (!shutdown.signal.aborted) {
+    failures.ended(only);
+    // Whatever became of a daemon, the site is worked on.
+    if (only === undefined) removeDaemonLife(state.path);
+  }
   report(end.summary);
   const labels = site.destinations.map(({ label }) => label);
   await textfile?.end(end, labels, shutdown.signal.aborted);
@@ -104,14 +152,14 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
 
 const look = async (
   notifier: Notifier,
-  { unsentIn, late, complete }: PassEnd,
+  { unsentIn, late, bornMarked, open, complete }: PassEnd,
   { source }: Config,
   signal: AbortSignal,
 ): Promise<void> => {
   const isExcluded = createIsExcluded(source.exclude);
   const { down, held } = notifier.facts;
   const { oldest: oldestUnsent } = await lookForUnsent(source.root, unsentIn, isExcluded, signal);
-  notifier.look({ down, held, oldestUnsent, late, isWhole: complete });
+  notifier.look({ down, held, oldestUnsent, late, bornMarked, open, isWhole: complete });
 };
 
 /** What a dry run is asked for are results: they go to stdout, without time and level. */

@@ -7,7 +7,7 @@ import {
   type CheckState,
   type CheckVerdict,
 } from '../../status/check-verdict.ts';
-import { statusSource, type StatusOptions } from './status.ts';
+import { statusSource, type StatusOptions } from './status-source.ts';
 
 /** So old may the oldest unsent file get; `--warn` defaults to `alerts.unsent`. */
 const [WARN_MS, CRIT_MS] = [3_600_000, 86_400_000];

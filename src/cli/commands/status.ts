@@ -1,22 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Config } from '../../config/config.ts';
-import type { Report } from '../../core/events.ts';
 import { UserError } from '../../errors.ts';
-import type { Name } from '../../name.ts';
-import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
-import { readStatus } from '../../status/read-status.ts';
 import { statusText } from '../../status/status-text.ts';
-import { namesOf } from './named-directories.ts';
-import { connectAll, readConfig, statePathOf } from './open-site.ts';
 import { openOutput } from './output.ts';
-
-export interface StatusOptions extends CommonOptions {
-  readonly watch?: boolean;
-  readonly check?: boolean;
-  readonly warn?: string;
-  readonly crit?: string;
-}
+import { statusSource, type StatusOptions } from './status-source.ts';
 
 const REDRAW_MS = 1000;
 /** Pauses so many times as long as the last listing took: counting a million files each second would be a load of its own. */
@@ -45,30 +32,6 @@ export const status = async (options: StatusOptions, named: readonly string[] = 
     await delay(restMs, undefined, { signal: shutdown.signal }).catch(() => undefined);
     if (shutdown.exitCode !== undefined) return shutdown.exitCode;
   }
-};
-
-export interface StatusSource {
-  readonly config: Config;
-  readonly read: () => ReturnType<typeof readStatus>;
-}
-
-/** @throws UserError where the configuration cannot be used, or a directory that is named is none of the site */
-export const statusSource = async (
-  named: readonly string[],
-  options: CommonOptions,
-  report: Report,
-): Promise<StatusSource> => {
-  const config = await readConfig(options, report);
-  const statePath = statePathOf(config);
-  const labels = await labelsOf(config, statePath, report);
-  const only: ReadonlySet<Name> | undefined = namesOf(config.source, named);
-  return { config, read: () => readStatus(config, statePath, labels, only) };
-};
-
-/** How `finished.watch` names the destinations. Nothing is connected for that. */
-const labelsOf = async (config: Config, statePath: string, report: Report): Promise<string[]> => {
-  await using stack = new AsyncDisposableStack();
-  return connectAll(config, statePath, report).map((transport) => stack.use(transport).label);
 };
 
 /** Who looks at it sees that it goes on. */

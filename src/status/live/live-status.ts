@@ -174,7 +174,8 @@ export class LiveStatus implements Disposable {
   #unfinishedStatus(surveyed: SurveyedDirectory, nowMs: number): Omit<DirectoryStatus, 'held'> {
     const { directory, phase, closedBy } = surveyed.plan;
     const count = withQueue(this.#census.of(surveyed) ?? UNKNOWN, surveyed.queued);
-    return { name: directory.name, phase, closedBy, ...countedStatus(count, nowMs), late: false };
+    const silentMs = phase === 'open' ? this.#options.config.alerts.silentMs : null;
+    return { name: directory.name, phase, closedBy, ...countedStatus(count, nowMs, silentMs), late: false };
   }
 
   #oldest(unfinished: readonly SurveyedDirectory[]): { readonly path: Name; readonly sinceMs: number } | undefined {
@@ -197,6 +198,8 @@ const UNKNOWN: FileCount = {
   unsentBytes: 0,
   skipped: 0,
   excluded: 0,
+  bornMarked: 0,
+  changedMs: Infinity,
   reserved: [],
   oldest: undefined,
   unreadable: undefined,

@@ -40,7 +40,7 @@ export class Troubles {
 
   /** Why the site is not well, by the limits that somebody is told by (`alerts`): a late directory is no failure to send. */
   reasons(facts: TroubleFacts, nowMs: number): string[] {
-    const limits = { ...this.#alerts, successMs: null, late: false };
+    const limits = { ...this.#alerts, successMs: null, late: false, umask: false };
     return [
       ...this.#conditions(facts, limits, nowMs).map(({ message }) => message),
       ...(facts.isAlive ? [] : [NOT_ALIVE]),
@@ -49,15 +49,15 @@ export class Troubles {
 
   /** How many conditions of each kind there are: whoever looks at them has limits of his own for how long one may last. */
   kinds(facts: TroubleFacts, nowMs: number): Readonly<Record<string, number>> {
-    const limits = { ...this.#alerts, downMs: 0, successMs: null, held: true, late: true };
+    const limits = { ...this.#alerts, downMs: 0, successMs: null, held: true, late: true, umask: true };
     return countKinds(this.#conditions(facts, limits, nowMs));
   }
 
   #conditions(facts: TroubleFacts, limits: AlertsConfig, nowMs: number): Condition[] {
     const { overview, unreadable, oldest } = facts;
-    const { root, failing, late } = overview;
+    const { root, failing, late, bornMarked, open } = overview;
     const held = heldFiles([...failing.filter((one) => one.held), ...unreadable]);
-    const seen = { root, down: this.#facts.down, held, oldestUnsent: oldest, late, isWhole: false };
+    const seen = { root, down: this.#facts.down, held, oldestUnsent: oldest, late, bornMarked, open, isWhole: false };
     return conditionsOf(seen, { downMs: this.#downMs, wholeMs: nowMs }, limits, nowMs);
   }
 }

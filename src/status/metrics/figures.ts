@@ -32,8 +32,8 @@ export const liveFigures = ({ status: { directories, totals, daemon }, problems 
 };
 
 /** Is nothing left unsent that could be sent? Files of an open directory may still be written. Pure. */
-export const isWhole = ({ status: { directories, problems, totals, daemon } }: LiveReading): boolean =>
-  problems.length === 0 &&
+export const isWhole = ({ status: { directories, totals, daemon }, problems }: LiveReading): boolean =>
+  ['root', 'refused', 'down', 'held'].every((kind) => problems[kind] === 0) &&
   totals.held === 0 &&
   daemon.isAlive &&
   !daemon.isCounting &&

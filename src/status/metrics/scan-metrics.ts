@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts';
+import type { Overview } from '../../core/overview.ts';
 import type { FileCount } from '../../core/survey.ts';
 import type { DirectoryPlan } from '../../core/lifecycle.ts';
 import { systemErrorCode } from '../../errors.ts';
@@ -16,6 +17,8 @@ export interface ScanEnd {
   readonly finished: number;
   readonly left: readonly { readonly plan: DirectoryPlan; readonly count: FileCount | undefined }[];
   readonly late: readonly Name[];
+  readonly bornMarked: Overview['bornMarked'];
+  readonly open: Overview['open'];
 }
 
 export interface ScanFiguresOptions {
@@ -27,7 +30,10 @@ export interface ScanFiguresOptions {
 }
 
 /** The figures of a scan that came to its end. */
-export const scanFigures = ({ finished, left, late }: ScanEnd, options: ScanFiguresOptions): SiteFigures => {
+export const scanFigures = (
+  { finished, left, late, bornMarked, open }: ScanEnd,
+  options: ScanFiguresOptions,
+): SiteFigures => {
   const { config, facts, labels } = options;
   const counts = countAll(left, options);
   const known = counts.filter((count) => count !== undefined);
@@ -43,7 +49,7 @@ export const scanFigures = ({ finished, left, late }: ScanEnd, options: ScanFigu
     heldFiles: held.reduce((total, { count }) => total + count, 0),
     directories,
     up: upOf(labels, facts),
-    problems: kindsOf({ down: facts.down, held, oldestUnsent: oldest, late, isWhole: false }, config),
+    problems: kindsOf({ down: facts.down, held, oldestUnsent: oldest, late, bornMarked, open, isWhole: false }, config),
   };
 };
 
@@ -83,6 +89,6 @@ const upOf = (labels: readonly string[], facts: ScanFiguresOptions['facts']): Ma
 };
 
 const kindsOf = (facts: SiteFacts, { alerts }: Config): Readonly<Record<string, number>> => {
-  const [nowMs, limits] = [Date.now(), { ...alerts, downMs: 0, successMs: null, held: true, late: true }];
+  const [nowMs, limits] = [Date.now(), { ...alerts, downMs: 0, successMs: null, held: true, late: true, umask: true }];
   return countKinds(conditionsOf(facts, { downMs: new Map(), wholeMs: nowMs }, limits, nowMs));
 };

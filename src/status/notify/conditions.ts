@@ -1,9 +1,10 @@
 import type { AlertsConfig } from '../../config/config.ts';
+import type { BornMarked, Overview } from '../../core/overview.ts';
 import { counted, formatDuration } from '../../core/units.ts';
 import { shellWord, showName, type Name } from '../../name.ts';
 
 /** What somebody is told of. */
-export const ALERT_KINDS = ['root', 'refused', 'down', 'held', 'unsent', 'success', 'late'] as const;
+export const ALERT_KINDS = ['root', 'refused', 'down', 'held', 'unsent', 'success', 'silent', 'late', 'umask'] as const;
 export type AlertKind = (typeof ALERT_KINDS)[number];
 
 /** Something that is not as it should be. One of the same kind and subject is the same one. */
@@ -26,6 +27,10 @@ export interface SiteFacts {
   readonly oldestUnsent?: { readonly path: Name; readonly sinceMs: number } | undefined;
   /** Finished directories that were changed since. */
   readonly late: readonly Name[];
+  /** Directories with files that had the mark from their birth; undefined: nobody knows. */
+  readonly bornMarked?: Overview['bornMarked'];
+  /** The directory that the parser is at, if there is one. */
+  readonly open?: Overview['open'];
   /** Nothing was left that could be sent. */
   readonly isWhole: boolean;
 }
@@ -54,7 +59,9 @@ export const conditionsOf = (facts: SiteFacts, since: Since, limits: AlertsConfi
   ...(limits.held ? facts.held.map(heldCondition) : []),
   ...unsentCondition(facts, limits, nowMs),
   ...successCondition(since, limits, nowMs),
+  ...silentCondition(facts, limits, nowMs),
   ...(limits.late ? facts.late.map(lateCondition) : []),
+  ...(limits.umask ? umaskCondition(facts.bornMarked ?? []) : []),
 ];
 
 const downCondition = (
@@ -98,3 +105,22 @@ const lateCondition = (directory: Name): Condition => ({
   subject: directory,
   message: `${showName(directory)} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shellWord(directory)}`,
 });
+
+const silentCondition = ({ open }: SiteFacts, { silentMs }: AlertsConfig, nowMs: number): Condition[] => {
+  if (silentMs === null || open === undefined || nowMs - open.changedMs < silentMs) return [];
+  return [{ kind: 'silent', subject: open.directory, message: silentMessage(open.directory, nowMs - open.changedMs) }];
+};
+
+/** What is said of a directory that is open, and in which nothing happens. Pure. */
+export const silentMessage = (directory: Name, ms: number): string =>
+  `${showName(directory)} is open, and nothing in it has changed for ${formatDuration(ms)}: is the parser running, or did it end without finished.parse?`;
+
+/** One for the site: it is the parser's, whatever directory it is at. */
+const umaskCondition = (born: readonly BornMarked[]): Condition[] => {
+  const last = born.at(-1);
+  return last === undefined ? [] : [{ kind: 'umask', subject: SITE, message: umaskMessage(last) }];
+};
+
+/** What is said of files that are born with the mark. Pure. */
+export const umaskMessage = ({ directory, count }: BornMarked): string =>
+  `${showName(directory)}: ${counted(count, 'file was', 'files were')} created with g+w, the mark of sent files: until isocket sends them they pass for sent; set umask 022 for the parser, and remove default ACLs (setfacl -k)`;

@@ -71,8 +71,10 @@ export const decide = (
 };
 
 /** Nothing is known of it now: a file cannot be tried while its destination is down, and nothing be seen while the root is away. */
-const isHidden = ({ kind }: Condition, { root, down }: SiteFacts): boolean =>
-  (kind === 'held' && down.length > 0) || (root !== undefined && ['held', 'unsent', 'late'].includes(kind));
+const isHidden = ({ kind }: Condition, { root, down, bornMarked }: SiteFacts): boolean =>
+  (kind === 'held' && down.length > 0) ||
+  (kind === 'umask' && bornMarked === undefined) ||
+  (root !== undefined && ['held', 'unsent', 'silent', 'late', 'umask'].includes(kind));
 
 /** The state once a notice was given. Pure. */
 export const told = (state: AlertState, { conditions }: Notice): AlertState => {
@@ -83,9 +85,9 @@ export const told = (state: AlertState, { conditions }: Notice): AlertState => {
   return { ...state, raised };
 };
 
-/** Does all go well? A late file is none of the failures to send: contract.md §5, exit code. */
+/** Does all go well? What came late, and what was born with the mark, is no failure to send: contract.md §5, exit code. */
 export const isWell = ({ raised }: AlertState): boolean =>
-  raised.every(({ kind, isOver }) => isOver || kind === 'late');
+  raised.every(({ kind, isOver }) => isOver || kind === 'late' || kind === 'umask');
 
 const noticesOf = (raised: readonly Raised[]): Notice[] =>
   ALERT_KINDS.flatMap((kind) =>

@@ -35,7 +35,9 @@ export class SiteWatch implements Disposable {
   constructor(options: SiteWatchOptions) {
     this.#options = options;
     const { alerts, hooks } = options.config;
-    const limits = [alerts.unsentMs, alerts.downMs, alerts.successMs].map((ms) => (ms ?? Infinity) / 4);
+    const limits = [alerts.unsentMs, alerts.downMs, alerts.successMs, alerts.silentMs].map(
+      (ms) => (ms ?? Infinity) / 4,
+    );
     const tickMs = Math.max(LEAST_TICK_MS, Math.min(MOST_TICK_MS, hooks.pingEveryMs, ...limits));
     this.#timer = setInterval(() => void this.#tick(), tickMs);
   }
@@ -67,12 +69,12 @@ export class SiteWatch implements Disposable {
     if (this.#isTooOld && !isUnsent(`${this.#root}/${this.#unsent.oldest?.path}`))
       await this.#lookForUnsent(unsentIn, 0);
     if (this.#ended.signal.aborted) return;
-    const { root, failing, late } = overview();
+    const { root, failing, late, bornMarked, open } = overview();
     const { down, unworkable } = notifier.facts;
     const { oldest, unreadable } = this.#unsent;
     const held = [...failing.filter((one) => one.held), ...unworkable, ...unreadable];
     const isWhole = down.length + failing.length + held.length === 0 && !this.#isTooOld && root === undefined;
-    notifier.look({ root, down, held: heldFiles(held), oldestUnsent: oldest, late, isWhole });
+    notifier.look({ root, down, held: heldFiles(held), oldestUnsent: oldest, late, bornMarked, open, isWhole });
     if (ping !== undefined) this.#ping(ping);
   }
 

@@ -412,7 +412,7 @@ class Run {
       log: { level: 'info', format: 'text', file: null },
       hooks: { finished: null, alert: null, ping: null, timeoutMs: 30_000, pingEveryMs: 300_000 },
       status: { listen: null, textfile: null },
-      alerts: { unsentMs: null, downMs: null, successMs: null, held: false, late: false },
+      alerts: { unsentMs: null, downMs: null, successMs: null, held: false, late: false, silentMs: null, umask: false },
     };
   }
 }

@@ -87,7 +87,15 @@ describe('config', () => {
       timeoutMs: 5000,
       pingEveryMs: 300_000,
     });
-    expect(alerts).toEqual({ unsentMs: null, downMs: 60_000, successMs: 86_400_000, held: true, late: false });
+    expect(alerts).toEqual({
+      unsentMs: null,
+      downMs: 60_000,
+      successMs: 86_400_000,
+      held: true,
+      late: false,
+      silentMs: null,
+      umask: true,
+    });
   });
 
   it.each([

@@ -4,7 +4,9 @@ import { DirectoryCount } from '../../../src/delivery/directory-count.ts';
 import { beginListing, type Listing } from '../../../src/delivery/listing.ts';
 
 const stats = (size = 10, sinceMs = 1000): BigIntStats =>
-  ({ size: BigInt(size), ctimeMs: BigInt(sinceMs) }) as BigIntStats;
+  ({ size: BigInt(size), ctimeMs: BigInt(sinceMs), mtimeMs: 7n, mode: 0o644n }) as BigIntStats;
+/** Created with umask 002. */
+const born = (): BigIntStats => ({ ...stats(), mode: 0o664n, ctimeNs: 5n, mtimeNs: 5n });
 const listing = (files: number, bytes: number): Listing => ({ ...beginListing(null), files, bytes });
 const newCount = (): DirectoryCount => new DirectoryCount({ lookUp: () => 'unknown' }, false);
 const sent = { result: 'sent' } as const;
@@ -35,6 +37,8 @@ describe('the count of a directory', () => {
       excluded: 0,
       reserved: ['finished.watch/x'],
       oldest: { path: 'writing', sinceMs: 500 },
+      bornMarked: 0,
+      changedMs: 7,
       unreadable: '"sub" in it cannot be read: permission denied',
     });
     count.noteOutcome('writing', sent, stats(5));
@@ -59,6 +63,25 @@ describe('the count of a directory', () => {
     expect(count.current).toMatchObject({ files: 3000, unsent: 0, unsentBytes: 0, oldest: undefined });
     count.noteOutcome('new', sent, stats());
     expect(count.current).toMatchObject({ files: 3001, unsent: 0 });
+  });
+
+  it('says how many files were born with the mark: that wait, that were sent, and that are trusted and never sent', () => {
+    const count = newCount();
+    const visitor = count.counting({});
+    void visitor.ready?.('a', born());
+    void visitor.claimed?.('b', born());
+    count.end(listing(3, 30), new Map([['b', born()]]), 0);
+    expect(count.current?.bornMarked).toBe(2);
+    count.noteOutcome('a', sent, born());
+    expect(count.current?.bornMarked).toBe(2);
+    count.counting({});
+    count.end(listing(3, 30), new Map(), 0);
+    count.noteOutcome('c', sent, born());
+    expect(count.current?.bornMarked).toBe(2);
+    const trusting = new DirectoryCount({ lookUp: () => 'unknown' }, true);
+    void trusting.counting({}).sent?.('a', born());
+    trusting.end(listing(1, 10), new Map(), 0);
+    expect(trusting.current).toMatchObject({ unsent: 0, bornMarked: 1 });
   });
 
   it('a claim is unsent where it is sent after all, or no destination could be asked', () => {

@@ -36,6 +36,8 @@ const counted: FileCount = {
   excluded: 0,
   reserved: [],
   oldest: undefined,
+  bornMarked: 0,
+  changedMs: Date.now(),
   unreadable: undefined,
 };
 const surveyed = (name: string, more: Partial<SurveyedDirectory> = {}): SurveyedDirectory => ({
@@ -50,13 +52,13 @@ const optionsFor = (survey: LiveOptions['survey']): LiveOptions => ({
   config: {
     site: 'ED1',
     source: { root, rescanMs: 30_000, newest: 'birth' },
-    alerts: { unsentMs: null, downMs: null, successMs: null, held: true, late: true },
+    alerts: { unsentMs: null, downMs: null, successMs: null, held: true, late: true, silentMs: null, umask: true },
   } as Config,
   labels: [],
   version: '1',
   isExcluded: () => false,
   survey,
-  overview: () => ({ root: undefined, failing: [], unsentIn: [], late: [] }),
+  overview: () => ({ root: undefined, failing: [], unsentIn: [], bornMarked: undefined, open: undefined, late: [] }),
   activity: () => idleActivity(new Date()),
   isAlive: () => true,
   failures: () => ({ files: [], destinations: [], more: 0 }),

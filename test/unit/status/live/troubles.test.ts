@@ -2,9 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { Troubles, type TroubleFacts } from '../../../../src/status/live/troubles.ts';
 
 const NOW = Date.now();
-const limits = { unsentMs: 3_600_000, downMs: 60_000, successMs: 1, held: true, late: true };
+const limits = {
+  unsentMs: 3_600_000,
+  downMs: 60_000,
+  successMs: 1,
+  held: true,
+  late: true,
+  silentMs: 60_000,
+  umask: true,
+};
 const well: TroubleFacts = {
-  overview: { root: undefined, failing: [], unsentIn: [], late: [] },
+  overview: { root: undefined, failing: [], unsentIn: [], bornMarked: undefined, open: undefined, late: [] },
   unreadable: [],
   oldest: undefined,
   isAlive: true,
@@ -44,6 +52,12 @@ describe('what is wrong with a site', () => {
       { oldest: { path: 'DC1/a', sinceMs: NOW - 7_200_000 } },
       [expect.stringContaining('"DC1/a" has been unsent for 2 h')],
     ],
+    [
+      'silent',
+      { overview: { ...well.overview, open: { directory: 'DC1', changedMs: NOW - 61_000 } } },
+      [expect.stringContaining('DC1 is open, and nothing in it has changed for 1 m 1 s')],
+    ],
+    ['umask', { overview: { ...well.overview, bornMarked: [{ directory: 'DC1', count: 2 }] } }, []],
     ['late', { overview: { ...well.overview, late: ['DC1'] } }, []], // No failure to send.
   ])('%s', (kind, facts, reasons) => {
     const troubles = new Troubles(limits);

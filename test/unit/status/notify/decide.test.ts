@@ -8,9 +8,25 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const T0 = Date.UTC(2026, 10, 27);
 
-const limits: AlertsConfig = { unsentMs: HOUR, downMs: 15 * MINUTE, successMs: 24 * HOUR, held: true, late: true };
-const never: AlertsConfig = { unsentMs: null, downMs: null, successMs: null, held: false, late: false };
-const well: SiteFacts = { down: [], held: [], late: [], isWhole: true };
+const limits: AlertsConfig = {
+  unsentMs: HOUR,
+  downMs: 15 * MINUTE,
+  successMs: 24 * HOUR,
+  held: true,
+  late: true,
+  silentMs: HOUR,
+  umask: true,
+};
+const never: AlertsConfig = {
+  unsentMs: null,
+  downMs: null,
+  successMs: null,
+  held: false,
+  late: false,
+  silentMs: null,
+  umask: false,
+};
+const well: SiteFacts = { down: [], held: [], late: [], bornMarked: [], isWhole: true };
 const begin: AlertState = { wholeMs: T0, downMs: new Map(), raised: [] };
 
 const refused = [{ destination: 'nas', message: 'it refuses the key', refused: true }];
@@ -39,6 +55,8 @@ describe('one notice a condition, and one when it is over', () => {
     ['held files', { held, isWhole: false }, 'held'],
     ['an old unsent file', { oldestUnsent: unsent, isWhole: false }, 'unsent'],
     ['a late directory', { late: ['DC1'] }, 'late'],
+    ['files that are born with the mark', { bornMarked: [{ directory: 'DC1', count: 3 }] }, 'umask'],
+    ['a parser that is silent', { open: { directory: 'DC1', changedMs: T0 - 2 * HOUR } }, 'silent'],
   ])('%s', (_what, facts, kind) => {
     const looks = [
       [0, {}],
@@ -52,6 +70,16 @@ describe('one notice a condition, and one when it is over', () => {
     expect(tellings(looks, { alerts: never }).flat()).toEqual(
       kind === 'root' ? ['root raised', 'root over', 'root raised'] : [],
     );
+  });
+
+  it('files that are born with the mark are over when a later look meets files that are not, and not while nobody knows', () => {
+    const looks = [
+      [0, { bornMarked: [{ directory: 'DC1', count: 3 }] }],
+      [1, { bornMarked: undefined }],
+      [2, { bornMarked: [{ directory: 'DC2', count: 1 }] }],
+      [3, { bornMarked: [] }],
+    ] as const;
+    expect(tellings(looks)).toEqual([['umask raised'], [], [], ['umask over']]);
   });
 
   it('a destination that is down: not before its limit, however often it is looked at', () => {
