@@ -181,7 +181,7 @@ export class Daemon {
     const { state, config, report, destinations } = this.#options;
     this.#isCompared = true;
     const labels = destinations.map(({ label }) => label);
-    const isReached = (): Promise<boolean> => this.#site.sender.isReached();
+    const isReached = (): Promise<boolean> => areReached(this.#site.sender.destinations, this.#site.signal);
     void noteFinishedElsewhere(state.path, config.source.root, directories, labels, { report, isReached }).then(
       (isTold) => {
         this.#isCompared = isTold;
