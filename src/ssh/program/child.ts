@@ -7,8 +7,7 @@ import { systemErrorCode } from '../../errors.ts';
 import { CHILD_OPTIONS } from '../../host/child-options.ts';
 
 export interface ChildOptions {
-  /** undefined: not inherited. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 

@@ -26,12 +26,8 @@ export interface SendRun extends RunTarget {
 // see progress.ts.
 export const TIMEOUT_S = 120;
 
-/** A line for each file that is transferred; with `-ii` for each that is looked at. */
-const ITEMS = '--out-format=%i|%n';
-
 /**
- * Arguments of a run that sends the listed files, and prints each that it sends: what an option of the far end leaves out (rrsync -no-overwrite,
- * --max-size) ends with exit code 0 as well. `-I`: an unsent file is sent whatever size and time the destination has. Never
+ * Arguments of a run that sends the listed files. `-I`: an unsent file is sent whatever size and time the destination has. Never
  * `--inplace`, `--append` or a bare `--partial`: they write under the final name. Never `-W`: it prevents resuming.
  * `--remove-source-files` removes the staging tree's links only.
  */
@@ -40,7 +36,6 @@ export const sendArguments = (run: SendRun): string[] => [
   ...optional(run, 'perms', '-p', '--chmod=Fg-w'),
   ...['--no-o', '--no-g'],
   ...LIST_ARGUMENTS,
-  ITEMS,
   ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
   ...(run.lockstep ? optional(run, 'remove-source-files', '--remove-source-files') : []),
@@ -74,7 +69,7 @@ export const compareArguments = (run: RunTarget, how: Comparing): string[] => [
   '-tn',
   ...['--no-p', '--no-o', '--no-g'],
   ...(how === 'content' ? ['-c'] : []),
-  ...['-ii', ITEMS],
+  ...['-ii', '--out-format=%i|%n'],
   ...(how === 'walked' ? ['-r', '--no-inc-recursive'] : ['-L', ...LIST_ARGUMENTS]),
   ...OUTPUT,
   ...optional(run, 'mkpath', '--mkpath'),

@@ -14,8 +14,7 @@ import {
   type Verdict,
 } from './judge.ts';
 import type { HeldSource } from './outgoing.ts';
-import { LEFT_OUT, NO_LEAVING_OUT } from './left-out.ts';
-import { comparisonOf, sentName } from './output.ts';
+import { comparisonOf } from './output.ts';
 import type { PendingSend } from './pending-send.ts';
 import type { RunIo } from './run-rsync.ts';
 import { RESUME_MIN_BYTES, type RunStop } from './run-stop.ts';
@@ -86,13 +85,8 @@ const runSend = async (session: Session, staged: StagedBatch, lockstep: boolean,
     if (largest === undefined || largestBytes < RESUME_MIN_BYTES) return;
     session.underWay.set(largest.targetPath, Math.min(largestBytes, Math.floor(bytes / 2)));
   };
-  const sent = new Set<Name>();
-  const onLine = (line: Buffer): void => {
-    const name = sentName(line);
-    if (name !== undefined) sent.add(name);
-  };
   try {
-    return { ...(await session.runs.run(args, { ...ioOf(staged, stop), onLine, onMoved }, stop.signal)), sent };
+    return await session.runs.run(args, { ...ioOf(staged, stop), onMoved }, stop.signal);
   } finally {
     if (largest !== undefined) session.underWay.delete(largest.targetPath);
   }
@@ -106,7 +100,7 @@ const ioOf = (staged: StagedBatch, stop: Stop): RunIo => ({
 
 /**
  * Which files the destination has under their final names, their names on stable storage where possible, and the verdict on the
- * others. After exit code 0 it has all that rsync says it sent. Otherwise a second run compares by content: a file of the same size and time may be an older one.
+ * others. After exit code 0 it has all. Otherwise a second run compares by content: a file of the same size and time may be an older one.
  */
 const findConfirmed = async (
   session: Session,
@@ -116,7 +110,7 @@ const findConfirmed = async (
 ): Promise<{ readonly confirmed: readonly Name[]; readonly verdict: Verdict }> => {
   const verdict = judgeRun(end);
   let confirmed: readonly Name[] = [];
-  if (isWhole(end)) confirmed = staged.names.filter((name) => end.sent?.has(name) === true);
+  if (isWhole(end)) confirmed = staged.names;
   else if (await lacksPermissions(session, staged, end, stop))
     return { confirmed, verdict: { kind: 'refused', options: ['perms'] } };
   else if (triedSomeFiles(verdict)) {
@@ -216,15 +210,9 @@ const failureOf = (
     if (tooBig !== undefined) return tooBig;
   }
   if (verdict.kind === 'connection') return connectionError(`send "${showName(file.targetPath)}" to ${label}`, verdict);
-  if (isWhole(end)) return leftOut(file, label);
   const own = fileProblem(end.stderr, file.targetPath, label);
   return own ?? (verdict.kind === 'stopped' ? undefined : notConfirmed(file, end, label));
 };
-
-const leftOut = (file: OutgoingFile, label: string): TransportError =>
-  new TransportError('file', `Cannot send "${showName(file.targetPath)}" to ${label}: ${LEFT_OUT}`, {
-    hint: NO_LEAVING_OUT,
-  });
 
 const notConfirmed = (file: OutgoingFile, end: RunEnd, label: string): TransportError =>
   new TransportError('file', `Cannot send "${showName(file.targetPath)}" to ${label}: ${showEnd(end)}`, {

@@ -15,8 +15,6 @@ export interface RunEnd {
   readonly stalledMs?: number;
   /** No rsync has answered, and the server answers SFTP: see first-contact.ts. */
   readonly sftpOnly?: boolean;
-  /** The files that it says it sends. */
-  readonly sent?: ReadonlySet<Name>;
   /** It was to set permissions. */
   readonly setsPermissions?: boolean;
 }

@@ -1,4 +1,4 @@
-import { TransportError, type Name, type ProbeResult } from '../../transport.ts';
+import { TransportError, type ProbeResult } from '../../transport.ts';
 import { missingFolder } from '../missing-folder.ts';
 import { compareArguments, removeFoldersArguments, sendArguments, tidyArguments } from './arguments.ts';
 import { coarseTimes } from '../coarse-times.ts';
@@ -8,8 +8,6 @@ import { ODD_TIME_S } from './held-times.ts';
 import { worksWithoutPermissions } from './without-permissions.ts';
 import { StagingTree } from './staging-tree.ts';
 import { fileProblem, isBusy, isWhole, judgeRun, mayLackPermissions, showEnd, type RunEnd } from './judge.ts';
-import { LEFT_OUT, NO_LEAVING_OUT } from './left-out.ts';
-import { sentName } from './output.ts';
 import type { Session } from './session.ts';
 
 /** The lines of `isocket check`: the versions at both ends, and whether a file can be written and removed at the destination. */
@@ -37,7 +35,6 @@ export async function* probeDestination(
   if (there.state === 'failure') return;
   const written = await writeThere(session, name, signal);
   yield written;
-  if (written.state === 'ok') yield await replaceThere(session, name, signal);
   if (written.state === 'ok' && !session.capabilities.optional.has('perms')) yield noPermissions();
   if (written.state === 'ok') yield await timesThere(session, name, signal);
   const removed = written.state === 'ok' ? await removeThere(session, name, signal) : undefined;
@@ -84,38 +81,20 @@ const startThere = async (
 };
 
 /** Sends a file of one byte with the options of every send. */
-const sendProbe = async (session: Session, name: string, signal: AbortSignal): Promise<RunEnd> => {
-  using tree = new StagingTree(session.stagingFolder);
-  tree.placeholder(name, 1n, ODD_TIME_S);
-  const how = {
-    ...session.target(tree),
-    durable: session.context.durable,
-    bandwidth: null,
-    lockstep: true, // As a scan may send: rsync can fail in it where it does not otherwise.
-    partialFolder: undefined,
-  };
-  const sent = new Set<Name>();
-  const onLine = (line: Buffer): void => {
-    const sentOne = sentName(line);
-    if (sentOne !== undefined) sent.add(sentOne);
-  };
-  return { ...(await session.runs.once(sendArguments(how), { list: tree.list, onLine }, signal)), sent };
-};
-
-/** A changed file is sent over the one that is there. */
-const replaceThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
-  const what = 'replace';
-  const end = await sendProbe(session, name, signal);
-  signal.throwIfAborted();
-  if (isWhole(end) && end.sent?.size === 1) return { what, state: 'ok', message: 'a file that is there is replaced' };
-  const why = isWhole(end) ? LEFT_OUT : showEnd(end);
-  const hint = isWhole(end) ? NO_LEAVING_OUT : 'look for the reason at the destination';
-  return { what, state: 'failure', message: `Cannot replace a file that is there: ${why}`, hint };
-};
-
 const writeThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
   const { durable } = session.context;
-  const send = (): Promise<RunEnd> => sendProbe(session, name, signal);
+  const send = async (): Promise<RunEnd> => {
+    using tree = new StagingTree(session.stagingFolder);
+    tree.placeholder(name, 1n, ODD_TIME_S);
+    const how = {
+      ...session.target(tree),
+      durable,
+      bandwidth: null,
+      lockstep: true, // As a scan may send: rsync can fail in it where it does not otherwise.
+      partialFolder: undefined,
+    };
+    return await session.runs.once(sendArguments(how), { list: tree.list }, signal);
+  };
   let end = await send();
   const first = judgeRun(end);
   const lacksPermissions = mayLackPermissions(end) && (await worksWithoutPermissions(session, '', signal));
@@ -126,8 +105,6 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   signal.throwIfAborted();
   const verdict = judgeRun(end);
   const what = 'write';
-  if (isWhole(end) && end.sent?.size === 0)
-    return { what, state: 'failure', message: `Cannot write a file: ${LEFT_OUT}`, hint: NO_LEAVING_OUT };
   if (isWhole(end)) {
     const synced = durable && session.capabilities.optional.has('fsync');
     const message = `a file was written${synced ? ', put on stable storage' : ''} and renamed there`;

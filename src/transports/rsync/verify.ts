@@ -28,5 +28,5 @@ const DETAILS = {
   size: 'it has a different size',
   time: 'it has a different mtime',
   content: 'its content differs',
-  other: 'rsync says nothing of it: it is no regular file, cannot be read, or an option there leaves it out',
+  other: 'it is not a regular file, or cannot be read',
 } as const;

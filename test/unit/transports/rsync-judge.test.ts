@@ -4,7 +4,7 @@ import { decodeName, encodeName } from '../../../src/name.ts';
 import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
 import { fileProblem, judgeRun, showEnd } from '../../../src/transports/rsync/judge.ts';
 import { ProgressWatch, stallLimitMs } from '../../../src/transports/rsync/progress.ts';
-import { comparisonOf, createLineSplitter, sentName, unescapeName } from '../../../src/transports/rsync/output.ts';
+import { comparisonOf, createLineSplitter, unescapeName } from '../../../src/transports/rsync/output.ts';
 
 // Recorded output of rsync 3.5.0 and 3.2.7, rrsync and OpenSSH 9.2, with the folder's name shortened.
 const UNKNOWN = `rsync: on remote machine: --fsync: unknown option
@@ -182,12 +182,4 @@ describe('names in the output', () => {
     }
     expect(unescapeName(Buffer.from([0xff, 0x20]))).toBe(decodeName(Buffer.from([0xff, 0x20])));
   });
-});
-
-it('knows the names that a run sends, and takes nothing else for one', () => {
-  const nameIn = (line: string): string | undefined => sentName(Buffer.from(line));
-  expect(nameIn('<f+++++++++|DC1/a')).toBe('DC1/a');
-  expect(nameIn('<f.st......|DC1/new\\#012line')).toBe('DC1/new\nline');
-  for (const line of ['.f         |DC1/a', 'cd+++++++++|DC1/', '>f+++++++++|DC1/a', 'DC1/a', '*deleting  |DC1/a'])
-    expect(nameIn(line), line).toBeUndefined();
 });
