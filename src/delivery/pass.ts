@@ -12,6 +12,7 @@ import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts'
 import { createOpenFilesView } from '../source/open-files.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
+import { areReached } from './are-reached.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
@@ -47,7 +48,7 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const labels = sender.destinations.map(({ label }) => label);
   await noteFinishedElsewhere(state.path, root, directories, labels, {
     report: site.report,
-    isReached: () => sender.isReached(),
+    isReached: () => areReached(sender.destinations, { root, signal: site.signal }),
   });
   const limits = createLimits();
   const unsentIn: Name[] = [];

@@ -54,9 +54,6 @@ export interface SenderOptions {
   readonly signal: AbortSignal;
 }
 
-/** Asked for, to see whether there is an answer. */
-const NO_FILE = '.isocket-none.part';
-
 /** Carries files to every destination and marks those that all of them have. Each file's outcome is its own. */
 export class Sender {
   /** One for each destination, in their order. */
@@ -108,14 +105,6 @@ export class Sender {
   /** Looks at a file below the root ("DC1/sub/file") through no link. undefined where it is not there. */
   stat(targetPath: Name): BigIntStats | undefined {
     return this.#files.stat(targetPath);
-  }
-
-  /** Whether every destination answers; where one does not, that is reported as of any request. */
-  async isReached(): Promise<boolean> {
-    const { root, signal } = this.#options;
-    const none = { sourcePath: `${root}/${NO_FILE}`, targetPath: NO_FILE, size: 0n, mtimeSeconds: 0 };
-    const answers = this.destinations.map((transport) => transport.verify([none], { checksum: false }, signal));
-    return (await Promise.allSettled(answers)).every(({ status }) => status === 'fulfilled');
   }
 
   /** Delivers without marking. */

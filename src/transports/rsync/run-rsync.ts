@@ -29,6 +29,8 @@ export interface RunIo {
 }
 
 const WATCH_EVERY_MS = 500;
+/** ~/.popt of the user may change any option. */
+const NO_HOME = '/nonexistent';
 
 /** Runs rsync to its end. An abort terminates it; the result is then reported as of any other run. Never rejects. */
 export const runRsync = async (
@@ -45,7 +47,7 @@ export const runRsync = async (
   }: RunIo,
   signal: AbortSignal,
 ): Promise<RunEnd> => {
-  const child = startChild('rsync', args, { signal, env });
+  const child = startChild('rsync', args, { signal, env: { HOME: NO_HOME, ...env } });
   const stderr = collectStderr(child);
   const take = (line: Buffer): void => {
     contact?.note(line);
