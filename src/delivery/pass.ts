@@ -10,6 +10,7 @@ import { cannotRead, cannotWork, failedDirectory, isGone, pathIn } from '../sour
 import { createIsExcluded } from '../source/exclude.ts';
 import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
 import { createOpenFilesView } from '../source/open-files.ts';
+import { replacedRoot, rootIdentity } from '../source/root-identity.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { areReached } from './are-reached.ts';
@@ -35,6 +36,7 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const started = performance.now();
   const { config, state, only } = options;
   const { root, tag, newest } = config.source;
+  const rootAtFirst = rootIdentity(root);
   const site = createSiteContext(options, 'pass');
   const { isExcluded, counters, sender } = site;
 
@@ -57,6 +59,12 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     .map((one) => passDirectory(one, site, limits, unsentIn));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
+  if (rootIdentity(root) !== rootAtFirst) {
+    // What vanished with it is not sent.
+    counters.unfinished += 1;
+    const { message, hint = '' } = replacedRoot(root);
+    site.report({ type: 'note', level: 'warning', message: `${message}: ${hint}` });
+  }
   return {
     complete: counters.failed + counters.unfinished === 0 && sender.fatal === undefined,
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
