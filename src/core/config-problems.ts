@@ -24,7 +24,7 @@ export class ConfigError extends UserError {
   constructor(file: string, problems: readonly ConfigProblem[]) {
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
     super(`Cannot use ${file}: ${count}\n${problems.map(showProblem).join('\n')}`, {
-      hint: 'templates/isocketrc.yaml shows every key with its default',
+      hint: 'correct it there; in an empty folder "isocket init" writes a configuration with every key and its default',
     });
     this.problems = problems;
   }

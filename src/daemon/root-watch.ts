@@ -1,13 +1,13 @@
-import { lstatSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import type { Report } from '../core/events.ts';
 import type { DirectoryPlan, DirectorySnapshot } from '../core/lifecycle.ts';
 import { SiteDirectories } from '../core/site-directories.ts';
-import { systemErrorCode, UserError } from '../errors.ts';
-import { fsPath, showName, type Name } from '../name.ts';
+import { UserError } from '../errors.ts';
+import { showName, type Name } from '../name.ts';
 import { cannotWork, failedDirectory } from '../source/directory-failures.ts';
 import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
 import { checkRoot, isSiteName, readDirectory, readRoot } from '../source/root.ts';
+import { replacedRoot, rootIdentity } from '../source/root-identity.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 
 /** What is known of the site's directories now. */
@@ -44,7 +44,7 @@ export class RootWatch {
     this.#report = report;
     this.#known = new SiteDirectories(source.newest);
     checkRoot(source.root);
-    this.#home = identityOf(source.root);
+    this.#home = rootIdentity(source.root);
   }
 
   /** Why the root cannot be listed now; undefined: it can. */
@@ -122,7 +122,7 @@ export class RootWatch {
   }
 
   #checkSameRoot(): void {
-    if (identityOf(this.#source.root) !== this.#home) throw replaced(this.#source.root);
+    if (rootIdentity(this.#source.root) !== this.#home) throw replacedRoot(this.#source.root);
   }
 
   /** Once for as long as it is so. */
@@ -145,19 +145,3 @@ export class RootWatch {
     this.#failure = message;
   }
 }
-
-/** 'none': it is not there, or the disk does not say. */
-const identityOf = (root: Name): string => {
-  try {
-    const { dev, ino } = lstatSync(fsPath(root), { bigint: true });
-    return `${dev}:${ino}`;
-  } catch (error) {
-    if (systemErrorCode(error) === undefined) throw error;
-    return 'none';
-  }
-};
-
-const replaced = (root: Name): UserError =>
-  new UserError(`Cannot go on with source.root "${showName(root)}": it is another folder than at the start`, {
-    hint: 'was it unmounted? Put it back, or restart isocket to work on what is there now',
-  });

@@ -3,22 +3,17 @@ import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import type { Overview } from '../core/overview.ts';
 import type { FileCount } from '../core/survey.ts';
 import { UserError } from '../errors.ts';
-import { readRecord } from '../marks/record.ts';
-import { destinationKeys } from '../marks/record-hash.ts';
 import { showName, type Name } from '../name.ts';
 import { noteFinishedElsewhere } from '../marks/finished-elsewhere.ts';
-import { viewState } from '../marks/state.ts';
-import { cannotRead, cannotWork, failedDirectory, isGone, pathIn } from '../source/directory-failures.ts';
-import { createIsExcluded } from '../source/exclude.ts';
+import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
-import { createOpenFilesView } from '../source/open-files.ts';
+import { replacedRoot, rootIdentity } from '../source/root-identity.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
 import { areReached } from './are-reached.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
-import { listDirectory } from './list-directory.ts';
 import type { HeldBackFile } from './listing.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
@@ -50,6 +45,7 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const started = performance.now();
   const { config, state, only } = options;
   const { root, tag, newest } = config.source;
+  const rootAtFirst = rootIdentity(root);
   const site = createSiteContext(options, 'pass');
   const { isExcluded, counters, sender } = site;
 
@@ -63,7 +59,7 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const labels = sender.destinations.map(({ label }) => label);
   await noteFinishedElsewhere(state.path, root, directories, labels, {
     report: site.report,
-    isReached: () => areReached(sender.destinations, site.signal),
+    isReached: () => areReached(sender.destinations, { root, signal: site.signal }),
   });
   const limits = createLimits();
   const unsentIn: Name[] = [];
@@ -79,6 +75,12 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn, worked }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
+  if (rootIdentity(root) !== rootAtFirst) {
+    // What vanished with it is not sent.
+    counters.unfinished += 1;
+    const { message, hint = '' } = replacedRoot(root);
+    site.report({ type: 'note', level: 'warning', message: `${message}: ${hint}` });
+  }
   return {
     complete: counters.failed + counters.unfinished === 0 && sender.fatal === undefined,
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
@@ -104,7 +106,7 @@ const seenIn = (worked: readonly LeftDirectory[], sent: number): Pick<PassEnd, '
 };
 
 /** Returns how many there are: the others go on. */
-const reportUnreadable = (
+export const reportUnreadable = (
   unreadable: RootListing['unreadable'],
   { report }: Pick<SiteContext, 'report'>,
   only?: ReadonlySet<Name>,
@@ -114,7 +116,7 @@ const reportUnreadable = (
   return concerned.length;
 };
 
-const reportLinks = (root: Name, links: RootListing['links'], report: Report): void => {
+export const reportLinks = (root: Name, links: RootListing['links'], report: Report): void => {
   const message = linkedDirectories(root, links);
   if (message !== undefined) report({ type: 'note', level: 'warning', message: `${message}; ${LINKED_CURE}` });
 };
@@ -190,55 +192,4 @@ const attempt = <T>(
     report(failedDirectory(directory.name, failure));
     return undefined;
   }
-};
-
-/**
- * What `runPass` would send, and what it would hold back; sends and changes nothing. Resolves with whether every directory could
- * be looked into.
- */
-export const planPass = async (
-  { config, report, signal, only }: Pick<PassOptions, 'config' | 'report' | 'signal' | 'only'>,
-  statePath: string,
-): Promise<boolean> => {
-  const { root, tag, newest, exclude, settleMs, trustMarks } = config.source;
-  const isExcluded = createIsExcluded(exclude);
-  const state = viewState(statePath, root);
-  const keys = destinationKeys(config.destinations);
-  const { manifest } = config;
-  const listingOptions = { root, isExcluded, settleMs, trustMarks, manifest, openFiles: createOpenFilesView() };
-  const { directories, unreadable, links } = readRoot(root, tag, isExcluded);
-  if (only === undefined) reportLinks(root, links, report);
-  let failed = reportUnreadable(unreadable, { report }, only);
-  for (const one of liveFirst(plan(directories, newest))) {
-    signal.throwIfAborted();
-    const { directory, phase } = one;
-    const { name } = directory;
-    if (phase === 'finished' || only?.has(name) === false) continue;
-    const record = readRecord(state.recordPath(name), keys) ?? { lookUp: () => 'unknown' };
-    try {
-      await listDirectory(one, record, listingOptions, {
-        ready: (path, stats) => {
-          report({ type: 'planned', path: `${name}/${path}`, bytes: Number(stats.size), phase });
-          return undefined;
-        },
-        claimed: (path) => {
-          report({ type: 'held-back', path: `${name}/${path}`, reason: { kind: 'claim' } });
-          return undefined;
-        },
-        heldBack: (path, reason) => report({ type: 'held-back', path: `${name}/${path}`, reason }),
-        skipped: (path, kind) => report({ type: 'skipped', path: `${name}/${path}`, kind }),
-        unreadable: (path, error) => {
-          failed += 1;
-          const named = pathIn(name, path);
-          report(failedDirectory(named, cannotRead(named, error)));
-        },
-      });
-    } catch (error) {
-      const failure = cannotWork(name, error);
-      if (isGone(error)) continue;
-      failed += 1;
-      report(failedDirectory(name, failure));
-    }
-  }
-  return failed === 0;
 };

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -55,6 +55,24 @@ it('a chroot that others than root may write: the reason is in the server’s lo
   expect(line).toMatchObject({ what: 'sftp', state: 'failure' });
   expect(line.hint).toContain(cure);
   expect(await scanOne(jailed, 'jail', '/up')).toContain(cure);
+});
+
+it('a path that is seen otherwise from the chroot is told, with what it is there', async () => {
+  const jail = mkdtempSync('/run/isocket-jail-'); // Nobody else can write there.
+  try {
+    await using jailed = await startSshd(jail, {
+      config: [`ChrootDirectory ${jail}`, 'ForceCommand internal-sftp'],
+    });
+    const path = `${jail}/destination`;
+    expect(await probeEnd(jailed, path)).toMatchObject({
+      what: 'folder',
+      state: 'failure',
+      hint: 'set destination.path: /destination',
+    });
+    expect(readdirSync(jail)).toEqual(['destination', 'sshd']);
+  } finally {
+    rmSync(jail, { recursive: true });
+  }
 });
 
 it('no sftp subsystem: the cure is that', async () => {

@@ -1,7 +1,8 @@
 import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { describe } from '../reporters/describe.ts';
-import { planPass, runPass, type PassEnd } from '../../delivery/pass.ts';
+import { runPass, type PassEnd } from '../../delivery/pass.ts';
+import { planPass } from '../../delivery/plan-pass.ts';
 import { rememberedRoot, viewState } from '../../marks/state.ts';
 import { UserError } from '../../errors.ts';
 import { Notifier } from '../../status/notify/notifier.ts';

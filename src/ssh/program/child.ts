@@ -7,7 +7,8 @@ import { systemErrorCode } from '../../errors.ts';
 import { CHILD_OPTIONS } from '../../host/child-options.ts';
 
 export interface ChildOptions {
-  readonly env?: Readonly<Record<string, string>>;
+  /** undefined: not inherited. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
 }
 

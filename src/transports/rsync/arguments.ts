@@ -36,6 +36,7 @@ export const sendArguments = (run: SendRun): string[] => [
   ...optional(run, 'perms', '-p', '--chmod=Fg-w'),
   ...['--no-o', '--no-g'],
   ...LIST_ARGUMENTS,
+  '--out-format=%i|%n',
   ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
   ...(run.lockstep ? optional(run, 'remove-source-files', '--remove-source-files') : []),

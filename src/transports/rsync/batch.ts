@@ -14,7 +14,7 @@ import {
   type Verdict,
 } from './judge.ts';
 import type { HeldSource } from './outgoing.ts';
-import { comparisonOf } from './output.ts';
+import { comparisonOf, sentName } from './output.ts';
 import type { PendingSend } from './pending-send.ts';
 import type { RunIo } from './run-rsync.ts';
 import { RESUME_MIN_BYTES, type RunStop } from './run-stop.ts';
@@ -45,8 +45,9 @@ export const sendBatch = async (
   const { unsent } = staged;
   if (staged.names.length === 0) return { unsent, connectionLost: false, stalled: false };
 
-  const end = await runSend(session, staged, lockstep, stop);
-  const { confirmed, verdict } = await findConfirmed(session, staged, end, stop);
+  const sent = new Set<Name>();
+  const end = await runSend(session, staged, { lockstep, sent }, stop);
+  const { confirmed, verdict } = await findConfirmed(session, staged, { end, sent }, stop);
   const stalled = end.stalledMs !== undefined;
   if (isFull(verdict)) await makeRoom(session, staged, stop);
   staged.confirm(confirmed);
@@ -75,18 +76,28 @@ const tellStopped = ({ context, label, capabilities }: Session, { largest, names
   );
 };
 
-const runSend = async (session: Session, staged: StagedBatch, lockstep: boolean, stop: Stop): Promise<RunEnd> => {
+/** @param sent gets the names of files that were sent */
+const runSend = async (
+  session: Session,
+  staged: StagedBatch,
+  { lockstep, sent }: { readonly lockstep: boolean; readonly sent: Set<Name> },
+  stop: Stop,
+): Promise<RunEnd> => {
   const { durable, bandwidth } = session.context;
   const { largest, largestBytes } = staged;
   const partialFolder = largestBytes >= RESUME_MIN_BYTES ? session.partialFolder : undefined;
   const args = sendArguments({ ...session.target(staged.tree), durable, bandwidth, lockstep, partialFolder });
+  const onLine = (line: Buffer): void => {
+    const name = sentName(line);
+    if (name !== undefined) sent.add(name);
+  };
   // Each byte of it is read once and written once.
   const onMoved = (bytes: number): void => {
     if (largest === undefined || largestBytes < RESUME_MIN_BYTES) return;
     session.underWay.set(largest.targetPath, Math.min(largestBytes, Math.floor(bytes / 2)));
   };
   try {
-    return await session.runs.run(args, { ...ioOf(staged, stop), onMoved }, stop.signal);
+    return await session.runs.run(args, { ...ioOf(staged, stop), onLine, onMoved }, stop.signal);
   } finally {
     if (largest !== undefined) session.underWay.delete(largest.targetPath);
   }
@@ -100,23 +111,22 @@ const ioOf = (staged: StagedBatch, stop: Stop): RunIo => ({
 
 /**
  * Which files the destination has under their final names, their names on stable storage where possible, and the verdict on the
- * others. After exit code 0 it has all. Otherwise a second run compares by content: a file of the same size and time may be an older one.
+ * others. After exit code 0 it has all that were sent: an option that is set there (`rrsync -no-overwrite`, `--max-size`) leaves others out. Otherwise a second run compares by content: a file of the same size and time may be an older one.
  */
 const findConfirmed = async (
   session: Session,
   staged: StagedBatch,
-  end: RunEnd,
+  { end, sent }: { readonly end: RunEnd; readonly sent: ReadonlySet<Name> },
   stop: Stop,
 ): Promise<{ readonly confirmed: readonly Name[]; readonly verdict: Verdict }> => {
   const verdict = judgeRun(end);
-  let confirmed: readonly Name[] = [];
-  if (isWhole(end)) confirmed = staged.names;
-  else if (await lacksPermissions(session, staged, end, stop))
+  let confirmed: readonly Name[] = isWhole(end) ? staged.names.filter((name) => sent.has(name)) : [];
+  if (await lacksPermissions(session, staged, end, stop))
     return { confirmed, verdict: { kind: 'refused', options: ['perms'] } };
-  else if (triedSomeFiles(verdict)) {
+  if (confirmed.length < staged.names.length && triedSomeFiles(verdict)) {
     const comparison = await compareContent(session, staged, stop);
     if (comparison.verdict.kind === 'connection') return { confirmed: [], verdict: comparison.verdict };
-    confirmed = comparison.same;
+    confirmed = [...new Set([...confirmed, ...comparison.same])];
   }
   try {
     await session.names.sync(new Set(confirmed.map(folderOf)), () => stop.isAsked);
@@ -215,6 +225,13 @@ const failureOf = (
 };
 
 const notConfirmed = (file: OutgoingFile, end: RunEnd, label: string): TransportError =>
-  new TransportError('file', `Cannot send "${showName(file.targetPath)}" to ${label}: ${showEnd(end)}`, {
-    hint: 'look for the reason at the destination',
+  isWhole(end)
+    ? leftOut(file, label)
+    : new TransportError('file', `Cannot send "${showName(file.targetPath)}" to ${label}: ${showEnd(end)}`, {
+        hint: 'look for the reason at the destination',
+      });
+
+const leftOut = ({ targetPath }: OutgoingFile, label: string): TransportError =>
+  new TransportError('file', `Cannot send "${showName(targetPath)}" to ${label}: rsync left it out, without an error`, {
+    hint: 'see which options it is given there, in authorized_keys or a wrapper: rrsync -no-overwrite or --ignore-existing replaces nothing, --max-size takes no large files',
   });

@@ -29,6 +29,10 @@ export const comparisonOf = (line: Buffer): Comparison | undefined => {
   return { name, verdict: verdictOf(item) };
 };
 
+/** Pure. A line of a run that sends: the file that was sent whole, where the run then ends well; undefined for any other line. */
+export const sentName = (line: Buffer): Name | undefined =>
+  /^<f.{9}\|$/.test(line.toString('latin1', 0, 12)) ? unescapeName(line.subarray(12)) : undefined;
+
 const verdictOf = (item: string): Comparison['verdict'] => {
   if (item[1] !== 'f') return 'other';
   if (/^..\+{9}/.test(item)) return 'missing';

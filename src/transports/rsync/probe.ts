@@ -6,6 +6,7 @@ import { noPermissions } from '../no-permissions.ts';
 import { compare } from './compare.ts';
 import { ODD_TIME_S } from './held-times.ts';
 import { worksWithoutPermissions } from './without-permissions.ts';
+import { sentName } from './output.ts';
 import { StagingTree } from './staging-tree.ts';
 import { fileProblem, isBusy, isWhole, judgeRun, mayLackPermissions, showEnd, type RunEnd } from './judge.ts';
 import type { Session } from './session.ts';
@@ -36,7 +37,8 @@ export async function* probeDestination(
   const written = await writeThere(session, name, signal);
   yield written;
   if (written.state === 'ok' && !session.capabilities.optional.has('perms')) yield noPermissions();
-  if (written.state === 'ok') yield await timesThere(session, name, signal);
+  if (written.state === 'ok')
+    yield (await leftOutThere(session, name, signal)) ?? (await timesThere(session, name, signal));
   const removed = written.state === 'ok' ? await removeThere(session, name, signal) : undefined;
   if (removed !== undefined) yield removed;
   if (missing === 0) return;
@@ -121,6 +123,31 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
     state: 'failure',
     message: problem?.message ?? showEnd(end),
     hint: problem?.hint ?? 'look for the reason at the destination',
+  };
+};
+
+/** Sends it once more. undefined: it was replaced. */
+const leftOutThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult | undefined> => {
+  using tree = new StagingTree(session.stagingFolder);
+  tree.placeholder(name, 1n, ODD_TIME_S);
+  let isSent = false as boolean;
+  const onLine = (line: Buffer): void => {
+    isSent ||= sentName(line) === name;
+  };
+  const how = { durable: false, bandwidth: null, lockstep: false, partialFolder: undefined };
+  const end = await session.runs.once(
+    sendArguments({ ...session.target(tree), ...how }),
+    { list: tree.list, onLine },
+    signal,
+  );
+  signal.throwIfAborted();
+  if (isSent || !isWhole(end)) return undefined;
+  return {
+    what: 'replace',
+    state: 'failure',
+    message:
+      'rsync leaves out a file that exists there, in comparisons too: none can be replaced, or verified, and no directory finished',
+    hint: 'take -no-overwrite (--ignore-existing) from the command of this key, in authorized_keys or a wrapper; or set transport: sftp',
   };
 };
 

@@ -31,6 +31,13 @@ export interface RunIo {
 }
 
 const WATCH_EVERY_MS = 500;
+/** What a user sets for his own rsync (`~/.popt`, RSYNC_ICONV, RSYNC_PARTIAL_DIR …) is not for ours: it could leave files out, or change names. */
+const ownEnv = (): Record<string, string | undefined> => ({
+  ...Object.fromEntries(
+    Object.keys(process.env).flatMap((name) => (name.startsWith('RSYNC_') ? [[name, undefined]] : [])),
+  ),
+  HOME: '/nonexistent',
+});
 
 /** Runs rsync to its end. An abort terminates it; the result is then reported as of any other run. Never rejects. */
 export const runRsync = async (
@@ -48,7 +55,7 @@ export const runRsync = async (
   }: RunIo,
   signal: AbortSignal,
 ): Promise<RunEnd> => {
-  const child = startChild('rsync', args, { signal, env });
+  const child = startChild('rsync', args, { signal, env: { ...ownEnv(), ...env } });
   const stderr = collectStderr(child);
   const take = (line: Buffer): void => {
     contact?.note(line);

@@ -1,4 +1,5 @@
 import { MAKE_ROOM } from '../next-try.ts';
+import { chrootedPath, describeChroot } from './chrooted-path.ts';
 import { showName, TransportError, type Name, type TransportErrorClass } from '../../transport.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import type { SftpStatusError } from '../../sftp/replies.ts';
@@ -18,6 +19,11 @@ export const refusedMkdir = async (
 ): Promise<TransportError> => {
   const trouble = await findTrouble(channel, parent, error);
   const isBelow = folder.startsWith(`${base}/`);
+  const seenAs = isBelow ? undefined : await chrootedPath(channel, base);
+  if (seenAs !== undefined) {
+    const { message, hint } = describeChroot(base, seenAs);
+    return new TransportError('auth', `Cannot use destination.path: ${message}`, { hint, cause: error });
+  }
   const { state, hint } = describe(error, { folder, parent }, trouble, isBelow);
   return new TransportError(
     classOf(trouble, isBelow),

@@ -48,6 +48,7 @@ export async function* probeFiles(
     const probed = await probeFolder(channel, base);
     made = probed.made;
     yield probed.result;
+    if (probed.result.state === 'failure') return;
     yield checkExtensions(channel, durable, options.allowDeleteFirst);
     step = { what: 'write', action: 'write a file' };
     const written = await writeProbe(channel, temporary, { bytes: 100, durable });

@@ -2,6 +2,7 @@ import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { showName, type Name, type ProbeResult } from '../../transport.ts';
 import { missingFolder } from '../missing-folder.ts';
+import { chrootedPath, describeChroot } from './chrooted-path.ts';
 import { createFolders, folderExists, parentOf } from './folders.ts';
 import { describeRefusal } from './server-words.ts';
 
@@ -20,6 +21,8 @@ export const probeFolder = async (channel: SftpClient, folder: Name): Promise<Pr
   }
   const what = 'folder';
   if (made.length === 0) return { result: { what, state: 'ok', message: `${showName(folder)} exists` }, made };
+  const seenAs = await chrootedPath(channel, folder);
+  if (seenAs !== undefined) return { result: { what, state: 'failure', ...describeChroot(folder, seenAs) }, made: [] };
   await createFolders(() => channel, { durable: false, base: folder }).ensure(folder)?.done;
   return { result: { what, state: 'ok', message: missingFolder(folder, made.at(-1)) }, made };
 };

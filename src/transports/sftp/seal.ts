@@ -3,6 +3,7 @@ import type { SftpClient } from '../../sftp/client.ts';
 import type { SftpStatusError } from '../../sftp/replies.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { isRefusal, refusalOf } from './server-habits.ts';
+import { wordsOf } from './server-words.ts';
 import { finalAttributes, finalTimes, syncsContent, type Session } from './session.ts';
 
 export interface WrittenFile {
@@ -79,7 +80,7 @@ export const syncUnlessRefused = async (
     if (context.durable)
       habits.tell(
         'warning',
-        `the server refuses fsync (${error.message}): a mark means "received", not "on stable storage", as with send.durable: false`,
+        `the server refuses fsync (${wordsOf(error)}): a mark means "received", not "on stable storage", as with send.durable: false`,
       );
     return false;
   }
@@ -98,13 +99,13 @@ const setAttributes = async (session: Session, written: WrittenFile): Promise<vo
     habits.refusedPermissions.learn(refusal, file.targetPath);
     habits.tell(
       'warning',
-      `the server sets no permissions (${refusal.message}), as on a file system that has none: files have there what it gives them`,
+      `the server sets no permissions (${wordsOf(refusal)}), as on a file system that has none: files have there what it gives them`,
     );
     return;
   }
   throw new TransportError(
     'file',
-    `Cannot send "${showName(file.targetPath)}" to ${label}: the server refuses to set its time and permissions (${refusal.message})`,
+    `Cannot send "${showName(file.targetPath)}" to ${label}: the server refuses to set its time and permissions (${wordsOf(refusal)})`,
     {
       hint: 'let the account change those of its own files there (SETSTAT): files are compared by their time',
       cause: refusal,

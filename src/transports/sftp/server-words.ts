@@ -40,6 +40,10 @@ const reasonIn = (message: string): string => {
   return unquoted.slice(unquoted.lastIndexOf(': ') + 1).trim();
 };
 
+/** Go's servers say the whole path: that of a temporary file is another one each time, and nobody's to look for. Pure. */
+export const wordsOf = ({ message }: Pick<SftpStatusError, 'message'>): string =>
+  message.replace(/[^\s"':]*\/?\.isocket-[0-9a-f]{8}-[0-9a-z]+\.part/g, 'the temporary file');
+
 const DENIED = /not permitted|permission denied|access (?:is )?denied|EPERM|EACCES/i;
 const TOO_LARGE = /file (?:is )?too (?:large|big)|EFBIG/i;
 /** No reason, but the name of the status. */
@@ -74,7 +78,9 @@ export interface Refusal {
 }
 
 /** Pure. What is refused, by name, with the cure; undefined where the server's status or words say neither "permission denied" nor "unsupported". */
-export const describeRefusal = ({ status, message, request }: SftpStatusError): Refusal | undefined => {
+export const describeRefusal = (error: SftpStatusError): Refusal | undefined => {
+  const { status, request } = error;
+  const message = wordsOf(error);
   const isDenied = status === Status.PERMISSION_DENIED || (status === Status.FAILURE && DENIED.test(reasonIn(message)));
   if (!isDenied && status !== Status.OP_UNSUPPORTED) return undefined;
   const purpose = PURPOSES[request ?? ''] ?? 'write';
@@ -108,8 +114,8 @@ const REASONS: Readonly<Record<string, string>> = {
 const ANY_REASON = 'a full disk, a quota, a read-only file system, or a name that it does not take';
 
 /** Pure. What failed, by name. */
-export const describeFailure = ({ message, request }: SftpStatusError): string =>
-  request === undefined ? message : `the server answers ${request} with "${message}"`;
+export const describeFailure = (error: SftpStatusError): string =>
+  error.request === undefined ? wordsOf(error) : `the server answers ${error.request} with "${wordsOf(error)}"`;
 
 /** Pure. The cure where the server says "Failure", and no more or what is not known here. */
 export const unknownReason = ({ message, request = '' }: SftpStatusError): string => {

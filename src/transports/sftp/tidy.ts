@@ -1,8 +1,9 @@
-import type { Name } from '../../name.ts';
+import { showName, type Name } from '../../name.ts';
 import { Status } from '../../sftp/protocol.ts';
 import { ignoreMissing, isFolderMode } from './folders.ts';
 import { listFolder } from './list-folder.ts';
 import { isRefusal } from './server-habits.ts';
+import { wordsOf } from './server-words.ts';
 import type { Session } from './session.ts';
 
 /**
@@ -25,7 +26,7 @@ export const removeTemporaries = async (session: Session, folders: readonly Name
           await channels
             .leastBusy()
             .remove(`${path}/${name}`)
-            .catch((error: unknown) => leaveThere(session, error));
+            .catch((error: unknown) => leaveThere(session, `${folder}/${name}`, error));
         else if (name !== '.' && name !== '..' && isFolderMode(attributes.permissions)) left.push(`${folder}/${name}`);
       }
     }
@@ -33,11 +34,17 @@ export const removeTemporaries = async (session: Session, folders: readonly Name
   return tidied;
 };
 
-/** An account that may only add files leaves what it cannot remove. */
-const leaveThere = ({ habits }: Session, error: unknown): void => {
-  if (!isRefusal(error) || error.status === Status.FAILURE) return ignoreMissing(error);
+/** An account that may only add files leaves what it cannot remove: it harms nothing, and keeps no directory from being finished. */
+const leaveThere = ({ habits, label }: Session, path: Name, error: unknown): void => {
+  if (!isRefusal(error)) return ignoreMissing(error);
+  // "Failure" says nothing of the reason: a folder in which nothing is removed (chattr +a), or a disk that fails.
+  if (error.status === Status.FAILURE)
+    return habits.tell(
+      'warning',
+      `Cannot remove "${showName(path)}" at ${label}: the server answers REMOVE with "${wordsOf(error)}"; see why there, and remove what is named .isocket-….part yourself`,
+    );
   habits.tell(
     'info',
-    `the server refuses ${error.request} (${error.message}): temporary files that are left stay there`,
+    `the server refuses ${error.request} (${wordsOf(error)}): temporary files that are left stay there`,
   );
 };

@@ -22,7 +22,7 @@ describe('arguments of rsync', () => {
       '-tLI',
       ...['-p', '--chmod=Fg-w'],
       ...['--no-o', '--no-g'],
-      ...['--from0', '--files-from=-', '--no-implied-dirs', '--outbuf=L', '-8', '--debug=proto'],
+      ...['--from0', '--files-from=-', '--no-implied-dirs', '--out-format=%i|%n', '--outbuf=L', '-8', '--debug=proto'],
       ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part', '--remote-option=-e.fxCv'],
       '--timeout=120',
       ...['-e', THROUGH, '--', '/state/tree-1/', 'isocket:/backup/a b$(id)/'],

@@ -7,6 +7,7 @@ import {
   isOddName,
   troubleInWords,
   unknownReason,
+  wordsOf,
 } from '../../../src/transports/sftp/server-words.ts';
 
 describe('what stands behind a failure', () => {
@@ -140,4 +141,15 @@ describe('a reason in the words of a server whose status says "failure" alone', 
     // The name of a file is no reason.
     expect(describeRefusal(failed('WRITE', 'write /d/operation not permitted/a: failure'))).toBeUndefined();
   });
+});
+
+it('the name of a temporary file is no part of the words: failures that are alike are told as one', () => {
+  const words = (message: string): string => wordsOf(new SftpStatusError(Status.FAILURE, message));
+  expect(words('open /d/DC1/.isocket-0123abcd-00ff1a.part: permission denied')).toBe(
+    'open the temporary file: permission denied',
+  );
+  expect(words("[Errno 28] No space left: '/d/.isocket-0123abcd-9z.part'")).toBe(
+    "[Errno 28] No space left: 'the temporary file'",
+  );
+  expect(words('Failure')).toBe('Failure');
 });
