@@ -337,7 +337,8 @@ describe('who is told', () => {
     const port = await freePort();
     const pinged = createServer(() => expect.unreachable('it was pinged')).listen(port, '127.0.0.1');
     await once(pinged, 'listening');
-    const told = (more: object): Promise<Awaited<ReturnType<typeof check>>> => check(newSite({ more }));
+    const told = (more: Readonly<Record<string, unknown>>): Promise<Awaited<ReturnType<typeof check>>> =>
+      check(newSite({ more }));
     writeFileSync(`${folder}/not-executable`, '#!/bin/sh\n', { mode: 0o644 });
     const bad = await told({
       hooks: {
