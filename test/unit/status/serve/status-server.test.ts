@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 const report = (event: IsocketEvent): void => {
-  if (event.type === 'note') notes.push(event.message);
+  if (event.type === 'note' || event.type === 'listening') notes.push(event.message);
 };
 /** What the server asks. */
 const live = {
