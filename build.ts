@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'rolldown';
 
@@ -38,6 +38,22 @@ const bundle = async (): Promise<string[]> => {
     external: EXTERNAL,
     output: { dir: FOLDER, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
   });
+  return output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
+};
+
+/** What the browser gets at `status.listen`: three files. */
+const bundlePage = async (): Promise<string[]> => {
+  const [source, target] = ['src/status/page', `${FOLDER}/page`];
+  const { output } = await build({
+    input: `${source}/main.ts`,
+    platform: 'browser',
+    output: { dir: target, format: 'esm', entryFileNames: 'page.js', minify: true },
+  });
+  const styles = ['node_modules/uplot/dist/uPlot.min.css', `${source}/page.css`].map((path) =>
+    readFileSync(path, 'utf8'),
+  );
+  writeFileSync(`${target}/page.css`, styles.join('\n'));
+  copyFileSync(`${source}/index.html`, `${target}/index.html`);
   return output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 };
 
@@ -135,7 +151,7 @@ const softwareBill = (root: Manifest, libraries: readonly Library[]): object => 
 
 rmSync(FOLDER, { recursive: true, force: true });
 const byName = (libraries: readonly Library[]): Library[] => libraries.toSorted((a, b) => (purl(a) < purl(b) ? -1 : 1));
-const bundled = byName(bundledLibraries(await bundle()));
+const bundled = byName(bundledLibraries([...(await bundle()), ...(await bundlePage())]));
 writeFileSync(`${FOLDER}/licences.txt`, bundled.map(licenceText).join('\n'));
 const bill = softwareBill(readManifest('.'), byName([...bundled, ...installedLibraries()]));
 writeFileSync(`${FOLDER}/sbom.cdx.json`, `${JSON.stringify(bill, null, 2)}\n`);

@@ -52,7 +52,8 @@ export const beginAnew = (
   if (areFilesBig) rmSync(aside, { recursive: true });
   for (const directory of readdirSync(site.root)) {
     rmSync(`${site.root}/${directory}/finished.watch`, { force: true });
-    for (const file of readdirSync(`${site.root}/${directory}`)) chmodSync(`${site.root}/${directory}/${file}`, 0o644);
+    for (const entry of readdirSync(`${site.root}/${directory}`, { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) chmodSync(`${entry.parentPath}/${entry.name}`, 0o644);
   }
 };
 

@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
+import { measureIsocket, measureLsyncd } from './live-contestants.ts';
 import { runContest, type Contest, type Result } from './table/contest.ts';
 import { measure, type Sample } from './table/measure.ts';
 import { PEERS } from './table/peers.ts';
@@ -76,7 +77,53 @@ const contests: readonly Contest[] = [
     },
     peers: ['rsync -a', 'tar | ssh'],
   },
+  {
+    ...small,
+    id: 'P10',
+    transport: 'rsync',
+    work: '10,000 files of 4 KiB, transport: rsync',
+    fill: (root) => fill(root, 10, 1000, 4096),
+    peers: ['rsync -a'],
+  },
+  {
+    ...small,
+    id: 'T1',
+    work: 'one file of 4 KiB, round trip 500 ms',
+    roundTripMs: 500,
+    fill: (root) => fill(root, 1, 1, 4096),
+    peers: ['rsync -a'],
+  },
+  {
+    ...small,
+    id: 'T2',
+    work: '1,000 files of 4 KiB, round trip 500 ms',
+    roundTripMs: 500,
+    fill: (root) => fill(root, 1, 1000, 4096),
+    peers: ['rsync -a'],
+  },
 ];
+
+/** From the close of one file to its final name, and to its mark: every sample is one file. */
+const live = async (): Promise<Result> => {
+  const folder = mkdtempSync(join(tmpdir(), 'isocket-bench-'));
+  try {
+    await using server = await startSshd(folder, { config: [`SetEnv HOME=${folder}`] });
+    const how = { files: isQuick ? 40 : 200, bytes: 4096, everyMs: 50, transport: 'sftp' };
+    const { visible, marked } = await measureIsocket(folder, server, how);
+    const lsyncd = existsSync('/usr/bin/lsyncd') ? (await measureLsyncd(folder, server, how)).visible : [];
+    const samplesOf = (all: readonly number[]): Sample[] =>
+      all.map((ms) => ({ seconds: ms / 1000, cpuSeconds: undefined, peakMb: undefined }));
+    const named: readonly (readonly [string, readonly number[]])[] = [
+      ['isocket', visible],
+      ['isocket, marked', marked],
+      ['lsyncd', lsyncd],
+    ];
+    const samples = new Map(named.filter(([, all]) => all.length > 0).map(([name, all]) => [name, samplesOf(all)]));
+    return { id: 'P6', work: 'live: one file of 4 KiB, from its close to its final name', samples };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
 
 /** Commands that have nothing to send, beside what a shell would do. */
 const idle = async (): Promise<Result[]> => {
@@ -145,6 +192,7 @@ const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'processor'}, Linux, 
 console.log(`${machine}; medians of ${ROUNDS}`);
 const isWanted = (id: string): boolean => only.length === 0 || only.includes(id);
 for (const contest of contests) if (isWanted(contest.id)) show(await runContest(contest, PEERS));
+if (isWanted('P6')) show(await live());
 if (isWanted('P8') || isWanted('P9')) for (const result of await idle()) if (isWanted(result.id)) show(result);
 if (only.length === 0 && !isQuick) {
   const kept = results.map(({ id, work, samples }) => ({ id, work, samples: Object.fromEntries(samples) }));

@@ -43,6 +43,8 @@ export class TransportError extends Error {
   readonly class: TransportErrorClass;
   /** What to do about it, in one sentence. */
   readonly hint: string | undefined;
+  /** Of class `network`: the destination had let us in before. */
+  readonly wasReached: boolean;
 
   /** True for a `TransportError` of any copy of isocket. */
   static override [Symbol.hasInstance](value: unknown): value is TransportError {
@@ -53,10 +55,15 @@ export class TransportError extends Error {
     return true;
   }
 
-  constructor(errorClass: TransportErrorClass, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    errorClass: TransportErrorClass,
+    message: string,
+    options: { hint?: string; cause?: unknown; wasReached?: boolean } = {},
+  ) {
     super(message, { cause: options.cause });
     this.class = errorClass;
     this.hint = options.hint;
+    this.wasReached = options.wasReached ?? false;
   }
 }
 

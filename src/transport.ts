@@ -149,6 +149,11 @@ export interface Transport extends AsyncDisposable {
   /** How many sends it wants at once, 1 or more. Read before each send: it may change. */
   readonly inFlight: number;
   /**
+   * For whoever watches: how many bytes the destination took so far of files that are being sent, by their `targetPath`; of the big ones at
+   * least. Asked a few times a second, by people only: not async.
+   */
+  readonly underWay?: () => ReadonlyMap<Name, number>;
+  /**
    * Resolves only when the destination has confirmed the whole file under its final name. Rejects with a
    * `TransportError`; each file succeeds or fails alone. Connects when first needed and again after the connection was lost.
    * After an abort what takes a moment may still end, and resolve. Otherwise it rejects with the signal's reason, nothing of this send

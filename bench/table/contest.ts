@@ -17,6 +17,8 @@ export interface Contest {
   readonly rounds: number;
   readonly durable: boolean;
   readonly areFilesBig?: boolean;
+  /** Of isocket; default: sftp. */
+  readonly transport?: 'rsync';
   /** Makes the directories below the root. */
   readonly fill: (root: string) => void | Promise<void>;
   /** Names of `PEERS`; those that are not installed are left out. */
@@ -48,15 +50,15 @@ export interface Peer {
 
 /** In each round every contestant does the whole work, one after the other. @throws Error where one of them delivers less */
 export const runContest = async (contest: Contest, peers: Readonly<Record<string, Peer>>): Promise<Result> => {
-  const { id, work, roundTripMs, durable } = contest;
+  const { id, work, roundTripMs, durable, transport = 'sftp' } = contest;
   const folder = mkdtempSync(join(tmpdir(), 'isocket-bench-'));
   try {
     await using server = await startSshd(folder);
     await using proxy = await startProxy(server.port, { delayMs: roundTripMs / 2 });
     const { port, knownHosts } = through(folder, server, roundTripMs > 0 ? proxy.port : server.port);
     const site = makeSite(folder, server, {
-      source: { settle: '2s' },
-      destination: { port, knownHosts },
+      source: { settle: '2s', exclude: [] },
+      destination: { transport, port, knownHosts },
       more: { send: { durable } },
     });
     await contest.fill(site.root);

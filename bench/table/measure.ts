@@ -7,9 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface Sample {
   readonly seconds: number;
   /** Processor time, user and system, of the process and of its children on this machine; not of the server's end. */
-  readonly cpuSeconds: number;
+  readonly cpuSeconds: number | undefined;
   /** Peak resident memory of the largest of them, in MB. */
-  readonly peakMb: number;
+  readonly peakMb: number | undefined;
 }
 
 /** Without progress for so long a run is ended: no run here takes half of it. */

@@ -10,14 +10,22 @@ export const lines = ({ id, work, samples }: Result): string[] => {
   return [
     `${id}  ${work}`,
     ...[...samples].map(([name, all]) => {
-      const cpu = median(all.map(({ cpuSeconds }) => cpuSeconds));
-      const peak = Math.max(...all.map(({ peakMb }) => peakMb));
+      const cpu = all.flatMap(({ cpuSeconds }) => cpuSeconds ?? []);
+      const peak = all.flatMap(({ peakMb }) => peakMb ?? []);
       const ratio = name === OURS ? '' : `isocket/it ${(ours / seconds(name)).toFixed(2)}`;
-      const columns = [`${seconds(name).toFixed(2)} s`, `cpu ${cpu.toFixed(2)} s`, `${peak.toFixed(0)} MB`];
+      const columns = [
+        showSeconds(seconds(name)),
+        cpu.length === 0 ? '' : `cpu ${median(cpu).toFixed(2)} s`,
+        peak.length === 0 ? '' : `${Math.max(...peak).toFixed(0)} MB`,
+      ];
       return `    ${name.padEnd(18)}${columns.map((column) => column.padStart(12)).join('')}   ${ratio}`;
     }),
   ];
 };
+
+/** 1.5 → "1.50 s", 0.0042 → "4.2 ms". */
+const showSeconds = (seconds: number): string =>
+  seconds < 0.1 ? `${(seconds * 1000).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;
 
 const ROW = 16;
 const LABELS = 190;
@@ -41,7 +49,7 @@ export const drawing = (results: readonly Result[], machine: string): string => 
       const width = Math.max(1, (seconds / longest) * BARS);
       const fill = name === OURS ? '#0b7285' : '#ced4da';
       parts.push(`<rect x="${LABELS}" y="${y - 11}" width="${width.toFixed(0)}" height="12" fill="${fill}"/>`);
-      text(LABELS + width + 6, `${seconds.toFixed(2)} s`);
+      text(LABELS + width + 6, showSeconds(seconds));
     }
     y += ROW * 2;
   }

@@ -5,7 +5,7 @@ import { makeFolders } from '../host/make-folders.ts';
 import { systemErrorCode, TransportError } from '../errors.ts';
 import { fsPath, type Name } from '../name.ts';
 import type { Discrepancy, ExpectedFile, ListedFile, OutgoingFile, Transport } from '../transport.ts';
-import { overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
+import { earlierProbes, overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 
 export interface ApartOptions {
   readonly root: Name;
@@ -35,6 +35,7 @@ export const keptApart = (transport: Transport, options: ApartOptions): Transpor
     get inFlight() {
       return transport.inFlight;
     },
+    ...(transport.underWay === undefined ? {} : { underWay: transport.underWay }),
     send: (file, signal) => gate.send(file, signal),
     verify: (files, how, signal) => gate.verify(files, how, signal),
     ...(gate.list === undefined ? {} : { list: gate.list }),
@@ -135,7 +136,7 @@ class ApartTransport implements AsyncDisposable {
     try {
       await this.#connect(signal);
       const begunMs = Date.now();
-      const overlap = await this.#probe(begunMs, signal);
+      const overlap = await this.#probe(signal);
       if (overlap?.state === 'failure') {
         removeMadeFolders(this.#options.root, overlap, begunMs);
         const { message, hint = '' } = overlap;
@@ -162,10 +163,12 @@ class ApartTransport implements AsyncDisposable {
   }
 
   /** While the file that it writes exists. undefined where it could not write. */
-  async #probe(begunMs: number, signal: AbortSignal): Promise<Overlap | undefined> {
+  async #probe(signal: AbortSignal): Promise<Overlap | undefined> {
+    const { root, tag } = this.#options;
+    const earlier = earlierProbes(root, tag);
     let overlap: Overlap | undefined;
     for await (const { what, state } of this.#inner.probe(signal)) {
-      if (what === 'write' && state === 'ok') overlap = overlapLine(this.#options.root, begunMs, this.#options.tag);
+      if (what === 'write' && state === 'ok') overlap = overlapLine(root, earlier, tag);
     }
     return overlap;
   }

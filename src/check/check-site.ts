@@ -10,7 +10,7 @@ import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
 import { listenLine } from './listen.ts';
-import { overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
+import { earlierProbes, overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 import { checkRoot, linkLines, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
 import { checkTold } from './told.ts';
@@ -31,28 +31,36 @@ export interface CheckOptions {
 
 /** All checks that can be made before a file is sent, this end first. The site is not changed. */
 export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckResult> {
-  for await (const result of checkThisEnd(options)) yield { ...result, end: 'here' };
+  const found = checkRoot(options.config.source);
+  for await (const result of checkThisEnd(options, found)) yield { ...result, end: 'here' };
+  const reached: string[] = [];
   const { root, tag } = options.config.source;
   for (const [index, transport] of options.destinations.entries()) {
     const prefix = options.destinations.length > 1 ? `destination ${index + 1}: ` : '';
     const begunMs = Date.now();
+    const earlier = earlierProbes(root, tag);
     let made: Overlap | undefined;
+    let isWell = true;
     for await (const result of transport.probe(options.signal)) {
       // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
       const isWritten = result.what === 'write' && result.state === 'ok';
-      const overlap = isWritten ? overlapLine(root, begunMs, tag) : undefined;
+      const overlap = isWritten ? overlapLine(root, earlier, tag) : undefined;
+      isWell &&= result.state !== 'failure';
       yield { ...result, what: prefix + result.what, end: 'destination' };
       made ??= overlap;
       if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
     }
     if (made !== undefined) removeMadeFolders(root, made, begunMs);
+    if (isWell) reached.push(transport.label);
   }
+  // Of a destination that is mistyped, that is what is to be told.
+  const elsewhere = elsewhereLine(root, found.listing?.directories ?? [], reached);
+  if (elsewhere !== undefined) yield { ...elsewhere, end: 'here' };
 }
 
-async function* checkThisEnd(options: CheckOptions): AsyncGenerator<ProbeResult> {
-  const { config, configPath, statePath, destinations, signal } = options;
+async function* checkThisEnd(options: CheckOptions, root: ReturnType<typeof checkRoot>): AsyncGenerator<ProbeResult> {
+  const { config, configPath, statePath, signal } = options;
   const site = { name: config.site, root: config.source.root, state: statePath };
-  const root = checkRoot(config.source);
   const state = checkState(statePath, config.source.root);
   yield root.line;
   if (root.listing !== undefined) {
@@ -68,9 +76,6 @@ async function* checkThisEnd(options: CheckOptions): AsyncGenerator<ProbeResult>
     if (manifest !== undefined) yield manifest;
     const late = lateLine(directories);
     if (late !== undefined) yield late;
-    const labels = destinations.map(({ label }) => label);
-    const elsewhere = elsewhereLine(config.source.root, directories, labels);
-    if (elsewhere !== undefined) yield elsewhere;
     yield checkWriters(config, directories);
   }
   yield state;

@@ -8,8 +8,6 @@ import type { ProbeResult } from '../transport.ts';
 /** Entries listed in search of the probe's file: bounds the time on a root with millions of files. */
 const MAX_ENTRIES = 200_000;
 const DOT = 0x2e;
-/** Clocks of a file server and of this host. */
-const CLOCK_TOLERANCE_MS = 10_000;
 
 /** Is the path the folder itself or below it? Both absolute and without links. Pure. */
 export const isWithin = (path: string, folder: string): boolean =>
@@ -61,16 +59,35 @@ export const removeMadeFolders = (root: Name, { below }: Overlap, sinceMs: numbe
   }
 };
 
+/** Files of earlier probes, each as it is: one that a probe writes now is another one, whatever the file system's clock says. */
+export type EarlierProbes = ReadonlyMap<Name, string>;
+
+/** To be called before a probe. */
+export const earlierProbes = (root: Name, tag?: string): EarlierProbes => {
+  const found = new Map<Name, string>();
+  const note = (path: Name): false => {
+    found.set(path, stateOf(path) ?? '');
+    return false;
+  };
+  if (tag !== undefined) findAbove(root, note, tag);
+  findProbeFile(root, note);
+  return found;
+};
+
 /**
  * Is the destination the root or a folder in it? Called while the file that a probe wrote at the destination exists: then it
  * appears below the root, whatever host name or chroot leads there.
- * @param sinceMs when the probe began; an older file is a leftover
+ * @param earlier what was there before the probe
  * @param tag where it is given, a destination that holds the root is found too, if a directory with this tag could lead into the root
  * @returns undefined if the root has too many entries to know
  */
-export const overlapLine = (root: Name, sinceMs: number, tag?: string): Overlap | undefined => {
+export const overlapLine = (root: Name, earlier: EarlierProbes, tag?: string): Overlap | undefined => {
   const what = 'overlap';
-  const above = tag === undefined ? undefined : findAbove(root, sinceMs, tag);
+  const isNew = (path: Name): boolean => {
+    const state = stateOf(path);
+    return state !== undefined && state !== earlier.get(path);
+  };
+  const above = tag === undefined ? undefined : findAbove(root, isNew, tag);
   if (above !== undefined) {
     return {
       what,
@@ -79,7 +96,7 @@ export const overlapLine = (root: Name, sinceMs: number, tag?: string): Overlap 
       hint: 'set destination.path to another folder, or destination.host to another host',
     };
   }
-  const found = findProbeFile(root, sinceMs);
+  const found = findProbeFile(root, isNew);
   if (found === 'unknown') return undefined;
   if (found === 'nowhere') return { what, state: 'ok', message: 'the destination is not below source.root' };
   return {
@@ -91,24 +108,26 @@ export const overlapLine = (root: Name, sinceMs: number, tag?: string): Overlap 
   };
 };
 
+type Fits = (path: Name) => boolean;
+
 /** The folder above the root that is the destination, where the next name on the way to the root could be that of a directory. */
-const findAbove = (root: Name, sinceMs: number, tag: string): Name | undefined => {
+const findAbove = (root: Name, fits: Fits, tag: string): Name | undefined => {
   let path = resolvePath(root);
   while (path !== dirname(path)) {
     const name = basename(path);
     path = dirname(path);
-    if (name.startsWith(tag) && hasProbeFile(path, sinceMs)) return path;
+    if (name.startsWith(tag) && hasProbeFile(path, fits)) return path;
   }
   return undefined;
 };
 
-const hasProbeFile = (folder: Name, sinceMs: number): boolean => {
+const hasProbeFile = (folder: Name, fits: Fits): boolean => {
   let entries = 0;
   try {
     for (const entry of readFolder(folder)) {
       if ((entries += 1) > MAX_ENTRIES) return false;
       const name = decodeName(entry.name);
-      if (isProbeFile(name) && wasChangedSince(`${folder}/${name}`, sinceMs)) return true;
+      if (isProbeFile(name) && fits(`${folder}/${name}`)) return true;
     }
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
@@ -116,7 +135,7 @@ const hasProbeFile = (folder: Name, sinceMs: number): boolean => {
   return false;
 };
 
-const findProbeFile = (root: Name, sinceMs: number): { readonly folder: Name } | 'nowhere' | 'unknown' => {
+const findProbeFile = (root: Name, fits: Fits): { readonly folder: Name } | 'nowhere' | 'unknown' => {
   const folders = [root];
   let entries = 0;
   for (const folder of folders) {
@@ -127,7 +146,7 @@ const findProbeFile = (root: Name, sinceMs: number): { readonly folder: Name } |
         if (entry.isFile() && entry.name[0] !== DOT) continue;
         const name = decodeName(entry.name);
         const path = `${folder}/${name}`;
-        if (isProbeFile(name) && wasChangedSince(path, sinceMs)) return { folder };
+        if (isProbeFile(name) && fits(path)) return { folder };
         if (isFolder(entry, path)) folders.push(path);
       }
     } catch (error) {
@@ -138,7 +157,8 @@ const findProbeFile = (root: Name, sinceMs: number): { readonly folder: Name } |
   return 'nowhere';
 };
 
-const wasChangedSince = (path: Name, sinceMs: number): boolean => {
-  const stats = lstatSync(fsPath(path), { throwIfNoEntry: false });
-  return stats !== undefined && stats.ctimeMs >= sinceMs - CLOCK_TOLERANCE_MS;
+/** undefined: it is not there. */
+const stateOf = (path: Name): string | undefined => {
+  const stats = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.ino}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
 };

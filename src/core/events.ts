@@ -25,6 +25,12 @@ export type IsocketEvent =
   | { readonly type: 'skipped'; readonly path: Name; readonly kind: SkippedKind }
   | ClaimsEvent
   | { readonly type: 'found'; readonly directory: Name; readonly files: number; readonly bytes: number }
+  /** The listing is through: what is found from here on was not there before. */
+  | { readonly type: 'found-all' }
+  /** So many are looked through, one after another or side by side. */
+  | { readonly type: 'directories'; readonly count: number }
+  | { readonly type: 'compared'; readonly directory: Name; readonly files: number; readonly bytes: number }
+  | { readonly type: 'looked-through'; readonly directory: Name }
   | { readonly type: 'sent'; readonly path: Name; readonly bytes: number }
   | FailedEvent
   | {

@@ -17,13 +17,13 @@ export const parseDurationMs = (text: string): number | undefined => {
   return Number.isFinite(ms) ? ms : undefined;
 };
 
-const SIZE = /^\s*(\d+(?:\.\d+)?)\s*(b|kb|mb|gb|tb)\s*$/i;
-const SIZE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB', 'PB'];
+const SIZE = /^\s*(\d+(?:\.\d+)?)\s*(?:([kmgt])i?)?b\s*$/i;
+const SIZE_PREFIXES = ['', 'K', 'M', 'G', 'T', 'P'];
 
-/** "20MB", "512 kB" → bytes (1 kB is 1024 bytes, as in rsync); undefined for anything else, such as a bare number. */
+/** "20MB", "20MiB", "512 kB" → bytes (1 kB is 1024 bytes, as in rsync); undefined for anything else, such as a bare number. */
 export const parseBytes = (text: string): number | undefined => {
-  const [, amount, unit = ''] = SIZE.exec(text) ?? [];
-  const bytes = Math.floor(Number(amount) * 1024 ** SIZE_UNITS.indexOf(unit.toUpperCase()));
+  const [, amount, prefix = ''] = SIZE.exec(text) ?? [];
+  const bytes = Math.floor(Number(amount) * 1024 ** SIZE_PREFIXES.indexOf(prefix.toUpperCase()));
   return Number.isFinite(bytes) ? bytes : undefined;
 };
 
@@ -33,11 +33,18 @@ export const counted = (count: number, one: string, many = `${one}s`): string =>
 /** "1 directory", "2 directories". */
 export const countedDirectories = (count: number): string => counted(count, 'directory', 'directories');
 
-/** 1536 → "1.5 KB"; at most two digits after the point. */
+/** 1536 → "1.5 KiB"; at most two digits after the point. */
 export const formatBytes = (count: number): string => {
   let [value, unit] = [count, 0];
-  while (value >= 1024 && unit < SIZE_UNITS.length - 1) [value, unit] = [value / 1024, unit + 1];
-  return `${Number(value.toFixed(2))} ${SIZE_UNITS[unit] ?? ''}`;
+  while (value >= 1024 && unit < SIZE_PREFIXES.length - 1) [value, unit] = [value / 1024, unit + 1];
+  return `${Number(value.toFixed(2))} ${unit === 0 ? '' : `${SIZE_PREFIXES[unit] ?? ''}i`}B`;
+};
+
+/** "1.5 of 4 KiB", "900 B of 4 KiB". */
+export const formatShare = (done: number, all: number): string => {
+  const [some, total] = [formatBytes(done), formatBytes(all)];
+  const [number = '', unit] = some.split(' ');
+  return `${total.endsWith(` ${unit}`) ? number : some} of ${total}`;
 };
 
 /** Milliseconds → "0.4 s", "59.9 s", "3 m 20 s", "2 h 5 m", "4 d 3 h". */

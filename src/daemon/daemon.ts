@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import type { Overview } from '../core/overview.ts';
 import type { Survey } from '../core/survey.ts';
+import { areReached } from '../delivery/are-reached.ts';
 import { createSiteContext, type Counters, type PassOptions, type SiteContext } from '../delivery/context.ts';
 import { LateDirectories } from '../delivery/late-directories.ts';
 import { createLimits } from '../delivery/run-cycle.ts';
@@ -180,7 +181,12 @@ export class Daemon {
     const { state, config, report, destinations } = this.#options;
     this.#isCompared = true;
     const labels = destinations.map(({ label }) => label);
-    noteFinishedElsewhere(state.path, config.source.root, directories, labels, report);
+    const isReached = (): Promise<boolean> => areReached(this.#site.sender.destinations, this.#site.signal);
+    void noteFinishedElsewhere(state.path, config.source.root, directories, labels, { report, isReached }).then(
+      (isTold) => {
+        this.#isCompared = isTold;
+      },
+    );
   }
 
   #noteFailure(state: string): void {

@@ -1,6 +1,8 @@
 import type { Overview } from '../core/overview.ts';
 import type { SurveyedDirectory } from '../core/survey.ts';
 import type { RetryingTransport } from '../delivery/retrying-transport.ts';
+import { underWayAt } from '../delivery/under-way.ts';
+import type { Name } from '../name.ts';
 import type { Activity } from '../instance/activity.ts';
 import type { DirectoryJob } from './directory-job.ts';
 import type { Jobs } from './jobs.ts';
@@ -18,7 +20,7 @@ export const activityOf = (
   const all = [...jobs];
   return {
     inFlight: all.flatMap(({ plan, work }) => [...work.queue.inFlight].map((path) => `${plan.directory.name}/${path}`)),
-    sending: firstSizes(all),
+    sending: firstSizes(all, underWayAt(destinations)),
     held: all.flatMap(heldIn),
     connections: destinations.map(({ health: { destination, failure, retryInMs } }) => ({
       destination,
@@ -31,14 +33,19 @@ export const activityOf = (
   };
 };
 
-const firstSizes = (jobs: readonly DirectoryJob[]): NonNullable<Activity['sending']> => {
-  const sizes: { path: string; bytes: number }[] = [];
+const firstSizes = (
+  jobs: readonly DirectoryJob[],
+  underWay: ReadonlyMap<Name, number>,
+): NonNullable<Activity['sending']> => {
+  const [partly, others]: [{ path: Name; bytes: number; sent: number }[], { path: Name; bytes: number }[]] = [[], []];
   for (const { plan, work } of jobs)
-    for (const [path, { bytes }] of work.queue.sizes) {
-      if (sizes.length >= MOST_SIZES) return sizes;
-      sizes.push({ path: `${plan.directory.name}/${path}`, bytes });
+    for (const [name, { bytes }] of work.queue.sizes) {
+      const path = `${plan.directory.name}/${name}`;
+      const sent = underWay.get(path);
+      if (sent !== undefined) partly.push({ path, bytes, sent });
+      else if (others.length < MOST_SIZES) others.push({ path, bytes });
     }
-  return sizes;
+  return [...partly, ...others].slice(0, MOST_SIZES);
 };
 
 const heldIn = ({ plan, work }: DirectoryJob): Activity['held'] =>

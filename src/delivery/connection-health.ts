@@ -86,6 +86,7 @@ export class ConnectionHealth {
     // What fails while others wait belongs to the failure that made them wait.
     if (this.#waiting !== undefined || this.#fatal !== undefined) return;
     this.#failures += 1;
+    this.#wasUp ||= error.wasReached;
     const retrying = this.#isRetried(error);
     // One notice an outage, and one more when it turns into another failure. That a disk is full may pass within the run.
     const mayPass = retrying && error.class === 'destination-full' && this.#options.retryMode === 'pass';

@@ -14,6 +14,7 @@ import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts'
 import { createOpenFilesView } from '../source/open-files.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
 import { warnOfUnmatchedTag } from '../source/unmatched-tag.ts';
+import { areReached } from './are-reached.ts';
 import { createSiteContext, type PassOptions, type SiteContext } from './context.ts';
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
@@ -60,13 +61,22 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const late = new LateDirectories(state.path, site.report);
   late.note(directories);
   const labels = sender.destinations.map(({ label }) => label);
-  noteFinishedElsewhere(state.path, root, directories, labels, site.report);
+  await noteFinishedElsewhere(state.path, root, directories, labels, {
+    report: site.report,
+    isReached: () => areReached(sender.destinations, site.signal),
+  });
   const limits = createLimits();
   const unsentIn: Name[] = [];
+  const unfinished = liveFirst(plan(directories, newest)).filter(
+    ({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false,
+  );
   const worked: LeftDirectory[] = [];
-  const passes = liveFirst(plan(directories, newest))
-    .filter(({ phase, directory }) => phase !== 'finished' && only?.has(directory.name) !== false)
-    .map((one) => passDirectory(one, site, limits, { unsentIn, worked }));
+  let unlisted = unfinished.length;
+  const listed = (): void => {
+    unlisted -= 1;
+    if (unlisted === 0) site.report({ type: 'found-all' });
+  };
+  const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn, worked }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
   return {
@@ -109,18 +119,27 @@ const reportLinks = (root: Name, links: RootListing['links'], report: Report): v
   if (message !== undefined) report({ type: 'note', level: 'warning', message: `${message}; ${LINKED_CURE}` });
 };
 
+/** What the directories of a pass share. */
+interface DirectoryShare {
+  readonly limits: Limits;
+  /** Called once for each, when it was listed or will not be. */
+  readonly listed: () => void;
+  readonly unsentIn: Name[];
+  readonly worked: LeftDirectory[];
+}
+
 /** One directory's share of the pass; it is over when its sends are. */
 const passDirectory = async (
   one: DirectoryPlan,
   site: SiteContext,
-  limits: Limits,
-  { unsentIn, worked }: { readonly unsentIn: Name[]; readonly worked: LeftDirectory[] },
+  { limits, listed, unsentIn, worked }: DirectoryShare,
 ): Promise<void> => {
   const here: LeftDirectory = { plan: one, count: undefined, isFinished: false };
   worked.push(here);
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,
+    listed,
     signal: site.signal,
   });
   if (cycle === undefined) return;

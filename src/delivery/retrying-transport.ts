@@ -17,11 +17,13 @@ export class RetryingTransport implements Transport {
   readonly #inner: Transport;
   readonly #options: RetryingOptions;
   readonly list?: NonNullable<Transport['list']>;
+  readonly underWay?: NonNullable<Transport['underWay']>;
 
   constructor(inner: Transport, options: RetryingOptions) {
     this.#inner = inner;
     this.#options = options;
-    const { list } = inner;
+    const { list, underWay } = inner;
+    if (underWay !== undefined) this.underWay = underWay;
     if (list !== undefined) {
       this.list = (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) =>
         this.#retry(() => list.call(inner, folder, visit, signal), signal);

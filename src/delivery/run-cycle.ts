@@ -22,6 +22,8 @@ export interface CycleSteps {
   readonly open: () => DirectoryWork | undefined;
   /** How the root shows the directory now: it may be closed while it is listed. */
   readonly plan: () => DirectoryPlan;
+  /** Called when it was listed, or will not be. */
+  readonly listed?: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -31,7 +33,7 @@ export interface CycleSteps {
  */
 export const runCycle = async (
   limits: Limits,
-  { open, plan, signal }: CycleSteps,
+  { open, plan, listed, signal }: CycleSteps,
 ): Promise<{ readonly work: DirectoryWork; readonly end: CycleEnd | undefined } | undefined> => {
   const isBacklog = plan().phase !== 'open';
   if (isBacklog) await limits.finishing.acquire(1);
@@ -43,6 +45,7 @@ export const runCycle = async (
       await work?.list(plan());
     } finally {
       if (isBacklog) limits.listing.release(1);
+      listed?.();
     }
     if (work === undefined) return undefined;
     return { work, end: signal.aborted ? undefined : await work.finish(plan()) };

@@ -7,11 +7,12 @@ import { looseForm, type Name } from '../name.ts';
 import type { LocalFile } from '../verify/folder-check.ts';
 import type { Verification } from '../verify/verification.ts';
 import { wholeSeconds } from '../identity.ts';
+import { walk } from '../source/scanner.ts';
 import type { ExpectedFile } from '../transport.ts';
 import type { SiteContext } from './context.ts';
 import type { ListingVisitor } from './list-directory.ts';
 
-type Site = Pick<SiteContext, 'config' | 'sender' | 'signal'>;
+type Site = Pick<SiteContext, 'config' | 'isExcluded' | 'sender' | 'signal'>;
 
 const NO_DESTINATION: DestinationKey = [0, 0];
 const CURE =
@@ -62,18 +63,19 @@ export class TwinNames {
   ): Promise<void> {
     if (verification === undefined) return;
     const { name, twins: others = [] } = directory;
-    const isIn = (directories: readonly Name[], path: Name): boolean =>
-      directories.some((one) => site.sender.stat(`${one}/${path}`)?.isFile() === true);
-    const [ofCase = [], ofForm = []] = [true, false].map((differInCase) =>
-      others.filter((other) => (other.toLowerCase() === name.toLowerCase()) === differInCase),
-    );
-    const isShared = (path: Name): boolean => this.#shared.has(looseForm(path)) || isIn(ofForm, path);
+    const [isInOfCase, isInOfForm] = [true, false].map((differInCase) =>
+      formsIn(
+        others.filter((other) => (other.toLowerCase() === name.toLowerCase()) === differInCase),
+        site,
+      ),
+    ) as [(path: Name) => boolean, (path: Name) => boolean];
+    const isShared = (path: Name): boolean => this.#shared.has(looseForm(path)) || isInOfForm(path);
     const groups = new Map<string, LocalFile[]>();
     const inBoth: LocalFile[] = [];
     await list({
       sent: (path, { size, mtimeNs }) => {
         const file = { path, size, mtimeNs };
-        if (inBoth.length < MOST_ASKED && isIn(ofCase, path)) inBoth.push(file);
+        if (inBoth.length < MOST_ASKED && isInOfCase(path)) inBoth.push(file);
         if (!isShared(path)) return undefined;
         const group = groups.get(path.toLowerCase());
         if (group === undefined) groups.set(path.toLowerCase(), [file]);
@@ -89,12 +91,25 @@ export class TwinNames {
     if (await areCaseless([...twins.slice(0, MOST_ASKED).flat(), ...inBoth], name, site)) {
       for (const { path } of twins.flat()) refute(path);
       // Not compared before: where names are exact that would be all of two directories.
-      if (inBoth.length > 0) await list({ sent: (path) => (isIn(ofCase, path) ? refute(path) : undefined) });
+      if (inBoth.length > 0) await list({ sent: (path) => (isInOfCase(path) ? refute(path) : undefined) });
     }
     for (const [path, detail] of refuted)
-      if (isShared(path) || isIn(ofCase, path)) refuted.set(path, `${detail}, ${CURE}`);
+      if (isShared(path) || isInOfCase(path)) refuted.set(path, `${detail}, ${CURE}`);
   }
 }
+
+/** Whether a path of another directory is, in its loose form, that of a file in one of these. They are walked when first asked. */
+const formsIn = (directories: readonly Name[], { config, isExcluded }: Site): ((path: Name) => boolean) => {
+  let forms: Set<string> | undefined;
+  const read = (): Set<string> => {
+    const found = new Set<string>();
+    for (const one of directories)
+      for (const entry of walk(`${config.source.root}/${one}`, isExcluded))
+        if (entry.kind === 'file') found.add(looseForm(entry.path));
+    return found;
+  };
+  return (path) => directories.length > 0 && (forms ??= read()).has(looseForm(path));
+};
 
 /** Does a destination have one of them under a spelling that the source does not have? It holds for all or for none. */
 const areCaseless = async (
@@ -112,7 +127,10 @@ const areCaseless = async (
   const files = [...byTarget.values()];
   if (files.length === 0) return false;
   const answers = sender.destinations.map((transport) => transport.verify(files, { checksum: false }, signal));
-  return (await Promise.all(answers)).some((discrepancies) => discrepancies.length < files.length);
+  // Whatever stands under such a name is one of theirs: the other's, maybe, with another size.
+  return (await Promise.all(answers)).some(
+    (discrepancies) => discrepancies.filter(({ kind }) => kind === 'missing').length < files.length,
+  );
 };
 
 /** Every letter in the other case: "Sub/file" → "sUB/FILE". */

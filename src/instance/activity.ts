@@ -38,9 +38,9 @@ export const activitySchema = z.object({
     )
     .catch([])
     .default([]),
-  /** The first of those in flight, with their sizes. */
+  /** Those in flight of which a part has arrived, and the first of the others: their sizes, and how much has arrived. */
   sending: z
-    .array(z.object({ path: z.string(), bytes: z.number() }))
+    .array(z.object({ path: z.string(), bytes: z.number(), sent: z.number().optional().catch(undefined) }))
     .optional()
     .catch(undefined),
   /** Directories with files that had the mark from their birth. */

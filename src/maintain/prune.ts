@@ -63,8 +63,11 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const candidates = plan(directories, newest)
     .slice(0, -1)
     .filter(({ phase }) => phase === 'finished');
-  for (const work of candidates) {
+  report({ type: 'directories', count: candidates.length });
+  for (const [index, work] of candidates.entries()) {
     const { directory } = work;
+    const before = candidates[index - 1]?.directory.name;
+    if (before !== undefined) report({ type: 'looked-through', directory: before });
     if (isStopped() || (untilFree !== undefined && freeShare(root) >= untilFree)) break;
     if (finishedMsAgo(root, directory.name) < olderThanMs) continue;
     const verdict = await examine(work, options, writers);
@@ -100,7 +103,7 @@ interface Verified {
 /** Everything that is verified of a directory, or the doubt that keeps it, in words. */
 const examine = async (
   work: DirectoryPlan,
-  { config, state, destinations, quick, signal }: PruneOptions,
+  { config, state, destinations, quick, report, signal }: PruneOptions,
   writers: OpenFilesView,
 ): Promise<Verified | string> => {
   const { root, exclude } = config.source;
@@ -139,6 +142,7 @@ const examine = async (
         wrong += 1;
         if (wrong === 1) first = `"${showName(file.targetPath)}" at ${destination}: ${detail}`;
       },
+      compared: (some, size) => report({ type: 'compared', directory: directory.name, files: some, bytes: size }),
       signal,
     });
     if (wrong > 0) return `${counted(wrong, 'file is', 'files are')} missing or different: ${first}`;

@@ -40,19 +40,22 @@ export const finishedElsewhere = (
 
 /**
  * Warns, once for each change of the destinations, of directories that were finished before it: nothing of them is sent to the new ones,
- * since a finished directory is not looked into. What the destinations were is kept in the state folder; while they are the same nothing is read.
+ * since a finished directory is not looked into. Nothing is told of one that cannot be
+ * reached: false. What the destinations were is kept in the state folder; while they are the same nothing is read.
  */
-export const noteFinishedElsewhere = (
+export const noteFinishedElsewhere = async (
   statePath: string,
   root: Name,
   directories: readonly DirectorySnapshot[],
   labels: readonly string[],
-  report: Report,
-): void => {
+  { report, isReached }: { readonly report: Report; readonly isReached: () => Promise<boolean> },
+): Promise<boolean> => {
   const file = join(statePath, 'destinations.json');
   const now = JSON.stringify(labels.toSorted());
-  if (attempt(() => readFileSync(file, 'utf8')) === now) return;
+  if (attempt(() => readFileSync(file, 'utf8')) === now) return true;
   const found = finishedElsewhere(root, directories, labels);
+  // A mistyped destination is told as that: nothing is to be sent to it anew.
+  if (found.length > 0 && !(await isReached())) return false;
   const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
   for (const { name, lacks } of found.slice(0, MOST_NAMED)) warn(elsewhereWarning(name, lacks));
   const more = found.length - MOST_NAMED;
@@ -64,6 +67,7 @@ export const noteFinishedElsewhere = (
     writeFileSync(`${file}.new`, now, { mode: 0o600 });
     renameSync(`${file}.new`, file);
   });
+  return true;
 };
 
 const elsewhereWarning = (name: Name, lacks: readonly string[]): string => {

@@ -38,6 +38,14 @@ export interface ConnectionOptions {
   readonly onLogin: () => void;
 }
 
+const takesSftpOnly = (accept: () => ServerChannel | undefined): void => {
+  const channel = accept();
+  channel?.resume();
+  channel?.stderr.write('isocket receive takes SFTP only\r\n');
+  channel?.exit(1);
+  channel?.end();
+};
+
 /** Serves SSH on a socket: authorized keys can log in, and get SFTP and nothing else. */
 export class ReceiverConnection {
   readonly #socket: Socket;
@@ -123,6 +131,9 @@ export class ReceiverConnection {
     this.#openSessions += 1;
     session.on('close', () => (this.#openSessions -= 1));
     let isServed = false;
+    // A refusal alone leaves the channel open, and the ssh program waiting.
+    session.on('exec', takesSftpOnly);
+    session.on('shell', takesSftpOnly);
     // Not the event 'sftp': it starts the SFTP class of ssh2, which cannot advertise extensions.
     // ssh2 gives no `reject` where the client wants no reply, and no channel for a second subsystem of a session.
     session.on('subsystem', (accept, reject: (() => void) | undefined, { name }) => {

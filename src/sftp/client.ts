@@ -42,6 +42,8 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   readonly answered: number;
   /** Identifies the request that has waited longest; undefined: none waits. */
   readonly oldest: number | undefined;
+  /** That is a request that may take minutes: CLOSE, fsync, a rename. */
+  readonly isSlow: boolean;
   readonly closed: boolean;
   /** What the server says, and until then what every server of its kind takes. */
   readonly limits: ServerLimits;
@@ -111,8 +113,8 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     handles.end();
     if (!isDestroyed) onClosed?.(inUse);
   });
+  limits.told?.then(() => handles.told(limits.now.handles)).catch(() => undefined);
   const opener = new HandleOpener(requests, handles);
-
   /** A request that the server answers with a status only. */
   const command = (type: number, encode: Encode, name?: string): Promise<void> =>
     requests.request(type, encode, expectOk, name);
@@ -127,6 +129,9 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     },
     get oldest() {
       return requests.oldest;
+    },
+    get isSlow() {
+      return requests.isSlow;
     },
     get closed() {
       return requests.closed;

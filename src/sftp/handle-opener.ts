@@ -15,6 +15,9 @@ const OTHER_REASONS: ReadonlySet<number> = new Set([
 /** From 256 handles to one. */
 const MAX_HALVINGS = 9;
 
+/** Others may be quicker to get what was closed. */
+const MAX_ATTEMPTS = 32;
+
 const mayBeTooMany = (error: unknown): boolean => error instanceof SftpStatusError && !OTHER_REASONS.has(error.status);
 
 interface Opening {
@@ -40,14 +43,12 @@ export class HandleOpener {
    * @param undo removes a new file: some servers make it, and then have no handle for it
    */
   open(type: number, encode: Encode, name = packetName(type), undo?: () => Promise<void>): Promise<Buffer> {
+    const opening = { type, name, encode, undo };
+    const { isTold } = this.#handles;
+    const request = (): Promise<Buffer> => (isTold ? this.#requestTold(opening) : this.#request(type, encode, name));
     const acquired = this.#handles.acquire();
-    const opened =
-      acquired === undefined
-        ? this.#request(type, encode, name)
-        : acquired.then(() => this.#request(type, encode, name));
-    return this.#handles.isTold
-      ? opened
-      : opened.catch((error: unknown) => this.#openWithFewer({ type, name, encode, undo }, error));
+    const opened = acquired === undefined ? request() : acquired.then(request);
+    return isTold ? opened : opened.catch((error: unknown) => this.#openWithFewer(opening, error));
   }
 
   #request(type: number, encode: Encode, name: string): Promise<Buffer> {
@@ -79,6 +80,39 @@ export class HandleOpener {
       }
     }
     takeBack();
+    throw error;
+  }
+
+  /** How many it allows it says a round trip after the first files were opened: they may be too many. */
+  #requestTold(opening: Opening): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const settle = (reply: PacketReader): void => {
+        try {
+          resolve(this.#decode(reply));
+        } catch (error) {
+          if (error instanceof SftpStatusError) error.request = opening.name;
+          if (this.#handles.inUse > 0 && mayBeTooMany(error)) this.#openLater(opening, error).then(resolve, reject);
+          else reject(toError(error));
+        }
+      };
+      this.#requests.submit(opening.type, opening.encode, { settle, reject });
+    });
+  }
+
+  /** Once more each time that another one is closed. */
+  async #openLater({ type, name, encode, undo }: Opening, refusal: unknown): Promise<Buffer> {
+    let error = refusal;
+    for (let attempts = 0; attempts < MAX_ATTEMPTS && mayBeTooMany(error); attempts += 1) {
+      await this.#handles.released();
+      await undo?.().catch(() => undefined);
+      const acquired = this.#handles.acquire();
+      if (acquired !== undefined) await acquired;
+      try {
+        return await this.#request(type, encode, name);
+      } catch (again) {
+        error = again;
+      }
+    }
     throw error;
   }
 

@@ -79,6 +79,9 @@ export class OpenHandles {
   readonly isTold: boolean;
   readonly #open = new Set<number | string>();
   readonly #waiting: (() => void)[] = [];
+  readonly #releaseListeners: (() => void)[] = [];
+  /** What the server has said. */
+  #told = Infinity;
   /** Open, or being opened. */
   #inUse = 0;
   #isEnded = false;
@@ -99,13 +102,18 @@ export class OpenHandles {
     return this.#limit;
   }
 
+  /** The server has said how many it allows; 0: it does not say. */
+  told(handles: number): void {
+    if (handles > 0) this.#told = handles;
+  }
+
   /** For all channels to one server. */
   set limit(shared: HandleLimit) {
     this.#limit = shared;
   }
 
   get most(): number {
-    return this.isTold && !this.#limit.isReusing ? Infinity : this.#limit.current;
+    return this.isTold && !this.#limit.isReusing ? this.#told : this.#limit.current;
   }
 
   /** Waits until one more may be opened. undefined: it may be opened now. */
@@ -120,10 +128,17 @@ export class OpenHandles {
   /** What was acquired was not opened, or is closed. */
   release(): void {
     this.#inUse -= 1;
+    if (this.#releaseListeners.length > 0) for (const listener of this.#releaseListeners.splice(0)) listener();
     while (this.#waiting.length > 0 && this.#inUse < this.most) {
       this.#inUse += 1;
       this.#waiting.shift()?.();
     }
+  }
+
+  /** Resolves when one of those that are open is closed; at once where none is. */
+  released(): Promise<void> {
+    if (this.#isEnded || this.#inUse === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#releaseListeners.push(resolve));
   }
 
   /** @throws HandleReusedError if it is open already */
@@ -145,7 +160,7 @@ export class OpenHandles {
   /** The channel is closed: nobody waits any more, and who comes later is told so by the channel. */
   end(): void {
     this.#isEnded = true;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const resolve of [...this.#waiting.splice(0), ...this.#releaseListeners.splice(0)]) resolve();
   }
 }
 

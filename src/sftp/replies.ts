@@ -106,7 +106,7 @@ export const readNumbers = (reply: PacketReader, count: number): number[] => {
 };
 
 export interface FileSystemSpace {
-  /** Bytes that an ordinary user may still write. */
+  /** Bytes that an ordinary user may still write; Infinity: the file system does not tell how large it is. */
   readonly free: number;
   /** Inodes left; 0 where they are not counted and where they are used up. */
   readonly freeInodes: number;
@@ -119,8 +119,8 @@ const READ_ONLY_FLAG = 1;
 
 /** The reply to statvfs@openssh.com. */
 export const readSpace = (reply: PacketReader): FileSystemSpace => {
-  const [, fragment = 0, , , available = 0, inodes = 0, freeInodes = 0] = readNumbers(reply, 7);
-  const space = { free: fragment * available, freeInodes, inodes };
+  const [, fragment = 0, blocks = 0, , available = 0, inodes = 0, freeInodes = 0] = readNumbers(reply, 7);
+  const space = { free: blocks === 0 ? Infinity : fragment * available, freeInodes, inodes };
   if (reply.remaining < 32) return { ...space, isReadOnly: false };
   // f_favail and f_fsid, which may be any 64 bits, and the upper half of f_flag.
   for (let word = 0; word < 5; word += 1) reply.u32();

@@ -32,6 +32,8 @@ export class RequestChannel {
   readonly #pending = new Map<number, Pending>();
   readonly #handshake = Promise.withResolvers<ReadonlyMap<string, string>>();
   #extensions: ReadonlyMap<string, string> = new Map();
+  /** Of requests that may take minutes: see `isSlow`. */
+  readonly #slow = new Set<number>();
   #nextId = 0;
   #answered = 0;
   #isFlushScheduled = false;
@@ -78,6 +80,12 @@ export class RequestChannel {
     return this.#pending.keys().next().value;
   }
 
+  /** What has waited longest waits for a disk there: a CLOSE, fsync or rename of a big file, behind which all may be written. */
+  get isSlow(): boolean {
+    const { oldest } = this;
+    return oldest !== undefined && this.#slow.has(oldest);
+  }
+
   get closed(): boolean {
     return this.#closedBy !== undefined;
   }
@@ -120,6 +128,7 @@ export class RequestChannel {
     const id = this.#nextId;
     this.#nextId = (this.#nextId + 1) >>> 0;
     this.#pending.set(id, pending);
+    if (type === Packet.CLOSE || type === Packet.RENAME || type === Packet.EXTENDED) this.#slow.add(id);
     encode(this.#writer.begin(type).u32(id));
     this.#writer.end();
     if (this.#writer.length >= FULL_BYTES) this.#flush();
@@ -163,6 +172,7 @@ export class RequestChannel {
     const pending = this.#pending.get(id);
     if (pending === undefined) throw new ChannelClosedError('the server sent a reply to no request');
     this.#pending.delete(id);
+    this.#slow.delete(id);
     this.#answered += 1;
     pending.settle(new PacketReader(packet));
   }

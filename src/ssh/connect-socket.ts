@@ -1,6 +1,6 @@
 import { createConnection, type Socket } from 'node:net';
-import { errorMessage, systemErrorCode, TransportError } from '../errors.ts';
-import { NetworkHint } from './network-hints.ts';
+import { TransportError } from '../errors.ts';
+import { describeNetwork } from './network-hints.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 
@@ -16,16 +16,8 @@ export const connectSocket = (host: string, port: number, signal: AbortSignal): 
     const socket = createConnection({ host, port, noDelay: true, signal, timeout: CONNECT_TIMEOUT_MS });
     socket.once('timeout', () => socket.destroy(new Error(`no answer within ${CONNECT_TIMEOUT_MS / 1000} s`)));
     socket.once('error', (error) => {
-      reject(
-        new TransportError('network', `Cannot connect to ${host}:${port}: ${errorMessage(error)}`, {
-          hint: ['ENOTFOUND', 'EAI_AGAIN'].includes(systemErrorCode(error) ?? '')
-            ? NetworkHint.NAME
-            : systemErrorCode(error) === 'ECONNREFUSED'
-              ? NetworkHint.NO_SERVER
-              : NetworkHint.NO_ANSWER,
-          cause: error,
-        }),
-      );
+      const { state, hint } = describeNetwork(error);
+      reject(new TransportError('network', `Cannot connect to ${host}:${port}: ${state}`, { hint, cause: error }));
     });
     socket.once('connect', () => {
       socket.setTimeout(0);

@@ -3,12 +3,12 @@ import ssh2, { type ConnectConfig } from 'ssh2';
 import { TransportError } from '../errors.ts';
 import type { BuiltInLogin, SshConnection } from './connection.ts';
 import { handshakeError } from './handshake-error.ts';
-import { hostKeyError, readKnownHosts } from './host-key.ts';
+import { hostKeyError, readAllKnownHosts } from './host-key.ts';
 import { batchWrites } from './internals/batch-writes.ts';
 import { prepareCipherKeys } from './internals/cipher-keys.ts';
-import { judgeHostKey, knownKeyTypes, parseKnownHosts } from './known-hosts.ts';
+import { knownKeyTypes } from './known-hosts.ts';
 import { readLogin } from './login.ts';
-import { NetworkHint } from './network-hints.ts';
+import { describeNetwork, NetworkHint } from './network-hints.ts';
 import { refusedLogin } from './refused-login.ts';
 import { Ssh2Connection } from './ssh2-connection.ts';
 import { ownUserName } from '../host/home.ts';
@@ -32,7 +32,7 @@ export const connectSsh2 = async (
     });
   }
   const where = `${username}@${host}:${port}`;
-  const knownHosts = parseKnownHosts(await readKnownHosts(options.knownHosts));
+  const knownHosts = await readAllKnownHosts(options.knownHosts);
   const login = await readLogin(options);
   const socket = await connecting;
   // A server may hang up while the key is read: ssh2 would wait for its handshake timeout on a socket that is closed already.
@@ -51,8 +51,7 @@ export const connectSsh2 = async (
     // Only the key types that known_hosts has: a key of another type would seem to be a changed key.
     ...(keyTypes.length > 0 ? { algorithms: { serverHostKey: keyTypes } } : {}),
   };
-  const verify = (key: Buffer): TransportError | undefined =>
-    hostKeyError(judgeHostKey(knownHosts, { host, port }, key), key, options, where);
+  const verify = (key: Buffer): TransportError | undefined => hostKeyError(knownHosts, key, options, where);
   try {
     const method = options.agent ? 'agent' : 'publickey';
     await logIn(client, config, { where, verify, keyTypes, ownKeyType: login.keyType, method }, signal);
@@ -150,7 +149,7 @@ export const connectError = (
   const action = `Cannot connect to ${where}`;
   return (
     handshakeError(error, action, keyTypes) ??
-    new TransportError('network', `${action}: ${error.message}`, { ...hintFor(error), cause: error })
+    new TransportError('network', `${action}: ${describeNetwork(error).state}`, { ...hintFor(error), cause: error })
   );
 };
 

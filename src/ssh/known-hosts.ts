@@ -6,8 +6,12 @@ export interface KnownHost {
   /** The first field as written: patterns, or one hash. */
   readonly hosts: string;
   readonly isRevoked: boolean;
+  /** It signs host certificates, which ssh2 does not support: the key of no host. */
+  readonly isAuthority: boolean;
   readonly keyType: string;
   readonly key: Buffer;
+  /** Where it stands. */
+  readonly file: string;
 }
 
 export interface HostAddress {
@@ -17,18 +21,20 @@ export interface HostAddress {
 
 export type HostKeyVerdict = 'known' | 'unknown' | 'changed' | 'revoked';
 
-/** Lines without a valid key are skipped, as ssh does, and so are certificate authorities: ssh2 does not support host certificates. */
-export const parseKnownHosts = (text: string): KnownHost[] =>
+/** Lines without a valid key are skipped, as ssh does. */
+export const parseKnownHosts = (text: string, file = ''): KnownHost[] =>
   text.split(/\r?\n/).flatMap((line): KnownHost[] => {
     if (/^\s*(#|$)/.test(line)) return [];
     const fields = line.trim().split(/\s+/);
     const marker = fields[0]?.startsWith('@') === true ? fields.shift() : undefined;
     const [hosts, keyType, key] = fields;
     if (hosts === undefined || keyType === undefined || key === undefined) return [];
-    if (marker !== undefined && marker !== '@revoked') return [];
+    const isRevoked = marker === '@revoked';
+    const isAuthority = marker === '@cert-authority';
+    if (marker !== undefined && !isRevoked && !isAuthority) return [];
     const blob = Buffer.from(key, 'base64');
     if (!isKeyOf(keyType, blob)) return [];
-    return [{ hosts, keyType, key: blob, isRevoked: marker === '@revoked' }];
+    return [{ hosts, keyType, key: blob, isRevoked, isAuthority, file }];
   });
 
 /** RFC 4253 §6.6: a key begins with its type. Any other entry (SSH 1, a truncated line) would make the host's key seem changed. */
@@ -39,13 +45,27 @@ const isKeyOf = (keyType: string, blob: Buffer): boolean =>
 
 /** A revoked key is revoked whatever other lines say; `changed`: the file has the host, with other keys only. */
 export const judgeHostKey = (known: readonly KnownHost[], address: HostAddress, key: Buffer): HostKeyVerdict => {
-  const ofHost = known.filter((entry) => isOfHost(entry, address));
+  const ofHost = keysOf(known, address);
   const isSame = (entry: KnownHost): boolean => entry.key.equals(key);
   if (ofHost.some((entry) => entry.isRevoked && isSame(entry))) return 'revoked';
   const valid = ofHost.filter((entry) => !entry.isRevoked);
   if (valid.some(isSame)) return 'known';
   return valid.length > 0 ? 'changed' : 'unknown';
 };
+
+const keysOf = (known: readonly KnownHost[], address: HostAddress): KnownHost[] =>
+  known.filter((entry) => !entry.isAuthority && isOfHost(entry, address));
+
+/** The files that have the host, with this key or, where none is given, with any. */
+export const filesOf = (known: readonly KnownHost[], address: HostAddress, key?: Buffer): readonly string[] => [
+  ...new Set(
+    keysOf(known, address).flatMap((entry) => (key === undefined || entry.key.equals(key) ? [entry.file] : [])),
+  ),
+];
+
+/** The file that has an authority for certificates of this host. */
+export const authorityFile = (known: readonly KnownHost[], address: HostAddress): string | undefined =>
+  known.find((entry) => entry.isAuthority && isOfHost(entry, address))?.file;
 
 const SIGNATURES: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = {
   'ssh-ed25519': ['ssh-ed25519'],
@@ -57,7 +77,7 @@ const SIGNATURES: Readonly<Record<string, readonly ServerHostKeyAlgorithm[]>> = 
 
 /** The signature algorithms to request from the host, in the file's order; empty for an unknown host. */
 export const knownKeyTypes = (known: readonly KnownHost[], address: HostAddress): ServerHostKeyAlgorithm[] => {
-  const ofHost = known.filter((entry) => !entry.isRevoked && isOfHost(entry, address));
+  const ofHost = keysOf(known, address).filter(({ isRevoked }) => !isRevoked);
   return [...new Set(ofHost.flatMap(({ keyType }) => SIGNATURES[keyType] ?? []))];
 };
 

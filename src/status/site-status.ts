@@ -105,7 +105,7 @@ export const siteStatus = (
     pid: running ? activity.pid : null,
     since: running ? activity.since : null,
     ...(activity === undefined ? {} : { activity }),
-    ...timeLeft(directories, activity?.throughput),
+    ...timeLeft(directories, activity),
   };
   const allNotes = [...notes, ...bornMarkedIn(directories, activity).map(umaskMessage)];
   const failures = activity !== undefined || lastFailures === undefined ? {} : { lastFailures };
@@ -129,11 +129,12 @@ export const backlogIn = (directories: readonly DirectoryStatus[]): Backlog => (
 
 const timeLeft = (
   directories: readonly DirectoryStatus[],
-  throughput: Activity['throughput'],
+  { throughput, sending = [] }: Partial<Pick<Activity, 'throughput' | 'sending'>> = {},
 ): Pick<SiteStatus['daemon'], 'backlog' | 'secondsLeft'> => {
   if (throughput === undefined) return {};
   const backlog = backlogIn(directories);
-  return { backlog, secondsLeft: secondsLeft(backlog, throughput) };
+  const arrived = sending.reduce((sum, { sent = 0 }) => sum + sent, 0);
+  return { backlog, secondsLeft: secondsLeft({ ...backlog, bytes: Math.max(0, backlog.bytes - arrived) }, throughput) };
 };
 
 /** What the process at work saw, which has sent and marked them by now maybe, and what the disk shows. Pure. */

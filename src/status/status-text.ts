@@ -1,5 +1,6 @@
 import { shellWord, showName } from '../name.ts';
-import { counted, formatBytes, formatDuration } from '../core/units.ts';
+import { counted, formatBytes, formatDuration, formatShare } from '../core/units.ts';
+import type { Activity } from '../instance/activity.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
 export interface StatusTextOptions {
@@ -91,11 +92,18 @@ const amount = (directories: readonly DirectoryStatus[]): string => {
 
 const describeRate = ({ activity, backlog, secondsLeft }: SiteStatus['daemon']): string[] => {
   const { throughput } = activity ?? {};
-  if (throughput === undefined || throughput.filesPerSecond === 0) return [];
+  if (throughput === undefined || throughput.filesPerSecond + throughput.bytesPerSecond === 0) return [];
   const { filesPerSecond, bytesPerSecond } = throughput;
   const rate = `rate: ${formatBytes(bytesPerSecond)}/s, ${filesPerSecond} files/s in the last minute`;
   if (backlog === undefined || backlog.files === 0 || typeof secondsLeft !== 'number') return [rate];
   return [`${rate}; ${formatBytes(backlog.bytes)} unsent, ${formatDuration(secondsLeft * 1000)} left`];
+};
+
+/** "DC1/big, 3.2 of 50 GiB", or the name alone. */
+const describeFirst = ({ inFlight, sending = [] }: Activity): string => {
+  const partly = sending.find(({ sent }) => sent !== undefined);
+  if (partly?.sent === undefined) return showName(inFlight[0] ?? '');
+  return `${showName(partly.path)}, ${formatShare(partly.sent, partly.bytes)}`;
 };
 
 const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] => {
@@ -109,7 +117,7 @@ const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] =>
       return `connection to ${showName(destination)}: ${showName(state)}${why}`;
     }),
     ...describeRate(daemon),
-    ...(inFlight.length === 0 ? [] : [`in flight: ${inFlight.length}, first ${showName(inFlight[0] ?? '')}`]),
+    ...(inFlight.length === 0 ? [] : [`in flight: ${inFlight.length}, first ${describeFirst(activity)}`]),
     ...shown.map(({ path, reason, attempts, nextSeconds }) => {
       const next = nextSeconds === null ? '' : `, again in ${formatDuration(nextSeconds * 1000)}`;
       return `held: ${showName(path)}: ${showName(reason)} (${counted(attempts, 'attempt', 'attempts')}${next})`;

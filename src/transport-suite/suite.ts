@@ -19,6 +19,7 @@ import { createScope } from './scope.ts';
 import { registerSizes } from './sizes.ts';
 import { registerSourceChanged } from './source-changed.ts';
 import type { SuiteTarget } from './target.ts';
+import { registerUnderWay } from './under-way.ts';
 import { registerVerify } from './verify.ts';
 
 export type { LoginFault, SuiteTarget } from './target.ts';
@@ -45,6 +46,7 @@ export const transportSuite = ({ test, target, has, slow = false }: TransportSui
       await run(scope);
     });
   registerSizes(withScope, { slow });
+  registerUnderWay(withScope);
   registerNames(withScope);
   registerReplace(withScope);
   registerCrowd(withScope);

@@ -8,6 +8,7 @@ import { heldBack } from '../core/readiness.ts';
 import { unreadableIn } from '../source/directory-failures.ts';
 import { walk, type Entry } from '../source/scanner.ts';
 import type { Discrepancy, Transport, TransportError } from '../transport.ts';
+import type { LocalFile } from './folder-check.ts';
 import { Verification } from './verification.ts';
 import type { OpenFilesView } from '../source/open-files.ts';
 
@@ -18,6 +19,8 @@ export interface VerifyOptions {
   /** Compare content, not only size and mtime. */
   readonly checksum: boolean;
   readonly found: (discrepancy: Discrepancy, destination: string) => void;
+  /** Called now and then with how many more were compared: for progress. */
+  readonly compared?: (files: number, bytes: number) => void;
   /** Called for each file that a destination does not let us compare. Without it none of the directory counts as compared. */
   readonly uncheckable?: (error: TransportError, destination: string) => void;
   readonly signal: AbortSignal;
@@ -26,22 +29,53 @@ export interface VerifyOptions {
 const ENTRIES_A_TURN = 256;
 const WRITERS_AGE_MS = 1000;
 
+const FILES_A_PORTION = 256;
+const BYTES_A_PORTION = 64 * 1024 * 1024;
+
+/** Tells of many files in few calls. */
+class Portions {
+  readonly #tell: (files: number, bytes: number) => void;
+  #files = 0;
+  #bytes = 0;
+
+  constructor(tell: (files: number, bytes: number) => void) {
+    this.#tell = tell;
+  }
+
+  add({ size }: LocalFile): void {
+    this.#files += 1;
+    this.#bytes += Number(size);
+    if (this.#files >= FILES_A_PORTION || this.#bytes >= BYTES_A_PORTION) this.flush();
+  }
+
+  flush(): void {
+    if (this.#files > 0) this.#tell(this.#files, this.#bytes);
+    this.#files = 0;
+    this.#bytes = 0;
+  }
+}
+
 /**
  * Compares one directory with every destination: each of its files, sent or not, but those that are still being written.
  * Returns how many were compared. Whether a file is sent is no matter of marks here: only what is there counts.
  */
 export const verifyDirectory = async (
   { directory, phase, closedBy }: DirectoryPlan,
-  { config, destinations, writers, checksum, found, uncheckable, signal }: VerifyOptions,
+  { config, destinations, writers, checksum, found, compared, uncheckable, signal }: VerifyOptions,
 ): Promise<number> => {
   const { root, exclude, settleMs } = config.source;
   let checked = 0;
+  const portions = new Portions(compared ?? (() => undefined));
   const verification = new Verification({
     root,
     directory: directory.name,
     destinations,
     checksum,
-    different: (discrepancy, _file, destination) => found(discrepancy, destination),
+    different: (discrepancy, file, destination) => {
+      portions.add(file);
+      found(discrepancy, destination);
+    },
+    ...(compared === undefined ? {} : { equal: (file: LocalFile) => portions.add(file) }),
     ...(uncheckable === undefined
       ? {}
       : {
@@ -75,6 +109,7 @@ export const verifyDirectory = async (
     if (wait !== undefined) await wait;
   }
   await verification.end();
+  portions.flush();
   // All else is compared first.
   if (unreadable !== undefined) throw unreadableIn(unreadable);
   return checked;

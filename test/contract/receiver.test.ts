@@ -248,7 +248,7 @@ describe('access', () => {
     const outcome = await ssh(args);
     expect(outcome.code).not.toBe(0);
     expect(outcome.stdout.toString()).toBe('');
-    expect(outcome.stderr).toMatch(/request failed/);
+    expect(outcome.stderr).toMatch(/request failed|takes SFTP only/);
   });
 
   it('forwarding is refused', async () => {

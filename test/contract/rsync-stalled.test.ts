@@ -98,7 +98,9 @@ test('an SFTP channel beside rsync that falls silent is given up', async () => {
   await using stack = new AsyncDisposableStack();
   const { session, server, folder } = await open(stack);
   const context = { durable: true, log: () => undefined };
-  const names = createDurableNames(session.master, server.path, context, { allMs: 1_000, oneMs: 60_000 });
+  const names = createDurableNames(session.master, server.path, context, {
+    limits: { allMs: 1_000, oneMs: 60_000, slowMs: 60_000 },
+  });
   stack.defer(() => names.close());
   await names.sync(new Set(['']));
   const far = await childrenOf(Number(readFileSync(`${folder}/sshd/pid`, 'utf8')), 'sftp-server');

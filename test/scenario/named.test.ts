@@ -109,7 +109,7 @@ describe('status --check', () => {
     expect(await check(site)).toEqual([
       0,
       expect.stringMatching(
-        /^ISOCKET OK - site: 6 unsent files \(5\.86 KB\), the oldest for .* \| oldest=\d+s;3600;86400;0 unsent=6;;;0 /,
+        /^ISOCKET OK - site: 6 unsent files \(5\.86 KiB\), the oldest for .* \| oldest=\d+s;3600;86400;0 unsent=6;;;0 /,
       ),
     ]);
     expect(await check(site, '--warn', '0s')).toEqual([1, expect.stringMatching(/^ISOCKET WARNING - /)]);

@@ -34,6 +34,10 @@ it.each([
   expect(JSON.stringify(warnings).match(/times that SFTP cannot carry/g), JSON.stringify(events)).toHaveLength(1);
   const verified = await site.run(['verify', '--json']);
   expect(verified.exitCode, verified.stdout).toBe(0);
+  // What is here is the same, with a time that the destination makes of it.
+  const restored = await site.run(['restore', 'DC1', '--json']);
+  expect(restored.exitCode, restored.stdout).toBe(0);
+  expect(restored.events.at(-1)).toMatchObject({ type: 'summary', restored: 0, equal: 5, different: 0 });
 });
 
 it.each(['sftp', 'rsync'])('times that the file system of the destination cannot hold: %s', (transport) =>
@@ -54,6 +58,8 @@ it.each(['sftp', 'rsync'])('times that the file system of the destination cannot
         const { exitCode: code, stdout } = await site.run(['verify', ...how]);
         expect(code, stdout).toBe(0);
       }
+      const restored = await site.run(['restore', 'DC1']);
+      expect(restored.exitCode, restored.stderr).toBe(0);
       const other = new Date(Date.UTC(2030, 0, 1));
       utimesSync(`${server.folder}/DC1/y2100`, other, other);
       expect((await site.run(['verify'])).exitCode).not.toBe(0);

@@ -61,6 +61,23 @@ it.each(TRANSPORTS)('with %s neither are they where the destination keeps what i
   expect(readdirSync(`${mount.behind}/x/dc1`)).toEqual(['file']);
 });
 
+it.each([
+  ['the same size', 'one', 'two'],
+  ['another size', 'longer', 'short'],
+])('directories that differ in case, and their files too, are no proof: %s', async (_what, one, other) => {
+  const base = mkdtempSync(join(folder, 'base-'));
+  await using mount = await mountSick(`${base}/behind`, `${base}/mount`, 'caseless');
+  const site = makeProofSite(folder, server, 'sftp', { destination: { path: `${base}/mount/x` } });
+  write(`${site.root}/DCa/File`, one);
+  write(`${site.root}/DCA/file`, other);
+  for (const name of ['DCa', 'DCA']) parser(site.root).closeDirectory(name);
+  const { exitCode, warnings } = await site.scan();
+  expect(exitCode).toBe(3);
+  expect(warnings.join('\n')).toContain('the same name but for case');
+  expect(['DCa', 'DCA'].map((name) => isFinished(site.root, name))).toEqual([false, false]);
+  expect(readdirSync(`${mount.behind}/x/dca`)).toEqual(['file']);
+});
+
 it.each(TRANSPORTS)('with %s directories that the destination holds for one are no proof', async (transport) => {
   const base = mkdtempSync(join(folder, 'base-'));
   await using mount = await mountSick(`${base}/behind`, `${base}/mount`, 'caseless');

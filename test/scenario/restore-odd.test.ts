@@ -165,7 +165,7 @@ test('SHA256SUMS: what was delivered comes back, what was damaged there does not
       .update(readFileSync(`${site.root}/DC1/b`))
       .digest('hex'),
   ).toBe(createHash('sha256').update('two').digest('hex'));
-  expect((await site.scan()).events.map(({ type }) => type)).toEqual(['config', 'started', 'summary']);
+  expect((await site.scan()).events.map(({ type }) => type)).toEqual(['config', 'started', 'found-all', 'summary']);
 });
 
 test('a second destination that lacks something gets it with the next scan; the newest directory stays the newest', async () => {
@@ -205,7 +205,7 @@ test('what was lost of a finished directory comes back into it, and it is finish
     expect(await site.run(['restore', 'DC1'])).toMatchObject({ exitCode: 0 });
     expect(differences(site.root, site.there)).toEqual([]);
     expect(unmarked(`${site.root}/DC1`)).toEqual([]);
-    expect((await site.scan()).events.map(({ type }) => type)).toEqual(['config', 'started', 'summary']);
+    expect((await site.scan()).events.map(({ type }) => type)).toEqual(['config', 'started', 'found-all', 'summary']);
     expect(await phases(site)).toEqual(['DC1 finished', 'DC2 open']);
   }
   // Once more into what was brought back: it does not become the newest.

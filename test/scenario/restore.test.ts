@@ -94,7 +94,7 @@ describe.each(['sftp', 'rsync'])('through %s', (transport) => {
     const again = await site.scan();
     expect(again).toMatchObject({ exitCode: 0, stderr: '' });
     expect(again.summary).toMatchObject({ sent: 0, failed: 0, finished: 0 });
-    expect(again.events.map(({ type }) => type)).toEqual(['config', 'started', 'summary']);
+    expect(again.events.map(({ type }) => type)).toEqual(['config', 'started', 'found-all', 'summary']);
     expect(await site.run(['verify', '--checksum'])).toMatchObject({ exitCode: 0 });
     expect((await site.run(['prune', '--older-than', '1d', '--json'])).summary).toMatchObject({ pruned: 0, kept: 0 });
     const pruned = await site.run(['prune', '--older-than', '0s', '--json']);

@@ -182,7 +182,7 @@ describe('status', () => {
     expect(stdout).toContain('connection to drms:/backup: lost: connection refused');
     expect(stdout).toContain('in flight: 1, first DC1/big');
     expect(stdout).toContain('watcher: inotifywait 3.22.6.0; overflows 1, files found by rescan alone 2');
-    expect(stdout).toMatch(/DC1 +open +2 files +1\.95 KB +0 sent +2 unsent, oldest .*, 1 HELD/);
+    expect(stdout).toMatch(/DC1 +open +2 files +1\.95 KiB +0 sent +2 unsent, oldest .*, 1 HELD/);
   });
 
   it('shows how fast a daemon sends, and how long the rest takes', async () => {
@@ -191,7 +191,7 @@ describe('status', () => {
     await answering(answerWith(() => ({ ...activity, held: [], connections: [], throughput })));
     expect((await statusOf()).daemon).toMatchObject({ backlog: { files: 2, bytes: 2000 }, secondsLeft: 4 });
     const { stdout } = await site.run(['status']);
-    expect(stdout).toContain('rate: 512 B/s, 0.5 files/s in the last minute; 1.95 KB unsent, 4.0 s left');
+    expect(stdout).toContain('rate: 512 B/s, 0.5 files/s in the last minute; 1.95 KiB unsent, 4.0 s left');
   });
 
   it('runs beside the holder of the lock, and reports that it is no daemon', async () => {

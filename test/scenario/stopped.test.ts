@@ -37,7 +37,7 @@ it.each([
   expect(await writtenOrOver(server.folder, 2 * MIB, scan)).toBe('written');
   expect(await scan.stop(), scan.stderr()).toBe(143);
   const [, at = ''] =
-    /stopped sending "DC1\/big" to \S+, at ([\d.]+) MB of 16 MB: the next run goes on from there/.exec(
+    /stopped sending "DC1\/big" to \S+, at ([\d.]+) MiB of 16 MiB: the next run goes on from there/.exec(
       notesOf(scan).join('\n'),
     ) ?? [];
   expect(Number(at), notesOf(scan).join('\n')).toBeGreaterThanOrEqual(1);
@@ -94,7 +94,7 @@ it('SIGTERM interrupts an rsync with a big file; the next run goes on with what 
   expect(await scan.stop(), scan.stderr()).toBe(143);
   expect(performance.now() - begunMs).toBeLessThan(1_500);
   expect(notesOf(scan).join('\n')).toMatch(
-    /stopped sending "DC1\/big" to \S+, a file of 16 MB: rsync keeps what is there, and a later run goes on with it/,
+    /stopped sending "DC1\/big" to \S+, a file of 16 MiB: rsync keeps what is there, and a later run goes on with it/,
   );
   expect(readdirSync(`${server.folder}/DC1`)).toContainEqual(expect.stringMatching(/^\.isocket-\w+\.part$/));
   expect((await site.scan()).summary).toMatchObject({ sent: 1, finished: 1 });

@@ -5,7 +5,9 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../src/core/events.ts';
 import { parser } from '../support/parser.ts';
 import { scanHere } from '../support/proof.ts';
+import { freePort } from '../support/ports.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
+import { startSshd } from '../support/sshd.ts';
 
 const FOLDER_TRANSPORT = new URL('../fixtures/folder-transport.mjs', import.meta.url).pathname;
 
@@ -28,6 +30,31 @@ const told = (events: readonly IsocketEvent[]): string[] =>
   events.flatMap((event) =>
     event.type === 'note' && event.message.includes('was finished before') ? [event.message] : [],
   );
+
+it('a destination that is mistyped is told as that: nothing is to be sent anew', { timeout: 60_000 }, async () => {
+  await using server = await startSshd(folder);
+  const { port, identityFile, knownHosts, path } = server;
+  const sendBySftp = (changed: object): void => {
+    const config = JSON.parse(readFileSync(site.config, 'utf8')) as object;
+    const destination = { transport: 'sftp', host: '127.0.0.1', port, user: 'root', path, identityFile, knownHosts };
+    writeFileSync(site.config, JSON.stringify({ ...config, destination: { ...destination, ...changed } }));
+  };
+  const { writeFiles, closeDirectory } = parser(site.root);
+  sendBySftp({});
+  writeFiles('DC1', 2);
+  closeDirectory('DC1');
+  expect((await scanHere(site.config)).summary).toMatchObject({ finished: 1 });
+  sendBySftp({ port: await freePort() });
+  const { events } = await scanHere(site.config);
+  expect(told(events)).toEqual([]);
+  expect(JSON.stringify(events)).toContain('nothing listens there');
+  const checked = await site.run(['check']);
+  expect(checked.stdout).toContain('nothing listens there');
+  expect(checked.stdout).not.toContain('isocket reset');
+  // Another folder of the same host is told, and once.
+  sendBySftp({ path: `${path}/other` });
+  expect(told((await scanHere(site.config)).events)).toHaveLength(1);
+});
 
 it(
   'a directory that was finished for other destinations is told, once by scan and daemon, with the cure',

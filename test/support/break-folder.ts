@@ -8,6 +8,10 @@ export const makeSmall = (path: string): Promise<AsyncDisposable> =>
 export const makeReadOnly = (path: string): Promise<AsyncDisposable> =>
   applyUntilDisposed(['chattr', '+i', path], ['chattr', '-i', path]);
 
+/** Lets nothing in a folder be renamed or removed by anybody, until disposed. */
+export const makeAppendOnly = (path: string): Promise<AsyncDisposable> =>
+  applyUntilDisposed(['chattr', '+a', path], ['chattr', '-a', path]);
+
 const applyUntilDisposed = async (on: readonly string[], off: readonly string[]): Promise<AsyncDisposable> => {
   const run = async ([file = '', ...args]: readonly string[]): Promise<void> => {
     await execa(file, args);

@@ -1,5 +1,6 @@
 """A mount of FOLDER at MOUNT that fails as FAULTS says: lines "ERRNO OPERATION PATH", read anew at each call. OPERATION may be "any".
-NAMES "caseless": what differs in case only is one file; "caseless, cached": and the kernel keeps what it read by name."""
+NAMES "caseless": what differs in case only is one file; "caseless, cached": and the kernel keeps what it read by name; "fat": one second in two is kept, some names are
+not taken, a dot at the end is lost, and permissions are what they are; "fat, no chmod": and whoever sets them is told so."""
 import errno, os, sys
 try:
     from fusepy import FUSE, FuseOSError, Operations
@@ -9,8 +10,16 @@ except ImportError:
 FOLDER, MOUNT, FAULTS, NAMES = sys.argv[1:]
 
 
-def behind(path):
-    return FOLDER + (path.lower() if NAMES != "exact" else path)
+FAT = NAMES.startswith("fat")
+BAD = set('<>:"|?*\\')
+
+
+def behind(path, operation=""):
+    if not FAT:
+        return FOLDER + (path.lower() if NAMES != "exact" else path)
+    if BAD.intersection(path):
+        raise FuseOSError(errno.ENOENT if operation == "getattr" else errno.EINVAL)
+    return FOLDER + "/".join(name.rstrip(". ") for name in path.split("/"))
 
 
 class Sick(Operations):
@@ -20,12 +29,16 @@ class Sick(Operations):
                 code, which, where = line.rstrip("\n").split(" ", 2)
                 if where == path and which in ("any", operation):
                     raise FuseOSError(getattr(errno, code))
-        return super().__call__(operation, behind(path), *args)
+        return super().__call__(operation, behind(path, operation), *args)
 
     def getattr(self, path, fh=None):
         stats = os.lstat(path)
         names = ("st_atime", "st_ctime", "st_gid", "st_mode", "st_mtime", "st_nlink", "st_size", "st_uid", "st_ino")
-        return {name: getattr(stats, name) for name in names}
+        found = {name: getattr(stats, name) for name in names}
+        if FAT:
+            found["st_mtime"] = int(stats.st_mtime // 2 * 2)
+            found["st_mode"] = (stats.st_mode & ~0o7777) | 0o755
+        return found
 
     def readdir(self, path, fh):
         return [".", ".."] + os.listdir(path)
@@ -48,11 +61,17 @@ class Sick(Operations):
     def fsync(self, path, datasync, fh):
         return os.fsync(fh)
 
+    def statfs(self, path):
+        stats = os.statvfs(path)
+        return {name: getattr(stats, name) for name in ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_frsize")}
+
     def flush(self, path, fh):
         return 0
 
     def chmod(self, path, mode):
-        return os.chmod(path, mode)
+        if NAMES == "fat, no chmod":
+            raise FuseOSError(errno.EPERM)
+        return 0 if FAT else os.chmod(path, mode)
 
     def chown(self, path, uid, gid):
         return os.chown(path, uid, gid)

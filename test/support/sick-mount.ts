@@ -18,12 +18,13 @@ export interface SickMount extends AsyncDisposable {
 
 /**
  * @param mount an empty folder, or one that is to be made
- * @param names `caseless`: what differs in case only is one file; `cached`: and the kernel keeps what it read by name
+ * @param names `caseless`: what differs in case only is one file; `cached`: and the kernel keeps what it read by name;
+ * `fat`: one second in two, some names refused, no permissions; `no chmod`: and whoever sets them is told so
  */
 export const mountSick = async (
   behind: string,
   mount: string,
-  names: 'exact' | 'caseless' | 'caseless, cached' = 'exact',
+  names: 'exact' | 'caseless' | 'caseless, cached' | 'fat' | 'fat, no chmod' = 'exact',
 ): Promise<SickMount> => {
   const faults = `${behind}.faults`;
   mkdirSync(behind, { recursive: true });

@@ -55,6 +55,7 @@ export class Comparison {
 
   async run(plans: readonly DirectoryPlan[]): Promise<void> {
     const left = [...plans];
+    this.#options.report({ type: 'directories', count: left.length });
     const work = async (): Promise<void> => {
       for (let one = left.shift(); one !== undefined && !this.#isStopped(); one = left.shift())
         await this.#compare(one);
@@ -70,6 +71,7 @@ export class Comparison {
     const up = this.#options.destinations.filter((transport) => !this.#down.has(transport));
     const results = await Promise.allSettled(up.map((transport) => this.#compareAt(transport, one)));
     if (this.#options.signal.aborted) return;
+    this.#options.report({ type: 'looked-through', directory: one.directory.name });
     this.checked += Math.max(0, ...results.map((result) => (result.status === 'fulfilled' ? result.value : 0)));
     const reasons = results.flatMap((result, index): [unknown, Transport | undefined][] =>
       result.status === 'rejected' ? [[result.reason, up[index]]] : [],
@@ -95,6 +97,7 @@ export class Comparison {
         report({ type: 'discrepancy', path: file.targetPath, destination, kind, detail });
         repair?.takeBack(one.directory, file.targetPath);
       },
+      compared: (files, bytes) => report({ type: 'compared', directory: one.directory.name, files, bytes }),
       uncheckable: (error) => this.#noteUnchecked(one, transport, error),
       signal,
     });

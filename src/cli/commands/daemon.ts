@@ -3,6 +3,7 @@ import { Daemon } from '../../daemon/daemon.ts';
 import type { Report } from '../../core/events.ts';
 import { errorMessage } from '../../errors.ts';
 import type { Name } from '../../name.ts';
+import { partialBytesAt, underWayAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { connectServiceManager, type ServiceManager } from '../service-manager.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
@@ -11,6 +12,7 @@ import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
 import { Notifier } from '../../status/notify/notifier.ts';
+import { ByteFlow } from '../../status/live/byte-flow.ts';
 import { Throughput } from '../../status/live/throughput.ts';
 import { Ping } from '../../status/notify/ping.ts';
 import { SiteWatch, type SiteWatchOptions } from '../../status/notify/site-watch.ts';
@@ -36,7 +38,7 @@ interface Told {
 /** `isocket daemon`: works on the site until SIGTERM or SIGINT. Resolves with the exit code. */
 export const daemon = async (options: CommonOptions): Promise<number> => {
   using shutdown = listenForShutdown();
-  using output = await openOutput(options, { bar: false });
+  using output = await openOutput(options, { isEndless: true });
   const { report } = output;
   const told: Told = { throughput: new Throughput() };
   const idle = { ...idleActivity(new Date()), kind: 'daemon' as const };
@@ -53,6 +55,7 @@ export const daemon = async (options: CommonOptions): Promise<number> => {
   };
   await using manager = connectServiceManager({ env: process.env, reportFailure: troubleTeller(report) });
   await using site = await openSite(options, report, { activity, onConfig: useLog(output) });
+  output.follow(() => partialBytesAt(site.destinations));
   report(startedEvent('daemon', site));
   const statePath = site.state.path;
   const life = { pid: process.pid, since: idle.since ?? '', reason: null };
@@ -95,7 +98,15 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
   void ping?.send('start');
   using failures = new FailureLog(state.path, notifier.report, 'none');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
-  const listeners: Listeners = { events: [failures.report, (event) => told.throughput.note(event)], closes: [] };
+  const listeners: Listeners = {
+    events: [failures.report, (event) => told.throughput.note(event), (event) => flow.note(event)],
+    closes: [],
+    moves: [(bytes) => told.throughput.moved(bytes)],
+  };
+  using flow = new ByteFlow({
+    underWay: () => underWayAt(site.destinations),
+    moved: (bytes) => listeners.moves.forEach((tell) => tell(bytes)),
+  });
   const tellAll: Report = (event) => listeners.events.forEach((tell) => tell(event));
   const closed = (path: Name): void => listeners.closes.forEach((tell) => tell(path));
   const running = new Daemon({ ...site, watcher, closed, report: tellAll, signal });

@@ -8,6 +8,9 @@ import type { IsocketEvent, Report } from '../../core/events.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadHostKey, parseHostKey } from '../../receiver/host-key.ts';
 import { startReceiver, type Receiver } from '../../receiver/receiver.ts';
+import { createProgressReporter } from '../reporters/progress-reporter.ts';
+import type { Reporter } from '../reporters/reporter.ts';
+import { canRedraw } from '../reporters/terminal-line.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { counted, formatBytes } from '../../core/units.ts';
 import { chooseSource } from '../../watcher/choose-source.ts';
@@ -19,23 +22,49 @@ const DIRECTORIES = 3;
 /** `isocket demo`: the main job, live, on an embedded receiver. Resolves with the exit code. */
 export const demo = async (options: CommonOptions & { readonly keep?: boolean }): Promise<number> => {
   using shutdown = listenForShutdown();
-  const say = (line: string): void => {
-    if (options.json !== true) process.stdout.write(`${line}\n`);
-  };
+  const { report, say, close } = openScreen(options.json === true);
   const folder = mkdtempSync(join(tmpdir(), 'isocket-demo-'));
   try {
     await using receiver = await startDemoReceiver(folder);
     const config = writeSite(folder, receiver.port);
     say(`site     ${config}`);
     say(`receiver sftp://127.0.0.1:${receiver.port} into ${folder}/offsite`);
-    const report: Report =
-      options.json === true ? (event) => process.stdout.write(`${JSON.stringify(event)}\n`) : printEvents(say);
     await shipUntilFinished(folder, config, report, say, shutdown.signal);
+    close();
     return shutdown.exitCode ?? compareAll(folder, say);
   } finally {
+    close();
     if (options.keep === true) say(`kept     ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   }
+};
+
+interface Screen {
+  readonly report: Report;
+  readonly say: (line: string) => void;
+  /** Nothing more is sent. */
+  readonly close: () => void;
+}
+
+/** On a terminal with a line that shows what was sent so far. */
+const openScreen = (isJson: boolean): Screen => {
+  const close = (): void => undefined;
+  if (isJson)
+    return {
+      report: (event) => process.stdout.write(`${JSON.stringify(event)}\n`),
+      say: () => undefined,
+      close,
+    };
+  let write = (text: string): unknown => process.stdout.write(text);
+  const say = (line: string): void => void write(`${line}\n`);
+  const text: Reporter = { report: printEvents(say), end: close };
+  if (!canRedraw(process.stdout, process.env.TERM)) return { report: text.report, say, close };
+  const openText = (print: (text: string) => void): Reporter => {
+    write = print;
+    return text;
+  };
+  const { report, end } = createProgressReporter({ terminal: process.stdout, openText, isEndless: true });
+  return { report, say, close: end };
 };
 
 const startDemoReceiver = (folder: string): Promise<Receiver> => {

@@ -7,13 +7,12 @@ import {
   hostKeyFingerprint,
   judgeHostKey,
   knownHostsLine,
-  parseKnownHosts,
   type HostAddress,
   type HostKeyVerdict,
 } from '../../ssh/known-hosts.ts';
 import { connectSocket } from '../../ssh/connect-socket.ts';
 import { expandHome } from '../../ssh/key-file.ts';
-import { readKnownHosts } from '../../ssh/host-key.ts';
+import { readAllKnownHosts } from '../../ssh/host-key.ts';
 import { makeFolders } from '../../host/make-folders.ts';
 
 /** The key that a host presents, and its state in known_hosts. */
@@ -30,7 +29,7 @@ export const readHostKey = async (
   knownHosts: string,
   signal: AbortSignal,
 ): Promise<SeenHostKey> => {
-  const known = parseKnownHosts(await readKnownHosts(knownHosts));
+  const known = await readAllKnownHosts(knownHosts);
   const key = await fetchHostKey(await connectSocket(address.host, address.port, signal), [], signal);
   return {
     fingerprint: hostKeyFingerprint(key),

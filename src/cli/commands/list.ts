@@ -21,7 +21,7 @@ export interface ListOptions extends CommonOptions {
 /** `isocket list`: what is at a destination: its directories, or the files of one. Resolves with the exit code. */
 export const list = async (named: string | undefined, options: ListOptions): Promise<number> => {
   using shutdown = listenForShutdown();
-  using output = await openOutput(options, { bar: false });
+  using output = await openOutput(options);
   await using connected = await connect(options, output.report, useLog(output));
   const { transport, root } = connected;
   const directory = named === undefined ? undefined : namedDirectory(named, root);

@@ -9,8 +9,9 @@ import { LogSink, streamOutput, type LogOutput } from '../log/log-sink.ts';
 import type { CommonOptions } from '../options.ts';
 import { logLine } from '../reporters/log-line.ts';
 import { createLogReporter, type LogSettings } from '../reporters/log-reporter.ts';
+import type { ProgressReporterOptions } from '../reporters/progress-reporter.ts';
 import type { Reporter } from '../reporters/reporter.ts';
-import { canRedraw } from '../reporters/terminal-line.ts';
+import { canRedraw, showsColours } from '../reporters/terminal-line.ts';
 import { noteUnprinted } from '../unprinted.ts';
 
 /** Where a command's events go, as its options say. */
@@ -18,14 +19,17 @@ export interface Output extends Disposable {
   readonly report: Report;
   /** From here on as the configuration says. */
   useLog(log: LogConfig): void;
+  /** For the line of progress: bytes so far of files that are under way. */
+  readonly follow: (partialBytes: () => number) => void;
   /** A log file that was moved away is left. */
   reopenLog(): void;
 }
 
 /** `--json`: every event on stdout. Else lines on stderr, with a progress line where stderr is a terminal. */
-export const openOutput = async (options: CommonOptions, { bar = true } = {}): Promise<Output> => {
+export const openOutput = async (options: CommonOptions, { isEndless = false } = {}): Promise<Output> => {
   const settings = consoleSettings(options);
-  const screen = await openScreen(options, settings, bar);
+  let followed = (): number => 0;
+  const screen = await openScreen(options, settings, { isEndless, partialBytes: () => followed() });
   let file: FileLog | undefined;
   return {
     report: (event) => {
@@ -36,6 +40,9 @@ export const openOutput = async (options: CommonOptions, { bar = true } = {}): P
       const isNamed = options.quiet === true || options.verbose === true;
       Object.assign(settings, { format: log.format, ...(isNamed ? {} : { level: log.level }) });
       file ??= openFileLog(log, (message) => screen.report({ type: 'note', level: 'warning', message }));
+    },
+    follow: (partialBytes) => {
+      followed = partialBytes;
     },
     reopenLog: () => file?.log.reopen(),
     [Symbol.dispose]: () => {
@@ -58,12 +65,13 @@ const consoleSettings = ({ verbose = false, quiet = false }: CommonOptions): Mut
   level: quiet ? 'error' : verbose ? 'debug' : 'info',
   format: 'text',
   journal: isJournal(process.stderr.fd, process.env.JOURNAL_STREAM),
+  colour: showsColours(process.stderr, process.env),
 });
 
 const openScreen = async (
   { json = false, quiet = false }: CommonOptions,
   settings: LogSettings,
-  bar: boolean,
+  how: Pick<ProgressReporterOptions, 'isEndless' | 'partialBytes'>,
 ): Promise<Reporter> => {
   if (json) {
     const { createJsonReporter } = await import('../reporters/json-reporter.ts');
@@ -75,10 +83,11 @@ const openScreen = async (
     });
     return endingWith(sink, createJsonReporter({ write: (text) => sink.write(text) }));
   }
-  if (!bar || quiet || !canRedraw(process.stderr, process.env.TERM))
+  if (quiet || !canRedraw(process.stderr, process.env.TERM))
     return openLog(streamOutput(process.stderr), () => settings);
   const { createProgressReporter } = await import('../reporters/progress-reporter.ts');
   return createProgressReporter({
+    ...how,
     terminal: process.stderr,
     openText: (write) => createLogReporter({ settings: () => settings, write }),
   });

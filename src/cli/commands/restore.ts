@@ -20,7 +20,7 @@ import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
 import { connectAll, openSite, readConfig, statePathOf } from './open-site.ts';
-import { openOutput, useLog } from './output.ts';
+import { openOutput, useLog, type Output } from './output.ts';
 import { namedDirectory, refuseRootIn, targetFolder } from './restore-target.ts';
 
 export interface RestoreCommandOptions extends CommonOptions {
@@ -54,9 +54,19 @@ export const restore = async (named: readonly string[], options: RestoreCommandO
   const directories = new Set(named.map((argument) => namedDirectory(argument, way.config.source.root)));
   if (options.to === undefined) refuseStrangers(directories, way.config.source);
   const sum = { directories: 0, restored: 0, bytes: 0, equal: 0, different: 0, failed: 0, skipped: 0 };
+  const last = [...directories].at(-1);
   for (const directory of directories) {
     if (either.aborted) break;
-    const { result, goesOn } = await restoreOne(way, directory, { ...options, report: tell, signal: either });
+    const report: Report = (event) => {
+      tell(event);
+      if (event.type === 'found' && directory === last) tell({ type: 'found-all' });
+    };
+    const { result, goesOn } = await restoreOne(way, directory, {
+      ...options,
+      report,
+      follow: output.follow,
+      signal: either,
+    });
     sum.directories += result.failed + result.different === 0 ? 1 : 0;
     for (const key of ['restored', 'bytes', 'equal', 'different', 'failed', 'skipped'] as const)
       sum[key] += result[key];
@@ -125,6 +135,7 @@ const refuseStrangers = (directories: ReadonlySet<Name>, { tag, exclude }: Confi
 };
 
 interface RunOptions extends RestoreCommandOptions {
+  readonly follow: Output['follow'];
   readonly report: Report;
   readonly signal: AbortSignal;
 }
@@ -133,7 +144,7 @@ interface RunOptions extends RestoreCommandOptions {
 const restoreOne = async (
   { config, transport, openPlace }: Way,
   directory: Name,
-  { dryRun = false, overwrite = false, report, signal }: RunOptions,
+  { dryRun = false, overwrite = false, report, follow, signal }: RunOptions,
 ): Promise<{ readonly result: RestoreResult; readonly goesOn: boolean }> => {
   const nothing = { restored: 0, bytes: 0, equal: 0, different: 0, failed: 0, skipped: 0 };
   let work: DirectoryRestore | undefined;
@@ -147,7 +158,9 @@ const restoreOne = async (
     const isExcluded = createIsExcluded(config.source.exclude);
     const { manifest, send } = config;
     const how = { overwrite, dryRun, manifest, isExcluded, retry: send.retry, report, signal };
-    work = new DirectoryRestore({ transport, directory, place, ...how });
+    const running = new DirectoryRestore({ transport, directory, place, ...how });
+    work = running;
+    follow(() => running.partialBytes);
     await work.run();
     return { result: work.result, goesOn: true };
   } catch (error) {

@@ -11,6 +11,7 @@ import { whyNoRoot } from '../../source/root.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
 import { shellWord, showName, type Name } from '../../name.ts';
+import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { removeDaemonLife } from '../../status/daemon-life.ts';
 import { FailureLog } from '../../status/last-failures.ts';
@@ -51,6 +52,7 @@ export const scan = async (
   };
   try {
     await using site = await openSite(options, report, { onConfig });
+    output.follow(() => partialBytesAt(site.destinations));
     const only = namesOf(site.config.source, named, tellFinished(report));
     return await passOver(site, { only, report, ping, textfile: await textfile, shutdown });
   } catch (error) {

@@ -5,6 +5,7 @@ import { NamedFiles } from '../../delivery/named-files.ts';
 import { UserError } from '../../errors.ts';
 import type { Name } from '../../name.ts';
 import { FailureLog } from '../../status/last-failures.ts';
+import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openSite, type OpenSite } from './open-site.ts';
@@ -18,10 +19,11 @@ export const send = async (
   options: CommonOptions & { readonly null?: boolean },
 ): Promise<number> => {
   using shutdown = listenForShutdown();
-  using output = await openOutput(options);
+  using output = await openOutput(options, { isEndless: true });
   const { report } = output;
   checkNames(files, options.null === true);
   await using site = await openSite(options, report, { onConfig: useLog(output) });
+  output.follow(() => partialBytesAt(site.destinations));
   using failures = new FailureLog(site.state.path, report, 'earlier');
   const complete = await sendFiles(options.null === true ? 'stdin' : files, site, failures.report, shutdown.signal);
   site.refused.throwIfAborted();

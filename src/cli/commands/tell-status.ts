@@ -15,6 +15,8 @@ export interface Listeners {
   readonly events: Report[];
   /** Called for each file that its writer closed. */
   readonly closes: ((path: Name) => void)[];
+  /** Called with how many more bytes have arrived. */
+  readonly moves: ((bytes: number) => void)[];
 }
 
 export interface TellOptions {
@@ -59,6 +61,7 @@ export const tellStatus = async (
     (event) => live.note(event),
     (event) => metrics.note(event),
   );
+  listeners.moves.push((bytes) => live.moved(bytes));
   listeners.closes.push((path) => metrics.noteClosed(path));
   if (listen !== null) {
     const { StatusServer } = await import('../../status/serve/status-server.ts');

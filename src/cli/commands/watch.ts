@@ -15,7 +15,7 @@ import { belowRoot } from './site-path.ts';
 /** `isocket watch DIR`: prints the names of complete files on stdout. Resolves with the exit code. */
 export const watch = async (dir: string, options: CommonOptions & { readonly null?: boolean }): Promise<number> => {
   using shutdown = listenForShutdown();
-  using output = await openOutput(options, { bar: false });
+  using output = await openOutput(options);
   const { report } = output;
   const config = await readConfig(options, report);
   const directory = findDirectory(dir, config.source.root);

@@ -90,8 +90,7 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       };
     case 'summary':
       return isIdle(event) ? undefined : { severity: 'result', text: describeSummary(event) };
-    case 'found':
-    case 'complete':
+    default: // For a line of progress, or for programs.
       return undefined;
   }
 };

@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import type { IsocketEvent } from '../../core/events.ts';
 import { showName } from '../../name.ts';
 import type { Severity } from './describe.ts';
@@ -10,6 +11,8 @@ export interface LogStyle {
   readonly format: 'text' | 'json';
   /** systemd's journal reads it: it has a clock of its own, and takes the level as "<3>". */
   readonly journal: boolean;
+  /** On a terminal that shows colours. */
+  readonly colour?: boolean;
 }
 
 export interface LogEntry {
@@ -36,13 +39,19 @@ export const isLogged = (line: LogLevel, log: LogLevel): boolean => LOG_LEVELS.i
 const PRIORITIES: Readonly<Record<LogLevel, number>> = { error: 3, warning: 4, info: 6, debug: 7 };
 
 /** One line of the log. Pure. */
-export const logLine = (entry: LogEntry, { format, journal }: LogStyle, now: Date): string => {
+export const logLine = (entry: LogEntry, { format, journal, colour = false }: LogStyle, now: Date): string => {
   const time = now.toISOString();
   const priority = journal ? `<${PRIORITIES[entry.level]}>` : '';
   if (format === 'json') return `${priority}${JSON.stringify(logObject(entry, journal ? {} : { time }))}\n`;
   const more = entry.more === undefined ? '' : `and ${entry.more.toLocaleString('en')} more like it; the last: `;
-  return `${priority || `${time} `}${entry.level}: ${toOneLine(more + entry.text)}\n`;
+  const level = colour ? coloured(entry.level) : entry.level;
+  return `${priority || `${time} `}${level}: ${toOneLine(more + entry.text)}\n`;
 };
+
+const COLOURS = { error: 'red', warning: 'yellow' } as const;
+
+const coloured = (level: LogLevel): string =>
+  level === 'error' || level === 'warning' ? styleText(COLOURS[level], level, { validateStream: false }) : level;
 
 const logObject = ({ level, text, event, more }: LogEntry, time: { readonly time?: string }): object => ({
   ...time,

@@ -1,3 +1,5 @@
+import { wrapLines } from './wrap-lines.ts';
+
 /** The part of a terminal's stream that is used here. */
 export interface Terminal {
   write(text: string): boolean;
@@ -13,6 +15,10 @@ const USUAL_COLUMNS = 80;
 export const canRedraw = ({ isTTY }: { readonly isTTY?: boolean }, term: string | undefined): boolean =>
   isTTY === true && term !== undefined && term !== '' && term !== 'dumb';
 
+/** https://no-color.org: a variable that is set and not empty. */
+export const showsColours = (stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): boolean =>
+  canRedraw(stream, env.TERM) && (env.NO_COLOR ?? '') === '';
+
 /**
  * The last line of a terminal, redrawn in place and cut to the terminal's width. Writes nothing before the first `update`. Neither its
  * timer nor its listener keeps the process running.
@@ -20,19 +26,27 @@ export const canRedraw = ({ isTTY }: { readonly isTTY?: boolean }, term: string 
 export class TerminalLine {
   readonly #terminal: Terminal;
   readonly #render: (columns: number) => string;
+  readonly #everyMs: number;
   #isOpen = false;
+  #isSoon = false;
+  #drawn = '';
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param render the line for so many columns: printable characters, each one column wide */
-  constructor(terminal: Terminal, render: (columns: number) => string) {
+  /**
+   * @param render the line for so many columns: printable characters, each one column wide
+   * @param everyMs it is rendered at least so often while it is there
+   */
+  constructor(terminal: Terminal, render: (columns: number) => string, everyMs: number) {
     this.#terminal = terminal;
     this.#render = render;
+    this.#everyMs = everyMs;
   }
 
   /** Redraws the line soon: called for each file, so at most every 100 ms. */
   update(): void {
     if (this.#isOpen) {
-      this.#timer ??= setTimeout(() => this.#redraw(), REDRAW_MS).unref();
+      if (!this.#isSoon) this.#redrawIn(REDRAW_MS);
+      this.#isSoon = true;
       return;
     }
     this.#isOpen = true;
@@ -43,7 +57,8 @@ export class TerminalLine {
 
   /** Prints text that ends with a newline above the line. */
   print(text: string): void {
-    this.#terminal.write(this.#isOpen ? ERASE_LINE + text + this.#text() : text);
+    const wrapped = wrapLines(text, this.#columns);
+    this.#terminal.write(this.#isOpen ? ERASE_LINE + wrapped + this.#drawn : wrapped);
   }
 
   /** Erases the line; an `update` opens it again. */
@@ -52,19 +67,28 @@ export class TerminalLine {
     this.#isOpen = false;
     process.off('exit', this.close);
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#drawn = '';
     this.#terminal.write(ERASE_LINE);
   };
 
-  #redraw(): void {
-    this.#timer = undefined;
-    this.#terminal.write(ERASE_LINE + this.#text());
+  #redrawIn(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#redraw(), ms).unref();
   }
 
-  #text(): string {
-    const { columns } = this.#terminal;
+  #redraw(): void {
+    this.#isSoon = false;
+    this.#redrawIn(this.#everyMs);
     // The last column stays empty: a character there makes some terminals wrap.
-    const width = (columns > 0 ? columns : USUAL_COLUMNS) - 1;
-    return this.#render(width).slice(0, width);
+    const width = this.#columns - 1;
+    const text = this.#render(width).slice(0, width);
+    if (text === this.#drawn) return;
+    this.#drawn = text;
+    this.#terminal.write(ERASE_LINE + text);
+  }
+
+  get #columns(): number {
+    const { columns } = this.#terminal;
+    return columns > 0 ? columns : USUAL_COLUMNS;
   }
 }

@@ -2,7 +2,7 @@ import { systemErrorCode, TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import type { FetchedFile, IncomingFile, StoredEntry, Transport } from '../../transport.ts';
 import { Incoming } from './incoming.ts';
-import { cannotKeep, isOfDisk } from './local-errors.ts';
+import { asFileError, cannotKeep, isOfDisk } from './local-errors.ts';
 import { syncFiles } from './sync-disk.ts';
 import type { TargetTree } from './target-tree.ts';
 
@@ -55,6 +55,7 @@ export class Batch {
   readonly #tell: (wanted: Wanted, outcome: Outcome) => void;
   readonly #incoming = new Map<IncomingFile, { readonly file: Incoming; readonly wanted: Wanted }>();
   readonly #ends = new Map<IncomingFile, End>();
+  readonly #told = new Set<Wanted>();
   #sums: Promise<ReadonlyMap<Name, string>> = Promise.resolve(new Map());
   #failure: Failure | undefined;
   /** The disk here takes nothing any more. */
@@ -62,11 +63,20 @@ export class Batch {
 
   constructor(options: BatchOptions, files: readonly Wanted[], tell: (wanted: Wanted, outcome: Outcome) => void) {
     this.#options = options;
-    this.#tell = tell;
+    this.#tell = (wanted, outcome) => {
+      this.#told.add(wanted);
+      tell(wanted, outcome);
+    };
     for (const wanted of files) {
       const file = this.#receive(wanted);
       this.#incoming.set(file, { file, wanted });
     }
+  }
+
+  /** What is here of files of which nothing is told yet. */
+  get partialBytes(): number {
+    const untold = [...this.#incoming.values()].filter(({ wanted }) => !this.#told.has(wanted));
+    return untold.reduce((sum, { file }) => sum + file.offset, 0);
   }
 
   /** Resolves with what ended it before all was told. */
@@ -161,12 +171,8 @@ export class Batch {
         this.#tell(one.wanted, outcome);
       }
     }
-    await this.#guarded(() =>
-      syncFiles(
-        this.#options.folder,
-        whole.map(({ file }) => file),
-      ),
-    );
+    const files = whole.map(({ file }) => file);
+    await this.#guarded(() => syncFiles(this.#options.folder, files));
     if (this.#full.signal.aborted) return;
     for (const { file, wanted } of whole) {
       const isCompared = !file.isResumed || this.#options.manifest.has(wanted.path) || far.has(wanted.entry.path);
@@ -240,6 +246,3 @@ export class Batch {
     }
   }
 }
-
-const asFileError = (message: string, hint: string | undefined, cause: unknown): TransportError =>
-  new TransportError('file', message, { cause, ...(hint === undefined ? {} : { hint }) });

@@ -7,6 +7,8 @@ export type Found =
   | { readonly kind: 'absent' }
   /** By size and mtime. */
   | { readonly kind: 'equal' }
+  /** As big, and of another time: that of the destination may be what it has made of ours. */
+  | { readonly kind: 'of-other-time'; readonly reason: string }
   | { readonly kind: 'different'; readonly reason: string; readonly mayBeReplaced: boolean };
 
 type Local = Pick<BigIntStats, 'size' | 'mtimeNs' | 'isFile' | 'isDirectory' | 'isSymbolicLink'>;
@@ -21,7 +23,10 @@ export const compareStored = (local: Local | undefined, stored: Pick<StoredEntry
   if (local.size !== BigInt(stored.size)) return different(`it has ${local.size} bytes here, and ${stored.size} there`);
   const seconds = wholeSeconds(local.mtimeNs);
   if (seconds === stored.mtimeSeconds) return { kind: 'equal' };
-  return different(`it is of ${showTime(seconds)} here, and of ${showTime(stored.mtimeSeconds)} there`);
+  return {
+    kind: 'of-other-time',
+    reason: `it is of ${showTime(seconds)} here, and of ${showTime(stored.mtimeSeconds)} there`,
+  };
 };
 
 /** Pure. Seconds since 1970 → "2026-11-27T02:26:51Z"; what no calendar has: the number. */

@@ -48,7 +48,15 @@ export interface DirectoryPlan {
   readonly wanted: readonly Wanted[];
   /** By size and mtime. */
   readonly equal: readonly { readonly wanted: Wanted; readonly stats: BigIntStats }[];
+  /** As big, and of another time. */
+  readonly ofOtherTime: readonly OfOtherTime[];
   readonly different: readonly { readonly path: Name; readonly reason: string }[];
+}
+
+export interface OfOtherTime {
+  readonly wanted: Wanted;
+  readonly stats: BigIntStats;
+  readonly reason: string;
 }
 
 /** Looks at what is here under each name. */
@@ -59,6 +67,7 @@ export const planDirectory = (
 ): DirectoryPlan => {
   const wanted: Wanted[] = [];
   const equal: { readonly wanted: Wanted; readonly stats: BigIntStats }[] = [];
+  const ofOtherTime: OfOtherTime[] = [];
   const different: { readonly path: Name; readonly reason: string }[] = [];
   // Folder by folder, so that few of them are opened again.
   for (const path of [...files.keys()].sort()) {
@@ -73,12 +82,14 @@ export const planDirectory = (
     if (found.kind === 'absent') wanted.push({ entry, path, replaces: false });
     else if (found.kind === 'equal' && stats !== undefined)
       equal.push({ wanted: { entry, path, replaces: overwrite }, stats });
+    else if (found.kind === 'of-other-time' && stats !== undefined)
+      ofOtherTime.push({ wanted: { entry, path, replaces: overwrite }, stats, reason: found.reason });
     else if (found.kind === 'different') {
       if (overwrite && found.mayBeReplaced) wanted.push({ entry, path, replaces: true });
       else different.push({ path, reason: found.reason });
     }
   }
-  return { wanted, equal, different };
+  return { wanted, equal, ofOtherTime, different };
 };
 
 /** Or what is in the way. */

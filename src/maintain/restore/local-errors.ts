@@ -1,5 +1,6 @@
-import { plainMessage, systemErrorCode, UserError } from '../../errors.ts';
+import { plainMessage, systemErrorCode, TransportError, UserError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
+import type { StoredEntry } from '../../transport.ts';
 import { knownCureOf } from '../../source/directory-failures.ts';
 
 /** So it is with every other file too. */
@@ -32,3 +33,11 @@ export const cannotKeep = (path: Name, cause: unknown): UserError => {
     cause,
   });
 };
+
+export const asFileError = (message: string, hint: string | undefined, cause: unknown): TransportError =>
+  new TransportError('file', message, { cause, ...(hint === undefined ? {} : { hint }) });
+
+export const keepsChanging = ({ path }: StoredEntry, label: string): TransportError =>
+  new TransportError('file', `Cannot restore "${showName(path)}": it changed at ${label} whenever it was read`, {
+    hint: 'see what writes there, and run it again when that is over',
+  });

@@ -1,6 +1,5 @@
 import type { Report } from '../../core/events.ts';
 import type { RetryOptions } from '../../core/retry.ts';
-import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import { readContentSum } from '../../source/content-sum.ts';
 import { isTemporaryOfRestore } from '../../source/markers.ts';
@@ -8,7 +7,8 @@ import type { StoredEntry, SummedFile, Transport } from '../../transport.ts';
 import { Batch, type Outcome, type Wanted } from './batch.ts';
 import { planDirectory, sortOut, type DirectoryPlan, type Stored } from './directory-plan.ts';
 import { createPersistently, type Persistently } from './persistence.ts';
-import { isInTheWay } from './local-errors.ts';
+import { heldThere } from './held-times.ts';
+import { isInTheWay, keepsChanging } from './local-errors.ts';
 import type { Complete, Place } from './place.ts';
 import { readManifest } from './stored-manifest.ts';
 import { Tally, type RestoreResult } from './tally.ts';
@@ -37,6 +37,8 @@ const MOST_CHANGES = 3;
 /** Brings one directory back, file by file. What failed and what differs is told, and counted; the rest is done all the same. */
 export class DirectoryRestore {
   readonly #tally: Tally;
+  /** The one that gets its names, and the one that is fetched. */
+  #batches: readonly Batch[] = [];
   readonly #persistently: Persistently;
   readonly #options: RestoreOptions;
   readonly #target: TargetTree;
@@ -55,6 +57,11 @@ export class DirectoryRestore {
     return this.#tally.result;
   }
 
+  /** Bytes that are here of files that are not restored yet. */
+  get partialBytes(): number {
+    return this.#batches.reduce((sum, { partialBytes }) => sum + partialBytes, 0);
+  }
+
   /** @throws TransportError where the destination cannot be asked, UserError where this disk takes nothing, the signal's reason */
   async run(): Promise<void> {
     using target = this.#target;
@@ -69,7 +76,8 @@ export class DirectoryRestore {
     this.#sums = await this.#readManifest(stored.manifest);
     const plan = planDirectory(target, stored.files, { overwrite });
     for (const { path, reason } of plan.different) this.#tally.differs(path, reason);
-    const wanted = [...plan.wanted, ...(await this.#compareContent(plan.equal))];
+    const { held, others } = await this.#judgeTimes(plan.ofOtherTime);
+    const wanted = [...plan.wanted, ...others, ...(await this.#compareContent([...plan.equal, ...held]))];
     this.#tally.found(wanted.map(({ entry }) => entry));
     if (dryRun) {
       for (const { entry } of wanted) this.#tally.restored(entry);
@@ -84,6 +92,17 @@ export class DirectoryRestore {
     }
     this.#removeLeft(stored);
     this.#tally.finish(await this.#options.place.finish(this.#complete(stored)));
+  }
+
+  /** `others`: those that are to be fetched in place of what is here. */
+  async #judgeTimes(
+    files: DirectoryPlan['ofOtherTime'],
+  ): Promise<{ readonly held: DirectoryPlan['equal']; readonly others: readonly Wanted[] }> {
+    const { transport, place, overwrite, signal } = this.#options;
+    const known = await this.#persistently(() => heldThere(files, { transport, folder: place.base, signal }));
+    const others = files.filter((file) => !known.has(file));
+    if (!overwrite) for (const { wanted, reason } of others) this.#tally.differs(wanted.path, reason);
+    return { held: [...known], others: overwrite ? others.map(({ wanted }) => wanted) : [] };
   }
 
   #makeFolders(folders: Iterable<Name>): void {
@@ -154,7 +173,7 @@ export class DirectoryRestore {
         const times = (changes.get(wanted.path) ?? 0) + 1;
         changes.set(wanted.path, times);
         if (times < MOST_CHANGES) again.set(wanted.path, { ...wanted, entry: outcome.now });
-        else this.#tally.failed(wanted.entry.path, keepsChanging(wanted, this.#options.transport.label));
+        else this.#tally.failed(wanted.entry.path, keepsChanging(wanted.entry, this.#options.transport.label));
       };
       await this.#persistently(() => this.#fetchInBatches([...left.values()], tell));
       left = again;
@@ -166,6 +185,7 @@ export class DirectoryRestore {
     let publishing = Promise.resolve();
     for (const wanted of batchesOf(files)) {
       const batch = this.#batch(wanted, tell);
+      this.#batches = [...this.#batches.slice(-1), batch];
       const failure = await batch.fetch();
       await publishing;
       publishing = batch.publish();
@@ -225,8 +245,3 @@ export class DirectoryRestore {
     for (const folder of folders) this.#target.removeWhere(folder, isTemporaryOfRestore);
   }
 }
-
-const keepsChanging = ({ entry }: Wanted, label: string): TransportError =>
-  new TransportError('file', `Cannot restore "${showName(entry.path)}": it changed at ${label} whenever it was read`, {
-    hint: 'see what writes there, and run it again when that is over',
-  });

@@ -40,10 +40,12 @@ export class History implements Disposable {
   note(event: IsocketEvent): void {
     if (event.type !== 'sent') return;
     const nowMs = performance.now();
-    for (const { files, bytes } of this.#series) {
-      files.add(1, nowMs);
-      bytes.add(event.bytes, nowMs);
-    }
+    for (const { files } of this.#series) files.add(1, nowMs);
+  }
+
+  moved(count: number): void {
+    const nowMs = performance.now();
+    for (const { bytes } of this.#series) bytes.add(count, nowMs);
   }
 
   read(): HistorySeries[] {

@@ -13,7 +13,6 @@ import { backlogIn, siteStatus, type Backlog, type DirectoryStatus, type SiteSta
 import { Census } from './census.ts';
 import { FinishedDirectories } from './finished-directories.ts';
 import { History, type HistorySeries } from './history.ts';
-import { secondsLeft } from './throughput.ts';
 import { Troubles } from './troubles.ts';
 
 export interface LiveOptions {
@@ -97,6 +96,10 @@ export class LiveStatus implements Disposable {
     this.#troubles.note(event);
   }
 
+  moved(bytes: number): void {
+    this.#history.moved(bytes);
+  }
+
   /** As it is now, or was within the last second. */
   read(): Promise<LiveReading> {
     if (this.#reading !== undefined && performance.now() - this.#readMs < LEAST_MS) return this.#reading;
@@ -128,7 +131,7 @@ export class LiveStatus implements Disposable {
         inFlight: activity.inFlight.length,
         backlog,
         isCounting: unfinished.some((one) => this.#census.of(one) === undefined),
-        secondsLeft: secondsLeft(backlog, activity.throughput),
+        secondsLeft: known.daemon.secondsLeft ?? null,
         down: this.#troubles.down,
         failures: this.#options.failures(),
         history: this.#history.read(),

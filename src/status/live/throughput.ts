@@ -22,7 +22,11 @@ export class Throughput {
     this.#sent.files += 1;
     this.#sent.bytes += event.bytes;
     this.#files.add(1, nowMs);
-    this.#bytes.add(event.bytes, nowMs);
+  }
+
+  /** So many more have arrived, of whole files or of others. */
+  moved(bytes: number, nowMs = performance.now()): void {
+    this.#bytes.add(bytes, nowMs);
   }
 
   at(nowMs = performance.now()): NonNullable<Activity['throughput']> {
@@ -39,9 +43,10 @@ export const secondsLeft = (
   rate: Pick<NonNullable<Activity['throughput']>, 'filesPerSecond' | 'bytesPerSecond'> | undefined,
 ): number | null => {
   if (unsent.files === 0) return 0;
-  if (rate === undefined || rate.filesPerSecond === 0) return null;
-  // Small files take their time by number, big ones by size.
+  if (rate === undefined || rate.filesPerSecond + rate.bytesPerSecond === 0) return null;
+  // Small files take their time by number, big ones by size. While one big file goes, none is finished.
+  const byFiles = rate.filesPerSecond === 0 ? 0 : unsent.files / rate.filesPerSecond;
   const byBytes = unsent.bytes === 0 ? 0 : unsent.bytes / rate.bytesPerSecond;
-  const seconds = Math.max(unsent.files / rate.filesPerSecond, byBytes);
+  const seconds = Math.max(byFiles, byBytes);
   return Number.isFinite(seconds) ? Math.round(seconds) : null;
 };

@@ -32,8 +32,9 @@ export const TIMEOUT_S = 120;
  * `--remove-source-files` removes the staging tree's links only.
  */
 export const sendArguments = (run: SendRun): string[] => [
-  '-tpLI',
-  ...['--no-o', '--no-g', '--chmod=Fg-w'],
+  '-tLI',
+  ...optional(run, 'perms', '-p', '--chmod=Fg-w'),
+  ...['--no-o', '--no-g'],
   ...LIST_ARGUMENTS,
   ...OUTPUT,
   ...(run.durable ? optional(run, 'fsync', '--fsync') : []),
@@ -105,7 +106,8 @@ const asPattern = (path: string): string => (/[*?[]/.test(path) ? path.replace(/
 // Names are NUL-separated on stdin: nothing in them is read as an option, a line end or a pattern.
 export const LIST_ARGUMENTS = ['--from0', '--files-from=-', '--no-implied-dirs'];
 
-export const OUTPUT = ['--outbuf=L', '-8'];
+// `--debug=proto` (3.1.0): a line once the far end has answered. It is not passed on to it.
+export const OUTPUT = ['--outbuf=L', '-8', '--debug=proto'];
 
 export const optional = (
   { capabilities }: RunTarget,

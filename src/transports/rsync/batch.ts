@@ -1,11 +1,13 @@
 import { formatBytes } from '../../core/units.ts';
 import { errorMessage, TransportError } from '../../errors.ts';
-import { showName, type Name, type OutgoingFile } from '../../transport.ts';
+import { showName, wholeSeconds, type ExpectedFile, type Name, type OutgoingFile } from '../../transport.ts';
 import { compareArguments, sendArguments } from './arguments.ts';
 import {
   connectionError,
   fileProblem,
+  isWhole,
   judgeRun,
+  mayLackPermissions,
   showEnd,
   type ConnectionVerdict,
   type RunEnd,
@@ -73,11 +75,21 @@ const tellStopped = ({ context, label, capabilities }: Session, { largest, names
   );
 };
 
-const runSend = (session: Session, staged: StagedBatch, lockstep: boolean, stop: Stop): Promise<RunEnd> => {
+const runSend = async (session: Session, staged: StagedBatch, lockstep: boolean, stop: Stop): Promise<RunEnd> => {
   const { durable, bandwidth } = session.context;
-  const partialFolder = staged.largestBytes >= RESUME_MIN_BYTES ? session.partialFolder : undefined;
+  const { largest, largestBytes } = staged;
+  const partialFolder = largestBytes >= RESUME_MIN_BYTES ? session.partialFolder : undefined;
   const args = sendArguments({ ...session.target(staged.tree), durable, bandwidth, lockstep, partialFolder });
-  return session.runs.run(args, ioOf(staged, stop), stop.signal);
+  // Each byte of it is read once and written once.
+  const onMoved = (bytes: number): void => {
+    if (largest === undefined || largestBytes < RESUME_MIN_BYTES) return;
+    session.underWay.set(largest.targetPath, Math.min(largestBytes, Math.floor(bytes / 2)));
+  };
+  try {
+    return await session.runs.run(args, { ...ioOf(staged, stop), onMoved }, stop.signal);
+  } finally {
+    if (largest !== undefined) session.underWay.delete(largest.targetPath);
+  }
 };
 
 const ioOf = (staged: StagedBatch, stop: Stop): RunIo => ({
@@ -98,7 +110,9 @@ const findConfirmed = async (
 ): Promise<{ readonly confirmed: readonly Name[]; readonly verdict: Verdict }> => {
   const verdict = judgeRun(end);
   let confirmed: readonly Name[] = [];
-  if (end.exitCode === 0) confirmed = staged.names;
+  if (isWhole(end)) confirmed = staged.names;
+  else if (await lacksPermissions(session, staged, end, stop))
+    return { confirmed, verdict: { kind: 'refused', options: ['perms'] } };
   else if (triedSomeFiles(verdict)) {
     const comparison = await compareContent(session, staged, stop);
     if (comparison.verdict.kind === 'connection') return { confirmed: [], verdict: comparison.verdict };
@@ -112,21 +126,45 @@ const findConfirmed = async (
   return { confirmed, verdict };
 };
 
+const lacksPermissions = async (
+  session: Session,
+  { names }: StagedBatch,
+  end: RunEnd,
+  { signal }: Stop,
+): Promise<boolean> => {
+  const [first] = names;
+  if (first === undefined || signal.aborted || !mayLackPermissions(end)) return false;
+  const { worksWithoutPermissions } = await import('./without-permissions.ts');
+  return worksWithoutPermissions(session, folderOf(first), signal);
+};
+
 const compareContent = async (
   session: Session,
   staged: StagedBatch,
   stop: Stop,
 ): Promise<{ readonly same: readonly Name[]; readonly verdict: Verdict }> => {
   const same: Name[] = [];
+  const ofOtherTime = new Map<ExpectedFile, 'time'>();
   const onLine = (line: Buffer): void => {
     const found = comparisonOf(line);
     if (found?.verdict === 'same') same.push(found.name);
+    const file = found?.verdict === 'time' ? staged.fileOf(found.name) : undefined;
+    if (file !== undefined) ofOtherTime.set(expected(file), 'time');
   };
   staged.relink();
   const args = compareArguments(session.target(staged.tree), 'content');
   const end = await session.runs.run(args, { ...ioOf(staged, stop), onLine }, stop.signal);
-  return { same, verdict: judgeRun(end) };
+  const { heldThere } = await import('./held-times.ts');
+  const held = stop.signal.aborted ? [] : await heldThere(session, ofOtherTime, stop.signal);
+  return { same: [...same, ...held.map(({ targetPath }) => targetPath)], verdict: judgeRun(end) };
 };
+
+const expected = ({ sourcePath, targetPath, identity }: OutgoingFile): ExpectedFile => ({
+  sourcePath,
+  targetPath,
+  size: identity.size,
+  mtimeSeconds: wholeSeconds(identity.mtimeNs),
+});
 
 const isFull = (verdict: Verdict): boolean => verdict.kind === 'connection' && verdict.class === 'destination-full';
 

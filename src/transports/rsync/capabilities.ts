@@ -8,7 +8,8 @@ export interface Capabilities {
   readonly resumesInPlace: boolean;
 }
 
-export type OptionalOption = 'fsync' | 'mkpath' | 'partial-dir' | 'remove-source-files';
+/** `perms`: a file system may have none. */
+export type OptionalOption = 'fsync' | 'mkpath' | 'partial-dir' | 'perms' | 'remove-source-files';
 
 export type Version = readonly [major: number, minor: number, patch: number];
 
@@ -28,6 +29,7 @@ export const OLDEST: Version = [3, 1, 0];
 export const capabilitiesOf = (version: Version): Capabilities => ({
   optional: new Set<OptionalOption>([
     'partial-dir',
+    'perms',
     // Before 3.2.0 rsync compares the link itself with the file that was sent, and refuses to remove it.
     ...(isAtLeast(version, [3, 2, 0]) ? (['remove-source-files'] as const) : []),
     ...(isAtLeast(version, [3, 2, 3]) ? (['mkpath'] as const) : []),

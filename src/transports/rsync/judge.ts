@@ -3,6 +3,7 @@ import { showName, type Name } from '../../name.ts';
 import type { OptionalOption } from './capabilities.ts';
 import { SESSION_REFUSED } from '../../ssh/program/sftp-channel.ts';
 import { MAKE_ROOM } from '../next-try.ts';
+import { RENAME_IT } from '../sftp/server-words.ts';
 import { unescapeName } from './output.ts';
 
 /** The end of one rsync process. */
@@ -12,6 +13,10 @@ export interface RunEnd {
   readonly stderr: string;
   /** It stood still for so long, and was ended: see progress.ts. */
   readonly stalledMs?: number;
+  /** No rsync has answered, and the server answers SFTP: see first-contact.ts. */
+  readonly sftpOnly?: boolean;
+  /** It was to set permissions. */
+  readonly setsPermissions?: boolean;
 }
 
 /**
@@ -41,6 +46,7 @@ export const excerpt = (stderr: string): string => stderr.trim().slice(0, 300);
 
 const FULL = /No space left on device|Disk quota exceeded/;
 const DENIED = /Permission denied|Operation not permitted|Read-only file system/;
+const BAD_NAME = /Invalid argument|File name too long|Illegal byte sequence|Invalid or incomplete multibyte/;
 const IN_THE_WAY = /make way|non-empty directory|Is a directory/;
 const MAY_NOT_WRITE = 'give the account the right to write there, or correct destination.path';
 
@@ -52,9 +58,30 @@ export const showEnd = ({ exitCode, stderr, stalledMs }: RunEnd): string => {
   return stderr.trim() === '' ? how : `${how}: ${showName(excerpt(stderr))}`;
 };
 
+const NO_PERMISSIONS = /failed to set permissions on "/;
+const NOT_ALL = /^rsync error: some files\/attrs were not transferred/;
+
+/** Pure. All is there under its final name, but for permissions that a file system does not have. */
+export const isWhole = ({ exitCode, stderr }: RunEnd): boolean => {
+  if (exitCode !== 23) return exitCode === 0;
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  return NO_PERMISSIONS.test(stderr) && lines.every((line) => NO_PERMISSIONS.test(line) || NOT_ALL.test(line));
+};
+
+/** Pure. No file could be made: of a folder where that is forbidden, or of a file system that has no permissions to set. */
+export const mayLackPermissions = ({ stderr, setsPermissions }: RunEnd): boolean =>
+  setsPermissions === true && / mkstemp ".*(?:Operation not permitted|not supported|not implemented)/.test(stderr);
+
 /** rrsync admits one rsync at a time, and another one is running. */
 export const isBusy = ({ exitCode, stderr }: RunEnd): boolean =>
   exitCode !== 0 && /Another instance of rrsync/.test(stderr);
+
+const NO_RSYNC = /command not found|rsync: not found|No such file or directory \(2\)\s*$/m;
+const RRSYNC = /has been disabled on this server|rrsync error|unsafe arg|invalid rsync-command|option.*disabled/;
+
+/** Pure. The far end has said why it does not start rsync. */
+export const isExplained = ({ stderr }: RunEnd): boolean =>
+  [NO_RSYNC, RRSYNC, SESSION_REFUSED, /Another instance of rrsync|unknown option/].some((words) => words.test(stderr));
 
 /** Pure. Exit codes: rsync(1), EXIT VALUES. */
 export const judgeRun = (end: RunEnd): Verdict => {
@@ -66,6 +93,12 @@ export const judgeRun = (end: RunEnd): Verdict => {
     hint,
   });
   if (exitCode === 0) return { kind: 'files' };
+  if (end.sftpOnly === true)
+    return connection(
+      'auth',
+      'the server takes SFTP only: it answers that, and runs no command',
+      'set transport: sftp',
+    );
   if (FULL.test(stderr)) return connection('destination-full', 'no space left on device', MAKE_ROOM);
   if (isBusy(end))
     return connection('network', 'rrsync is busy with another rsync', 'find out what else uses this key');
@@ -84,13 +117,9 @@ export const judgeRun = (end: RunEnd): Verdict => {
     stderr,
   );
   if (base !== null && exitCode !== 23 && exitCode !== 24) return connection('auth', plainText(base[0]), MAY_NOT_WRITE);
-  if (
-    /command not found|rsync: not found|No such file or directory \(2\)\s*$/m.test(stderr) &&
-    exitCode !== undefined &&
-    /^(12|126|127)$/.test(String(exitCode))
-  )
+  if (NO_RSYNC.test(stderr) && exitCode !== undefined && /^(12|126|127)$/.test(String(exitCode)))
     return connection('auth', 'there is no rsync at the destination', 'install rsync there');
-  if (/has been disabled on this server|rrsync error|unsafe arg|invalid rsync-command|option.*disabled/.test(stderr))
+  if (RRSYNC.test(stderr))
     return connection(
       'auth',
       firstLine(stderr),
@@ -159,6 +188,7 @@ const hintFor = (reason: string): string => {
   if (IN_THE_WAY.test(reason)) return 'move away the folder of that name there';
   if (/Too many levels of symbolic links/.test(reason))
     return 'destination.path contains a link of another user; set it to the folder itself';
+  if (BAD_NAME.test(reason)) return RENAME_IT;
   return 'look for the reason at the destination';
 };
 

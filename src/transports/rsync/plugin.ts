@@ -32,6 +32,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
   return {
     label,
     inFlight: policy.maxInFlight,
+    underWay: () => connection.live?.underWay ?? new Map(),
     send: (file, signal) => queue.send(file, signal),
     verify: (files, how, signal) => verifier.verify(files, how, signal),
     listTree: async (folder, how, signal) => {

@@ -1,9 +1,13 @@
 import { TransportError, type ProbeResult } from '../../transport.ts';
 import { missingFolder } from '../missing-folder.ts';
 import { compareArguments, removeFoldersArguments, sendArguments, tidyArguments } from './arguments.ts';
+import { coarseTimes } from '../coarse-times.ts';
+import { noPermissions } from '../no-permissions.ts';
+import { compare } from './compare.ts';
+import { ODD_TIME_S } from './held-times.ts';
+import { worksWithoutPermissions } from './without-permissions.ts';
 import { StagingTree } from './staging-tree.ts';
-import { fileProblem, isBusy, judgeRun, showEnd, type RunEnd } from './judge.ts';
-import { runRsync } from './run-rsync.ts';
+import { fileProblem, isBusy, isWhole, judgeRun, mayLackPermissions, showEnd, type RunEnd } from './judge.ts';
 import type { Session } from './session.ts';
 
 /** The lines of `isocket check`: the versions at both ends, and whether a file can be written and removed at the destination. */
@@ -31,6 +35,8 @@ export async function* probeDestination(
   if (there.state === 'failure') return;
   const written = await writeThere(session, name, signal);
   yield written;
+  if (written.state === 'ok' && !session.capabilities.optional.has('perms')) yield noPermissions();
+  if (written.state === 'ok') yield await timesThere(session, name, signal);
   const removed = written.state === 'ok' ? await removeThere(session, name, signal) : undefined;
   if (removed !== undefined) yield removed;
   if (missing === 0) return;
@@ -62,7 +68,7 @@ const startThere = async (
   using tree = new StagingTree(session.stagingFolder);
   tree.placeholder(name, 0n, 0);
   const run = compareArguments(session.target(tree), 'listed');
-  const verdict = judgeRun(await runRsync(run, { list: tree.list, onLine }, signal));
+  const verdict = judgeRun(await session.runs.once(run, { list: tree.list, onLine }, signal));
   signal.throwIfAborted();
   const what = 'rsync there';
   if (verdict.kind === 'connection')
@@ -79,7 +85,7 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   const { durable } = session.context;
   const send = async (): Promise<RunEnd> => {
     using tree = new StagingTree(session.stagingFolder);
-    tree.placeholder(name, 1n, 0);
+    tree.placeholder(name, 1n, ODD_TIME_S);
     const how = {
       ...session.target(tree),
       durable,
@@ -87,18 +93,19 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
       lockstep: true, // As a scan may send: rsync can fail in it where it does not otherwise.
       partialFolder: undefined,
     };
-    return await runRsync(sendArguments(how), { list: tree.list }, signal);
+    return await session.runs.once(sendArguments(how), { list: tree.list }, signal);
   };
   let end = await send();
   const first = judgeRun(end);
-  if (first.kind === 'refused') {
-    session.refuse(first.options);
+  const lacksPermissions = mayLackPermissions(end) && (await worksWithoutPermissions(session, '', signal));
+  if (first.kind === 'refused' || lacksPermissions) {
+    session.refuse(first.kind === 'refused' ? first.options : ['perms']);
     end = await send();
   }
   signal.throwIfAborted();
   const verdict = judgeRun(end);
   const what = 'write';
-  if (end.exitCode === 0) {
+  if (isWhole(end)) {
     const synced = durable && session.capabilities.optional.has('fsync');
     const message = `a file was written${synced ? ', put on stable storage' : ''} and renamed there`;
     return { what, state: 'ok', message };
@@ -117,10 +124,28 @@ const writeThere = async (session: Session, name: string, signal: AbortSignal): 
   };
 };
 
+/** What the file system there makes of the time of a file. */
+const timesThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
+  const what = 'mtime';
+  const isOf = async (mtimeSeconds: number): Promise<boolean> => {
+    const file = { sourcePath: '', targetPath: name, size: 1n, mtimeSeconds };
+    return (await compare(session, [file], 'listed', signal)).size === 0;
+  };
+  try {
+    if (await isOf(ODD_TIME_S)) return { what, state: 'ok', message: 'file times are kept' };
+    if (await isOf(ODD_TIME_S - 1)) return coarseTimes(ODD_TIME_S, ODD_TIME_S - 1);
+  } catch (error) {
+    if (!(error instanceof TransportError)) throw error;
+    return { what, state: 'warning', message: error.message, hint: error.hint ?? 'try again later' };
+  }
+  const message = 'Cannot keep the time of a file: it is another one than was set';
+  return { what, state: 'failure', message, hint: 'let the file system there keep times: verify compares them' };
+};
+
 const removeThere = async (session: Session, name: string, signal: AbortSignal): Promise<ProbeResult> => {
   using tree = new StagingTree(session.stagingFolder);
   const run = tidyArguments(session.target(tree), name);
-  const { exitCode } = await runRsync(run, {}, signal);
+  const { exitCode } = await session.runs.once(run, {}, signal);
   signal.throwIfAborted();
   return exitCode === 0
     ? { what: 'clean up', state: 'ok', message: 'the test file was removed' }
@@ -142,7 +167,7 @@ const removeMade = async (session: Session, missing: number, signal: AbortSignal
     if (line.includes('cannot delete')) kept.push(line);
   };
   const run = removeFoldersArguments({ ...session.target(tree), path: existing }, names);
-  const { exitCode, stderr } = await runRsync(run, { onLine }, signal);
+  const { exitCode, stderr } = await session.runs.once(run, { onLine }, signal);
   signal.throwIfAborted();
   const what = 'clean up';
   return exitCode === 0 && kept.length === 0 && stderr === ''

@@ -1,6 +1,7 @@
 import { execa } from 'execa';
 import { CHILD_OPTIONS } from '../../host/child-options.ts';
 import { systemErrorCode, TransportError } from '../../errors.ts';
+import type { Name } from '../../name.ts';
 import { startMaster, type Master } from '../../ssh/program/master.ts';
 import { showLogin } from '../../ssh/program/options.ts';
 import type { TransportContext } from '../../transport.ts';
@@ -32,6 +33,8 @@ export interface Session {
   readonly stagingFolder: string;
   readonly version: Version;
   readonly capabilities: Capabilities;
+  /** How many bytes went of the biggest file of each run with big ones, by its path. */
+  readonly underWay: Map<Name, number>;
   readonly closed: boolean;
   /** For a run that reads this staging tree, or writes into it. */
   target(tree: Pick<StagingTree, 'path'>): RunTarget;
@@ -48,23 +51,25 @@ export const openSession = async (
   label: string,
   signal: AbortSignal,
 ): Promise<Session> => {
-  const [version, master] = await Promise.all([
-    localVersion(),
-    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal),
-  ]);
+  const connect = (): Promise<Master> =>
+    startMaster(options, { stateFolder: context.stateFolder, where: showLogin(options) }, signal);
+  const [version, master] = await Promise.all([localVersion(), connect()]);
   let capabilities = capabilitiesOf(version);
   if (context.durable && !capabilities.optional.has('fsync')) warnNotSynced(context, 'the local rsync');
   const staging = makeStagingFolder(context.stateFolder);
-  const names = createDurableNames(master, options.path, context);
+  const makeWay = (): Promise<boolean> => names.giveWay();
+  const runs = createRuns(master, undefined, { connect, makeWay });
+  const names = createDurableNames(master, options.path, context, { exclusive: runs });
   return {
     master,
-    runs: createRuns(master),
+    runs,
     names,
     options,
     context,
     label,
     stagingFolder: staging.path,
     version,
+    underWay: new Map(),
     get capabilities() {
       return capabilities;
     },
@@ -75,6 +80,7 @@ export const openSession = async (
     refuse: (refused) => {
       capabilities = without(capabilities, refused);
       if (context.durable && refused.includes('fsync')) warnNotSynced(context, 'the rsync at the destination');
+      if (refused.includes('perms')) context.log('warning', NO_PERMISSIONS);
       if (refused.includes('partial-dir'))
         context.log('info', 'the destination keeps no partial files: an interrupted file is sent from its start');
     },
@@ -86,6 +92,9 @@ export const openSession = async (
     },
   };
 };
+
+const NO_PERMISSIONS =
+  'permissions cannot be set at the destination, as on a file system that has none: files have there what it gives them';
 
 const warnNotSynced = ({ log }: TransportContext, which: string): void =>
   log(

@@ -27,6 +27,10 @@ export class StagedBatch implements Disposable {
     return [...this.#held.keys()];
   }
 
+  fileOf(name: Name): OutgoingFile | undefined {
+    return this.#held.get(name)?.send.file;
+  }
+
   /** undefined: there is none. */
   get largest(): OutgoingFile | undefined {
     let largest: OutgoingFile | undefined;

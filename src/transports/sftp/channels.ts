@@ -3,6 +3,7 @@ import { TransportError } from '../../errors.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { connect } from '../../ssh/connect.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
+import { AskAside } from './ask-aside.ts';
 import { noChannel } from './no-channel.ts';
 import type { SftpOptions } from './options.ts';
 import {
@@ -130,6 +131,7 @@ const watchConnection = (line: Line): Channels => {
     return connection.close();
   };
   const silence = new Silence();
+  const aside = new AskAside(line);
   let hurriedMs = -Infinity;
   const limitsNow = (): SilenceLimits => (performance.now() - hurriedMs < HURRY_MS ? SILENCE_AT_END : SILENCE);
   const watch = setInterval(() => {
@@ -141,6 +143,7 @@ const watchConnection = (line: Line): Channels => {
         ?.realpath('.')
         .catch(ignoreRefusal)
         .catch(() => close());
+    aside.tick(silence.silentMs(performance.now()));
   }, WATCH_EVERY_MS);
   watch.unref();
   connection.onClose(({ message }) => void close(message));

@@ -148,18 +148,43 @@ const refusalOf = async (request: Promise<void>): Promise<SftpStatusError | unde
   }
 };
 
+/** So many folders that are refused, and none that was synced: the server refuses it. */
+const REFUSED_EVERYWHERE = 3;
+
+/** One folder that the account may not read is no reason to do without the others. */
+class RefusedSyncs {
+  readonly #folders = new Set<Name>();
+  #isEverywhere = false;
+  #hasSynced = false;
+
+  has(folder: Name): boolean {
+    return this.#isEverywhere || (this.#folders.size > 0 && this.#folders.has(folder));
+  }
+
+  synced(): void {
+    this.#hasSynced = true;
+  }
+
+  learn({ status }: SftpStatusError, folder: Name): void {
+    this.#folders.add(folder);
+    this.#isEverywhere ||=
+      status === Status.OP_UNSUPPORTED || (!this.#hasSynced && this.#folders.size >= REFUSED_EVERYWHERE);
+  }
+}
+
 const createFolderSync = (channel: () => SftpClient, tell: FoldersOptions['tell']): Folders['sync'] => {
   const nextSync = new Map<Name, Promise<void>>();
   const runningSync = new Map<Name, Promise<void>>();
-  let refusesSync = false;
+  const refused = new RefusedSyncs();
   const syncNow = async (folder: Name): Promise<void> => {
     const use = channel();
-    if (refusesSync || !use.has(Extension.FSYNC)) return;
+    if (refused.has(folder) || !use.has(Extension.FSYNC)) return;
     try {
       await syncFolder(use, folder);
+      refused.synced();
     } catch (error) {
       if (!(error instanceof FolderSyncRefused)) throw error;
-      refusesSync = true;
+      refused.learn(error, folder);
       tell?.(
         `the server does not put the names in a folder on stable storage (${error.message}): content is there, but names may be lost if its power fails`,
       );

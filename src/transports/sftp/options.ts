@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../core/config-problems.ts';
 import { destinationPath, hostKey, localFile } from '../../core/destination-words.ts';
 import type { SshOptions } from '../../ssh/connect.ts';
+import { DEFAULT_KNOWN_HOSTS } from '../../ssh/host-key.ts';
 import { openSshKeys, openSshLogin, userName } from '../../ssh/program/options.ts';
 
 /** The `destination` section of an `sftp` destination, with every default filled in: contract.md §6. */
@@ -33,7 +34,9 @@ export const sftpOptionsSchema = z.strictObject({
     .describe(
       'system: through the ssh program, for certificates, ProxyJump, FIDO keys and whatever else ssh_config says; what is not written here is as ssh has it',
     ),
-  knownHosts: file.default('~/.ssh/known_hosts').describe('An unknown or changed host key is refused, always'),
+  knownHosts: file
+    .default(DEFAULT_KNOWN_HOSTS)
+    .describe('An unknown or changed host key is refused, always. With the default also /etc/ssh/ssh_known_hosts'),
   allowDeleteFirst: z
     .boolean()
     .default(false)

@@ -27,6 +27,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
     get inFlight() {
       return session.sendsAtOnce;
     },
+    underWay: () => session.underWay,
     send: (file, signal) =>
       session.run(
         () => ({ action: `send "${showName(file.targetPath)}"`, name: file.targetPath }),

@@ -3,6 +3,9 @@ import type { SftpStatusError } from '../../sftp/replies.ts';
 import { Extension } from '../../sftp/protocol.ts';
 import { showName, type Name, type ProbeResult } from '../../transport.ts';
 import { FolderSyncRefused, syncFolder } from '../sync-folder.ts';
+import { coarseTimes } from '../coarse-times.ts';
+import { noPermissions } from '../no-permissions.ts';
+import { mayBeHeldFor, showTimes } from './held-times.ts';
 import type { SftpOptions } from './options.ts';
 import { probeFolder, removeMade } from './probe-folder.ts';
 import { probeRemove, probeRequests, probeSpace } from './probe-requests.ts';
@@ -56,7 +59,8 @@ export async function* probeFiles(
       yield await probeFolderSync(channel, base);
     }
     step = { what: 'mtime', action: 'look at a file' };
-    yield checkMtime((await channel.lstat(temporary))?.mtime, written.refusedTimes);
+    yield await checkMtime(channel, temporary, written.refusedTimes, signal);
+    if (written.refusedPermissions !== undefined) yield noPermissions(written.refusedPermissions.message);
     step = { what: 'atomic rename', action: 'rename a file' };
     yield await probeReplace(channel, temporary, final, { durable, allowDeleteFirst: options.allowDeleteFirst });
     yield* probeRequests(channel, { file: final, folder, base });
@@ -142,11 +146,22 @@ const checkClock = (mtime: number | undefined): ProbeResult => {
   };
 };
 
-const checkMtime = (mtime: number | undefined, refused: SftpStatusError | undefined): ProbeResult => {
+const checkMtime = async (
+  channel: SftpClient,
+  path: Name,
+  refused: SftpStatusError | undefined,
+  signal: AbortSignal,
+): Promise<ProbeResult> => {
   const what = 'mtime';
+  const mtime = (await channel.lstat(path))?.mtime;
   const hint =
     'let the account set times (SFTP request "fsetstat"), and check that the file system there keeps them: verify compares them';
   if (mtime === PROBE_MTIME_S) return { what, state: 'ok', message: 'file times are kept' };
+  if (mtime !== undefined && refused === undefined && mayBeHeldFor(PROBE_MTIME_S, mtime)) {
+    const shown = new Map<number, number>();
+    await showTimes(channel, path.replace(/\.part$/, '-time.part'), [PROBE_MTIME_S], shown, signal);
+    if (shown.get(PROBE_MTIME_S) === mtime) return coarseTimes(PROBE_MTIME_S, mtime);
+  }
   const message =
     refused === undefined
       ? `Cannot keep the time of a file: it was set to ${PROBE_MTIME_S}, it is ${mtime ?? 'not reported'}`

@@ -109,6 +109,7 @@ export const probeSpace = async (channel: SftpClient, folder: Name): Promise<Pro
   const what = 'free space';
   try {
     const { free, freeInodes, inodes } = await channel.space(folder);
+    if (free === Infinity) return unknownSpace('the file system there does not tell how large it is');
     const message = `${formatBytes(free)} free${inodes > 0 ? `, inodes for ${freeInodes} files` : ''}`;
     const isFull = free === 0 || (inodes > 0 && freeInodes === 0);
     const isLittle = free < LITTLE_SPACE_BYTES || (inodes > 0 && freeInodes < FEW_INODES);
@@ -117,11 +118,15 @@ export const probeSpace = async (channel: SftpClient, folder: Name): Promise<Pro
     return { what, state: isFull ? 'failure' : 'warning', message, hint };
   } catch (error) {
     if (!(error instanceof SftpStatusError)) throw error;
-    return {
-      what,
-      state: 'warning',
-      message: `the server announces statvfs, and refuses statvfs (${error.message}): it does not say how much is free`,
-      hint: 'watch the space at the destination yourself: a full disk is known by the server’s words only, if it has any',
-    };
+    return unknownSpace(
+      `the server announces statvfs, and refuses statvfs (${error.message}): it does not say how much is free`,
+    );
   }
 };
+
+const unknownSpace = (message: string): ProbeResult => ({
+  what: 'free space',
+  state: 'warning',
+  message,
+  hint: 'watch the space at the destination yourself: a full disk is known by the server’s words only, if it has any',
+});

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { SftpClient } from '../../sftp/client.ts';
-import { Extension, OpenFlag, Status } from '../../sftp/protocol.ts';
+import { Extension, OpenFlag, Status, type Attributes } from '../../sftp/protocol.ts';
 import type { SftpStatusError } from '../../sftp/replies.ts';
 import { TransportError, type Name, type ProbeResult } from '../../transport.ts';
-import { isRefusal } from './server-habits.ts';
+import { isRefusal, refusalOf } from './server-habits.ts';
 
 /** A second of the past that no clock shows by accident. */
 export const PROBE_MTIME_S = 1_000_000_007;
@@ -13,19 +13,10 @@ export interface WrittenProbe {
   readonly mtime: number | undefined;
   /** Times can be set neither by handle nor by name. */
   readonly refusedTimes: SftpStatusError | undefined;
+  /** Times can be set, and permissions cannot. */
+  readonly refusedPermissions: SftpStatusError | undefined;
   readonly refusedSync: SftpStatusError | undefined;
 }
-
-/** undefined where it is done. */
-const refusalOf = async (request: Promise<void>): Promise<SftpStatusError | undefined> => {
-  try {
-    await request;
-    return undefined;
-  } catch (error) {
-    if (isRefusal(error)) return error;
-    throw error;
-  }
-};
 
 /** Overwrites the file as a send does. */
 export const writeProbe = async (
@@ -41,12 +32,17 @@ export const writeProbe = async (
       if (!isRefusal(error)) throw error;
       return { mtime: undefined };
     });
-    const times = { permissions: 0o600, atime: PROBE_MTIME_S, mtime: PROBE_MTIME_S };
-    const isByHandle = (await refusalOf(channel.fsetstat(handle, times))) === undefined;
-    const refusedTimes = isByHandle ? undefined : await refusalOf(channel.setstat(path, times));
+    const set = async (attributes: Attributes): Promise<SftpStatusError | undefined> => {
+      const isByHandle = (await refusalOf(channel.fsetstat(handle, attributes))) === undefined;
+      return isByHandle ? undefined : refusalOf(channel.setstat(path, attributes));
+    };
+    const times = { atime: PROBE_MTIME_S, mtime: PROBE_MTIME_S };
+    const refused = await set({ permissions: 0o600, ...times });
+    const refusedTimes = refused === undefined ? undefined : await set(times);
+    const refusedPermissions = refusedTimes === undefined ? refused : undefined;
     const refusedSync = durable && channel.has(Extension.FSYNC) ? await refusalOf(channel.fsync(handle)) : undefined;
     if (refusedSync?.status === Status.FAILURE) throw refusedSync;
-    written = { mtime, refusedTimes, refusedSync };
+    written = { mtime, refusedTimes, refusedPermissions, refusedSync };
   } catch (error) {
     await channel.close(handle).catch(() => undefined);
     throw error;

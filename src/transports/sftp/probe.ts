@@ -4,13 +4,14 @@ import type { SftpClient } from '../../sftp/client.ts';
 import type { ProbeResult, TransportContext } from '../../transport.ts';
 import { connect } from '../../ssh/connect.ts';
 import { fetchHostKey } from '../../ssh/fetch-host-key.ts';
-import { hostKeyFingerprint, judgeHostKey, knownKeyTypes, parseKnownHosts } from '../../ssh/known-hosts.ts';
+import { filesOf, hostKeyFingerprint, knownKeyTypes } from '../../ssh/known-hosts.ts';
 import { noChannel } from './no-channel.ts';
 import type { SftpOptions } from './options.ts';
 import { probeFiles } from './probe-files.ts';
 import { connectSocket } from '../../ssh/connect-socket.ts';
+import { describeNetwork } from '../../ssh/network-hints.ts';
 import { readLogin } from '../../ssh/login.ts';
-import { hostKeyError, readKnownHosts } from '../../ssh/host-key.ts';
+import { hostKeyError, readAllKnownHosts } from '../../ssh/host-key.ts';
 import type { SshConnection } from '../../ssh/connection.ts';
 
 const WATCH_EVERY_MS = 1_000;
@@ -97,7 +98,7 @@ async function* resolveName({ host }: SftpOptions, signal: AbortSignal): AsyncGe
       const list = addresses.map(({ address }) => address).join(', ');
       return { value: undefined, message: list === host ? `${host} is an address` : `${host} is ${list}` };
     } catch (error) {
-      throw new TransportError('network', `Cannot find host "${host}": ${errorMessage(error)}`, {
+      throw new TransportError('network', `Cannot find host "${host}": ${describeNetwork(error).state}`, {
         hint: 'correct destination.host, fix the name service, or write the address instead',
         cause: error,
       });
@@ -116,16 +117,17 @@ async function* checkHostKey(options: SftpOptions, signal: AbortSignal): AsyncGe
   const socket = connected.value;
   if (socket === undefined) return;
   yield await attempt('host key', signal, async () => {
-    const known = parseKnownHosts(
-      await readKnownHosts(options.knownHosts).catch((error: unknown) => {
-        socket.destroy();
-        throw error;
-      }),
-    );
+    const known = await readAllKnownHosts(options.knownHosts).catch((error: unknown) => {
+      socket.destroy();
+      throw error;
+    });
     const key = await fetchHostKey(socket, knownKeyTypes(known, { host, port }), signal);
-    const problem = hostKeyError(judgeHostKey(known, { host, port }, key), key, options, `${host}:${port}`);
+    const problem = hostKeyError(known, key, options, `${host}:${port}`);
     if (problem !== undefined) throw problem;
-    return { value: undefined, message: `${hostKeyFingerprint(key)} is in ${options.knownHosts}` };
+    return {
+      value: undefined,
+      message: `${hostKeyFingerprint(key)} is in ${filesOf(known, { host, port }, key).join(', ')}`,
+    };
   });
 }
 

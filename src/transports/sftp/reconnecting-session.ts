@@ -1,5 +1,5 @@
 import { setImmediate as immediate } from 'node:timers/promises';
-import type { TransportContext } from '../../transport.ts';
+import type { Name, TransportContext } from '../../transport.ts';
 import { Reconnecting } from '../reconnecting.ts';
 import type { SftpOptions } from './options.ts';
 import { nameEndsProgram, toTransportError, type FailedAction } from './server-errors.ts';
@@ -8,6 +8,8 @@ import { createSession, SENDS_PER_CHANNEL, type Session } from './session.ts';
 
 /** `send "DC1/a.dat"`, and the path that it is about. */
 export type Doing = Pick<FailedAction, 'action' | 'name'>;
+
+const NOTHING: ReadonlyMap<Name, number> = new Map();
 
 /** The session of a transport: opened on first use, and again after its connection was lost. */
 export class ReconnectingSession {
@@ -28,6 +30,10 @@ export class ReconnectingSession {
       const { openChannels } = await import('./channels.ts');
       return createSession(await openChannels(options, context, habits, signal), options, context, label, habits);
     });
+  }
+
+  get underWay(): ReadonlyMap<Name, number> {
+    return this.#connection.live?.underWay ?? NOTHING;
   }
 
   get sendsAtOnce(): number {

@@ -1,8 +1,9 @@
-import { Extension, Status } from '../../sftp/protocol.ts';
+import { Extension, Status, type Attributes } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
+import type { SftpStatusError } from '../../sftp/replies.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
-import { isRefusal } from './server-habits.ts';
-import { finalAttributes, syncsContent, type Session } from './session.ts';
+import { isRefusal, refusalOf } from './server-habits.ts';
+import { finalAttributes, finalTimes, syncsContent, type Session } from './session.ts';
 
 export interface WrittenFile {
   readonly channel: SftpClient;
@@ -56,23 +57,25 @@ export const sizeOfOpen = async ({
   }
 };
 
-const syncContent = async (session: Session, { channel, handle }: WrittenFile): Promise<void> => {
-  if (syncsContent(session, channel)) await syncUnlessRefused(session, { channel, handle });
+const syncContent = async (session: Session, { channel, handle, file }: WrittenFile): Promise<void> => {
+  if (syncsContent(session, channel, file)) await syncUnlessRefused(session, { channel, handle }, file.targetPath);
 };
 
 /** False where there is no fsync: a server that announces it and refuses it is as one that has none. */
 export const syncUnlessRefused = async (
   { habits, context }: Session,
   { channel, handle }: Pick<WrittenFile, 'channel' | 'handle'>,
+  targetPath: Name,
 ): Promise<boolean> => {
-  if (habits.refusesFsync || !channel.has(Extension.FSYNC)) return false;
+  if (habits.refusedFsync.has(targetPath) || !channel.has(Extension.FSYNC)) return false;
   try {
     await channel.fsync(handle);
     return true;
   } catch (error) {
     // "Failure" is what a disk that fails gets.
     if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
-    habits.learnRefusesFsync();
+    habits.refusedFsync.learn(error, targetPath);
+    habits.learnStepwise();
     if (context.durable)
       habits.tell(
         'warning',
@@ -82,33 +85,44 @@ export const syncUnlessRefused = async (
   }
 };
 
-/** By the handle, or by name where the server refuses that. */
+/** Times and permissions; the times alone on a file system that has no permissions. */
 const setAttributes = async (session: Session, written: WrittenFile): Promise<void> => {
-  const { channel, handle, file } = written;
-  if (session.habits.refusesFsetstat) return setByName(session, written);
-  try {
-    await channel.fsetstat(handle, finalAttributes(file));
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    await setByName(session, written);
-    session.habits.learnRefusesFsetstat();
+  const { habits, label } = session;
+  const { file } = written;
+  const refusal = await trySet(session, written, finalAttributes(session, file));
+  if (refusal === undefined) return;
+  const alone = habits.refusedPermissions.has(file.targetPath)
+    ? refusal
+    : await trySet(session, written, finalTimes(file));
+  if (alone === undefined) {
+    habits.refusedPermissions.learn(refusal, file.targetPath);
+    habits.tell(
+      'warning',
+      `the server sets no permissions (${refusal.message}), as on a file system that has none: files have there what it gives them`,
+    );
+    return;
   }
+  throw new TransportError(
+    'file',
+    `Cannot send "${showName(file.targetPath)}" to ${label}: the server refuses to set its time and permissions (${refusal.message})`,
+    {
+      hint: 'let the account change those of its own files there (SETSTAT): files are compared by their time',
+      cause: refusal,
+    },
+  );
 };
 
-const setByName = async ({ label }: Session, { channel, temporary, file }: WrittenFile): Promise<void> => {
-  try {
-    await channel.setstat(temporary, finalAttributes(file));
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    throw new TransportError(
-      'file',
-      `Cannot send "${showName(file.targetPath)}" to ${label}: the server refuses to set its time and permissions (${error.message})`,
-      {
-        hint: 'let the account change those of its own files there (SETSTAT): files are compared by their time',
-        cause: error,
-      },
-    );
-  }
+/** By the handle, or by name where the server refuses that. Resolves with the last refusal; undefined: it is done. */
+const trySet = async (
+  { habits }: Session,
+  { channel, handle, temporary }: WrittenFile,
+  attributes: Attributes,
+): Promise<SftpStatusError | undefined> => {
+  if (habits.refusesFsetstat) return refusalOf(channel.setstat(temporary, attributes));
+  if ((await refusalOf(channel.fsetstat(handle, attributes))) === undefined) return undefined;
+  const refusal = await refusalOf(channel.setstat(temporary, attributes));
+  if (refusal === undefined) habits.learnRefusesFsetstat();
+  return refusal;
 };
 
 const checkSize = ({ label }: Session, file: OutgoingFile, size: number | undefined): void => {

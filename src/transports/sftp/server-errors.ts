@@ -36,7 +36,11 @@ export const toTransportError = async (
   const message = `Cannot ${failed.action} ${prepositionOf(failed)} ${failed.destination}: `;
   if (!(error instanceof SftpStatusError)) {
     const why = error instanceof Error ? error.message : String(error);
-    return new TransportError('network', message + why, { cause: error });
+    return new TransportError('network', message + why, {
+      ...(SILENT.test(why) ? { hint: IT_HANGS } : {}),
+      cause: error,
+      wasReached: true,
+    });
   }
   const trouble = await findTrouble(channel, failed.folder, error);
   if (trouble?.kind === 'full') return destinationFull(failed, error);
@@ -53,6 +57,9 @@ export const toTransportError = async (
     cause: error,
   });
 };
+
+const SILENT = /has not answered for/;
+const IT_HANGS = 'see whether the server, its disk or the line to it hangs: its log and its load tell';
 
 const prepositionOf = ({ action }: FailedAction): string => (/^(?:send|write) /.test(action) ? 'to' : 'at');
 

@@ -2,7 +2,8 @@ import { HandleLimit } from '../../sftp/open-handles.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import type { TransportContext } from '../../transport.ts';
+import { Losses } from './losses.ts';
+import type { Name, TransportContext } from '../../transport.ts';
 
 // The server knows the request and does not do it, or does not know it. Not "Failure" of a full disk: a refusal is one each time.
 const REFUSALS: ReadonlySet<number> = new Set([
@@ -16,15 +17,49 @@ const REFUSALS: ReadonlySet<number> = new Set([
 export const isRefusal = (error: unknown): error is SftpStatusError =>
   error instanceof SftpStatusError && REFUSALS.has(error.status);
 
+/** The refusal of a request; undefined where it is done. */
+export const refusalOf = async (request: Promise<void>): Promise<SftpStatusError | undefined> => {
+  try {
+    await request;
+    return undefined;
+  } catch (error) {
+    if (isRefusal(error)) return error;
+    throw error;
+  }
+};
+
+/** What is refused: by the server, or by what lies below one directory, which is no reason to do without it in the others. */
+export class Refused {
+  #isEverywhere = false;
+  readonly #directories = new Set<Name>();
+
+  /** @param targetPath "DC1/sub/file" */
+  has(targetPath: Name): boolean {
+    return this.#isEverywhere || (this.#directories.size > 0 && this.#directories.has(directoryOf(targetPath)));
+  }
+
+  learn({ status }: SftpStatusError, targetPath: Name): void {
+    if (status === Status.OP_UNSUPPORTED) this.#isEverywhere = true;
+    else this.#directories.add(directoryOf(targetPath));
+  }
+}
+
+const directoryOf = (targetPath: Name): Name => targetPath.split('/', 1)[0] ?? '';
+
 /** What was learned of a server; kept for its next connection. */
 export class ServerHabits {
   readonly handles = new HandleLimit();
+  readonly losses = new Losses();
+  /** Permission bits cannot be set: times alone are. */
+  readonly refusedPermissions = new Refused();
+  /** fsync is announced and refused. */
+  readonly refusedFsync = new Refused();
+  /** posix-rename is announced and refused. */
+  readonly refusedPosixRename = new Refused();
   readonly #log: TransportContext['log'];
   readonly #told = new Set<string>();
   #isStepwise = false;
   #refusesFsetstat = false;
-  #refusesFsync = false;
-  #refusesPosixRename = false;
   #writesInOrder = false;
   /** How often the server’s program has ended while a file of that name was sent. */
   readonly #endings = new Map<string, number>();
@@ -36,16 +71,6 @@ export class ServerHabits {
   /** FSETSTAT is refused: times are set by name. */
   get refusesFsetstat(): boolean {
     return this.#refusesFsetstat;
-  }
-
-  /** fsync is announced and refused. */
-  get refusesFsync(): boolean {
-    return this.#refusesFsync;
-  }
-
-  /** posix-rename is announced and refused. */
-  get refusesPosixRename(): boolean {
-    return this.#refusesPosixRename;
   }
 
   /**
@@ -78,20 +103,11 @@ export class ServerHabits {
     this.#isStepwise = true;
   }
 
-  learnRefusesFsync(): void {
-    this.#refusesFsync = true;
-    this.#isStepwise = true;
-  }
-
   /** The server's program has ended while a file of this name was sent. True if it was not the first time. */
   noteEnding(name: string): boolean {
     const endings = (this.#endings.get(name) ?? 0) + 1;
     this.#endings.set(name, endings);
     return endings > 1;
-  }
-
-  learnRefusesPosixRename(): void {
-    this.#refusesPosixRename = true;
   }
 
   /** Says a thing once. */

@@ -1,6 +1,6 @@
 import { type SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import { Extension, Status } from '../../sftp/protocol.ts';
+import { Extension, Status, type Attributes } from '../../sftp/protocol.ts';
 import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
 import { createRateLimiter, type RateLimit } from '../../core/rate-limiter.ts';
 import {
@@ -40,6 +40,8 @@ export interface Session {
   readonly label: string;
   readonly findTrouble: FindTrouble;
   readonly habits: ServerHabits;
+  /** Bytes of each big file that the server has confirmed so far, by its path. */
+  readonly underWay: Map<Name, number>;
   readonly closed: boolean;
   close(): Promise<void>;
 }
@@ -101,6 +103,7 @@ export const createSession = (
     label,
     findTrouble,
     habits,
+    underWay: new Map(),
     get closed() {
       return channels.closed;
     },
@@ -124,8 +127,11 @@ export const failedSend = ({ label, options }: Session, { targetPath }: Outgoing
 });
 
 /** fsync is used if it is configured and the server supports it. */
-export const syncsContent = ({ context, habits }: Session, channel: SftpClient): boolean =>
-  context.durable && channel.has(Extension.FSYNC) && !habits.refusesFsync;
+export const syncsContent = (
+  { context, habits }: Session,
+  channel: SftpClient,
+  { targetPath }: OutgoingFile,
+): boolean => context.durable && channel.has(Extension.FSYNC) && !habits.refusedFsync.has(targetPath);
 
 /** SFTP 3 has 32 bits: a time before 1970 or after 2106 becomes the first or the last that it has. */
 export const protocolTime = (seconds: number): number => Math.min(Math.max(seconds, 0), 0xffff_ffff);
@@ -137,10 +143,26 @@ const LAST_SIGNED_SECOND = 0x7fff_ffff;
 export const isHeldTime = (wanted: number, found: number | undefined): boolean =>
   found === protocolTime(wanted) || (wanted > LAST_SIGNED_SECOND && found === LAST_SIGNED_SECOND);
 
+/** So many more bytes of a big file are confirmed. @param confirmed of this attempt */
+export const noteWritten = (
+  { underWay }: Session,
+  { targetPath }: OutgoingFile,
+  confirmed: { bytes: number },
+  bytes: number,
+): void => {
+  confirmed.bytes += bytes;
+  underWay.set(targetPath, (underWay.get(targetPath) ?? 0) + bytes);
+};
+
 /** Permission bits and times of the source; version 3 has whole seconds. */
-export const finalAttributes = ({ mode, identity }: OutgoingFile) => {
+export const finalAttributes = ({ habits }: Session, file: OutgoingFile): Attributes => {
+  const times = finalTimes(file);
+  return habits.refusedPermissions.has(file.targetPath) ? times : { permissions: file.mode, ...times };
+};
+
+export const finalTimes = ({ identity }: OutgoingFile): Attributes => {
   const mtime = protocolTime(wholeSeconds(identity.mtimeNs));
-  return { permissions: mode, atime: mtime, mtime };
+  return { atime: mtime, mtime };
 };
 
 /** A complete temporary file, and where it is to go. */
@@ -157,11 +179,11 @@ export const publish = (
   unpublished: Unpublished,
   signal: AbortSignal,
 ): Promise<void> =>
-  channel.has(Extension.POSIX_RENAME) && !session.habits.refusesPosixRename
+  channel.has(Extension.POSIX_RENAME) && !session.habits.refusedPosixRename.has(unpublished.file.targetPath)
     ? channel
         .posixRename(unpublished.temporary, unpublished.final)
         .catch((error: unknown) => publishOtherwise(session, channel, unpublished, signal, error))
-    : publishWithoutReplacing(session, channel, unpublished, signal);
+    : publishWithoutReplacing(session, channel, unpublished, signal).then(() => undefined);
 
 /** A server may announce posix-rename and refuse it. Where it is this file alone that may not be replaced, nothing else will do. */
 const publishOtherwise = async (
@@ -175,31 +197,35 @@ const publishOtherwise = async (
   const isUnknown = status === Status.OP_UNSUPPORTED;
   if (!isUnknown && status !== Status.PERMISSION_DENIED) throw error;
   if (!isUnknown && (await channel.lstat(unpublished.final)) !== undefined) throw error;
-  await publishWithoutReplacing(session, channel, unpublished, signal).catch((again: unknown) => {
+  const isRenamed = await publishWithoutReplacing(session, channel, unpublished, signal).catch((again: unknown) => {
     throw isUnknown ? again : error;
   });
-  session.habits.learnRefusesPosixRename();
+  if (isRenamed && isRefusal(error)) session.habits.refusedPosixRename.learn(error, unpublished.file.targetPath);
 };
 
-/** For a server whose only rename fails if the target exists. */
+/** For a server whose only rename fails if the target exists. Resolves with false where nothing was renamed: the file is there already. */
 const publishWithoutReplacing = async (
   { options, label }: Session,
   channel: SftpClient,
   { temporary, final, file }: Unpublished,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<boolean> => {
   try {
     await channel.rename(temporary, final);
+    return true;
   } catch (error) {
     if (!(error instanceof SftpStatusError) || error.status === Status.NO_SUCH_FILE) throw error;
     const there = await channel.lstat(final);
     if (there === undefined) throw error;
     // An earlier attempt was stopped between its rename and the mark. Size and time alone do not prove it.
     const isAlike =
-      BigInt(there.size ?? -1) === file.identity.size && isHeldTime(wholeSeconds(file.identity.mtimeNs), there.mtime);
+      BigInt(there.size ?? -1) === file.identity.size &&
+      // The temporary file has got the same time: whatever the destination makes of it.
+      (isHeldTime(wholeSeconds(file.identity.mtimeNs), there.mtime) ||
+        there.mtime === (await channel.lstat(temporary))?.mtime);
     if (isAlike && (await hasContentOf(file, channel, final, signal))) {
       await channel.remove(temporary).catch(() => undefined);
-      return;
+      return false;
     }
     if (!options.allowDeleteFirst) {
       throw new TransportError(
@@ -213,5 +239,6 @@ const publishWithoutReplacing = async (
     }
     await channel.remove(final);
     await channel.rename(temporary, final);
+    return true;
   }
 };

@@ -4,6 +4,8 @@ export interface ChannelProgress {
   readonly answered: number;
   /** Identifies the request that has waited longest; undefined: none waits. */
   readonly oldest: number | undefined;
+  /** That is a request that may take minutes. */
+  readonly isSlow: boolean;
 }
 
 export interface SilenceLimits {
@@ -11,15 +13,17 @@ export interface SilenceLimits {
   readonly allMs: number;
   /** One request was not answered for so long, while others were. */
   readonly oneMs: number;
+  /** The same for a request that may take minutes. */
+  readonly slowMs: number;
 }
 
 /**
  * Requests are pending and none was answered for this long: the connection is lost, even if TCP has not noticed. One of many may wait
  * longer: behind what is in flight on a slow line, or for an fsync.
  */
-export const SILENCE: SilenceLimits = { allMs: 29_000, oneMs: 300_000 };
+export const SILENCE: SilenceLimits = { allMs: 29_000, oneMs: 300_000, slowMs: 1_800_000 };
 /** isocket is to end: what is in flight may end too, but is not waited for in vain. */
-export const SILENCE_AT_END: SilenceLimits = { allMs: 2_000, oneMs: 10_000 };
+export const SILENCE_AT_END: SilenceLimits = { allMs: 2_000, oneMs: 10_000, slowMs: 10_000 };
 
 /**
  * Decides when a server is given up. Only replies count: an sshd that lives sends keep-alives while the sftp-server behind it hangs.
@@ -38,9 +42,16 @@ export class Silence {
     this.#answered = answered;
     const silentMs = nowMs - this.#lastReplyMs;
     if (silentMs >= limits.allMs) return silentMs;
-    const waits = channels.map((channel) => this.#waitMs(channel, nowMs));
-    const longestMs = Math.max(0, ...waits);
-    return longestMs >= limits.oneMs ? longestMs : undefined;
+    for (const channel of channels) {
+      const waitMs = this.#waitMs(channel, nowMs);
+      if (waitMs >= (channel.isSlow ? limits.slowMs : limits.oneMs)) return waitMs;
+    }
+    return undefined;
+  }
+
+  /** Since the last reply. */
+  silentMs(nowMs: number): number {
+    return nowMs - this.#lastReplyMs;
   }
 
   #waitMs(channel: ChannelProgress, nowMs: number): number {

@@ -95,3 +95,19 @@ export const toSourceError = (error: unknown, file: Pick<OutgoingFile, 'sourcePa
     cause: error,
   });
 };
+
+/** Fills the chunk. */
+export const readChunk = async (
+  source: FileHandle,
+  file: OutgoingFile,
+  offset: number,
+  chunk: Buffer,
+): Promise<Buffer> => {
+  let filled = 0;
+  while (filled < chunk.length) {
+    const { bytesRead } = await source.read(chunk, filled, chunk.length - filled, offset + filled);
+    if (bytesRead === 0) throw sourceChanged(file); // It was truncated.
+    filled += bytesRead;
+  }
+  return chunk;
+};

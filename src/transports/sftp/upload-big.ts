@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { formatBytes } from '../../core/units.ts';
+import { ChannelClosedError } from '../../sftp/replies.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
 import { ContentSum } from './content-sum.ts';
@@ -11,7 +12,7 @@ import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
 import { failedSend, publish, type Session } from './session.ts';
 import { checkUnchanged, openSource } from './source.ts';
-import { StripedWrite, writeInOrder, type Stripe } from './write-content.ts';
+import { StripedWrite, writeInOrder, type Content, type Stripe } from './write-content.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
 const STRIPED_FROM_BYTES = 8 * 1024 * 1024;
@@ -35,6 +36,7 @@ export const uploadBig = async (
   const temporary = `${parentOf(final)}/${attempt.temporary}`;
   let source: FileHandle | undefined;
   let stopped: Stopped | undefined;
+  let content: Content | undefined;
   try {
     source = await openSource(file);
     const isInOrder = session.habits.isInOrder(session.channels.leastBusy());
@@ -49,12 +51,13 @@ export const uploadBig = async (
       const missing = await stillMissing({ ...opened, temporary }, earlier, size, attempt);
       // Of a part there is no sum.
       if (file.tellSha256 !== undefined && bytesOf(missing) === size) sum = new ContentSum();
-      const content = { source, file, missing, sum };
+      session.underWay.set(file.targetPath, size - bytesOf(missing));
+      content = { source, file, missing, sum, confirmed: { bytes: 0 } };
       const there = isInOrder
         ? await writeInOrder(session, opened, content, signal)
         : await new StripedWrite(session, content, attempt, signal).run(opened, striped ? temporary : undefined);
       if (bytesOf(there) < size) {
-        const isKept = await keep(session, opened, attempt, there);
+        const isKept = await keep(session, file, opened, attempt, there);
         stopped = { written: bytesOf(there), isKept };
         throw signal.reason;
       }
@@ -69,7 +72,15 @@ export const uploadBig = async (
     attempt.checkOurs();
     await publish(session, first, { temporary, final, file }, signal);
     attempt.clear();
+    session.habits.losses.forget(file);
   } catch (error) {
+    if (!signal.aborted && error instanceof ChannelClosedError && content !== undefined) {
+      attempt.leave();
+      throw (
+        session.habits.losses.note(session.label, file, size - bytesOf(content.missing) + content.confirmed.bytes) ??
+        error
+      );
+    }
     const channel = session.channels.leastBusy();
     const failed = failedSend(session, file);
     const reason = signal.aborted ? error : await orDestinationFull(error, channel, failed, session.findTrouble);
@@ -82,13 +93,20 @@ export const uploadBig = async (
     }
     throw isFullError(reason) ? await orDoesNotFit(reason, channel, failed, size) : reason;
   } finally {
+    session.underWay.delete(file.targetPath);
     await source?.close();
   }
 };
 
 /** What is written so far is on stable storage, where the server can do that, and a later attempt need not read it back. */
-const keep = async (session: Session, opened: Stripe, attempt: Attempt, there: readonly Range[]): Promise<boolean> => {
-  if (!(await syncUnlessRefused(session, opened))) return false;
+const keep = async (
+  session: Session,
+  { targetPath }: OutgoingFile,
+  opened: Stripe,
+  attempt: Attempt,
+  there: readonly Range[],
+): Promise<boolean> => {
+  if (!(await syncUnlessRefused(session, opened, targetPath))) return false;
   attempt.save(there);
   return true;
 };

@@ -63,8 +63,8 @@ const fill = (session: Session, channel: SftpClient, handle: Buffer, file: Outgo
   file.tellSha256?.(hash('sha256', content, 'buffer'));
   return channel.burst((commands) => {
     writeAll(channel, commands, handle, content);
-    commands.fsetstat(handle, finalAttributes(file));
-    if (syncsContent(session, channel)) commands.fsync(handle);
+    commands.fsetstat(handle, finalAttributes(session, file));
+    if (syncsContent(session, channel, file)) commands.fsync(handle);
     commands.close(handle);
   });
 };
@@ -99,6 +99,9 @@ const fillAgain = async (session: Session, unfilled: Omit<WrittenFile, 'handle'>
   if (!isRefusal(error) || error.status === Status.FAILURE) throw error;
   const { channel, temporary } = unfilled;
   const handle = await channel.open(temporary, OpenFlag.WRITE, {});
+  const { refusedPermissions } = session.habits;
+  const wasKnown = refusedPermissions.has(unfilled.file.targetPath);
   await fillStepwise(session, { ...unfilled, handle });
-  session.habits.learnStepwise();
+  // That is known from now on, and nothing was wrong with the order.
+  if (refusedPermissions.has(unfilled.file.targetPath) === wasKnown) session.habits.learnStepwise();
 };

@@ -3,6 +3,7 @@ import { type Discrepancy, type ExpectedFile, type ListedFile, type Name } from 
 import { parentOf } from './folders.ts';
 import { listFolder } from './list-folder.ts';
 import { differentContent } from './same-content.ts';
+import { heldTimes, mayBeHeldFor } from './held-times.ts';
 import { isHeldTime, protocolTime, type Session } from './session.ts';
 
 const S_IFMT = 0o170000;
@@ -23,7 +24,7 @@ export const verifyFiles = async (
 ): Promise<Discrepancy[]> => {
   const byFolder = Map.groupBy(files, ({ targetPath }) => parentOf(targetPath));
   const discrepancies = await Promise.all(
-    [...byFolder].map(([folder, inFolder]) => checkFolder(session, folder, inFolder)),
+    [...byFolder].map(([folder, inFolder]) => checkFolder(session, folder, inFolder, signal)),
   );
   const found = discrepancies.flat();
   if (!checksum) return found;
@@ -50,13 +51,22 @@ export const listFiles = async (
   }
 };
 
-const checkFolder = async (session: Session, folder: Name, files: readonly ExpectedFile[]): Promise<Discrepancy[]> => {
+const checkFolder = async (
+  session: Session,
+  folder: Name,
+  files: readonly ExpectedFile[],
+  signal: AbortSignal,
+): Promise<Discrepancy[]> => {
   const { channels, options } = session;
   const found: Discrepancy[] = [];
+  /** Of another time, and else as they are expected. */
+  const ofOtherTime = new Map<ExpectedFile, number>();
   const left = new Map(files.map((file) => [baseName(file.targetPath), file]));
   const check = (file: ExpectedFile, attributes: Attributes | undefined): void => {
     const discrepancy = compareAttributes(file, attributes);
     if (discrepancy !== undefined) found.push(discrepancy);
+    else if (attributes !== undefined && !isHeldTime(file.mtimeSeconds, attributes.mtime))
+      ofOtherTime.set(file, attributes.mtime ?? 0);
   };
   if (files.length > (channels.isFar ? MIN_FILES_TO_LIST_FAR : MIN_FILES_TO_LIST)) {
     let entries = files.length * MAX_LISTED_PER_FILE;
@@ -75,17 +85,34 @@ const checkFolder = async (session: Session, folder: Name, files: readonly Expec
       check(file, await channels.leastBusy().lstat(`${options.path}/${file.targetPath}`)),
     ),
   );
-  return found;
+  return [...found, ...(await differentTimes(session, folder, ofOtherTime, signal))];
+};
+
+/** The times that are not those with which the destination holds what was sent. */
+const differentTimes = async (
+  session: Session,
+  folder: Name,
+  found: ReadonlyMap<ExpectedFile, number>,
+  signal: AbortSignal,
+): Promise<Discrepancy[]> => {
+  const doubtful = [...found].filter(([{ mtimeSeconds }, mtime]) => mayBeHeldFor(mtimeSeconds, mtime));
+  const times = doubtful.map(([{ mtimeSeconds }]) => mtimeSeconds);
+  const held = times.length === 0 ? undefined : await heldTimes(session, folder, times, signal);
+  return [...found].flatMap(([file, mtime]): Discrepancy[] => {
+    const { mtimeSeconds } = file;
+    if (held?.get(mtimeSeconds) === mtime) return [];
+    return [{ file, kind: 'different', detail: `its mtime is ${mtime}, not ${protocolTime(mtimeSeconds)}` }];
+  });
 };
 
 const baseName = (path: Name): Name => path.slice(path.lastIndexOf('/') + 1);
 
+/** All but the time. */
 const compareAttributes = (file: ExpectedFile, attributes: Attributes | undefined): Discrepancy | undefined => {
   if (attributes === undefined) return { file, kind: 'missing', detail: 'it does not exist' };
-  const { size = 0, permissions = S_IFREG, mtime } = attributes;
+  const { size = 0, permissions = S_IFREG } = attributes;
   const different = (detail: string): Discrepancy => ({ file, kind: 'different', detail });
   if ((permissions & S_IFMT) !== S_IFREG) return different('it is not a regular file');
   if (BigInt(size) !== file.size) return different(`it has ${size} bytes, not ${file.size}`);
-  if (isHeldTime(file.mtimeSeconds, mtime)) return undefined;
-  return different(`its mtime is ${mtime}, not ${protocolTime(file.mtimeSeconds)}`);
+  return undefined;
 };

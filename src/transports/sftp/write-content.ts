@@ -7,8 +7,8 @@ import type { ContentSum } from './content-sum.ts';
 import { bytesOf, gapsIn, joined, type Range } from './ranges.ts';
 import { syncUnlessRefused } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
-import type { Session } from './session.ts';
-import { sourceChanged } from './source.ts';
+import { noteWritten, type Session } from './session.ts';
+import { readChunk } from './source.ts';
 
 const CHUNK_BYTES = 128 * 1024;
 const IN_FLIGHT_BYTES = 2 * 1024 * 1024;
@@ -30,6 +30,8 @@ export interface Content {
   readonly missing: readonly Range[];
   /** Gets all that is read. */
   readonly sum: ContentSum | undefined;
+  /** What of it the server has confirmed so far. */
+  readonly confirmed: { bytes: number };
 }
 
 /**
@@ -133,7 +135,7 @@ export class StripedWrite {
 
   async #sendChunk({ channel, handle }: Stripe, most: number): Promise<void> {
     const { chunks, rateLimit } = this.#session;
-    const { source, file, sum } = this.#content;
+    const { source, file, sum, confirmed } = this.#content;
     const offset = this.#next;
     const length = this.#take(most);
     this.#inFlight.set(offset, length);
@@ -145,6 +147,7 @@ export class StripedWrite {
       sum?.add(offset, chunk);
       await answered(this.#session, channel.write(handle, offset, chunk));
       this.#inFlight.delete(offset);
+      noteWritten(this.#session, file, confirmed, length);
     } finally {
       chunks.push(buffer);
       releaseContent(this.#session, length);
@@ -168,7 +171,7 @@ export class StripedWrite {
     if (performance.now() - this.#lastCheckpoint < CHECKPOINT_EVERY_MS) return;
     this.#lastCheckpoint = performance.now();
     const there = this.#there();
-    if (await syncUnlessRefused(this.#session, stripe)) this.#attempt.save(there);
+    if (await syncUnlessRefused(this.#session, stripe, this.#content.file.targetPath)) this.#attempt.save(there);
   }
 }
 
@@ -189,22 +192,11 @@ const answered = async ({ window }: Session, write: Promise<void>): Promise<void
   window.noteReply(sentMs, performance.now());
 };
 
-/** Fills the chunk. */
-const readChunk = async (source: FileHandle, file: OutgoingFile, offset: number, chunk: Buffer): Promise<Buffer> => {
-  let filled = 0;
-  while (filled < chunk.length) {
-    const { bytesRead } = await source.read(chunk, filled, chunk.length - filled, offset + filled);
-    if (bytesRead === 0) throw sourceChanged(file); // It was truncated.
-    filled += bytesRead;
-  }
-  return chunk;
-};
-
 /** The same on one handle, each WRITE after the one before: for a server that takes no content beyond the end of a file. */
 export const writeInOrder = async (
   session: Session,
   { channel, handle }: Stripe,
-  { source, file, missing, sum }: Content,
+  { source, file, missing, sum, confirmed }: Content,
   signal: AbortSignal,
 ): Promise<readonly Range[]> => {
   const inFlight: Promise<void>[] = [];
@@ -230,7 +222,9 @@ export const writeInOrder = async (
       if (isStopped()) return stop();
       throw error;
     }
-    written = written.finally(() => releaseContent(session, length));
+    written = written
+      .then(() => noteWritten(session, file, confirmed, length))
+      .finally(() => releaseContent(session, length));
     written.catch(() => undefined); // Reported where it is awaited.
     inFlight.push(written);
     if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, utimesSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isProbeFile, isWithin, overlapLine } from '../../../src/check/overlap.ts';
+import { earlierProbes, isProbeFile, isWithin, overlapLine } from '../../../src/check/overlap.ts';
 import { checkState } from '../../../src/check/state.ts';
 
 let folder: string;
@@ -31,24 +31,30 @@ it.each([
 describe('the overlap of root and destination', () => {
   const root = (): string => join(folder, 'root');
   it.each(['', 'DC1', 'DC1/sub'])('is found in the folder "%s" of the root', (below) => {
+    const earlier = earlierProbes(root());
     writeFileSync(join(root(), below, '.isocket-0123abcd-check.part'), '');
-    const line = overlapLine(root(), Date.now());
+    const line = overlapLine(root(), earlier);
     expect(line).toMatchObject({ state: 'failure' });
     expect(line?.message).toContain(`appears in "${join(root(), below)}"`);
   });
 
   it('is none where the file is elsewhere, or behind a link', () => {
+    const earlier = earlierProbes(root());
     mkdirSync(join(folder, 'other'));
     writeFileSync(join(folder, 'other/.isocket-0123abcd-check.part'), '');
     symlinkSync(join(folder, 'other'), join(root(), 'DC1/link'));
-    expect(overlapLine(root(), Date.now())).toMatchObject({ state: 'ok' });
+    expect(overlapLine(root(), earlier)).toMatchObject({ state: 'ok' });
   });
 
   it('is none for a leftover of an earlier probe', () => {
     const path = join(root(), '.isocket-0123abcd-check.part');
     writeFileSync(path, '');
+    const earlier = earlierProbes(root());
+    expect(overlapLine(root(), earlier)).toMatchObject({ state: 'ok' });
+    // Written anew, by whatever clock the file system has.
+    writeFileSync(path, 'x');
     utimesSync(path, 1, 1);
-    expect(overlapLine(root(), Date.now() + 60_000)).toMatchObject({ state: 'ok' });
+    expect(overlapLine(root(), earlier)).toMatchObject({ state: 'failure' });
   });
 });
 

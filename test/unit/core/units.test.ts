@@ -35,12 +35,13 @@ it('sizes', () => {
   expect(parseBytes('2 kB')).toBe(2048);
   expect(parseBytes('2\tkB')).toBe(2048);
   expect(parseBytes('1.7b')).toBe(1);
+  expect(parseBytes('3 MiB')).toBe(3 * 2 ** 20);
   expect(parseBytes('3TB')).toBe(3 * 2 ** 40);
   expect(parseBytes('1PB')).toBeUndefined();
   expect(parseBytes(`${'9'.repeat(400)}MB`)).toBeUndefined();
   expect(parseBytes('2kB/s')).toBeUndefined();
-  expect([0, 1023, 1536, 2 ** 30].map(formatBytes)).toEqual(['0 B', '1023 B', '1.5 KB', '1 GB']);
-  expect([2 ** 20 - 1, 15_005_123, 2 ** 60].map(formatBytes)).toEqual(['1024 KB', '14.31 MB', '1024 PB']);
+  expect([0, 1023, 1536, 2 ** 30].map(formatBytes)).toEqual(['0 B', '1023 B', '1.5 KiB', '1 GiB']);
+  expect([2 ** 20 - 1, 15_005_123, 2 ** 60].map(formatBytes)).toEqual(['1024 KiB', '14.31 MiB', '1024 PiB']);
 });
 
 it.each([

@@ -2,10 +2,10 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2 from 'ssh2';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TransportError } from '../../../src/errors.ts';
 import { connectError } from '../../../src/ssh/connect-ssh2.ts';
-import { hostKeyError, readKnownHosts } from '../../../src/ssh/host-key.ts';
+import { hostKeyError, readAllKnownHosts, readKnownHosts } from '../../../src/ssh/host-key.ts';
 import { readLogin } from '../../../src/ssh/login.ts';
 import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
 
@@ -83,13 +83,54 @@ it('an unknown host key: names the file without "~", and makes it where it is no
   const key = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync('ed25519').public);
   if (key instanceof Error) throw key;
   const options = { host: 'h', port: 22, user: undefined, identityFile: '', agent: false, passphraseFile: undefined };
-  const problem = (knownHosts: string) =>
-    hostKeyError('unknown', key.getPublicSSH(), { ...options, knownHosts }, 'h:22');
+  const problem = (knownHosts: string) => hostKeyError([], key.getPublicSSH(), { ...options, knownHosts }, 'h:22');
   expect(problem('~/.ssh/none/known_hosts')?.message).toContain(
     `there is no file "${homedir()}/.ssh/none/known_hosts"`,
   );
   expect(problem('~/.ssh/none/known_hosts')?.hint).toContain(`mkdir -p ${homedir()}/.ssh/none && echo 'h ssh-ed25519 `);
   expect(problem(join(folder, 'text'))?.hint).toMatch(/: echo 'h ssh-ed25519 \S+' >> .*text$/);
+});
+
+describe('known hosts of the system', () => {
+  const pair = (): { readonly blob: Buffer; readonly line: string } => {
+    const key = ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync('ed25519').public);
+    if (key instanceof Error) throw key;
+    const blob = key.getPublicSSH();
+    return { blob, line: `ssh-ed25519 ${blob.toString('base64')}` };
+  };
+  const [host, other] = [pair(), pair()];
+  const options = { host: 'h', port: 22, user: undefined, identityFile: '', agent: false, passphraseFile: undefined };
+  const problem = async (own: string, ofSystem: string) => {
+    const [knownHosts, system] = [join(folder, 'own-hosts'), join(folder, 'system-hosts')];
+    writeFileSync(knownHosts, own);
+    writeFileSync(system, ofSystem);
+    const known = await readAllKnownHosts(knownHosts, ['/none', folder, system]);
+    return hostKeyError(known, host.blob, { ...options, knownHosts }, 'h:22');
+  };
+
+  it('count beside those of the user', async () => {
+    expect(await problem('', `h ${host.line}`)).toBeUndefined();
+    expect((await problem('', `other ${host.line}`))?.message).toContain('is unknown');
+  });
+
+  it('one that revokes, or has another key, is named', async () => {
+    const revoked = await problem(`h ${host.line}`, `@revoked * ${host.line}`);
+    expect(revoked?.message).toContain('is revoked');
+    expect(revoked?.hint).toContain(join(folder, 'system-hosts'));
+    const changed = await problem('', `h ${other.line}`);
+    expect(changed?.message).toContain('CHANGED');
+    expect(changed?.hint).toContain(`ssh-keygen -f ${join(folder, 'system-hosts')} -R`);
+  });
+
+  it('an authority for certificates is told, where no key is known', async () => {
+    const told = await problem('', `@cert-authority *,!x ${other.line}`);
+    expect(told?.message).toContain('is unknown');
+    expect(told?.hint).toMatch(
+      /^set destination.ssh: system, which understands the @cert-authority line of .*system-hosts/,
+    );
+    expect(await problem(`h ${host.line}`, `@cert-authority h ${other.line}`)).toBeUndefined();
+    expect((await problem('', `@cert-authority x ${other.line}`))?.hint).not.toContain('@cert-authority');
+  });
 });
 
 // The cure for an unknown key adds a line to that file.

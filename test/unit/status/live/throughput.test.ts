@@ -6,7 +6,10 @@ const sent = (bytes: number) => ({ type: 'sent', path: 'DC1/file', bytes }) as c
 describe('throughput', () => {
   it('is that of the last minute, or since the start', () => {
     const throughput = new Throughput(0);
-    for (let second = 0; second < 10; second += 1) throughput.note(sent(1000), second * 1000);
+    for (let second = 0; second < 10; second += 1) {
+      throughput.note(sent(1000), second * 1000);
+      throughput.moved(1000, second * 1000);
+    }
     expect(throughput.at(10_000)).toEqual({ files: 10, bytes: 10_000, filesPerSecond: 1, bytesPerSecond: 1000 });
     expect(throughput.at(60_000)).toMatchObject({ files: 10, filesPerSecond: 0.2 });
     expect(throughput.at(200_000)).toEqual({ files: 10, bytes: 10_000, filesPerSecond: 0, bytesPerSecond: 0 });
@@ -27,6 +30,7 @@ describe('time left', () => {
     ['files are small', { files: 1000, bytes: 1000 }, { filesPerSecond: 10, bytesPerSecond: 1e6 }, 100],
     ['files are big', { files: 1, bytes: 1e9 }, { filesPerSecond: 10, bytesPerSecond: 1e6 }, 1000],
     ['files are empty', { files: 10, bytes: 0 }, { filesPerSecond: 10, bytesPerSecond: 0 }, 1],
+    ['one big file goes, and none is done', { files: 1, bytes: 1e9 }, { filesPerSecond: 0, bytesPerSecond: 1e6 }, 1000],
     ['only empty ones were sent', { files: 10, bytes: 10 }, { filesPerSecond: 10, bytesPerSecond: 0 }, null],
   ])('%s', (_why, unsent, rate, seconds) => {
     expect(secondsLeft(unsent, rate)).toBe(seconds);

@@ -1,0 +1,157 @@
+import { counted, formatBytes, formatShare } from '../../core/units.ts';
+import type { LiveSiteStatus } from '../live/live-status.ts';
+import type { DirectoryStatus } from '../site-status.ts';
+import { Plots } from './plots.ts';
+import { element, setText, showFigures, showList, showRows, type Row } from './rows.ts';
+import { inOrder, phaseOf, remarksOn, shareOf, showPlain, showSeconds, stateOf, summaryOf } from './words.ts';
+
+/** As `/events` tells it: the oldest finished directories are summed up. */
+interface Shown extends LiveSiteStatus {
+  readonly more?: { readonly directories: number };
+}
+
+const RETRY_MS = 5000;
+/** Finished directories that are shown at first. */
+const FINISHED_AT_FIRST = 5;
+
+const plots = new Plots();
+let showsAll = false;
+let last: Shown | undefined;
+
+const show = (status: Shown): void => {
+  last = status;
+  const { site, root, daemon, problems, directories, more } = status;
+  const { state, sentence } = stateOf(status);
+  document.title = `${state === 'bad' ? '(!) ' : ''}${showPlain(site)} – isocket`;
+  setText(element('site'), showPlain(site));
+  setText(element('place'), showPlain(root));
+  setText(element('line'), `Live. isocket ${daemon.version}, since ${showTime(daemon.since)}`);
+  element('state').dataset.state = state;
+  setText(element('sentence'), sentence);
+  showList(element('problems'), problems.map(showPlain));
+  showFigures(element('figures'), figuresOf(status));
+  showRows(element('destinations'), destinationRows(status));
+  plots.show(daemon.history);
+  showDirectories(directories, more?.directories ?? 0);
+  showHeld(status);
+  showFailures(status);
+  showFlight(status);
+};
+
+const showTime = (time: string | null): string =>
+  time === null ? 'an unknown time' : new Date(time).toLocaleString('en-GB');
+
+const figuresOf = ({ daemon, directories }: Shown): [string, string][] => {
+  const { backlog, secondsLeft, activity } = daemon;
+  const oldest = Math.max(-1, ...directories.map(({ oldestUnsentSeconds }) => oldestUnsentSeconds ?? -1));
+  const rate = activity?.throughput?.bytesPerSecond ?? 0;
+  return [
+    ['Waiting', `${backlog.files.toLocaleString('en')} files`],
+    ['Size of it', formatBytes(backlog.bytes)],
+    ['Rate, last minute', `${formatBytes(Math.round(rate))}/s`],
+    ['Time left', backlog.files === 0 ? 'none' : secondsLeft === null ? 'not known' : showSeconds(secondsLeft)],
+    ['Oldest unsent', oldest < 0 ? 'none' : `${showSeconds(oldest)} ago`],
+    ['Held back', (activity?.held.length ?? 0).toLocaleString('en')],
+  ];
+};
+
+const nextTry = (seconds: number | null | undefined): string[] =>
+  seconds === null || seconds === undefined ? [] : [`tried again in ${showSeconds(seconds)}`];
+
+const destinationRows = ({ daemon }: Shown): Row[] =>
+  (daemon.activity?.connections ?? []).map(({ destination, state, message, hint, nextSeconds }) => {
+    const since = daemon.down.find((one) => one.destination === destination)?.since;
+    return {
+      key: destination,
+      cells: [
+        showPlain(destination),
+        state === 'up'
+          ? { text: '✓ reached', kind: 'ok' }
+          : { text: `✕ down${since === undefined ? '' : ` since ${showTime(since)}`}`, kind: 'bad' },
+        showPlain([message ?? [], hint ?? [], ...nextTry(nextSeconds)].flat().join('; ')),
+      ],
+    };
+  });
+
+const showDirectories = (directories: readonly DirectoryStatus[], more: number): void => {
+  const { first, finished } = inOrder(directories);
+  const shown = showsAll ? finished : finished.slice(0, FINISHED_AT_FIRST);
+  showRows(element('directories'), [...first, ...shown].map(directoryRow));
+  setText(element('summary'), summaryOf(finished, more));
+  const button = element('more');
+  button.hidden = finished.length <= FINISHED_AT_FIRST;
+  button.setAttribute('aria-expanded', String(showsAll));
+  setText(
+    button,
+    showsAll
+      ? 'Show fewer of the finished ones'
+      : `Show ${counted(finished.length, 'finished directory', 'finished directories')}`,
+  );
+};
+
+const directoryRow = (directory: DirectoryStatus): Row => {
+  const { name, files, bytes, oldestUnsentSeconds } = directory;
+  const remarks = remarksOn(directory);
+  return {
+    key: name,
+    cells: [
+      showPlain(name),
+      phaseOf(directory),
+      shareOf(directory),
+      { text: files === null ? '?' : files.toLocaleString('en'), kind: 'number' },
+      { text: bytes === null ? '?' : formatBytes(bytes), kind: 'number' },
+      oldestUnsentSeconds === null ? '' : `${showSeconds(oldestUnsentSeconds)} ago`,
+      remarks === '' ? '' : { text: remarks, kind: 'bad' },
+    ],
+  };
+};
+
+const showHeld = ({ daemon }: Shown): void => {
+  const held = daemon.activity?.held ?? [];
+  element('held-section').hidden = held.length === 0;
+  const rows = held.map(({ path, reason, hint, attempts, nextSeconds }): Row => {
+    const next = nextSeconds === null ? 'not known' : `in ${showSeconds(nextSeconds)}`;
+    const why = hint === null || hint === undefined ? reason : `${reason}; ${hint}`;
+    return { key: path, cells: [showPlain(path), showPlain(why), { text: String(attempts), kind: 'number' }, next] };
+  });
+  showRows(element('held'), rows);
+};
+
+const showFailures = ({ daemon }: Shown): void => {
+  const failures = daemon.failures.files;
+  element('failures-section').hidden = failures.length === 0;
+  const rows = failures.map(({ path, at, message, hint }): Row => {
+    const what = hint === undefined ? message : `${message}; ${hint}`;
+    return { key: `${path} ${at}`, cells: [showTime(at), showPlain(path), showPlain(what)] };
+  });
+  showRows(element('failures'), rows);
+};
+
+const showFlight = ({ daemon }: Shown): void => {
+  const { inFlight } = daemon;
+  const named = (daemon.activity?.sending ?? []).map(({ path, bytes, sent }) =>
+    showPlain(`${path}, ${sent === undefined ? formatBytes(bytes) : formatShare(sent, bytes)}`),
+  );
+  element('flight-section').hidden = inFlight === 0;
+  const rest = inFlight - named.length;
+  showList(element('flight'), [...named, ...(rest > 0 ? [`and ${rest.toLocaleString('en')} more`] : [])]);
+};
+
+element('more').addEventListener('click', () => {
+  showsAll = !showsAll;
+  if (last !== undefined) show(last);
+});
+
+const listen = (): void => {
+  const events = new EventSource('/events');
+  events.onmessage = ({ data }: MessageEvent<string>) => show(JSON.parse(data) as Shown);
+  events.onerror = () => {
+    setText(element('line'), 'No connection to isocket: what is shown is old. Trying again …');
+    element('state').dataset.state = 'bad';
+    setText(element('sentence'), 'isocket does not answer: is the daemon running?');
+    if (events.readyState !== EventSource.CLOSED) return;
+    setTimeout(listen, RETRY_MS);
+  };
+};
+
+listen();

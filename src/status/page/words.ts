@@ -1,0 +1,72 @@
+import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
+import type { LiveSiteStatus } from '../live/live-status.ts';
+import type { DirectoryStatus } from '../site-status.ts';
+
+export type State = 'ok' | 'busy' | 'bad';
+
+/** Is all well, in one sentence. Pure. */
+export const stateOf = ({ problems, daemon }: LiveSiteStatus): { readonly state: State; readonly sentence: string } => {
+  const { backlog, isAlive, isCounting } = daemon;
+  if (!isAlive) return { state: 'bad', sentence: 'isocket does not get round: see its log and the load of the host' };
+  if (problems.length > 0) return { state: 'bad', sentence: `${counted(problems.length, 'thing')} to be looked at` };
+  if (backlog.files === 0)
+    return isCounting
+      ? { state: 'busy', sentence: 'Counting what is there' }
+      : { state: 'ok', sentence: 'Everything that is complete is off-site' };
+  const more = isCounting ? 'at least ' : '';
+  const what = `${more}${counted(backlog.files, 'file')}, ${formatBytes(backlog.bytes)}`;
+  return { state: 'busy', sentence: `Sending: ${what} to go` };
+};
+
+/** Names hold any byte: what moves the cursor, or is half a character, is shown as its number. Pure. */
+export const showPlain = (text: string): string =>
+  text.replace(
+    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+
+/** "1 h 5 m", "12 s"; a page does not need tenths. Pure. */
+export const showSeconds = (seconds: number): string =>
+  seconds < 60 ? `${Math.max(0, Math.round(seconds))} s` : formatDuration(seconds * 1000);
+
+/** Pure. */
+export const phaseOf = ({ phase, closedBy }: DirectoryStatus): string =>
+  phase === 'closed' && closedBy === 'superseded' ? 'closed (a newer one is there)' : phase;
+
+/** What a person should know of a directory, with the next step. Pure. */
+export const remarksOn = (directory: DirectoryStatus): string => {
+  const { name, held, late, lacks, reserved, unreadable, skipped } = directory;
+  const remarks = [
+    ...(unreadable === undefined ? [] : [`cannot be read: ${unreadable}`]),
+    ...(held > 0 ? [`${counted(held, 'file')} held back`] : []),
+    ...(late ? [`changed after it was finished: isocket reset ${name}`] : []),
+    ...(lacks === undefined || lacks.length === 0 ? [] : [`not at ${lacks.join(', ')}: isocket reset ${name}`]),
+    ...(reserved === undefined || reserved.length === 0
+      ? []
+      : [`reserved names, to be renamed: ${reserved.join(', ')}`]),
+    ...(skipped > 0 ? [`${skipped} links, sockets and the like are not sent`] : []),
+  ];
+  return showPlain(remarks.join('; '));
+};
+
+/** "3/10", of a directory that could be counted. Pure. */
+export const shareOf = ({ files, sent }: DirectoryStatus): { readonly text: string; readonly share?: number } => {
+  if (files === null || sent === null) return { text: 'not known' };
+  return { text: `${sent.toLocaleString('en')}/${files.toLocaleString('en')}`, share: files === 0 ? 1 : sent / files };
+};
+
+/** The directories that anybody has to look at, newest first; then the finished ones. Pure. */
+export const inOrder = (
+  directories: readonly DirectoryStatus[],
+): { readonly first: readonly DirectoryStatus[]; readonly finished: readonly DirectoryStatus[] } => {
+  const newestFirst = directories.toReversed();
+  const isQuiet = ({ phase, late, lacks }: DirectoryStatus): boolean =>
+    phase === 'finished' && !late && lacks === undefined;
+  return { first: newestFirst.filter((one) => !isQuiet(one)), finished: newestFirst.filter(isQuiet) };
+};
+
+/** Pure. @param more finished directories that the server has summed up */
+export const summaryOf = (finished: readonly DirectoryStatus[], more: number): string => {
+  const all = finished.length + more;
+  return all === 0 ? 'None is finished yet.' : `${countedDirectories(all)} finished.`;
+};
