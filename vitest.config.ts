@@ -21,6 +21,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'fault/host': 55,
   'scenario/proof-names': 54,
   'scenario/hooks': 36,
+  'scenario/broken-sites': 30,
 };
 
 class LongestFirst extends BaseSequencer {

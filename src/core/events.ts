@@ -17,6 +17,8 @@ export type IsocketEvent =
   | StoppedEvent
   | { readonly type: 'note'; readonly level: 'info' | 'warning'; readonly message: string }
   | { readonly type: 'watching'; readonly message: string }
+  /** Where somebody may ask how it goes. */
+  | { readonly type: 'listening'; readonly message: string }
   | { readonly type: 'complete'; readonly path: Name }
   | { readonly type: 'planned'; readonly path: Name; readonly bytes: number; readonly phase: 'open' | 'closed' }
   | { readonly type: 'held-back'; readonly path: Name; readonly reason: HeldBackReason }

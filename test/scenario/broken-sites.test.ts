@@ -71,7 +71,7 @@ const alerts = (): (readonly [string, string])[] =>
         .map((line) => JSON.parse(line) as { kind: string; message: string })
         .map(({ kind, message }) => [kind, message])
     : [];
-const isServing = (event: IsocketEvent): boolean => event.type === 'note' && event.message.startsWith('status at ');
+const isServing = ({ type }: IsocketEvent): boolean => type === 'listening';
 const SOON = { timeout: 20_000 };
 
 interface Broken {

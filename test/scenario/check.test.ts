@@ -379,7 +379,7 @@ describe('who is told', () => {
   it('a configuration that others can change, and a port that the daemon has', async () => {
     const site = newSite({ more: { hooks: { alert: 'cat' }, status: { listen: await freePort() } } });
     await using daemon = site.start(['daemon']);
-    await daemon.event((event) => event.type === 'note' && event.message.startsWith('status at'));
+    await daemon.event(({ type }) => type === 'listening');
     const { line, exitCode } = await check(site);
     expect([exitCode, line('status.listen').state]).toEqual([0, 'ok']);
     chmodSync(site.config, 0o666);

@@ -44,7 +44,7 @@ const valueOf = (text: string, series: string): number | undefined => {
   return line === undefined ? undefined : Number(line.slice(series.length));
 };
 const written = (): string => readFileSync(textfile, 'utf8');
-const isServing = (event: IsocketEvent): boolean => event.type === 'note' && event.message.startsWith('status at ');
+const isServing = ({ type }: IsocketEvent): boolean => type === 'listening';
 
 interface Panel {
   readonly targets: readonly { readonly expr: string }[];
@@ -158,6 +158,20 @@ describe('status.textfile', () => {
     expect(valueOf(written(), 'isocket_backlog_files{site="site"}')).toBeUndefined();
     expect(at()[0]).toBe(success);
     expect(await complaints(written())).toBe('');
+  });
+
+  it('is the daemon’s while one works, and written by it too', async () => {
+    const site = siteOf();
+    parser(site.root).writeFiles('DC1', 2);
+    await using daemon = site.start(['daemon']);
+    await daemon.event(({ type }) => type === 'sent');
+    await expect.poll(() => readdirSync(`${folder}/textfiles`), { timeout: 30_000 }).toEqual(['isocket.prom']);
+    const { ino } = statSync(textfile);
+    expect((await site.scan()).exitCode).toBe(4);
+    expect(statSync(textfile).ino).toBe(ino);
+    expect(valueOf(written(), 'isocket_files_sent_total{site="site"}')).toBe(2);
+    expect(await complaints(written())).toBe('');
+    await daemon.stop();
   });
 
   it('that cannot be written is a warning with the cure, and files are sent', async () => {

@@ -43,6 +43,9 @@ describe('scan DIR…', () => {
     // Superseded, as the newest of all says, though that is not named.
     expect((await site.run(['scan', 'DC2', '--json'])).summary).toMatchObject({ sent: 2, finished: 1 });
     expect((await site.scan()).summary).toMatchObject({ sent: 0, finished: 0 });
+    expect((await site.run(['scan', 'DC1'])).stderr).toContain(
+      'warning: DC1 is finished: nothing of it is sent; to send it again: isocket reset DC1',
+    );
   });
 
   it('says before it begins that a directory is not there, and what would be sent of those named', async () => {
@@ -106,7 +109,7 @@ describe('status --check', () => {
     expect(await check(site)).toEqual([
       0,
       expect.stringMatching(
-        /^ISOCKET OK - site: 6 unsent files \(5\.86 KB\), the oldest for .* \| oldest=\d+s;3600;86400;0 unsent=6;;;0 /,
+        /^ISOCKET OK - site: 6 unsent files \(5\.86 KiB\), the oldest for .* \| oldest=\d+s;3600;86400;0 unsent=6;;;0 /,
       ),
     ]);
     expect(await check(site, '--warn', '0s')).toEqual([1, expect.stringMatching(/^ISOCKET WARNING - /)]);
@@ -138,6 +141,7 @@ describe('status --check', () => {
       3,
       expect.stringContaining('--warn is more than --crit'),
     ]);
+    expect((await check(site, '--watch'))[0]).toBe(3);
     expect(await check(site, 'DC9')).toEqual([3, expect.stringContaining('UNKNOWN - Cannot use "DC9"')]);
     expect((await site.run(['status', '--warn', '1h'])).exitCode).toBe(2);
     writeFileSync(site.config, '{"sit": 1}');

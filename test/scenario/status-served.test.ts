@@ -33,7 +33,7 @@ const siteOf = ({ more, ...options }: SiteOptions = {}): TestSite =>
   makeSite(folder, server, { ...options, more: { status: { listen: `127.0.0.1:${port}` }, ...more } });
 /** Answers are put together once a second. */
 const SOON = { timeout: 20_000 };
-const isServing = (event: IsocketEvent): boolean => event.type === 'note' && event.message.startsWith('status at ');
+const isServing = ({ type }: IsocketEvent): boolean => type === 'listening';
 const isFinishedEvent = (event: IsocketEvent): boolean => event.type === 'finished';
 const liveStatus = async (): Promise<LiveSiteStatus> =>
   JSON.parse((await ask(port, '/status.json')).text) as LiveSiteStatus;

@@ -32,10 +32,18 @@ export const namedDirectories = (
   };
 };
 
-/** The names of those that the user named. undefined: none is named, all are meant. */
-export const namesOf = (source: Config['source'], named: readonly string[]): ReadonlySet<Name> | undefined => {
+/**
+ * The names of those that the user named. undefined: none is named, all are meant.
+ * @param finished is called for each that is finished
+ */
+export const namesOf = (
+  source: Config['source'],
+  named: readonly string[],
+  finished: (name: Name) => void = () => undefined,
+): ReadonlySet<Name> | undefined => {
   if (named.length === 0) return undefined;
   const { plans, unreadable } = namedDirectories(source, named);
+  for (const { phase, directory } of plans) if (phase === 'finished') finished(directory.name);
   return new Set([...plans.map(({ directory }) => directory.name), ...unreadable.map(({ name }) => name)]);
 };
 

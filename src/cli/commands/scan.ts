@@ -11,7 +11,7 @@ import { Ping } from '../../status/notify/ping.ts';
 import { whyNoRoot } from '../../source/root.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
-import type { Name } from '../../name.ts';
+import { shellWord, showName, type Name } from '../../name.ts';
 import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { removeDaemonLife } from '../../status/daemon-life.ts';
@@ -36,7 +36,7 @@ export const scan = async (
     const unmatched = unmatchedTag(config.source);
     if (unmatched !== undefined) report({ type: 'note', level: 'warning', message: unmatched });
     const tell = options.json === true ? report : tellPlan(report);
-    const only = namesOf(config.source, named);
+    const only = namesOf(config.source, named, tellFinished(report));
     const complete = await planPass({ config, report: tell, signal: shutdown.signal, only }, statePathOf(config));
     return shutdown.exitCode ?? (complete ? 0 : 3);
   }
@@ -54,7 +54,7 @@ export const scan = async (
   try {
     await using site = await openSite(options, report, { onConfig });
     output.follow(() => partialBytesAt(site.destinations));
-    const only = namesOf(site.config.source, named);
+    const only = namesOf(site.config.source, named, tellFinished(report));
     return await passOver(site, { only, report, ping, textfile: await textfile, shutdown });
   } catch (error) {
     // Beside another isocket it is that one who says how it goes.
@@ -66,6 +66,14 @@ export const scan = async (
     throw error;
   }
 };
+
+/** Who names a directory expects something of it. */
+const tellFinished =
+  (report: Report) =>
+  (name: Name): void => {
+    const message = `${showName(name)} is finished: nothing of it is sent; to send it again: isocket reset ${shellWord(name)}`;
+    report({ type: 'note', level: 'warning', message });
+  };
 
 /** Loaded where it is wanted: every other scan begins as fast as before. */
 const openTextfile = async (path: string, config: Config, report: Report): Promise<ScanTextfile> => {

@@ -25,6 +25,7 @@ export const statusCheck = async (named: readonly string[], options: StatusOptio
 const judge = async (named: readonly string[], options: StatusOptions): Promise<CheckVerdict> => {
   let state: CheckState = 'UNKNOWN';
   try {
+    if (options.watch === true) throw new UserError('--check ends at once: it does not go with --watch');
     const [given, critical] = [limitOf('--warn', options.warn), limitOf('--crit', options.crit)];
     const { config, read } = await statusSource(named, options, () => undefined);
     const warnMs = given ?? config.alerts.unsentMs ?? Math.min(WARN_MS, critical ?? Infinity);

@@ -27,6 +27,7 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
     case 'note':
       return { severity: event.level === 'warning' ? 'warning' : 'detail', text: event.message };
     case 'watching':
+    case 'listening':
       return { severity: 'result', text: event.message };
     case 'planned':
       return { severity: 'result', text: `would send ${showName(event.path)} (${formatBytes(event.bytes)})` };

@@ -18,10 +18,10 @@ export interface DaemonMetricsOptions {
   readonly textfile: string | null;
   readonly report: Report;
   readonly failed: (error: unknown) => void;
-  readonly everyMs?: number;
 }
 
-const EVERY_MS = 15_000;
+/** The first figures show that it has begun. */
+const [FIRST_MS, EVERY_MS] = [1000, 15_000];
 
 /** The metrics of a daemon: its site's, and its process's. The file has the site's alone: the node exporter has those of its own process. */
 export class DaemonMetrics implements Disposable {
@@ -30,22 +30,23 @@ export class DaemonMetrics implements Disposable {
   readonly #textfile: Textfile | undefined;
   readonly #ofProcess = new Registry();
   readonly #closeToMark: CloseToMark;
-  readonly #timer: NodeJS.Timeout;
+  readonly #timers: readonly NodeJS.Timeout[];
 
   constructor(options: DaemonMetricsOptions) {
-    const { site, statePath, textfile, report, failed, everyMs = EVERY_MS } = options;
+    const { site, statePath, textfile, report, failed } = options;
     this.#options = options;
     this.#totals = new Totals(statePath);
     this.#textfile = textfile === null ? undefined : new Textfile(textfile, report);
     this.#ofProcess.setDefaultLabels({ site });
     this.#closeToMark = new CloseToMark(this.#ofProcess);
     addProcessMetrics(this.#ofProcess);
-    this.#timer = setInterval(() => void this.#keep().catch(failed), everyMs).unref();
+    const keep = (): void => void this.#keep().catch(failed);
+    this.#timers = [setTimeout(keep, FIRST_MS).unref(), setInterval(keep, EVERY_MS).unref()];
   }
 
   /** The file stays as it is: it says when it was written. */
   [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+    this.#timers.forEach((timer) => clearTimeout(timer));
     this.#totals.save();
   }
 

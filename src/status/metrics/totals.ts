@@ -1,8 +1,9 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { IsocketEvent } from '../../core/events.ts';
 import { systemErrorCode } from '../../errors.ts';
+import { removeIfPossible } from '../../host/remove.ts';
 
 const FILE = 'totals.json';
 /** Why files are not sent. What changed while it was sent is no failure. */
@@ -20,11 +21,14 @@ const schema = z.object({
 export class Totals {
   readonly #path: string;
   readonly #kept: z.infer<typeof schema>;
+  /** As it was read or saved last. */
+  #saved: string;
 
   constructor(statePath: string) {
     this.#path = join(statePath, FILE);
     this.#kept = read(this.#path);
     for (const kind of FAILURES) this.#kept.failures[kind] ??= 0;
+    this.#saved = JSON.stringify(this.#kept);
   }
 
   get files(): number {
@@ -59,12 +63,15 @@ export class Totals {
 
   /** A disk that does not take it loses nothing but that. */
   save(): void {
+    const content = JSON.stringify(this.#kept);
+    if (content === this.#saved) return;
     try {
-      writeFileSync(`${this.#path}.new`, JSON.stringify(this.#kept), { mode: 0o600 });
+      writeFileSync(`${this.#path}.new`, content, { mode: 0o600 });
       renameSync(`${this.#path}.new`, this.#path);
+      this.#saved = content;
     } catch (error) {
       if (systemErrorCode(error) === undefined) throw error;
-      rmSync(`${this.#path}.new`, { force: true });
+      removeIfPossible(`${this.#path}.new`);
     }
   }
 }

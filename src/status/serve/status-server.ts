@@ -69,7 +69,7 @@ export class StatusServer implements Disposable {
 
   #noteListening(): void {
     const url = `http://${showListenAddress(this.#options.listen)}/`;
-    this.#note('info', `status at ${url}`);
+    this.#options.report({ type: 'listening', message: `status at ${url}` });
     this.#trouble = undefined;
   }
 
@@ -77,7 +77,7 @@ export class StatusServer implements Disposable {
     if (this.#isOver) return;
     const { listen, againMs = AGAIN_MS } = this.#options;
     const message = `Cannot listen on status.listen ${showListenAddress(listen)}: ${plainMessage(error)}; ${cureOf(error)}. Files are sent all the same`;
-    if (message !== this.#trouble) this.#note('warning', message);
+    if (message !== this.#trouble) this.#warn(message);
     this.#trouble = message;
     if (this.#server.listening) return; // A connection failed, and no more than that.
     clearTimeout(this.#again);
@@ -88,14 +88,13 @@ export class StatusServer implements Disposable {
     const { host } = this.#options.listen;
     if (isLoopback(host)) return;
     const what = `status.listen ${showListenAddress(this.#options.listen)} is open to other hosts, without a login: everyone who reaches it reads the names of files and destinations`;
-    this.#note(
-      'warning',
+    this.#warn(
       `${what}; listen on 127.0.0.1 and put a server with a login before it, or let a firewall choose who reaches it`,
     );
   }
 
-  #note(level: 'info' | 'warning', message: string): void {
-    this.#options.report({ type: 'note', level, message });
+  #warn(message: string): void {
+    this.#options.report({ type: 'note', level: 'warning', message });
   }
 }
 

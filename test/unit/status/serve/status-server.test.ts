@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../../../src/core/events.ts';
 import type { LiveReading } from '../../../../src/status/live/live-status.ts';
@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 const report = (event: IsocketEvent): void => {
-  if (event.type === 'note') notes.push(event.message);
+  if (event.type === 'note' || event.type === 'listening') notes.push(event.message);
 };
 /** What the server asks. */
 const live = {
@@ -78,7 +78,15 @@ describe('the status server', () => {
     expect(reads).toBeLessThan(10);
   });
 
-  it('has a limit of clients of the events, and of connections', async () => {
+  it('has a limit of connections', async () => {
+    serve();
+    await served();
+    const sockets = Array.from({ length: 66 }, () => createConnection(port, '127.0.0.1').on('error', () => undefined));
+    resources.defer(() => sockets.forEach((socket) => socket.destroy()));
+    await expect.poll(() => sockets.filter(({ closed }) => closed).length, { timeout: 10_000 }).toBe(2);
+  });
+
+  it('has a limit of clients of the events', async () => {
     serve();
     await served();
     const clients = await Promise.all(Array.from({ length: 17 }, () => listenToEvents(port)));
