@@ -100,6 +100,15 @@ export const orDoesNotFit = async (
   const space = await askSpace(channel, folder);
   const free = space === undefined ? 0 : freeBytes(space);
   if (free < NO_SPACE_BYTES) return full;
+  if (free > size && Number.isFinite(free))
+    return new TransportError(
+      'file',
+      `Cannot ${action} to ${destination}: the server has no room for a file of ${formatBytes(size)}, though ${formatBytes(free)} are free`,
+      {
+        hint: 'raise the quota of the account there, or the server’s limit of file size (MaxStoreFileSize, ulimit -f)',
+        cause: full,
+      },
+    );
   return new TransportError(
     'file',
     `Cannot ${action} to ${destination}: no space left on device for a file of ${formatBytes(size)} (${formatBytes(free)} are free)`,
