@@ -52,7 +52,7 @@ const WORDLESS =
 
 /** What isocket does with a request, in the words of a right that an account has. */
 const PURPOSES: Readonly<Record<string, string>> = {
-  'OPEN to write': 'write',
+  'OPEN to write': 'write (files of any name: .isocket-….part until they are complete)',
   WRITE: 'write',
   CLOSE: 'write',
   fsync: 'write',
