@@ -144,6 +144,8 @@ export interface FailedEvent {
   readonly class: TransportErrorClass;
   readonly message: string;
   readonly hint?: string;
+  /** Of class `file`: the destination has no room for this one. */
+  readonly noRoom?: true;
   /** Failures of this file so far. */
   readonly attempts: number;
   /** No more attempts in this run, or only at a slow pace. */

@@ -29,6 +29,8 @@ export interface PassEnd {
   readonly finished: number;
   /** Those that are not, with what is in them. */
   readonly left: readonly LeftDirectory[];
+  /** Destinations that answered, as messages name them. */
+  readonly reached: readonly string[];
   readonly bornMarked: Overview['bornMarked'];
   readonly open: Overview['open'];
 }
@@ -86,6 +88,7 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
     unsentIn,
     late: late.current,
+    reached: sender.destinations.filter(({ health }) => health.wasReached).map(({ label }) => label),
     finished: directories.filter(({ finishedWatch }) => finishedWatch).length + counters.finished,
     ...seenIn(worked, counters.sent),
   };
