@@ -64,7 +64,12 @@ export type IsocketEvent =
   | BroughtBackEvent
   | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
   | AlertEvent
-  | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
+  | {
+      readonly type: 'unfinished';
+      readonly directory: Name;
+      readonly reason: string;
+      readonly isStuck?: true | undefined;
+    }
   | {
       readonly type: 'finished';
       readonly directory: Name;

@@ -19,6 +19,7 @@ export interface ScanEnd {
   readonly late: readonly Name[];
   readonly bornMarked: Overview['bornMarked'];
   readonly open: Overview['open'];
+  readonly unfinishable: Overview['unfinishable'];
   /** Destinations that answered. */
   readonly reached: readonly string[];
 }
@@ -33,7 +34,7 @@ export interface ScanFiguresOptions {
 
 /** The figures of a scan that came to its end. */
 export const scanFigures = (
-  { finished, left, late, bornMarked, open, reached }: ScanEnd,
+  { finished, left, late, bornMarked, open, unfinishable, reached }: ScanEnd,
   options: ScanFiguresOptions,
 ): SiteFigures => {
   const { config, facts, labels } = options;
@@ -51,7 +52,10 @@ export const scanFigures = (
     heldFiles: held.reduce((total, { count }) => total + count, 0),
     directories,
     up: upOf(labels, reached, facts.down),
-    problems: kindsOf({ down: facts.down, held, oldestUnsent: oldest, late, bornMarked, open, isWhole: false }, config),
+    problems: kindsOf(
+      { down: facts.down, held, unfinishable, oldestUnsent: oldest, late, bornMarked, open, isWhole: false },
+      config,
+    ),
   };
 };
 
