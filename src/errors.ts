@@ -67,6 +67,11 @@ export class TransportError extends Error {
   }
 }
 
+/** Had the destination no room: for anything, or for this file alone (then the cause of the failure says so)? */
+export const lacksRoom = ({ class: kind, cause }: TransportError): boolean =>
+  kind === 'destination-full' ||
+  (kind === 'file' && cause instanceof TransportError && cause.class === 'destination-full');
+
 /** The code of a system error (`ENOENT`, `EACCES` …), or undefined for anything else. */
 export const systemErrorCode = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;

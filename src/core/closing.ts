@@ -45,8 +45,8 @@ export type NextStep =
   | { readonly kind: 'write-manifest' }
   /** List it again, and send what is unsent. */
   | { readonly kind: 'list' }
-  /** Nothing more can be done in this cycle. `reason` is undefined for an open directory. */
-  | { readonly kind: 'wait'; readonly reason: string | undefined };
+  /** Nothing more can be done in this cycle. `reason` is undefined for an open directory. `isStuck`: nor in a later one, as it looks. */
+  | { readonly kind: 'wait'; readonly reason: string | undefined; readonly isStuck?: true };
 
 /** A parser that keeps touching files of a closed directory keeps it from being finished, and not the pass from ending. */
 export const MOST_LISTINGS = 5;
@@ -64,7 +64,7 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
     // Sent once more in the last listing, they would pass for sent unverified.
     return facts.listings < MOST_LISTINGS - 1
       ? { kind: 'list' }
-      : wait(
+      : stuck(
           `${counted(facts.refuted, 'file')} that the destination confirmed ${facts.refuted === 1 ? 'is not there as it was' : 'are not there as they were'} sent`,
         );
   }
@@ -94,3 +94,4 @@ const stepForUnsent = (facts: CycleFacts): NextStep => {
 };
 
 const wait = (reason: string | undefined): NextStep => ({ kind: 'wait', reason });
+const stuck = (reason: string): NextStep => ({ kind: 'wait', reason, isStuck: true });

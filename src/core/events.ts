@@ -69,7 +69,12 @@ export type IsocketEvent =
   | BroughtBackEvent
   | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
   | AlertEvent
-  | { readonly type: 'unfinished'; readonly directory: Name; readonly reason: string }
+  | {
+      readonly type: 'unfinished';
+      readonly directory: Name;
+      readonly reason: string;
+      readonly isStuck?: true | undefined;
+    }
   | {
       readonly type: 'finished';
       readonly directory: Name;
@@ -149,6 +154,8 @@ export interface FailedEvent {
   readonly class: TransportErrorClass;
   readonly message: string;
   readonly hint?: string;
+  /** Of class `file`: the destination has no room for this one. */
+  readonly noRoom?: true;
   /** Failures of this file so far. */
   readonly attempts: number;
   /** No more attempts in this run, or only at a slow pace. */

@@ -1,4 +1,4 @@
-import type { Overview } from '../core/overview.ts';
+import { unfinishableIn, type Overview } from '../core/overview.ts';
 import type { SurveyedDirectory } from '../core/survey.ts';
 import type { RetryingTransport } from '../delivery/retrying-transport.ts';
 import { underWayAt } from '../delivery/under-way.ts';
@@ -67,7 +67,7 @@ export const surveyOf = (jobs: Iterable<DirectoryJob>): SurveyedDirectory[] =>
   }));
 
 /** What the counts of directories show beside what is sent. */
-export const countedIn = (jobs: Jobs, sent: number): Pick<Overview, 'bornMarked' | 'open'> => {
+export const countedIn = (jobs: Jobs, sent: number): Pick<Overview, 'bornMarked' | 'open' | 'unfinishable'> => {
   const counts = [...jobs].flatMap(({ plan: { directory, phase }, work }) => {
     const count = work.count.current;
     return count === undefined ? [] : { directory: directory.name, phase, ...count };
@@ -81,5 +81,6 @@ export const countedIn = (jobs: Jobs, sent: number): Pick<Overview, 'bornMarked'
   return {
     bornMarked: bornMarked.length === 0 && sent === 0 ? undefined : bornMarked,
     open: open && { directory: open.directory, changedMs: open.changedMs },
+    unfinishable: unfinishableIn(counts),
   };
 };

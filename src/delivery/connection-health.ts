@@ -55,6 +55,11 @@ export class ConnectionHealth {
     return this.#failure;
   }
 
+  /** It answered at least once. */
+  get wasReached(): boolean {
+    return this.#wasUp;
+  }
+
   /** How often it failed so far. */
   get outages(): number {
     return this.#outages;
@@ -77,6 +82,11 @@ export class ConnectionHealth {
     this.#isTold = false;
     this.#failure = undefined;
     this.#failures = 0;
+    this.#wasUp = true;
+  }
+
+  /** It answered, if not with what was asked for. */
+  answered(): void {
     this.#wasUp = true;
   }
 

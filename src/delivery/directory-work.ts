@@ -142,7 +142,7 @@ export class DirectoryWork implements Disposable {
       switch (step.kind) {
         case 'wait':
           if (step.reason === KEEPS_CHANGING) this.#warnOfChanging();
-          if (step.reason !== undefined) this.#reportUnfinished(step.reason);
+          if (step.reason !== undefined) this.#reportUnfinished(step.reason, step.isStuck);
           return false;
         case 'list':
           await cycle.list({ isFirst: false });
@@ -201,9 +201,9 @@ export class DirectoryWork implements Disposable {
     this.#site.report({ type: 'note', level: 'warning', message });
   }
 
-  #reportUnfinished(reason: string): void {
+  #reportUnfinished(reason: string, isStuck?: true): void {
     const { name } = this.#cycle.plan.directory;
-    if (reason !== this.#reportedReason) this.#site.report({ type: 'unfinished', directory: name, reason });
+    if (reason !== this.#reportedReason) this.#site.report({ type: 'unfinished', directory: name, reason, isStuck });
     this.#reportedReason = reason;
   }
 

@@ -1,6 +1,6 @@
 import type { Report, SummaryEvent } from '../core/events.ts';
 import { liveFirst, plan, type DirectoryPlan } from '../core/lifecycle.ts';
-import type { Overview } from '../core/overview.ts';
+import { unfinishableIn, type Overview } from '../core/overview.ts';
 import type { FileCount } from '../core/survey.ts';
 import { UserError } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
@@ -29,8 +29,11 @@ export interface PassEnd {
   readonly finished: number;
   /** Those that are not, with what is in them. */
   readonly left: readonly LeftDirectory[];
+  /** Destinations that answered, as messages name them. */
+  readonly reached: readonly string[];
   readonly bornMarked: Overview['bornMarked'];
   readonly open: Overview['open'];
+  readonly unfinishable: Overview['unfinishable'];
 }
 
 export interface LeftDirectory {
@@ -86,22 +89,30 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },
     unsentIn,
     late: late.current,
+    reached: sender.destinations.filter(({ health }) => health.wasReached).map(({ label }) => label),
     finished: directories.filter(({ finishedWatch }) => finishedWatch).length + counters.finished,
     ...seenIn(worked, counters.sent),
   };
 };
 
 /** What the directories show beside what was sent. */
-const seenIn = (worked: readonly LeftDirectory[], sent: number): Pick<PassEnd, 'left' | 'bornMarked' | 'open'> => {
+const seenIn = (
+  worked: readonly LeftDirectory[],
+  sent: number,
+): Pick<PassEnd, 'left' | 'bornMarked' | 'open' | 'unfinishable'> => {
   const bornMarked = worked.flatMap(({ plan: { directory }, count }) =>
     count === undefined || count.bornMarked === 0 ? [] : { directory: directory.name, count: count.bornMarked },
   );
   const left = worked.filter(({ isFinished }) => !isFinished);
+  const counts = left.flatMap(({ plan: { directory, phase }, count }) =>
+    count === undefined ? [] : { directory: directory.name, phase, ...count },
+  );
   const open = left.find(({ plan: { phase } }) => phase === 'open');
   return {
     left,
     bornMarked: bornMarked.length === 0 && sent === 0 ? undefined : bornMarked,
     open: open?.count && { directory: open.plan.directory.name, changedMs: open.count.changedMs },
+    unfinishable: unfinishableIn(counts),
   };
 };
 

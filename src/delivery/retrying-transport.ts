@@ -1,4 +1,4 @@
-import { TransportError } from '../errors.ts';
+import { lacksRoom, TransportError } from '../errors.ts';
 import type { Name } from '../name.ts';
 import type { Discrepancy, ExpectedFile, ListedFile, OutgoingFile, ProbeResult, Transport } from '../transport.ts';
 import type { ConnectionHealth } from './connection-health.ts';
@@ -82,6 +82,7 @@ export class RetryingTransport implements Transport {
         return result;
       } catch (error) {
         if (signal.aborted || !(error instanceof TransportError)) throw error;
+        if (lacksRoom(error)) health.answered();
         if (error.class === 'file' || error.class === 'source-changed') throw error;
         health.failed(error, signal);
       }

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import type { Report } from '../core/events.ts';
 import { createFailures, type Failures } from '../core/failures.ts';
 import type { RetryOptions } from '../core/retry.ts';
-import { systemErrorCode } from '../errors.ts';
+import { lacksRoom, systemErrorCode } from '../errors.ts';
 import type { MarkRecord } from '../marks/record.ts';
 import type { StateFolder } from '../marks/state.ts';
 import type { Name } from '../name.ts';
@@ -157,10 +157,13 @@ export class UploadQueue {
       } else if (outcome.result === 'failed') {
         const { error, attempts, held } = this.failures.failed(path, outcome.error);
         if (held) counters.held += 1;
-        const hint = error.hint === undefined ? {} : { hint: error.hint };
+        const more = {
+          ...(error.hint === undefined ? {} : { hint: error.hint }),
+          ...(lacksRoom(error) ? { noRoom: true as const } : {}),
+        };
         const fullPath = `${directory}/${path}`;
         const { class: kind, message } = error;
-        this.#options.report({ type: 'failed', path: fullPath, class: kind, message, ...hint, attempts, held });
+        this.#options.report({ type: 'failed', path: fullPath, class: kind, message, ...more, attempts, held });
       } else if (outcome.result === 'changed' && this.changing.size < MOST_NAMED) this.changing.add(path);
       this.#options.onOutcome?.(path, outcome, stats);
       // No event tells of that change. Once: somebody may be writing it all the time.

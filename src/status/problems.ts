@@ -1,6 +1,7 @@
 import { showName } from '../name.ts';
+import { renameCure } from '../core/overview.ts';
 import { formatDuration } from '../core/units.ts';
-import { silentMessage } from './notify/conditions.ts';
+import { silentMessage, unfinishableMessage } from './notify/conditions.ts';
 import type { DaemonLife } from './daemon-life.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
@@ -38,11 +39,7 @@ const directoryProblems = (directory: DirectoryStatus, inFlight: readonly string
   const isStuck = phase === 'closed' && unsent > 0 && !isMoving && (oldestUnsentSeconds ?? 0) >= LONG_SECONDS;
   return [
     ...(unreadable === undefined ? [] : [`${showName(name)} cannot be read: ${unreadable}`]),
-    ...(phase === 'closed' && reserved.length > 0
-      ? [
-          `${showName(name)} cannot be finished: rename ${reserved.map(showName).join(', ')}, names that isocket needs itself`,
-        ]
-      : []),
+    ...(phase === 'closed' && reserved.length > 0 ? [unfinishableMessage(name, renameCure(reserved))] : []),
     ...(silentSeconds === undefined ? [] : [silentMessage(name, silentSeconds * 1000)]),
     ...counted(held, `held in ${showName(name)}`),
     ...(isStuck

@@ -133,7 +133,10 @@ const timeLeft = (
 ): Pick<SiteStatus['daemon'], 'backlog' | 'secondsLeft'> => {
   if (throughput === undefined) return {};
   const backlog = backlogIn(directories);
+  const never = directories.reduce((sum, { reserved = [] }) => sum + reserved.length, 0);
   const arrived = sending.reduce((sum, { sent = 0 }) => sum + sent, 0);
+  // What can never go takes no time, and nobody can say when all is sent.
+  if (never > 0 && backlog.files <= never) return { backlog, secondsLeft: null };
   return { backlog, secondsLeft: secondsLeft({ ...backlog, bytes: Math.max(0, backlog.bytes - arrived) }, throughput) };
 };
 

@@ -1,5 +1,14 @@
 import { execa } from 'execa';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -28,7 +37,8 @@ const leftAt = (path: string): string[] =>
   (readdirSync(path, { recursive: true }) as string[]).filter((name) => /\.part|\/\./.test(name));
 
 it.each(['sftp', 'rsync'])('%s: a file that does not fit keeps no other file from being sent', async (transport) => {
-  const site = makeSite(folder, server, { destination: { transport } });
+  const textfile = `${folder}/isocket.prom`;
+  const site = makeSite(folder, server, { destination: { transport }, more: { status: { textfile } } });
   for (const directory of ['DC1', 'DC2']) mkdirSync(`${site.root}/${directory}`);
   const big = `${site.root}/DC1/big`;
   writeFileSync(big, '');
@@ -42,6 +52,11 @@ it.each(['sftp', 'rsync'])('%s: a file that does not fit keeps no other file fro
     path: 'DC1/big',
     message: expect.stringMatching(/no space left on device/i) as unknown,
   });
+  // The last scan had nothing but that file, and the destination answered.
+  const figures = readFileSync(textfile, 'utf8');
+  expect(figures).toMatch(/^isocket_send_failures_total\{class="destination-full",site="site"\} 2$/m);
+  expect(figures).toMatch(/^isocket_send_failures_total\{class="file",site="site"\} 0$/m);
+  expect(figures).toMatch(/^isocket_destination_up\{destination=".*",site="site"\} 1$/m);
   expect(small.filter((name) => !isMarked(`${site.root}/${name}`))).toEqual([]);
   expect(isMarked(big)).toBe(false);
   expect(leftAt(server.folder)).toEqual([]);

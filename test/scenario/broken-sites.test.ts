@@ -139,6 +139,17 @@ const sites: readonly Broken[] = [
     metric: /^isocket_held_files\{site="site"\} 1$/m,
   },
   {
+    what: 'a directory that cannot be finished',
+    break: () => {
+      parser(site.root).writeFiles('DC1', 1);
+      mkdirSync(`${site.root}/DC1/finished.watch`);
+      parser(site.root).closeDirectory('DC1');
+    },
+    words: /DC1 cannot be finished: rename finished\.watch, a name that isocket needs itself/,
+    kind: 'held',
+    metric: /^isocket_problems\{kind="held",site="site"\} 1$/m,
+  },
+  {
     what: 'files that are born with the mark',
     break: () => mkdirSync(`${site.root}/DC1`),
     then: () => {
@@ -236,6 +247,23 @@ describe('a scan names it too:', () => {
     renameSync(`${site.root}.away`, site.root);
     expect((await site.scan()).exitCode).toBe(0);
     expect(alerts().map(([kind]) => kind)).toEqual(['root', 'root']);
+  });
+
+  it('a directory that cannot be finished, until its name is free', async () => {
+    site = makeBroken({});
+    parser(site.root).writeFiles('DC1', 1);
+    mkdirSync(`${site.root}/DC1/finished.parse`);
+    parser(site.root).writeFiles('DC2', 1);
+    expect((await site.scan()).exitCode).toBe(3);
+    expect(alerts()).toEqual([
+      ['held', 'DC1 cannot be finished: rename finished.parse, a name that isocket needs itself'],
+    ]);
+    expect(readFileSync(`${folder}/site/isocket.prom`, 'utf8')).toMatch(
+      /^isocket_problems\{kind="held",site="site"\} 1$/m,
+    );
+    rmSync(`${site.root}/DC1/finished.parse`, { recursive: true });
+    expect((await site.scan()).exitCode).toBe(0);
+    expect(alerts().map(([kind]) => kind)).toEqual(['held', 'held']);
   });
 
   it('files that are born with the mark, and a parser that is silent', async () => {

@@ -71,6 +71,7 @@ describe.each(['sftp', 'rsync'])('through %s', (transport) => {
     const files = { ...ODD, empty: '', 'sub/deep/er': 'x', 'sub/big': randomBytes(3_000_000) };
     fill(site, 'DC1', files);
     chmodSync(`${site.root}/DC1/sub/big`, 0o751);
+    const readable = ['DC1', 'DC1/sub'].map((name) => statSync(`${site.root}/${name}`).mode);
     fill(site, 'DC2', { a: 'open' });
     rmSync(`${site.root}/DC2/finished.parse`);
     await scan(site);
@@ -78,6 +79,8 @@ describe.each(['sftp', 'rsync'])('through %s', (transport) => {
     const result = await site.run(['restore', 'DC1', '--json']);
     expect([result.exitCode, result.stderr]).toEqual([0, '']);
     expect(result.summary).toMatchObject({ restored: Object.keys(files).length, failed: 0, different: 0, equal: 0 });
+    // Whoever could read it can read it again.
+    expect(['DC1', 'DC1/sub'].map((name) => statSync(`${site.root}/${name}`).mode)).toEqual(readable);
     expect(differences(site.root, site.there)).toEqual([]);
     expect(unmarked(`${site.root}/DC1`)).toEqual([]);
     expect(readdirSync(site.root).toSorted()).toEqual(['DC1', 'DC2']);

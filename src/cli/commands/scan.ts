@@ -161,14 +161,14 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
 
 const look = async (
   notifier: Notifier,
-  { unsentIn, late, bornMarked, open, complete }: PassEnd,
+  { unsentIn, late, bornMarked, open, unfinishable, complete }: PassEnd,
   { source }: Config,
   signal: AbortSignal,
 ): Promise<void> => {
   const isExcluded = createIsExcluded(source.exclude);
   const { down, held } = notifier.facts;
   const { oldest: oldestUnsent } = await lookForUnsent(source.root, unsentIn, isExcluded, signal);
-  notifier.look({ down, held, oldestUnsent, late, bornMarked, open, isWhole: complete });
+  notifier.look({ down, held, unfinishable, oldestUnsent, late, bornMarked, open, isWhole: complete });
 };
 
 /** What a dry run is asked for are results: they go to stdout, without time and level. */

@@ -14,9 +14,10 @@ export const workFolderName = (directory: Name): Name =>
  */
 export const makeWorkFolder = (base: Name, directory: Name, inside: Name): Name => {
   const folder = `${base}/${workFolderName(directory)}`;
-  for (const path of [folder, `${folder}/${inside}`]) {
+  // What is within may become the directory itself, which others read: it is made as any folder of it.
+  for (const [path, mode] of [[folder, 0o700] as const, [`${folder}/${inside}`, 0o777] as const]) {
     try {
-      mkdirSync(fsPath(path), { mode: 0o700 });
+      mkdirSync(fsPath(path), { mode });
     } catch (error) {
       if (systemErrorCode(error) !== 'EEXIST') throw cannotKeep(base, error);
     }

@@ -55,10 +55,10 @@ export class Troubles {
 
   #conditions(facts: TroubleFacts, limits: AlertsConfig, nowMs: number): Condition[] {
     const { overview, unreadable, oldest } = facts;
-    const { root, failing, late, bornMarked, open } = overview;
-    const held = heldFiles([...failing.filter((one) => one.held), ...unreadable]);
-    const seen = { root, down: this.#facts.down, held, oldestUnsent: oldest, late, bornMarked, open, isWhole: false };
-    return conditionsOf(seen, { downMs: this.#downMs, wholeMs: nowMs }, limits, nowMs);
+    const { root, failing, late, bornMarked, open, unfinishable } = overview;
+    const held = heldFiles([...failing.filter((one) => one.held), ...this.#facts.unworkable, ...unreadable]);
+    const seen = { root, down: this.#facts.down, held, unfinishable, oldestUnsent: oldest, late, bornMarked, open };
+    return conditionsOf({ ...seen, isWhole: false }, { downMs: this.#downMs, wholeMs: nowMs }, limits, nowMs);
   }
 }
 

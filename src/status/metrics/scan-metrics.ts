@@ -19,6 +19,9 @@ export interface ScanEnd {
   readonly late: readonly Name[];
   readonly bornMarked: Overview['bornMarked'];
   readonly open: Overview['open'];
+  readonly unfinishable: Overview['unfinishable'];
+  /** Destinations that answered. */
+  readonly reached: readonly string[];
 }
 
 export interface ScanFiguresOptions {
@@ -26,12 +29,12 @@ export interface ScanFiguresOptions {
   readonly statePath: string;
   /** The destinations, as messages name them. */
   readonly labels: readonly string[];
-  readonly facts: Pick<EventFacts, 'down' | 'held' | 'hasMet'>;
+  readonly facts: Pick<EventFacts, 'down' | 'held'>;
 }
 
 /** The figures of a scan that came to its end. */
 export const scanFigures = (
-  { finished, left, late, bornMarked, open }: ScanEnd,
+  { finished, left, late, bornMarked, open, unfinishable, reached }: ScanEnd,
   options: ScanFiguresOptions,
 ): SiteFigures => {
   const { config, facts, labels } = options;
@@ -48,8 +51,11 @@ export const scanFigures = (
     oldestUnsentSeconds: isKnown ? secondsSince(oldest?.sinceMs) : undefined,
     heldFiles: held.reduce((total, { count }) => total + count, 0),
     directories,
-    up: upOf(labels, facts),
-    problems: kindsOf({ down: facts.down, held, oldestUnsent: oldest, late, bornMarked, open, isWhole: false }, config),
+    up: upOf(labels, reached, facts.down),
+    problems: kindsOf(
+      { down: facts.down, held, unfinishable, oldestUnsent: oldest, late, bornMarked, open, isWhole: false },
+      config,
+    ),
   };
 };
 
@@ -82,10 +88,15 @@ const countAll = (left: ScanEnd['left'], { config, statePath }: ScanFiguresOptio
 const secondsSince = (sinceMs: number | undefined): number =>
   sinceMs === undefined ? 0 : Math.max(0, Math.round((Date.now() - sinceMs) / 1000));
 
-/** Where nothing had to be sent no destination was tried, and nothing is said of it. */
-const upOf = (labels: readonly string[], facts: ScanFiguresOptions['facts']): Map<string, number> => {
-  const lost = new Set(facts.down.map(({ destination }) => destination));
-  return new Map(labels.filter((label) => facts.hasMet(label)).map((label) => [label, lost.has(label) ? 0 : 1]));
+/** Of a destination of which nothing was wanted nothing is said. Pure. */
+export const upOf = (
+  labels: readonly string[],
+  reached: readonly string[],
+  down: EventFacts['down'],
+): Map<string, number> => {
+  const [answered, lost] = [new Set(reached), new Set(down.map(({ destination }) => destination))];
+  const met = labels.filter((label) => answered.has(label) || lost.has(label));
+  return new Map(met.map((label) => [label, lost.has(label) ? 0 : 1]));
 };
 
 const kindsOf = (facts: SiteFacts, { alerts }: Config): Readonly<Record<string, number>> => {

@@ -53,8 +53,8 @@ export class Totals {
       this.#kept.files += 1;
       this.#kept.bytes += event.bytes;
     }
-    const isFailure = event.type === 'failed' || (event.type === 'connection' && event.state === 'lost');
-    if (isFailure) this.#kept.failures[event.class] = (this.#kept.failures[event.class] ?? 0) + 1;
+    const kind = failureIn(event);
+    if (kind !== undefined) this.#kept.failures[kind] = (this.#kept.failures[kind] ?? 0) + 1;
   }
 
   noteSuccess(nowMs = Date.now()): void {
@@ -75,6 +75,12 @@ export class Totals {
     }
   }
 }
+
+/** A destination without room for one file is full for whoever makes room there, though smaller ones go on. */
+const failureIn = (event: IsocketEvent): string | undefined => {
+  if (event.type === 'failed') return event.noRoom === true ? 'destination-full' : event.class;
+  return event.type === 'connection' && event.state === 'lost' ? event.class : undefined;
+};
 
 const read = (path: string): z.infer<typeof schema> => {
   const none = { files: 0, bytes: 0, failures: {}, lastSuccessMs: null };

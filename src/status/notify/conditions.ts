@@ -1,5 +1,5 @@
 import type { AlertsConfig } from '../../config/config.ts';
-import type { BornMarked, Overview } from '../../core/overview.ts';
+import type { BornMarked, Overview, Unfinishable } from '../../core/overview.ts';
 import { counted, formatDuration } from '../../core/units.ts';
 import { shellWord, showName, type Name } from '../../name.ts';
 
@@ -23,6 +23,8 @@ export interface SiteFacts {
   readonly down: readonly { readonly destination: string; readonly message: string; readonly refused: boolean }[];
   /** Directories with files that failed, and are held or left to the next scan. */
   readonly held: readonly HeldFiles[];
+  /** Closed directories that are never finished unless a person acts; undefined: nobody knows. */
+  readonly unfinishable?: Overview['unfinishable'];
   /** The unsent file that was changed longest ago, if it is known. */
   readonly oldestUnsent?: { readonly path: Name; readonly sinceMs: number } | undefined;
   /** Finished directories that were changed since. */
@@ -56,7 +58,7 @@ const SITE = 'site';
 export const conditionsOf = (facts: SiteFacts, since: Since, limits: AlertsConfig, nowMs: number): Condition[] => [
   ...(facts.root === undefined ? [] : [{ kind: 'root' as const, subject: SITE, message: facts.root }]),
   ...facts.down.flatMap((one) => downCondition(one, since, limits, nowMs)),
-  ...(limits.held ? facts.held.map(heldCondition) : []),
+  ...(limits.held ? heldConditions(facts) : []),
   ...unsentCondition(facts, limits, nowMs),
   ...successCondition(since, limits, nowMs),
   ...silentCondition(facts, limits, nowMs),
@@ -80,10 +82,33 @@ const downCondition = (
   return [{ kind: 'down', subject: destination, message: text }];
 };
 
+/** One for a directory, whatever is wrong with it. */
+const heldConditions = ({ held, unfinishable = [] }: SiteFacts): Condition[] => {
+  const told = new Set(held.map(({ directory }) => directory));
+  return [
+    ...held.map(heldCondition),
+    ...unfinishable.filter(({ directory }) => !told.has(directory)).map(unfinishableCondition),
+  ];
+};
+
+const unfinishableCondition = ({ directory, cure }: Unfinishable): Condition => ({
+  kind: 'held',
+  subject: directory,
+  message: unfinishableMessage(directory, cure),
+});
+
+/** What is said of a directory that cannot be finished. Pure. */
+export const unfinishableMessage = (directory: Name, cure: string): string =>
+  `${showName(directory)} cannot be finished: ${cure}`;
+
 const heldCondition = ({ directory, count, first, reason }: HeldFiles): Condition => ({
   kind: 'held',
   subject: directory,
-  message: `${showName(directory)}: ${counted(count, 'file')} could not be sent, first "${showName(first)}": ${reason}`,
+  // Of what failed before any file of it was tried, the directory itself is the name.
+  message:
+    first === directory
+      ? `${showName(directory)} is not sent: ${reason}`
+      : `${showName(directory)}: ${counted(count, 'file')} could not be sent, first "${showName(first)}": ${reason}`,
 });
 
 const unsentCondition = ({ oldestUnsent }: SiteFacts, { unsentMs }: AlertsConfig, nowMs: number): Condition[] => {

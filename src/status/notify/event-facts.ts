@@ -9,6 +9,8 @@ export class EventFacts {
   readonly #met = new Set<string>();
   #hasSent = false;
   readonly #failed = new Map<Name, FailedEvent>();
+  /** Why a directory is not finished, where time does not mend it. */
+  readonly #stuck = new Map<Name, string>();
 
   note(event: IsocketEvent): void {
     switch (event.type) {
@@ -29,7 +31,12 @@ export class EventFacts {
         this.#failed.delete(event.path);
         this.#failed.delete(directoryOf(event.path)); // What failed was the directory: it can be worked on again.
         return;
+      case 'unfinished':
+        if (event.isStuck === true) this.#stuck.set(event.directory, event.reason);
+        else this.#stuck.delete(event.directory);
+        return;
       case 'finished':
+        this.#stuck.delete(event.directory);
         for (const path of this.#failed.keys()) if (directoryOf(path) === event.directory) this.#failed.delete(path);
         return;
     }
@@ -44,17 +51,26 @@ export class EventFacts {
     return [...this.#down.values()];
   }
 
-  /** Directories on which no work is possible. */
-  get unworkable(): readonly { readonly path: Name; readonly reason: string }[] {
-    return [...this.#failed.values()]
-      .filter(({ path }) => !path.includes('/'))
-      .map(({ path, message }) => ({ path, reason: message }));
+  /** Directories on which no work is possible, or that cannot be finished. */
+  get unworkable(): readonly Failing[] {
+    return this.#failing.filter(({ path }) => !path.includes('/'));
   }
 
   /** Of a run that tries each file, and is through. */
   get held(): readonly HeldFiles[] {
-    return heldFiles([...this.#failed.values()].map(({ path, message }) => ({ path, reason: message })));
+    return heldFiles(this.#failing);
   }
+
+  get #failing(): readonly Failing[] {
+    const failed = [...this.#failed.values()].map(({ path, message }) => ({ path, reason: message }));
+    const stuck = [...this.#stuck].filter(([path]) => !this.#failed.has(path));
+    return [...failed, ...stuck.map(([path, reason]) => ({ path, reason }))];
+  }
+}
+
+export interface Failing {
+  readonly path: Name;
+  readonly reason: string;
 }
 
 const directoryOf = (path: Name): Name => path.split('/', 1)[0] ?? '';

@@ -69,12 +69,14 @@ export class SiteWatch implements Disposable {
     if (this.#isTooOld && !isUnsent(`${this.#root}/${this.#unsent.oldest?.path}`))
       await this.#lookForUnsent(unsentIn, 0);
     if (this.#ended.signal.aborted) return;
-    const { root, failing, late, bornMarked, open } = overview();
+    const { root, failing, late, bornMarked, open, unfinishable } = overview();
     const { down, unworkable } = notifier.facts;
     const { oldest, unreadable } = this.#unsent;
     const held = [...failing.filter((one) => one.held), ...unworkable, ...unreadable];
-    const isWhole = down.length + failing.length + held.length === 0 && !this.#isTooOld && root === undefined;
-    notifier.look({ root, down, held: heldFiles(held), oldestUnsent: oldest, late, bornMarked, open, isWhole });
+    const troubles = down.length + failing.length + held.length + unfinishable.length;
+    const isWhole = troubles === 0 && !this.#isTooOld && root === undefined;
+    const seen = { root, down, held: heldFiles(held), unfinishable, oldestUnsent: oldest, late, bornMarked, open };
+    notifier.look({ ...seen, isWhole });
     if (ping !== undefined) this.#ping(ping);
   }
 

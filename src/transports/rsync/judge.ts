@@ -178,6 +178,7 @@ export const fileProblem = (stderr: string, target: Name, destination: string): 
     `Cannot send "${showName(target)}" to ${destination}: ${IN_THE_WAY.test(reason) ? 'a folder stands where the file must go' : plainText(reason)}`,
     {
       hint: hintFor(reason),
+      ...(FULL.test(reason) ? { cause: new TransportError('destination-full', plainText(reason)) } : {}),
     },
   );
 };

@@ -52,7 +52,7 @@ it.each<[string, string, ...Parameters<typeof problems>]>([
   ['held', '1 file held in DC1', [{ held: 1 }], {}],
   [
     'kept by a name that can never be sent',
-    'DC1 cannot be finished: rename finished.watch, names that isocket needs itself',
+    'DC1 cannot be finished: rename finished.watch, a name that isocket needs itself',
     [{ sent: 2, reserved: ['finished.watch'] }],
     undefined,
   ],

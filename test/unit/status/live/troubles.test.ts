@@ -12,7 +12,15 @@ const limits = {
   umask: true,
 };
 const well: TroubleFacts = {
-  overview: { root: undefined, failing: [], unsentIn: [], bornMarked: undefined, open: undefined, late: [] },
+  overview: {
+    root: undefined,
+    failing: [],
+    unsentIn: [],
+    bornMarked: undefined,
+    open: undefined,
+    unfinishable: [],
+    late: [],
+  },
   unreadable: [],
   oldest: undefined,
   isAlive: true,
@@ -46,7 +54,12 @@ describe('what is wrong with a site', () => {
       { overview: { ...well.overview, failing: [{ path: 'DC1/a', reason: 'no', held: true }] } },
       ['DC1: 1 file could not be sent, first "DC1/a": no'],
     ],
-    ['held', { unreadable: [{ path: 'DC1', reason: 'no' }] }, ['DC1: 1 file could not be sent, first "DC1": no']],
+    ['held', { unreadable: [{ path: 'DC1', reason: 'no' }] }, ['DC1 is not sent: no']],
+    [
+      'held',
+      { overview: { ...well.overview, unfinishable: [{ directory: 'DC1', cure: 'rename it' }] } },
+      ['DC1 cannot be finished: rename it'],
+    ],
     [
       'unsent',
       { oldest: { path: 'DC1/a', sinceMs: NOW - 7_200_000 } },
