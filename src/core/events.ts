@@ -48,6 +48,8 @@ export type IsocketEvent =
       readonly retrying: boolean;
     }
   | { readonly type: 'connection'; readonly destination: string; readonly state: 'restored' }
+  /** It was sent, and a destination does not have it so: its mark is taken off, and it goes again. */
+  | { readonly type: 'refuted'; readonly path: Name; readonly detail: string }
   | {
       readonly type: 'discrepancy';
       readonly path: Name;
