@@ -131,12 +131,15 @@ const showFailures = ({ daemon }: Shown): void => {
   showRows(element('failures'), rows);
 };
 
+/** A person reads a few. */
+const MOST_FLYING = 8;
+
 const showFlight = ({ daemon }: Shown): void => {
   const { inFlight } = daemon;
-  const named = (daemon.activity?.sending ?? []).map(
-    ({ path, bytes, sent }) =>
-      `${showName(path)}, ${sent === undefined ? formatBytes(bytes) : formatShare(sent, bytes)}`,
-  );
+  const named = (daemon.activity?.sending ?? []).slice(0, MOST_FLYING).map(({ path, bytes, sent = 0 }) => {
+    const size = sent === 0 ? formatBytes(bytes) : formatShare(sent, bytes);
+    return `${showName(path)}, ${size}`;
+  });
   element('flight-section').hidden = inFlight === 0;
   const rest = inFlight - named.length;
   showList(element('flight'), [...named, ...(rest > 0 ? [`and ${rest.toLocaleString('en')} more`] : [])]);
