@@ -126,7 +126,10 @@ export class Comparison {
   }
 
   #warn(what: string, error: unknown, hint: string | undefined): void {
-    const message = `${what}: ${plainMessage(error)}${hint === undefined ? '' : `; ${hint}`}`;
+    const why = plainMessage(error);
+    // It may say the same itself.
+    const state = why.startsWith('Cannot verify ') ? why : `${what}: ${why}`;
+    const message = `${state}${hint === undefined ? '' : `; ${hint}`}`;
     this.#options.report({ type: 'note', level: 'warning', message });
   }
 }
