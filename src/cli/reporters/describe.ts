@@ -75,7 +75,7 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
     case 'differs':
       return {
         severity: 'failure',
-        text: `Did not restore "${showName(event.path)}": ${event.reason}; --overwrite replaces what is here`,
+        text: `Did not restore "${showName(event.path)}": ${event.reason}; ${event.hint ?? '--overwrite replaces what is here'}`,
       };
     case 'brought-back':
       return { severity: 'result', text: describeBroughtBack(event) };

@@ -50,11 +50,11 @@ export class Tally {
   }
 
   /** @param path below the directory */
-  differs(path: Name, reason: string): void {
+  differs(path: Name, reason: string, hint?: string): void {
     const { directory, report } = this.#options;
     this.result.different += 1;
     for (let folder = parentOf(path); folder !== ''; folder = parentOf(folder)) this.#differingBelow.add(folder);
-    report({ type: 'differs', path: `${directory}/${path}`, reason });
+    report({ type: 'differs', path: `${directory}/${path}`, reason, ...(hint === undefined ? {} : { hint }) });
   }
 
   /** A folder, where nothing below it was told already. */
