@@ -19,7 +19,8 @@ import { describe } from '../reporters/describe.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
-import { connectAll, openSite, readConfig, statePathOf } from './open-site.ts';
+import { connectForReading, orAnother } from './connect-for-reading.ts';
+import { openSite, readConfig, statePathOf } from './open-site.ts';
 import { openOutput, useLog, type Output } from './output.ts';
 import { namedDirectory, refuseRootIn, targetFolder } from './restore-target.ts';
 
@@ -34,6 +35,10 @@ export interface RestoreCommandOptions extends CommonOptions {
 interface Way extends AsyncDisposable {
   readonly config: Config;
   readonly transport: Transport;
+  /** The site's destinations: it is one of them. */
+  readonly all: readonly Transport[];
+  /** In which the directories stand when they are back. */
+  readonly folder: Name;
   readonly openPlace: (directory: Name) => Place;
   /** Aborted, with a UserError, where the destination turns out to be the root. */
   readonly refused: AbortSignal;
@@ -97,6 +102,8 @@ const openWay = async (
     return {
       config: site.config,
       transport,
+      all: site.destinations,
+      folder: site.config.source.root,
       openPlace,
       refused: site.refused,
       [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -106,9 +113,8 @@ const openWay = async (
   const config = await readConfig(options, report);
   onConfig(config);
   const { root } = config.source;
-  const transports = connectAll(config, statePathOf(config), report);
-  for (const one of transports) stack.use(one);
-  const transport = chooseDestination(transports, options.from);
+  const all = connectForReading(config, report, stack);
+  const transport = chooseDestination(all, options.from);
   const folder = to === undefined ? root : targetFolder(to, { root, makes: !dryRun });
   if (!dryRun) {
     const locked = { name: 'restore', root: folder, state: statePathOf(config) };
@@ -120,7 +126,7 @@ const openWay = async (
   };
   const held = stack.move();
   const refused = new AbortController().signal;
-  return { config, transport, openPlace, refused, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { config, transport, all, folder, openPlace, refused, [Symbol.asyncDispose]: () => held.disposeAsync() };
 };
 
 /** What the site does not have as its own would never be looked at again. */
@@ -142,9 +148,9 @@ interface RunOptions extends RestoreCommandOptions {
 
 /** `goesOn`: what ended it is no matter of this directory alone, else. */
 const restoreOne = async (
-  { config, transport, openPlace }: Way,
+  { config, transport, all, folder, openPlace }: Way,
   directory: Name,
-  { dryRun = false, overwrite = false, report, follow, signal }: RunOptions,
+  { from, dryRun = false, overwrite = false, report, follow, signal }: RunOptions,
 ): Promise<{ readonly result: RestoreResult; readonly goesOn: boolean }> => {
   const nothing = { restored: 0, bytes: 0, equal: 0, different: 0, failed: 0, skipped: 0 };
   let work: DirectoryRestore | undefined;
@@ -163,10 +169,11 @@ const restoreOne = async (
     follow(() => running.partialBytes);
     await work.run();
     return { result: work.result, goesOn: true };
-  } catch (error) {
+  } catch (cause) {
+    const error = orAnother(cause, transport, { all, from });
     if (signal.aborted) return { result: work?.result ?? nothing, goesOn: false };
     if (error instanceof TransportError) return fail(error, error.class === 'file');
-    const failure = error instanceof UserError ? error : cannotKeep(`${config.source.root}/${directory}`, error);
+    const failure = error instanceof UserError ? error : cannotKeep(`${folder}/${directory}`, error);
     return fail(failure, !isOfDisk(failure.cause));
   }
 };
