@@ -1,7 +1,7 @@
 import { showName, type Name } from '../../name.ts';
 import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
-import { formatBytes } from '../../core/units.ts';
+import { counted, formatBytes } from '../../core/units.ts';
 import { TransportError, UserError } from '../../errors.ts';
 import { idleActivity } from '../../instance/activity.ts';
 import { lockRoot } from '../../instance/lock.ts';
@@ -78,6 +78,8 @@ export const restore = async (named: readonly string[], options: RestoreCommandO
     if (!goesOn) break;
   }
   way.refused.throwIfAborted();
+  if (shutdown.signalName !== undefined)
+    tell({ type: 'note', level: 'warning', message: `stopped by ${shutdown.signalName}: ${GOES_ON}` });
   if (json) process.stdout.write(`${JSON.stringify({ type: 'summary', ...sum, dryRun })}\n`);
   else if (!quiet) process.stdout.write(summaryText(sum, dryRun));
   return shutdown.exitCode ?? (sum.failed + sum.different > 0 ? 3 : 0);
@@ -94,7 +96,7 @@ const openWay = async (
   const { to, dryRun = false } = options;
   await using stack = new AsyncDisposableStack();
   if (to === undefined && !dryRun) {
-    const site = stack.use(await openSite(options, report, { onConfig }));
+    const site = stack.use(await openSite(options, report, { onConfig }).catch(withWayOut));
     const transport = chooseDestination(site.destinations, options.from);
     const openPlace = (directory: Name): Place =>
       openRootPlace({ ...site, from: transport, directory, report, signal });
@@ -115,7 +117,7 @@ const openWay = async (
   const { root } = config.source;
   const all = connectForReading(config, report, stack);
   const transport = chooseDestination(all, options.from);
-  const folder = to === undefined ? root : targetFolder(to, { root, makes: !dryRun });
+  const folder = to === undefined ? root : targetFolder(to, { root, state: statePathOf(config), makes: !dryRun });
   if (!dryRun) {
     const locked = { name: 'restore', root: folder, state: statePathOf(config) };
     stack.use(await lockRoot(locked, () => idleActivity(new Date())));
@@ -127,6 +129,16 @@ const openWay = async (
   const held = stack.move();
   const refused = new AbortController().signal;
   return { config, transport, all, folder, openPlace, refused, [Symbol.asyncDispose]: () => held.disposeAsync() };
+};
+
+const GOES_ON = 'what is here is kept, and the same command goes on with it';
+
+/** Beside another isocket. */
+const withWayOut = (error: unknown): never => {
+  if (!(error instanceof UserError) || error.exitCode !== 4 || error.hint !== undefined) throw error;
+  const hint =
+    'stop it for the time being (a service: systemctl stop isocket@SITE), or restore to another folder with --to';
+  throw new UserError(error.message, { exitCode: 4, hint, cause: error });
 };
 
 /** What the site does not have as its own would never be looked at again. */
@@ -156,6 +168,8 @@ const restoreOne = async (
   let work: DirectoryRestore | undefined;
   const fail = (error: TransportError | UserError, goesOn: boolean) => {
     report(failedDirectory(directory, error));
+    if (work !== undefined && !goesOn && !dryRun)
+      report({ type: 'note', level: 'warning', message: `${showName(directory)} is not all back: ${GOES_ON}` });
     const result = work?.result ?? nothing;
     return { result: { ...result, failed: result.failed + 1 }, goesOn };
   };
@@ -179,7 +193,7 @@ const restoreOne = async (
 };
 
 const summaryText = ({ restored, bytes, equal, different, failed }: RestoreResult, dryRun: boolean): string => {
-  const what = `${dryRun ? 'would restore' : 'restored'} ${restored} files, ${formatBytes(bytes)}`;
+  const what = `${dryRun ? 'would restore' : 'restored'} ${counted(restored, 'file')}, ${formatBytes(bytes)}`;
   const here = equal > 0 ? `, ${equal} were here already` : '';
   const wrong = [...(different > 0 ? [`${different} DIFFER`] : []), ...(failed > 0 ? [`${failed} FAILED`] : [])];
   return `${what}${here}${wrong.map((one) => `, ${one}`).join('')}\n`;

@@ -76,7 +76,7 @@ export class DirectoryRestore {
     this.#tally.leftOut(stored);
     this.#sums = await this.#readManifest(stored.manifest);
     const plan = planDirectory(target, stored.files, { overwrite });
-    for (const { path, reason } of plan.different) this.#tally.differs(path, reason);
+    for (const { path, reason, hint } of plan.different) this.#tally.differs(path, reason, hint);
     const { held, others } = await this.#judgeTimes(plan.ofOtherTime);
     const found = [...plan.wanted, ...others, ...(await this.#compareContent([...plan.equal, ...held]))];
     const wanted = await withoutDisputed(found, stored, this.#options, this.#tally);

@@ -3,6 +3,7 @@ import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import type { StoredEntry, Transport } from '../../transport.ts';
 import type { Stored } from './directory-plan.ts';
+import { MOVE_AWAY } from './local-errors.ts';
 import type { Finish, Place } from './place.ts';
 
 /** What became of a directory. */
@@ -60,7 +61,7 @@ export class Tally {
   /** A folder, where nothing below it was told already. */
   folderDiffers(path: Name): void {
     if (this.#differingBelow.has(path)) return;
-    this.differs(path, 'it is a folder there, and something else stands here under its name');
+    this.differs(path, 'it is a folder there, and something else stands here under its name', MOVE_AWAY);
   }
 
   failed(path: Name, { class: errorClass, message, hint }: TransportError): void {
