@@ -67,7 +67,7 @@ export type IsocketEvent =
     }
   | { readonly type: 'restored'; readonly path: Name; readonly bytes: number; readonly dryRun: boolean }
   /** A restore left it as it is here: it is another one at the destination. */
-  | { readonly type: 'differs'; readonly path: Name; readonly reason: string }
+  | { readonly type: 'differs'; readonly path: Name; readonly reason: string; readonly hint?: string }
   | BroughtBackEvent
   | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
   | AlertEvent

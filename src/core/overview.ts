@@ -28,7 +28,13 @@ export interface Overview {
   /** Why the root cannot be listed; undefined: it can. */
   readonly root: string | undefined;
   /** Files that failed and were not sent since. */
-  readonly failing: readonly { readonly path: Name; readonly reason: string; readonly held: boolean }[];
+  readonly failing: readonly {
+    readonly path: Name;
+    readonly reason: string;
+    /** What to do about it. */
+    readonly hint?: string | undefined;
+    readonly held: boolean;
+  }[];
   /** Directories that may have unsent files. */
   readonly unsentIn: readonly Name[];
   /** Directories with files that had the mark from their birth; undefined: no file was met that would show it. */

@@ -81,7 +81,12 @@ export class Daemon {
     const jobs = [...this.#jobs];
     return {
       root: this.#root.failure,
-      failing: this.activity().held.map(({ path, reason, attempts }) => ({ path, reason, held: attempts >= hold })),
+      failing: this.activity().held.map(({ path, reason, hint, attempts }) => ({
+        path,
+        reason,
+        hint: hint ?? undefined,
+        held: attempts >= hold,
+      })),
       unsentIn: jobs
         .filter(({ work }) => work.leftUnsent() > 0 || !isEmpty(work.queue.inFlight))
         .map(({ plan }) => plan.directory.name),

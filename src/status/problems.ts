@@ -2,6 +2,7 @@ import { showName } from '../name.ts';
 import { renameCure } from '../core/overview.ts';
 import { formatDuration } from '../core/units.ts';
 import { silentMessage, unfinishableMessage } from './notify/conditions.ts';
+import type { Activity } from '../instance/activity.ts';
 import type { DaemonLife } from './daemon-life.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 
@@ -19,29 +20,47 @@ export const problemsOf = ({
   ...(activity?.connections ?? [])
     .filter(({ state }) => state !== 'up')
     .map(
-      ({ destination, message }) =>
-        `${showName(destination)} is down${message === null ? '' : `: ${showName(message)}`}`,
+      ({ destination, message, hint }) =>
+        `${showName(destination)} is down${message === null ? '' : `: ${withCure({ message, hint })}`}`,
     ),
-  ...directories.flatMap((one) => directoryProblems(one, activity?.inFlight ?? [])),
+  ...directories.flatMap((one) => directoryProblems(one, activity)),
   // A process that works on the root says itself what fails.
   ...(activity === undefined && lastFailures !== undefined
     ? [
-        ...lastFailures.destinations.map(({ message, at }) => `${showName(message)} (${at})`),
-        ...counted(lastFailures.files.length + lastFailures.more, 'failed in the last run'),
+        ...lastFailures.destinations.map((one) => `${withCure(one)} (${one.at})`),
+        ...counted(
+          lastFailures.files.length + lastFailures.more,
+          `failed in the last run${becauseOf(lastFailures.files.at(-1))}`,
+        ),
       ]
     : []),
 ];
 
-const directoryProblems = (directory: DirectoryStatus, inFlight: readonly string[]): string[] => {
+interface Cause {
+  readonly message: string;
+  readonly hint?: string | null | undefined;
+}
+
+/** Whoever watches it need not look for the next step. */
+const withCure = ({ message, hint }: Cause): string =>
+  hint === null || hint === undefined ? showName(message) : `${showName(message)}; ${showName(hint)}`;
+
+const becauseOf = (cause: Cause | undefined): string => (cause === undefined ? '' : `: ${withCure(cause)}`);
+
+const directoryProblems = (
+  directory: DirectoryStatus,
+  { inFlight = [], held: failing = [] }: Partial<Pick<Activity, 'inFlight' | 'held'>> = {},
+): string[] => {
   const { name, phase, files, sent, held, oldestUnsentSeconds, unreadable, reserved = [], silentSeconds } = directory;
   const unsent = (files ?? 0) - (sent ?? 0);
+  const first = failing.find(({ path }) => path.startsWith(`${name}/`));
   const isMoving = inFlight.some((path) => path.startsWith(`${name}/`));
   const isStuck = phase === 'closed' && unsent > 0 && !isMoving && (oldestUnsentSeconds ?? 0) >= LONG_SECONDS;
   return [
     ...(unreadable === undefined ? [] : [`${showName(name)} cannot be read: ${unreadable}`]),
     ...(phase === 'closed' && reserved.length > 0 ? [unfinishableMessage(name, renameCure(reserved))] : []),
     ...(silentSeconds === undefined ? [] : [silentMessage(name, silentSeconds * 1000)]),
-    ...counted(held, `held in ${showName(name)}`),
+    ...counted(held, `held in ${showName(name)}${becauseOf(first && { message: first.reason, hint: first.hint })}`),
     ...(isStuck
       ? counted(
           unsent,

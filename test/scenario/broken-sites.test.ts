@@ -208,6 +208,28 @@ describe('a broken site tells what is wrong with it:', () => {
     await daemon.stop();
   });
 
+  it('a root that is away as the daemon begins: it is told of, and waited for', async () => {
+    site = makeBroken({ success: '2s' });
+    parser(site.root).writeFiles('DC1', 1);
+    expect((await site.scan()).exitCode).toBe(0);
+    renameSync(site.root, `${site.root}.away`);
+    parser(`${site.root}.away`).writeFiles('DC2', 1);
+    await using daemon = site.start(['daemon']);
+    await daemon.event((event) => event.type === 'note' && /the daemon begins when it is there/.test(event.message));
+    await expect.poll(alerts, SOON).toEqual([['root', expect.stringContaining('it is not there')]]);
+    expect(readFileSync(`${folder}/site/isocket.prom`, 'utf8')).toMatch(
+      /^isocket_problems\{kind="root",site="site"\} 1$/m,
+    );
+    renameSync(`${site.root}.away`, site.root);
+    await daemon.event(({ type }) => type === 'sent');
+    expect(await daemon.stop()).toBe(143);
+    // A root that never was there is a mistake.
+    rmSync(`${folder}/site/state`, { recursive: true, force: true });
+    rmSync(site.root, { recursive: true });
+    const { exitCode } = await site.run(['daemon']);
+    expect(exitCode).toBe(2);
+  });
+
   it('a daemon that is dead', async () => {
     site = makeBroken({});
     parser(site.root).writeFiles('DC1', 1);

@@ -168,13 +168,19 @@ test('SHA256SUMS: what was delivered comes back, what was damaged there does not
   expect((await site.scan()).events.map(({ type }) => type)).toEqual(['config', 'started', 'found-all', 'summary']);
 });
 
-test('a second destination that lacks something gets it with the next scan; the newest directory stays the newest', async () => {
-  const site = newSite();
+/** Gives the site a second one, and returns its folder. */
+const twoDestinations = (site: OddSite): string => {
   const second = `${folder}/${site.name}-second`;
   mkdirSync(second);
   const destination = [site.there, second].map((path) => ({ transport: './odd.mjs', path }));
   const config = JSON.parse(readFileSync(site.config, 'utf8')) as object;
   writeFileSync(site.config, JSON.stringify({ ...config, destination }));
+  return second;
+};
+
+test('a second destination that lacks something gets it with the next scan; the newest directory stays the newest', async () => {
+  const site = newSite();
+  const second = twoDestinations(site);
   fill(`${site.root}/DC1`, { a: 'one', 'sub/b': 'two', 'finished.parse': '' });
   fill(`${site.root}/DC2`, { c: 'three' });
   expect(await site.scan()).toMatchObject({ exitCode: 0 });
@@ -191,6 +197,73 @@ test('a second destination that lacks something gets it with the next scan; the 
   expect((await site.run(['restore', 'DC1', '--from', 'nobody'])).stderr).toContain('there is no such destination');
   await site.run(['reset', 'DC1']);
   expect(await phases(site)).toEqual(['DC1 closed', 'DC2 open']);
+});
+
+test('a damaged copy does not come back to be sent over the good one, and what another destination alone has is named', async () => {
+  const site = newSite();
+  const second = twoDestinations(site);
+  const files = { bigger: 'one', later: 'two', alone: 'three', same: 'four' };
+  fill(`${site.root}/DC1`, { ...files, 'finished.parse': '' });
+  fill(`${site.root}/DC2`, { c: 'five' });
+  expect(await site.scan()).toMatchObject({ exitCode: 0 });
+  writeFileSync(`${second}/DC1/bigger`, 'damaged');
+  writeFileSync(`${second}/DC1/later`, 'TWO');
+  rmSync(`${second}/DC1/alone`);
+  const restore = (...more: string[]) => site.run(['restore', 'DC1', ...more]);
+  const good = (): void => {
+    for (const [name, content] of Object.entries(files))
+      expect(readFileSync(`${site.there}/DC1/${name}`, 'utf8')).toBe(content);
+  };
+  // A directory that is gone, and one of which some files are.
+  for (const lose of ['', '/bigger']) {
+    if (lose === '') rmSync(`${site.root}/DC1`, { recursive: true });
+    else for (const name of ['bigger', 'later']) rmSync(`${site.root}/DC1/${name}`);
+    const { exitCode, stderr } = await restore('--from', '2');
+    expect([exitCode, stderr]).toEqual([
+      3,
+      expect.stringMatching(/Did not restore "DC1\/bigger": it has 7 bytes there, and 3 at folder:.*-there; see which/),
+    ]);
+    expect(stderr).toMatch(/Did not restore "DC1\/later": it is of .* there, and of 2020-/);
+    expect(stderr).toContain(`"DC1/alone" is at folder:${site.there}, and not at folder:${second}`);
+    expect(existsSync(`${site.root}/DC1${lose}`)).toBe(false);
+    expect(await site.scan()).toMatchObject({ exitCode: 0 });
+    good();
+    expect(await restore('--from', '1', '--overwrite')).toMatchObject({ exitCode: 0 });
+    await site.run(['reset', 'DC1']);
+    expect(await site.scan()).toMatchObject({ exitCode: 0 });
+    good();
+    if (lose === '') writeFileSync(`${second}/DC1/bigger`, 'damaged');
+    if (lose === '') writeFileSync(`${second}/DC1/later`, 'TWO');
+    if (lose === '') rmSync(`${second}/DC1/alone`);
+  }
+  expect(differences(site.root, second)).toEqual([]);
+});
+
+test('while another destination cannot be asked a directory comes back, and is finished when it can be', async () => {
+  const site = newSite();
+  const second = twoDestinations(site);
+  fill(`${site.root}/DC1`, { a: 'one', 'finished.parse': '' });
+  fill(`${site.root}/DC2`, { c: 'two' });
+  expect(await site.scan()).toMatchObject({ exitCode: 0 });
+  rmSync(`${site.root}/DC1`, { recursive: true });
+  const plugin = readFileSync(`${folder}/${site.name}/odd.mjs`, 'utf8');
+  const down = `(() => { const fail = () => Promise.reject(new TransportError('network', 'it is down')); return { listTree: fail, verify: fail }; })()`;
+  writeFileSync(
+    `${folder}/${site.name}/odd.mjs`,
+    `import { TransportError } from ${JSON.stringify(new URL('../../src/errors.ts', import.meta.url).href)};\n${plugin.replace(
+      '...({})',
+      `...(own.label.includes('second') ? ${down} : {})`,
+    )}`,
+  );
+  const { exitCode, stderr } = await site.run(['restore', 'DC1', '--from', '1']);
+  expect([exitCode, stderr]).toEqual([
+    0,
+    expect.stringMatching(/-second cannot be asked for DC1: it is down. What comes back is not compared with it/),
+  ]);
+  expect(await phases(site)).toEqual(['DC1 closed', 'DC2 open']);
+  writeFileSync(`${folder}/${site.name}/odd.mjs`, plugin);
+  expect((await site.scan()).summary).toMatchObject({ sent: 0, finished: 1 });
+  expect(differences(site.root, second)).toEqual([]);
 });
 
 test('what was lost of a finished directory comes back into it, and it is finished again', async () => {

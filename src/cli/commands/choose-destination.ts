@@ -2,12 +2,13 @@ import { UserError } from '../../errors.ts';
 import { showName } from '../../name.ts';
 import type { Transport } from '../../transport.ts';
 
+export const isReadable = ({ fetch, listTree }: Transport): boolean => fetch !== undefined && listTree !== undefined;
+
 /**
  * The destination from which something is read: the first that can be, or the one that `--from` names, by its number, its label or a part of it.
  * @throws UserError
  */
 export const chooseDestination = (destinations: readonly Transport[], from: string | undefined): Transport => {
-  const isReadable = ({ fetch, listTree }: Transport): boolean => fetch !== undefined && listTree !== undefined;
   if (from === undefined) {
     const first = destinations.find(isReadable);
     if (first !== undefined) return first;
@@ -20,12 +21,17 @@ export const chooseDestination = (destinations: readonly Transport[], from: stri
 
 const find = (destinations: readonly Transport[], from: string): Transport => {
   const exact = destinations.find(({ label }, index) => label === from || String(index + 1) === from);
-  const alike = exact === undefined ? destinations.filter(({ label }) => label.includes(from)) : [exact];
+  // A number is one, and no part of an address.
+  const isNumber = /^\d+$/.test(from);
+  const named = isNumber || from === '' ? [] : destinations.filter(({ label }) => label.includes(from));
+  const alike = exact === undefined ? named : [exact];
   const [only] = alike;
   if (only !== undefined && alike.length === 1) return only;
   throw new UserError(
     `Cannot use --from "${showName(from)}": ${alike.length > 1 ? 'it fits several destinations' : 'there is no such destination'}`,
-    { hint: `name one of these, or its number: ${destinations.map(({ label }) => showName(label)).join(', ')}` },
+    {
+      hint: `name one of these, or its number: ${destinations.map(({ label }, index) => `${index + 1} ${showName(label)}`).join(', ')}`,
+    },
   );
 };
 

@@ -10,7 +10,8 @@ import type { StoredEntry, Transport } from '../../transport.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
-import { connectAll, readConfig, statePathOf } from './open-site.ts';
+import { connectForReading, orAnother } from './connect-for-reading.ts';
+import { readConfig } from './open-site.ts';
 import { openOutput, useLog } from './output.ts';
 import { namedDirectory } from './restore-target.ts';
 
@@ -23,9 +24,11 @@ export const list = async (named: string | undefined, options: ListOptions): Pro
   using shutdown = listenForShutdown();
   using output = await openOutput(options);
   await using connected = await connect(options, output.report, useLog(output));
-  const { transport, root } = connected;
+  const { transport, all, root } = connected;
   const directory = named === undefined ? undefined : namedDirectory(named, root);
-  const entries = await read(transport, directory, shutdown.signal);
+  const entries = await read(transport, directory, shutdown.signal).catch((error: unknown) => {
+    throw orAnother(error, transport, { all, from: options.from });
+  });
   if (shutdown.exitCode !== undefined) return shutdown.exitCode;
   if (directory !== undefined && entries.length === 0)
     throw new TransportError('file', `Cannot list ${showName(directory)}: it is not at ${transport.label}`, {
@@ -40,15 +43,16 @@ const connect = async (
   options: ListOptions,
   report: Report,
   onConfig: (config: Config) => void,
-): Promise<{ readonly transport: Transport; readonly root: Name } & AsyncDisposable> => {
+): Promise<
+  { readonly transport: Transport; readonly all: readonly Transport[]; readonly root: Name } & AsyncDisposable
+> => {
   const config = await readConfig(options, report);
   onConfig(config);
   await using stack = new AsyncDisposableStack();
-  const transports = connectAll(config, statePathOf(config), report);
-  for (const one of transports) stack.use(one);
-  const transport = chooseDestination(transports, options.from);
+  const all = connectForReading(config, report, stack);
+  const transport = chooseDestination(all, options.from);
   const held = stack.move();
-  return { transport, root: config.source.root, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { transport, all, root: config.source.root, [Symbol.asyncDispose]: () => held.disposeAsync() };
 };
 
 /** Without what is not whole yet, and without names that are none. Sorted. */

@@ -1,5 +1,5 @@
-import { realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { realpathSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { isWithin, resolvePath } from '../../check/overlap.ts';
 import { systemErrorCode, UserError } from '../../errors.ts';
 import { workingFolder } from '../../host/home.ts';
@@ -21,8 +21,20 @@ export const namedDirectory = (argument: Name, root: Name): Name => {
  * The folder that `--to` names, without links; made where it is missing.
  * @throws UserError where it is part of the site, or cannot be used
  */
-export const targetFolder = (to: Name, { root, makes }: { readonly root: Name; readonly makes: boolean }): Name => {
+export const targetFolder = (
+  to: Name,
+  { root, state, makes }: { readonly root: Name; readonly state: Name; readonly makes: boolean },
+): Name => {
   const path = resolve(workingFolder(), to);
+  const file = fileOnTheWay(path);
+  if (file !== undefined)
+    throw new UserError(`Cannot restore to "${showName(to)}": "${showName(file)}" is no folder`, {
+      hint: 'name a folder with --to',
+    });
+  if (isWithin(resolvePath(path), resolvePath(state)))
+    throw new UserError(`Cannot restore to "${showName(to)}": isocket keeps its own state there`, {
+      hint: 'name another folder with --to',
+    });
   if (isWithin(resolvePath(path), resolvePath(root)))
     throw new UserError(`Cannot restore to "${showName(to)}": it lies in source.root, and would be sent again`, {
       hint: 'leave --to out to bring directories back into the site, or name a folder outside',
@@ -35,6 +47,21 @@ export const targetFolder = (to: Name, { root, makes }: { readonly root: Name; r
     if (systemErrorCode(error) === undefined) throw error;
     throw cannotKeep(path, error);
   }
+};
+
+/** What stands where a folder must be, the path itself or one above it. */
+const fileOnTheWay = (path: Name): Name | undefined => {
+  try {
+    const stats = statSync(fsPath(path), { throwIfNoEntry: false });
+    if (stats !== undefined) return stats.isDirectory() ? undefined : path;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code !== 'ENOTDIR') {
+      if (code === undefined) throw error;
+      return undefined; // What makes the folder says why it cannot.
+    }
+  }
+  return path === dirname(path) ? undefined : fileOnTheWay(dirname(path));
 };
 
 /** The folder may be one in which the root itself is a directory of that name. @throws UserError */

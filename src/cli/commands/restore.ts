@@ -1,7 +1,7 @@
 import { showName, type Name } from '../../name.ts';
 import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
-import { formatBytes } from '../../core/units.ts';
+import { counted, formatBytes } from '../../core/units.ts';
 import { TransportError, UserError } from '../../errors.ts';
 import { idleActivity } from '../../instance/activity.ts';
 import { lockRoot } from '../../instance/lock.ts';
@@ -19,7 +19,8 @@ import { describe } from '../reporters/describe.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
-import { connectAll, openSite, readConfig, statePathOf } from './open-site.ts';
+import { connectForReading, orAnother } from './connect-for-reading.ts';
+import { openSite, readConfig, statePathOf } from './open-site.ts';
 import { openOutput, useLog, type Output } from './output.ts';
 import { namedDirectory, refuseRootIn, targetFolder } from './restore-target.ts';
 
@@ -34,6 +35,10 @@ export interface RestoreCommandOptions extends CommonOptions {
 interface Way extends AsyncDisposable {
   readonly config: Config;
   readonly transport: Transport;
+  /** The site's destinations: it is one of them. */
+  readonly all: readonly Transport[];
+  /** In which the directories stand when they are back. */
+  readonly folder: Name;
   readonly openPlace: (directory: Name) => Place;
   /** Aborted, with a UserError, where the destination turns out to be the root. */
   readonly refused: AbortSignal;
@@ -73,6 +78,8 @@ export const restore = async (named: readonly string[], options: RestoreCommandO
     if (!goesOn) break;
   }
   way.refused.throwIfAborted();
+  if (shutdown.signalName !== undefined)
+    tell({ type: 'note', level: 'warning', message: `stopped by ${shutdown.signalName}: ${GOES_ON}` });
   if (json) output.print(`${JSON.stringify({ type: 'summary', ...sum, dryRun })}\n`);
   else if (!quiet) output.print(summaryText(sum, dryRun));
   return shutdown.exitCode ?? (sum.failed + sum.different > 0 ? 3 : 0);
@@ -89,7 +96,7 @@ const openWay = async (
   const { to, dryRun = false } = options;
   await using stack = new AsyncDisposableStack();
   if (to === undefined && !dryRun) {
-    const site = stack.use(await openSite(options, report, { onConfig }));
+    const site = stack.use(await openSite(options, report, { onConfig }).catch(withWayOut));
     const transport = chooseDestination(site.destinations, options.from);
     const openPlace = (directory: Name): Place =>
       openRootPlace({ ...site, from: transport, directory, report, signal });
@@ -97,6 +104,8 @@ const openWay = async (
     return {
       config: site.config,
       transport,
+      all: site.destinations,
+      folder: site.config.source.root,
       openPlace,
       refused: site.refused,
       [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -106,10 +115,9 @@ const openWay = async (
   const config = await readConfig(options, report);
   onConfig(config);
   const { root } = config.source;
-  const transports = connectAll(config, statePathOf(config), report);
-  for (const one of transports) stack.use(one);
-  const transport = chooseDestination(transports, options.from);
-  const folder = to === undefined ? root : targetFolder(to, { root, makes: !dryRun });
+  const all = connectForReading(config, report, stack);
+  const transport = chooseDestination(all, options.from);
+  const folder = to === undefined ? root : targetFolder(to, { root, state: statePathOf(config), makes: !dryRun });
   if (!dryRun) {
     const locked = { name: 'restore', root: folder, state: statePathOf(config) };
     stack.use(await lockRoot(locked, () => idleActivity(new Date())));
@@ -120,7 +128,17 @@ const openWay = async (
   };
   const held = stack.move();
   const refused = new AbortController().signal;
-  return { config, transport, openPlace, refused, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { config, transport, all, folder, openPlace, refused, [Symbol.asyncDispose]: () => held.disposeAsync() };
+};
+
+const GOES_ON = 'what is here is kept, and the same command goes on with it';
+
+/** Beside another isocket. */
+const withWayOut = (error: unknown): never => {
+  if (!(error instanceof UserError) || error.exitCode !== 4 || error.hint !== undefined) throw error;
+  const hint =
+    'stop it for the time being (a service: systemctl stop isocket@SITE), or restore to another folder with --to';
+  throw new UserError(error.message, { exitCode: 4, hint, cause: error });
 };
 
 /** What the site does not have as its own would never be looked at again. */
@@ -142,14 +160,16 @@ interface RunOptions extends RestoreCommandOptions {
 
 /** `goesOn`: what ended it is no matter of this directory alone, else. */
 const restoreOne = async (
-  { config, transport, openPlace }: Way,
+  { config, transport, all, folder, openPlace }: Way,
   directory: Name,
-  { dryRun = false, overwrite = false, report, follow, signal }: RunOptions,
+  { from, dryRun = false, overwrite = false, report, follow, signal }: RunOptions,
 ): Promise<{ readonly result: RestoreResult; readonly goesOn: boolean }> => {
   const nothing = { restored: 0, bytes: 0, equal: 0, different: 0, failed: 0, skipped: 0 };
   let work: DirectoryRestore | undefined;
   const fail = (error: TransportError | UserError, goesOn: boolean) => {
     report(failedDirectory(directory, error));
+    if (work !== undefined && !goesOn && !dryRun)
+      report({ type: 'note', level: 'warning', message: `${showName(directory)} is not all back: ${GOES_ON}` });
     const result = work?.result ?? nothing;
     return { result: { ...result, failed: result.failed + 1 }, goesOn };
   };
@@ -163,16 +183,17 @@ const restoreOne = async (
     follow(() => running.partialBytes);
     await work.run();
     return { result: work.result, goesOn: true };
-  } catch (error) {
+  } catch (cause) {
+    const error = orAnother(cause, transport, { all, from });
     if (signal.aborted) return { result: work?.result ?? nothing, goesOn: false };
     if (error instanceof TransportError) return fail(error, error.class === 'file');
-    const failure = error instanceof UserError ? error : cannotKeep(`${config.source.root}/${directory}`, error);
+    const failure = error instanceof UserError ? error : cannotKeep(`${folder}/${directory}`, error);
     return fail(failure, !isOfDisk(failure.cause));
   }
 };
 
 const summaryText = ({ restored, bytes, equal, different, failed }: RestoreResult, dryRun: boolean): string => {
-  const what = `${dryRun ? 'would restore' : 'restored'} ${restored} files, ${formatBytes(bytes)}`;
+  const what = `${dryRun ? 'would restore' : 'restored'} ${counted(restored, 'file')}, ${formatBytes(bytes)}`;
   const here = equal > 0 ? `, ${equal} were here already` : '';
   const wrong = [...(different > 0 ? [`${different} DIFFER`] : []), ...(failed > 0 ? [`${failed} FAILED`] : [])];
   return `${what}${here}${wrong.map((one) => `, ${one}`).join('')}\n`;

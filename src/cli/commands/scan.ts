@@ -3,12 +3,10 @@ import type { Report } from '../../core/events.ts';
 import { describe } from '../reporters/describe.ts';
 import { runPass, type PassEnd } from '../../delivery/pass.ts';
 import { planPass } from '../../delivery/plan-pass.ts';
-import { rememberedRoot, viewState } from '../../marks/state.ts';
 import { UserError } from '../../errors.ts';
 import { Notifier } from '../../status/notify/notifier.ts';
 import { lookForUnsent } from '../../status/notify/look-for-unsent.ts';
 import { Ping } from '../../status/notify/ping.ts';
-import { whyNoRoot } from '../../source/root.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
 import { shellWord, showName, type Name } from '../../name.ts';
@@ -21,6 +19,7 @@ import { namesOf } from './named-directories.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
 import { openOutput } from './output.ts';
 import type { ScanTextfile } from './scan-textfile.ts';
+import { END_MS, tellOfFailure, whyNoOwnRoot, type ToldConfig } from './tell-of-failure.ts';
 import { startedEvent } from './started.ts';
 
 /** `isocket scan`: one pass over the site, or over the directories named. Resolves with the exit code. */
@@ -80,45 +79,6 @@ const openTextfile = async (path: string, config: Config, report: Report): Promi
   const { ScanTextfile } = await import('./scan-textfile.ts');
   return new ScanTextfile(path, config, report);
 };
-
-type ToldWith = Pick<Surroundings, 'report' | 'ping' | 'shutdown'>;
-
-interface ToldConfig {
-  readonly config: Config;
-  readonly configPath: string;
-}
-
-/** A scan could not begin, or not go on: where the root is away it tells of that, as the daemon does. */
-const tellOfFailure = async (told: ToldConfig, { report, ping, shutdown }: ToldWith): Promise<void> => {
-  const { config, configPath } = told;
-  const root = whyNoOwnRoot(config);
-  if (root === undefined || !Notifier.isWanted(config)) {
-    await ping?.send('fail');
-    return;
-  }
-  const statePath = statePathOf(config);
-  await using notifier = new Notifier({ config, configPath, statePath, report, ping, graceMs: 0 });
-  notifier.look({ root: root.message, down: [], held: [], late: [], isWhole: false });
-  await Promise.all([ping?.send('fail'), notifier.end(config.hooks.timeoutMs + END_MS, shutdown.signal)]);
-};
-
-/** Why the root cannot be worked on: it is away, or something else stands in its place. Of a state that is another root's nothing is told: nothing is written there. */
-const whyNoOwnRoot = (config: Config): UserError | undefined => {
-  const { root } = config.source;
-  const statePath = statePathOf(config);
-  const remembered = rememberedRoot(statePath);
-  if (remembered !== undefined && remembered !== root) return undefined;
-  try {
-    viewState(statePath, root);
-  } catch (error) {
-    if (error instanceof UserError) return error;
-    throw error;
-  }
-  return whyNoRoot(root);
-};
-
-/** A command that has had its time is ended within that. */
-const END_MS = 1000;
 
 interface Surroundings {
   /** undefined: all directories. */

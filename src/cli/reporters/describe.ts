@@ -97,8 +97,12 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
 const describeRefuted = ({ path, detail }: Extract<IsocketEvent, { readonly type: 'refuted' }>): string =>
   `"${showName(path)}" at the destination: ${detail}. It is sent again`;
 
-const describeDiffering = ({ path, reason }: Extract<IsocketEvent, { readonly type: 'differs' }>): string =>
-  `Did not restore "${showName(path)}": ${reason}; --overwrite replaces what is here`;
+const describeDiffering = ({
+  path,
+  reason,
+  hint = '--overwrite replaces what is here',
+}: Extract<IsocketEvent, { readonly type: 'differs' }>): string =>
+  `Did not restore "${showName(path)}": ${reason}; ${hint}`;
 
 const describeStart = ({ command, version, pid, config, site, root, destinations }: StartedEvent): string =>
   `isocket ${version} begins as ${command === 'daemon' ? 'daemon' : 'a scan'} (process ${pid}): site ${showName(site)}, ${showName(root)} to ${destinations.map(showName).join(' and ')}; configuration ${showName(config)}`;

@@ -3,7 +3,7 @@ import type { Name } from '../../name.ts';
 import type { StoredEntry } from '../../transport.ts';
 import type { Wanted } from './batch.ts';
 import { compareStored } from './compare-stored.ts';
-import { cannotKeep, isInTheWay } from './local-errors.ts';
+import { cannotKeep, isInTheWay, MOVE_AWAY } from './local-errors.ts';
 import { judgeName } from './stored-names.ts';
 import type { TargetTree } from './target-tree.ts';
 
@@ -50,7 +50,14 @@ export interface DirectoryPlan {
   readonly equal: readonly { readonly wanted: Wanted; readonly stats: BigIntStats }[];
   /** As big, and of another time. */
   readonly ofOtherTime: readonly OfOtherTime[];
-  readonly different: readonly { readonly path: Name; readonly reason: string }[];
+  readonly different: readonly Different[];
+}
+
+export interface Different {
+  readonly path: Name;
+  readonly reason: string;
+  /** Where nothing is replaced: what to do. */
+  readonly hint?: string;
 }
 
 export interface OfOtherTime {
@@ -68,14 +75,14 @@ export const planDirectory = (
   const wanted: Wanted[] = [];
   const equal: { readonly wanted: Wanted; readonly stats: BigIntStats }[] = [];
   const ofOtherTime: OfOtherTime[] = [];
-  const different: { readonly path: Name; readonly reason: string }[] = [];
+  const different: Different[] = [];
   // Folder by folder, so that few of them are opened again.
   for (const path of [...files.keys()].sort()) {
     const entry = files.get(path);
     if (entry === undefined) continue;
     const stats = statOr(target, path);
     if (typeof stats === 'string') {
-      different.push({ path, reason: stats });
+      different.push({ path, reason: stats, hint: MOVE_AWAY });
       continue;
     }
     const found = compareStored(stats, entry);
@@ -86,7 +93,7 @@ export const planDirectory = (
       ofOtherTime.push({ wanted: { entry, path, replaces: overwrite }, stats, reason: found.reason });
     else if (found.kind === 'different') {
       if (overwrite && found.mayBeReplaced) wanted.push({ entry, path, replaces: true });
-      else different.push({ path, reason: found.reason });
+      else different.push({ path, reason: found.reason, ...(found.mayBeReplaced ? {} : { hint: MOVE_AWAY }) });
     }
   }
   return { wanted, equal, ofOtherTime, different };

@@ -16,6 +16,9 @@ const IN_THE_WAY: Readonly<Record<string, string>> = {
   EISDIR: 'a folder stands where the file must be',
 };
 
+/** What nothing is put over, whatever the options. */
+export const MOVE_AWAY = 'move it away, or restore to another folder with --to';
+
 /** A link, or something that is no folder, stands where a folder must be. */
 export const isInTheWay = (error: unknown): boolean => Object.hasOwn(IN_THE_WAY, systemErrorCode(error) ?? '');
 
@@ -25,10 +28,7 @@ export const cannotKeep = (path: Name, cause: unknown): UserError => {
   if (code === undefined) throw cause;
   const inTheWay = IN_THE_WAY[code];
   return new UserError(`Cannot restore "${showName(path)}": ${inTheWay ?? plainMessage(cause)}`, {
-    hint:
-      inTheWay === undefined
-        ? (knownCureOf(cause) ?? 'let the user that runs isocket write there')
-        : 'move it away, or restore to another folder with --to',
+    hint: inTheWay === undefined ? (knownCureOf(cause) ?? 'let the user that runs isocket write there') : MOVE_AWAY,
     exitCode: 3,
     cause,
   });

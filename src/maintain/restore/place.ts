@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import type { Name } from '../../name.ts';
+import type { Stored } from './directory-plan.ts';
 
 /** Where a directory is brought back to. */
 export interface Place extends Disposable {
@@ -12,6 +13,11 @@ export interface Place extends Disposable {
   readonly isMarked: (path: Name) => boolean;
   /** Wants to know that a file is here, as it is at the destination. @param path below the directory; `isNew`: it was brought back just now */
   readonly have?: (path: Name, stats: BigIntStats, how: { readonly isNew: boolean }) => void;
+  /**
+   * Asks whoever else has the directory. Resolves with the files that are other ones there, and how; undefined: nobody else has it.
+   * @param files all that stand at the destination; `wanted`: those that are to be brought back
+   */
+  readonly askOthers?: (files: Stored['files'], wanted: ReadonlySet<Name>) => Promise<ReadonlyMap<Name, string>>;
   /** What is to be said where something is missing or differs, and the directory is not as it should be. */
   readonly incomplete?: string;
   /** Everything is here. Resolves with what is to be said of the directory besides. @throws system errors, UserError, TransportError */

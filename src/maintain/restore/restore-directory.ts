@@ -9,6 +9,7 @@ import { planDirectory, sortOut, type DirectoryPlan, type Stored } from './direc
 import { createPersistently, type Persistently } from './persistence.ts';
 import { heldThere } from './held-times.ts';
 import { isInTheWay, keepsChanging } from './local-errors.ts';
+import { withoutDisputed } from './other-copies.ts';
 import type { Complete, Place } from './place.ts';
 import { readManifest } from './stored-manifest.ts';
 import { Tally, type RestoreResult } from './tally.ts';
@@ -75,9 +76,10 @@ export class DirectoryRestore {
     this.#tally.leftOut(stored);
     this.#sums = await this.#readManifest(stored.manifest);
     const plan = planDirectory(target, stored.files, { overwrite });
-    for (const { path, reason } of plan.different) this.#tally.differs(path, reason);
+    for (const { path, reason, hint } of plan.different) this.#tally.differs(path, reason, hint);
     const { held, others } = await this.#judgeTimes(plan.ofOtherTime);
-    const wanted = [...plan.wanted, ...others, ...(await this.#compareContent([...plan.equal, ...held]))];
+    const found = [...plan.wanted, ...others, ...(await this.#compareContent([...plan.equal, ...held]))];
+    const wanted = await withoutDisputed(found, stored, this.#options, this.#tally);
     this.#tally.found(wanted.map(({ entry }) => entry));
     if (dryRun) {
       for (const { entry } of wanted) this.#tally.restored(entry);

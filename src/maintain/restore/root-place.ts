@@ -6,7 +6,7 @@ import { wholeSeconds } from '../../identity.ts';
 import { writeFinishedWatch } from '../../marks/finished-watch.ts';
 import { isMarked } from '../../marks/mark.ts';
 import { destinationKeys } from '../../marks/record-hash.ts';
-import { openDirectoryRecord, type MarkRecord } from '../../marks/record.ts';
+import { beginRecord, openDirectoryRecord, type MarkRecord } from '../../marks/record.ts';
 import type { StateFolder } from '../../marks/state.ts';
 import { fsPath, showName, type Name } from '../../name.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
@@ -15,7 +15,9 @@ import { inFolder, pathAt } from '../../source/open-beneath.ts';
 import { readDirectory } from '../../source/root.ts';
 import { walk } from '../../source/scanner.ts';
 import type { ExpectedFile, Transport } from '../../transport.ts';
+import type { Stored } from './directory-plan.ts';
 import { cannotKeep } from './local-errors.ts';
+import { compareCopy, describeCopy } from './other-copies.ts';
 import type { Complete, Finish, Place } from './place.ts';
 import { proofOf, touchProof, writeClosed } from './proof.ts';
 import { syncFileSystem } from './sync-disk.ts';
@@ -66,6 +68,8 @@ class RootPlace implements Place {
   readonly #isStaged: boolean;
   readonly #record: MarkRecord;
   readonly #index: number;
+  /** Destinations that cannot be asked. */
+  readonly #silent = new Set<Transport>();
   readonly #isExcluded: (path: Name) => boolean;
   readonly #isReserved: (path: Name) => boolean;
 
@@ -94,9 +98,29 @@ class RootPlace implements Place {
       this.#record.addFor(path, stats, this.#index);
   };
 
+  /** Into a directory that is there what is here of it stays. */
+  readonly askOthers = async (
+    files: Stored['files'],
+    wanted: ReadonlySet<Name>,
+  ): Promise<ReadonlyMap<Name, string>> => {
+    const { config, destinations, from, directory, report, signal } = this.#options;
+    const asked = this.#isStaged ? files : new Map([...files].filter(([path]) => wanted.has(path)));
+    const disputed = new Map<Name, string>();
+    for (const [index, transport] of destinations.entries()) {
+      if (index === this.#index) continue;
+      const options = { from, directory, manifest: config.manifest, isSent: this.isMarked, signal };
+      const copy = await compareCopy(transport, asked, files, options);
+      if (copy.failure !== undefined) this.#silent.add(transport);
+      for (const [path, reason] of copy.different) disputed.set(path, reason);
+      const message = describeCopy(copy, { directory, from, number: index + 1 });
+      if (message !== undefined) report({ type: 'note', level: 'warning', message });
+    }
+    return disputed;
+  };
+
   readonly finish = async (done: Complete): Promise<Finish> => {
     try {
-      const lacking = await this.#askOthers();
+      const lacking = await this.#recordOthers();
       const finish = this.#isStaged ? await this.#putInPlace(done, lacking) : this.#finishAgain(done);
       removeWorkFolder(this.#options.config.source.root, this.#options.directory);
       return finish;
@@ -115,7 +139,7 @@ class RootPlace implements Place {
     const shown = showName(this.#options.directory);
     return this.#isStaged
       ? `${shown} is not put into ${showName(this.#options.config.source.root)}, where it would pass for whole: what is here of it is kept in ${showName(this.base)}, and the next restore goes on with it`
-      : `${shown} is not all back`;
+      : `${shown} is not all back: mend what is named above, and run it again; what came back stays, and isocket status says how it stands`;
   }
 
   get #path(): Name {
@@ -123,15 +147,15 @@ class RootPlace implements Place {
   }
 
   /** Which other destinations lack something of what was brought back: the record says what they have. */
-  async #askOthers(): Promise<readonly string[]> {
+  async #recordOthers(): Promise<readonly string[]> {
     const { destinations, signal } = this.#options;
-    const lacking = new Set<string>();
+    const lacking = new Set([...this.#silent].map(({ label }) => label));
     if (destinations.length === 1) return [];
     const ask = async (
       files: ReadonlyMap<ExpectedFile, { readonly path: Name; readonly stats: BigIntStats }>,
     ): Promise<void> => {
       for (const [index, transport] of destinations.entries()) {
-        if (index === this.#index) continue;
+        if (index === this.#index || this.#silent.has(transport)) continue;
         const found = await transport.verify([...files.keys()], { checksum: false }, signal);
         const wrong = new Set(found.map(({ file }) => file));
         if (wrong.size > 0) lacking.add(transport.label);
@@ -160,8 +184,10 @@ class RootPlace implements Place {
 
   /** It gets `finished.parse`, so that nobody takes it for one that a parser is at, its proof, the time of its newest file, and its name. */
   async #putInPlace(done: Complete, lacking: readonly string[]): Promise<Finish> {
-    const { config, directory } = this.#options;
+    const { config, state, directory } = this.#options;
     const { root } = config.source;
+    // Marks that nothing explains are claims: every destination is asked for them, the silent ones when they answer.
+    if (this.#silent.size > 0) beginRecord(state.recordPath(directory), [], () => undefined)[Symbol.dispose]();
     const { dev, ino } = inFolder(this.base, TREE, (folder) => {
       writeClosed(folder, done.last);
       return lstatSync(fsPath(pathAt(folder, '.')), { bigint: true });

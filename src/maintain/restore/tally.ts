@@ -3,6 +3,7 @@ import { TransportError } from '../../errors.ts';
 import { showName, type Name } from '../../name.ts';
 import type { StoredEntry, Transport } from '../../transport.ts';
 import type { Stored } from './directory-plan.ts';
+import { MOVE_AWAY } from './local-errors.ts';
 import type { Finish, Place } from './place.ts';
 
 /** What became of a directory. */
@@ -50,17 +51,17 @@ export class Tally {
   }
 
   /** @param path below the directory */
-  differs(path: Name, reason: string): void {
+  differs(path: Name, reason: string, hint?: string): void {
     const { directory, report } = this.#options;
     this.result.different += 1;
     for (let folder = parentOf(path); folder !== ''; folder = parentOf(folder)) this.#differingBelow.add(folder);
-    report({ type: 'differs', path: `${directory}/${path}`, reason });
+    report({ type: 'differs', path: `${directory}/${path}`, reason, ...(hint === undefined ? {} : { hint }) });
   }
 
   /** A folder, where nothing below it was told already. */
   folderDiffers(path: Name): void {
     if (this.#differingBelow.has(path)) return;
-    this.differs(path, 'it is a folder there, and something else stands here under its name');
+    this.differs(path, 'it is a folder there, and something else stands here under its name', MOVE_AWAY);
   }
 
   failed(path: Name, { class: errorClass, message, hint }: TransportError): void {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { systemErrorCode, UserError } from '../../errors.ts';
-import { encodeName, fsPath, showName, type Name } from '../../name.ts';
+import { decodeName, encodeName, fsPath, showName, type Name } from '../../name.ts';
 import { cannotKeep } from './local-errors.ts';
 
 /** Of a directory, in the folder to which it is brought back. It stays where a restore is cut off: the next one goes on with it. */
@@ -32,15 +32,26 @@ export const makeWorkFolder = (base: Name, directory: Name, inside: Name): Name 
   );
 };
 
-/** Leaves what a later restore goes on with. */
+/** Leaves what a later restore goes on with: files, and the folders in which they are. */
 export const removeEmptyWorkFolder = (base: Name, directory: Name, inside: readonly Name[]): void => {
   const folder = `${base}/${workFolderName(directory)}`;
-  for (const path of [...inside.map((name) => `${folder}/${name}`), folder]) {
-    try {
-      rmdirSync(fsPath(path));
-    } catch (error) {
-      if (systemErrorCode(error) === undefined) throw error;
-    }
+  for (const name of inside) removeEmptyFolders(`${folder}/${name}`);
+  unlessRefused(() => rmdirSync(fsPath(folder)));
+};
+
+/** Whatever a transport made there. */
+const removeEmptyFolders = (path: Name): void =>
+  unlessRefused(() => {
+    for (const entry of readdirSync(fsPath(path), { withFileTypes: true, encoding: 'buffer' }))
+      if (entry.isDirectory()) removeEmptyFolders(`${path}/${decodeName(entry.name)}`);
+    rmdirSync(fsPath(path));
+  });
+
+const unlessRefused = (act: () => void): void => {
+  try {
+    act();
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
   }
 };
 

@@ -20,7 +20,7 @@ export interface SiteFacts {
   /** Why the root cannot be listed; undefined: it can. */
   readonly root?: string | undefined;
   /** Destinations that could not be reached, or refused, when they were tried last. */
-  readonly down: readonly { readonly destination: string; readonly message: string; readonly refused: boolean }[];
+  readonly down: readonly DownDestination[];
   /** Directories with files that failed, and are held or left to the next scan. */
   readonly held: readonly HeldFiles[];
   /** Closed directories that are never finished unless a person acts; undefined: nobody knows. */
@@ -37,11 +37,21 @@ export interface SiteFacts {
   readonly isWhole: boolean;
 }
 
+export interface DownDestination {
+  readonly destination: string;
+  readonly message: string;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+  readonly refused: boolean;
+}
+
 export interface HeldFiles {
   readonly directory: Name;
   readonly count: number;
   readonly first: Name;
   readonly reason: string;
+  /** What to do about the first. */
+  readonly hint?: string | undefined;
 }
 
 /** What earlier looks found. */
@@ -67,7 +77,7 @@ export const conditionsOf = (facts: SiteFacts, since: Since, limits: AlertsConfi
 ];
 
 const downCondition = (
-  { destination, message, refused }: SiteFacts['down'][number],
+  { destination, message, hint, refused }: DownDestination,
   since: Since,
   { downMs }: AlertsConfig,
   nowMs: number,
@@ -75,12 +85,16 @@ const downCondition = (
   if (downMs === null) return [];
   // A person must act: to wait mends nothing.
   if (refused)
-    return [{ kind: 'refused', subject: destination, message: `${showName(destination)} refuses: ${message}` }];
+    return [
+      { kind: 'refused', subject: destination, message: `${showName(destination)} refuses: ${message}${cure(hint)}` },
+    ];
   const ageMs = nowMs - (since.downMs.get(destination) ?? nowMs);
   if (ageMs < downMs) return [];
-  const text = `${showName(destination)} has been down for ${formatDuration(ageMs)}: ${message}`;
+  const text = `${showName(destination)} has been down for ${formatDuration(ageMs)}: ${message}${cure(hint)}`;
   return [{ kind: 'down', subject: destination, message: text }];
 };
+
+const cure = (hint: string | undefined): string => (hint === undefined ? '' : `; ${hint}`);
 
 /** One for a directory, whatever is wrong with it. */
 const heldConditions = ({ held, unfinishable = [] }: SiteFacts): Condition[] => {
@@ -101,14 +115,14 @@ const unfinishableCondition = ({ directory, cure }: Unfinishable): Condition => 
 export const unfinishableMessage = (directory: Name, cure: string): string =>
   `${showName(directory)} cannot be finished: ${cure}`;
 
-const heldCondition = ({ directory, count, first, reason }: HeldFiles): Condition => ({
+const heldCondition = ({ directory, count, first, reason, hint }: HeldFiles): Condition => ({
   kind: 'held',
   subject: directory,
   // Of what failed before any file of it was tried, the directory itself is the name.
   message:
     first === directory
-      ? `${showName(directory)} is not sent: ${reason}`
-      : `${showName(directory)}: ${counted(count, 'file')} could not be sent, first "${showName(first)}": ${reason}`,
+      ? `${showName(directory)} is not sent: ${reason}${cure(hint)}`
+      : `${showName(directory)}: ${counted(count, 'file')} could not be sent, first "${showName(first)}": ${reason}${cure(hint)}`,
 });
 
 const unsentCondition = ({ oldestUnsent }: SiteFacts, { unsentMs }: AlertsConfig, nowMs: number): Condition[] => {

@@ -19,7 +19,12 @@ export class EventFacts {
         this.#met.add(destination);
         this.#down.delete(destination);
         if (event.state === 'lost')
-          this.#down.set(destination, { destination, message: event.message, refused: event.class === 'auth' });
+          this.#down.set(destination, {
+            destination,
+            message: event.message,
+            hint: event.hint,
+            refused: event.class === 'auth',
+          });
         return;
       }
       case 'failed':
@@ -62,7 +67,7 @@ export class EventFacts {
   }
 
   get #failing(): readonly Failing[] {
-    const failed = [...this.#failed.values()].map(({ path, message }) => ({ path, reason: message }));
+    const failed = [...this.#failed.values()].map(({ path, message: reason, hint }) => ({ path, reason, hint }));
     const stuck = [...this.#stuck].filter(([path]) => !this.#failed.has(path));
     return [...failed, ...stuck.map(([path, reason]) => ({ path, reason }))];
   }
@@ -71,12 +76,15 @@ export class EventFacts {
 export interface Failing {
   readonly path: Name;
   readonly reason: string;
+  readonly hint?: string | undefined;
 }
 
 const directoryOf = (path: Name): Name => path.split('/', 1)[0] ?? '';
 
 /** By directory. Pure. */
-export const heldFiles = (files: readonly { readonly path: Name; readonly reason: string }[]): HeldFiles[] =>
+export const heldFiles = (files: readonly Failing[]): HeldFiles[] =>
   [...Map.groupBy(files, ({ path }) => directoryOf(path))].flatMap(([directory, [first, ...others]]) =>
-    first === undefined ? [] : [{ directory, count: 1 + others.length, first: first.path, reason: first.reason }],
+    first === undefined
+      ? []
+      : [{ directory, count: 1 + others.length, first: first.path, reason: first.reason, hint: first.hint }],
   );

@@ -21,7 +21,7 @@ const activity: Activity = { ...idleActivity(new Date()), kind: 'daemon' };
 const at = '2026-11-26T00:00:00.000Z';
 const lastFailures = {
   destinations: [{ destination: 'sftp://h', message: 'Cannot connect to h', at }],
-  files: [{ path: 'DC1/a', message: 'Cannot send "DC1/a"', at }],
+  files: [{ path: 'DC1/a', message: 'Cannot send "DC1/a"', hint: 'make room', at }],
   more: 0,
 };
 
@@ -51,6 +51,20 @@ it.each<[string, ...Parameters<typeof problems>]>([
 it.each<[string, string, ...Parameters<typeof problems>]>([
   ['held', '1 file held in DC1', [{ held: 1 }], {}],
   [
+    'held, and known why',
+    '2 files held in DC1: no room; make some',
+    [{ held: 2 }],
+    { held: [{ path: 'DC1/a', reason: 'no room', hint: 'make some', attempts: 5, nextSeconds: 1 }] },
+  ],
+  [
+    'down, and known how to mend it',
+    'h is down: its key is another one; ssh-keygen -R h',
+    [],
+    {
+      connections: [{ destination: 'h', state: 'down', message: 'its key is another one', hint: 'ssh-keygen -R h' }],
+    },
+  ],
+  [
     'kept by a name that can never be sent',
     'DC1 cannot be finished: rename finished.watch, a name that isocket needs itself',
     [{ sent: 2, reserved: ['finished.watch'] }],
@@ -69,5 +83,5 @@ it.each<[string, string, ...Parameters<typeof problems>]>([
 it('what failed last is not, where no process can be asked', () =>
   expect(problems([], undefined, { lastFailures })).toEqual([
     `Cannot connect to h (${at})`,
-    '1 file failed in the last run',
+    '1 file failed in the last run: Cannot send "DC1/a"; make room',
   ]));

@@ -42,6 +42,8 @@ describe('what is wrong with a site', () => {
     expect(troubles.reasons(well, Date.now() + 61_000)).toEqual([expect.stringContaining('has been down for 1 m')]);
     troubles.note(lost('auth'));
     expect(troubles.reasons(well, Date.now())).toEqual(['d refuses: no']);
+    troubles.note({ ...lost('auth'), hint: 'mend it' });
+    expect(troubles.reasons(well, Date.now())).toEqual(['d refuses: no; mend it']);
     expect(troubles.kinds(well, Date.now())).toMatchObject({ down: 0, refused: 1 });
     troubles.note({ type: 'connection', destination: 'd', state: 'restored' });
     expect([troubles.reasons(well, Date.now()), troubles.down]).toEqual([[], []]);
@@ -53,6 +55,11 @@ describe('what is wrong with a site', () => {
       'held',
       { overview: { ...well.overview, failing: [{ path: 'DC1/a', reason: 'no', held: true }] } },
       ['DC1: 1 file could not be sent, first "DC1/a": no'],
+    ],
+    [
+      'held',
+      { overview: { ...well.overview, failing: [{ path: 'DC1/a', reason: 'no', hint: 'mend it', held: true }] } },
+      ['DC1: 1 file could not be sent, first "DC1/a": no; mend it'],
     ],
     ['held', { unreadable: [{ path: 'DC1', reason: 'no' }] }, ['DC1 is not sent: no']],
     [
