@@ -47,6 +47,9 @@ const bundlePage = async (): Promise<string[]> => {
   const { output } = await build({
     input: `${source}/main.ts`,
     platform: 'browser',
+    // What the page takes of our modules needs nothing of Node.
+    external: [/^node:/],
+    treeshake: { moduleSideEffects: [{ external: true, sideEffects: false }] },
     output: { dir: target, format: 'esm', entryFileNames: 'page.js', minify: true },
   });
   const styles = ['node_modules/uplot/dist/uPlot.min.css', `${source}/page.css`].map((path) =>

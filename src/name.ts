@@ -32,11 +32,8 @@ const validSequenceLength = (bytes: Buffer, at: number): number => {
 export const encodeName = (name: Name): Buffer => {
   if (name.isWellFormed()) return Buffer.from(name, 'utf8');
   const parts: Buffer[] = [];
-  for (const character of name) {
-    const code = character.charCodeAt(0);
-    const escaped = character.length === 1 && code >= ESCAPE + 0x80 && code <= ESCAPE + 0xff;
-    parts.push(escaped ? Buffer.from([code - ESCAPE]) : Buffer.from(character, 'utf8'));
-  }
+  for (const character of name)
+    parts.push(isStray(character) ? Buffer.from([character.charCodeAt(0) - ESCAPE]) : Buffer.from(character, 'utf8'));
   return Buffer.concat(parts);
 };
 
@@ -61,11 +58,19 @@ export const shellWord = (name: Name): string => {
   if (PLAIN_WORD.test(name)) return name;
   if (showName(name) === name.replaceAll('\\', '\\\\')) return `'${name.replaceAll("'", String.raw`'\''`)}'`;
   const octal = (byte: number): string => `\\${byte.toString(8).padStart(3, '0')}`;
-  const bytes = [...encodeName(name)].map((byte) => {
-    const character = String.fromCharCode(byte);
-    return /[\w@%+=:,./ -]/.test(character) ? character : octal(byte);
+  const words = Array.from(name, (character) => {
+    if (/[\w@%+=:,./ -]/.test(character)) return character;
+    const code = character.charCodeAt(0);
+    const bytes = isStray(character) ? [code - ESCAPE] : [...new TextEncoder().encode(character)];
+    return bytes.map(octal).join('');
   });
-  return `$'${bytes.join('')}'`;
+  return `$'${words.join('')}'`;
+};
+
+/** Stands for a byte that is not part of a character. */
+const isStray = (character: string): boolean => {
+  const code = character.charCodeAt(0);
+  return character.length === 1 && code >= ESCAPE + 0x80 && code <= ESCAPE + 0xff;
 };
 
 const ENDS_IN_DOT_OR_BLANK = /[. ]+(?=\/|$)/g;

@@ -20,6 +20,20 @@ const UNRELIABLE: ReadonlyMap<number, string> = new Map([
   [0x01021997, '9p'],
 ]);
 
+/** Those that may give a file another inode number whenever it is looked at anew. */
+const MAY_RENUMBER: ReadonlySet<string> = new Set(['fuse', 'cifs', 'smb2', '9p']);
+
+/** What is to be known of the file system of the root, by its type as statfs(2) has it; undefined: nothing. Pure. */
+export const unreliable = (type: number): { readonly state: string; readonly hint: string } | undefined => {
+  const kind = UNRELIABLE.get(type >>> 0);
+  if (kind === undefined) return undefined;
+  const mayRenumber = MAY_RENUMBER.has(kind);
+  return {
+    state: `it is ${kind}: changes by other hosts raise no event${mayRenumber ? ', and where it gives files new inode numbers from time to time, they are sent again' : ''}`,
+    hint: `run isocket on the host that has the disk; otherwise source.rescan finds the files, and the "mark" line below says whether permission bits are kept${mayRenumber ? '; mount it so that inode numbers stay (use_ino or noforget, serverino)' : ''}`,
+  };
+};
+
 /** A directory of which the disk does not say what it is. */
 export function* unreadableLines({ unreadable }: RootListing): Generator<ProbeResult> {
   for (const { name, error } of unreadable) {
@@ -47,20 +61,9 @@ export const checkRoot = ({ root, tag, exclude }: Config['source']): { line: Pro
   const { directories } = listing;
   const named = tag === '' ? '' : ` named ${showName(tag)}…`;
   const message = `${showName(root)}: ${directories.length} ${directories.length === 1 ? 'directory' : 'directories'}${named}`;
-  const kind = UNRELIABLE.get(statfsSync(fsPath(root)).type >>> 0);
-  if (kind !== undefined) {
-    const hint =
-      'run isocket on the host that has the disk; otherwise source.rescan finds the files, and the "mark" line below says whether permission bits are kept';
-    return {
-      line: {
-        what,
-        state: 'warning',
-        message: `${message}; it is ${kind}: changes by other hosts raise no event`,
-        hint,
-      },
-      listing,
-    };
-  }
+  const told = unreliable(statfsSync(fsPath(root)).type);
+  if (told !== undefined)
+    return { line: { what, state: 'warning', message: `${message}; ${told.state}`, hint: told.hint }, listing };
   if (directories.length > 0) return { line: { what, state: 'ok', message }, listing };
   const others = unmatchedTag({ root, tag, exclude });
   const hint =

@@ -28,7 +28,12 @@ export type IsocketEvent =
   /** The listing is through: what is found from here on was not there before. */
   | { readonly type: 'found-all' }
   /** So many are looked through, one after another or side by side. */
-  | { readonly type: 'directories'; readonly count: number }
+  | {
+      readonly type: 'directories';
+      readonly count: number;
+      /** What is in them, where each says so in its `finished.watch`. */
+      readonly total?: { readonly files: number; readonly bytes: number };
+    }
   | { readonly type: 'compared'; readonly directory: Name; readonly files: number; readonly bytes: number }
   | { readonly type: 'looked-through'; readonly directory: Name }
   | { readonly type: 'sent'; readonly path: Name; readonly bytes: number }
@@ -43,6 +48,8 @@ export type IsocketEvent =
       readonly retrying: boolean;
     }
   | { readonly type: 'connection'; readonly destination: string; readonly state: 'restored' }
+  /** It was sent, and a destination does not have it so: its mark is taken off, and it goes again. */
+  | { readonly type: 'refuted'; readonly path: Name; readonly detail: string }
   | {
       readonly type: 'discrepancy';
       readonly path: Name;

@@ -1,7 +1,7 @@
 import { unmarkIfThere } from '../marks/mark.ts';
 import { inNoState } from '../marks/record-hash.ts';
 import type { MarkRecord } from '../marks/record.ts';
-import { showName, type Name } from '../name.ts';
+import type { Name } from '../name.ts';
 import type { SiteContext } from './context.ts';
 
 /**
@@ -20,8 +20,7 @@ export const takeBack = (
     if (unmarked === undefined) continue;
     // Marked under another of its names it would be in the state of the record again, within a tick.
     record.add(path, inNoState(unmarked.after));
-    const message = `"${showName(targetPath)}" at the destination: ${detail}. It is sent again`;
-    report({ type: 'note', level: 'warning', message });
+    report({ type: 'refuted', path: targetPath, detail });
   }
   return refuted.size > 0;
 };

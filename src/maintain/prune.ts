@@ -14,7 +14,7 @@ import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import { createStateSet, type StateSet } from '../marks/state-set.ts';
 import { cureOf, unreadableIn } from '../source/directory-failures.ts';
-import { readProof } from '../source/read-proof.ts';
+import { provenTotal, readProof } from '../source/read-proof.ts';
 import { readRoot } from '../source/root.ts';
 import { walk } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
@@ -62,14 +62,14 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   }
   const candidates = plan(directories, newest)
     .slice(0, -1)
-    .filter(({ phase }) => phase === 'finished');
-  report({ type: 'directories', count: candidates.length });
+    .filter(({ phase, directory }) => phase === 'finished' && finishedMsAgo(root, directory.name) >= olderThanMs);
+  const total = untilFree === undefined ? provenTotal(root, candidates.map(nameOf)) : undefined;
+  report({ type: 'directories', count: candidates.length, ...(total === undefined ? {} : { total }) });
   for (const [index, work] of candidates.entries()) {
     const { directory } = work;
     const before = candidates[index - 1]?.directory.name;
     if (before !== undefined) report({ type: 'looked-through', directory: before });
     if (isStopped() || (untilFree !== undefined && freeShare(root) >= untilFree)) break;
-    if (finishedMsAgo(root, directory.name) < olderThanMs) continue;
     const verdict = await examine(work, options, writers);
     if (typeof verdict === 'string') {
       if (isStopped()) break;
@@ -91,6 +91,8 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   }
   return result;
 };
+
+const nameOf = ({ directory }: DirectoryPlan): Name => directory.name;
 
 /** What may be deleted of a directory. */
 interface Verified {

@@ -108,9 +108,7 @@ export const createPacketSplitter = (onPacket: (packet: Buffer) => void) => {
 /** What to say of text that came instead of a packet, as a login shell prints it; undefined: it is no text. */
 const describeText = (data: string): string | undefined => {
   const text = /^[\x20-\x7e\s]{4,80}/.exec(data)?.[0].replace(/\s+/g, ' ').trim();
-  return text === undefined
-    ? undefined
-    : `text came where an SFTP packet was expected, "${text}": if a login shell prints it, let its start-up files print nothing, or use "Subsystem sftp internal-sftp"`;
+  return text === undefined ? undefined : `text came where an SFTP packet was expected, "${text}"`;
 };
 
 const packetLength = (data: Buffer, at: number): number => {

@@ -55,6 +55,7 @@ export class RequestChannel {
     this.#receiveWindow = new ReceiveWindow(channelWindow);
     const split = createPacketSplitter((packet) => this.#onPacket(packet));
     channel.on('data', (chunk: Buffer) => {
+      if (this.closed) return;
       try {
         split(chunk);
       } catch (error) {
@@ -152,6 +153,7 @@ export class RequestChannel {
     const unanswered = [...this.#pending.values()];
     this.#pending.clear();
     this.#channel.destroy();
+    this.#handshake.reject(reason);
     for (const pending of unanswered) pending.reject(reason);
     this.#onClosed?.();
   }
@@ -180,7 +182,6 @@ export class RequestChannel {
   #onEnd(error: Error | undefined): void {
     const closed = new ChannelClosedError(`the SFTP channel was closed${error?.message ? `: ${error.message}` : ''}`);
     this.close(closed);
-    this.#handshake.reject(this.#closedBy ?? closed);
   }
 
   #scheduleFlush(): void {

@@ -27,3 +27,21 @@ export const provenName = (directoryPath: Name): Name | undefined => {
   const { directory } = (readProof(directoryPath) ?? {}) as { readonly directory?: unknown };
   return typeof directory === 'string' ? directory : undefined;
 };
+
+/** What these finished directories say that is in them, together; undefined where one does not say it. Reads a small file of each. */
+export const provenTotal = (
+  root: Name,
+  names: readonly Name[],
+): { readonly files: number; readonly bytes: number } | undefined => {
+  const total = { files: 0, bytes: 0 };
+  for (const name of names) {
+    const { files, bytes } = (readProof(`${root}/${name}`) ?? {}) as {
+      readonly files?: unknown;
+      readonly bytes?: unknown;
+    };
+    if (typeof files !== 'number' || typeof bytes !== 'number') return undefined;
+    total.files += files;
+    total.bytes += bytes;
+  }
+  return total;
+};

@@ -129,11 +129,17 @@ export const backlogIn = (directories: readonly DirectoryStatus[]): Backlog => (
 
 const timeLeft = (
   directories: readonly DirectoryStatus[],
-  { throughput, sending = [] }: Partial<Pick<Activity, 'throughput' | 'sending'>> = {},
+  {
+    throughput,
+    sending = [],
+    connections = [],
+  }: Partial<Pick<Activity, 'throughput' | 'sending' | 'connections'>> = {},
 ): Pick<SiteStatus['daemon'], 'backlog' | 'secondsLeft'> => {
   if (throughput === undefined) return {};
   const backlog = backlogIn(directories);
   const never = directories.reduce((sum, { reserved = [] }) => sum + reserved.length, 0);
+  // How fast it went says nothing while nothing can go.
+  if (backlog.files > 0 && connections.some(({ state }) => state === 'down')) return { backlog, secondsLeft: null };
   const arrived = sending.reduce((sum, { sent = 0 }) => sum + sent, 0);
   // What can never go takes no time, and nobody can say when all is sent.
   if (never > 0 && backlog.files <= never) return { backlog, secondsLeft: null };

@@ -37,7 +37,7 @@ it('a file of which the server’s program dies is named with the byte, and the 
     for (const directory of ['DC1', 'DC2']) writeFileSync(`${root}/${directory}/finished.parse`, '');
     const { code, said } = await runCommand(() => scan({ config }));
     expect(code, said).toBe(3);
-    expect(said).toMatch(/Cannot send "DC1\/large" .* ended 3 times when it had .* of 4.77 MB.*ulimit -f/);
+    expect(said).toMatch(/Cannot send "DC1\/large" .* ended 3 times when it had .* of 4.77 MiB.*ulimit -f/);
     expect(judge(root, server.folder)).toMatchObject({ notThere: ['DC1/large'], half: [], finished: 1, marked: 31 });
   } finally {
     rmSync(folder, { recursive: true });

@@ -111,3 +111,20 @@ test('an SFTP channel beside rsync that falls silent is given up', async () => {
   });
   await expect(names.sync(new Set(['']))).rejects.toThrow('has not answered');
 });
+
+test('an SFTP channel beside rsync that the server has closed meanwhile is opened anew', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { session, server, folder } = await open(stack);
+  const said: string[] = [];
+  const names = createDurableNames(session.master, server.path, {
+    durable: true,
+    log: (_level, message) => said.push(message),
+  });
+  stack.defer(() => names.close());
+  await names.sync(new Set(['']));
+  const far = await childrenOf(Number(readFileSync(`${folder}/sshd/pid`, 'utf8')), 'sftp-server');
+  expect(far.length).toBeGreaterThan(0);
+  for (const pid of far) process.kill(pid, 'SIGKILL');
+  await Promise.all([names.sync(new Set([''])), names.sync(new Set(['']))]);
+  expect(said).toEqual([]);
+});

@@ -85,6 +85,19 @@ it('no sftp subsystem: the cure is that', async () => {
   expect(await scanOne(without, 'none', '/up')).toContain('Subsystem sftp internal-sftp');
 });
 
+it('a login shell that prints something: the cure is that, and that alone', async () => {
+  const files = join(folder, 'prints');
+  mkdirSync(files);
+  await using prints = await startSshd(files, {
+    config: ['ForceCommand echo "Welcome to the machine"; exec /usr/lib/openssh/sftp-server'],
+  });
+  const line = await probeEnd(prints, '/up');
+  expect(line).toMatchObject({ what: 'sftp', state: 'failure' });
+  expect(line.message).toMatch(/text came where an SFTP packet was expected, "Welcome to the machine"$/);
+  expect(line.hint).toMatch(/^see the login shell .*start-up files have to print nothing/);
+  expect(await scanOne(prints, 'prints', '/up')).not.toContain('ChrootDirectory');
+});
+
 it('destination.path is a file, or leads through one', async () => {
   writeFileSync(`${server.folder}/file`, 'x');
   for (const path of [`${server.path}/file`, `${server.path}/file/deeper`]) {

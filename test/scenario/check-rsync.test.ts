@@ -102,9 +102,7 @@ it('reports that there is no rsync at the destination', async () => {
 
 it('reports that an account with SFTP only is not rsync', async () => {
   await using server = await startSshd(folder, { command: () => 'internal-sftp' });
-  expect(await check(server)).toMatchObject(
-    denied('rsync there', 'the server takes SFTP only', 'transport: sftp'),
-  );
+  expect(await check(server)).toMatchObject(denied('rsync there', 'the server takes SFTP only', 'transport: sftp'));
 });
 
 it('reports what rrsync denies this key', async () => {

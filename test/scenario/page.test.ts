@@ -40,7 +40,7 @@ const siteOf = (send: object = {}): TestSite =>
     },
   });
 
-const isServing = (event: IsocketEvent): boolean => event.type === 'note' && event.message.startsWith('status at ');
+const isServing = ({ type }: IsocketEvent): boolean => type === 'listening';
 
 interface Opened {
   readonly page: Page;

@@ -5,6 +5,7 @@ import { plainMessage, TransportError } from '../../errors.ts';
 import type { Repair } from '../../maintain/repair.ts';
 import { showName } from '../../name.ts';
 import { cannotWork } from '../../source/directory-failures.ts';
+import { provenTotal } from '../../source/read-proof.ts';
 import { createOpenFilesView } from '../../source/open-files.ts';
 import type { Transport } from '../../transport.ts';
 import { verifyDirectory } from '../../verify/verify-directory.ts';
@@ -55,7 +56,17 @@ export class Comparison {
 
   async run(plans: readonly DirectoryPlan[]): Promise<void> {
     const left = [...plans];
-    this.#options.report({ type: 'directories', count: left.length });
+    const { config, destinations, report } = this.#options;
+    const known = plans.every(({ phase }) => phase === 'finished')
+      ? provenTotal(
+          config.source.root,
+          plans.map(({ directory }) => directory.name),
+        )
+      : undefined;
+    // Each destination is compared by itself.
+    const times = destinations.length;
+    const total = known === undefined ? {} : { total: { files: known.files * times, bytes: known.bytes * times } };
+    report({ type: 'directories', count: left.length, ...total });
     const work = async (): Promise<void> => {
       for (let one = left.shift(); one !== undefined && !this.#isStopped(); one = left.shift())
         await this.#compare(one);
@@ -115,7 +126,10 @@ export class Comparison {
   }
 
   #warn(what: string, error: unknown, hint: string | undefined): void {
-    const message = `${what}: ${plainMessage(error)}${hint === undefined ? '' : `; ${hint}`}`;
+    const why = plainMessage(error);
+    // It may say the same itself.
+    const state = why.startsWith('Cannot verify ') ? why : `${what}: ${why}`;
+    const message = `${state}${hint === undefined ? '' : `; ${hint}`}`;
     this.#options.report({ type: 'note', level: 'warning', message });
   }
 }

@@ -19,6 +19,8 @@ export interface Output extends Disposable {
   readonly report: Report;
   /** From here on as the configuration says. */
   useLog(log: LogConfig): void;
+  /** Writes a result to stdout: the line of progress, which may be on the same terminal, is not in its way. */
+  readonly print: (text: string) => void;
   /** For the line of progress: bytes so far of files that are under way. */
   readonly follow: (partialBytes: () => number) => void;
   /** A log file that was moved away is left. */
@@ -40,6 +42,11 @@ export const openOutput = async (options: CommonOptions, { isEndless = false } =
       const isNamed = options.quiet === true || options.verbose === true;
       Object.assign(settings, { format: log.format, ...(isNamed ? {} : { level: log.level }) });
       file ??= openFileLog(log, (message) => screen.report({ type: 'note', level: 'warning', message }));
+    },
+    print: (text) => {
+      const write = (): void => void process.stdout.write(text);
+      if (screen.beside === undefined) write();
+      else screen.beside(write);
     },
     follow: (partialBytes) => {
       followed = partialBytes;

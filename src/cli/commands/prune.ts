@@ -29,16 +29,16 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
   using output = await openOutput(options);
   const tell: Report = (event) => {
     if (json || (event.type !== 'pruned' && event.type !== 'kept')) output.report(event);
-    else process.stdout.write(`${describe(event)?.text ?? ''}\n`);
+    else output.print(`${describe(event)?.text ?? ''}\n`);
   };
   await using site = await openSite(options, output.report, { onConfig: useLog(output) });
   const signal = shutdown.signal;
   const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
   site.refused.throwIfAborted();
-  if (json) process.stdout.write(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
+  if (json) output.print(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
   else if (!quiet && result.pruned + result.kept > 0) {
     const what = dryRun ? 'would delete' : 'deleted';
-    process.stdout.write(
+    output.print(
       `${what} ${countedDirectories(result.pruned)}, ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}; kept ${result.kept} because of a doubt\n`,
     );
   }

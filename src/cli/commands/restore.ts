@@ -52,7 +52,7 @@ export const restore = async (named: readonly string[], options: RestoreCommandO
   const { signal } = shutdown;
   const tell: Report = (event) => {
     if (json || event.type !== 'restored' || !dryRun) output.report(event);
-    else process.stdout.write(`${describe(event)?.text ?? ''}\n`);
+    else output.print(`${describe(event)?.text ?? ''}\n`);
   };
   await using way = await openWay(options, { report: tell, signal, onConfig: useLog(output) });
   const either = AbortSignal.any([signal, way.refused]);
@@ -80,8 +80,8 @@ export const restore = async (named: readonly string[], options: RestoreCommandO
   way.refused.throwIfAborted();
   if (shutdown.signalName !== undefined)
     tell({ type: 'note', level: 'warning', message: `stopped by ${shutdown.signalName}: ${GOES_ON}` });
-  if (json) process.stdout.write(`${JSON.stringify({ type: 'summary', ...sum, dryRun })}\n`);
-  else if (!quiet) process.stdout.write(summaryText(sum, dryRun));
+  if (json) output.print(`${JSON.stringify({ type: 'summary', ...sum, dryRun })}\n`);
+  else if (!quiet) output.print(summaryText(sum, dryRun));
   return shutdown.exitCode ?? (sum.failed + sum.different > 0 ? 3 : 0);
 };
 

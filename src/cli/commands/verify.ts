@@ -30,7 +30,7 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
   // What a verification is asked for are its findings: they go to stdout, without time and level.
   const tell: Report = (event) => {
     if (event.type !== 'discrepancy' || json) report(event);
-    else process.stdout.write(`${event.kind} ${showName(event.path)} at ${event.destination}: ${event.detail}\n`);
+    else output.print(`${event.kind} ${showName(event.path)} at ${event.destination}: ${event.detail}\n`);
   };
   const first = new Comparison({ ...site, checksum, repair, report: tell, signal });
   await first.run(plans);
@@ -47,8 +47,8 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
   }
   site.refused.throwIfAborted();
   isWell &&= unreadable.length === 0;
-  if (json) process.stdout.write(`${JSON.stringify(summaryOf(first))}\n`);
-  else if (!quiet || !isWell) process.stdout.write(summaryText(first, repair !== undefined && isWell));
+  if (json) output.print(`${JSON.stringify(summaryOf(first))}\n`);
+  else if (!quiet || !isWell) output.print(summaryText(first, repair !== undefined && isWell));
   return shutdown.exitCode ?? (isWell ? 0 : 3);
 };
 

@@ -51,6 +51,8 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
         severity: 'failure',
         text: withHint(event.message, event.hint) + (event.retrying ? ' (trying again)' : ''),
       };
+    case 'refuted':
+      return { severity: 'warning', text: describeRefuted(event) };
     case 'discrepancy':
       return { severity: 'failure', text: `${showName(event.path)} at ${event.destination}: ${event.detail}` };
     case 'alert':
@@ -73,10 +75,7 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
         text: `${event.dryRun ? 'would restore' : 'restored'} ${showName(event.path)} (${formatBytes(event.bytes)})`,
       };
     case 'differs':
-      return {
-        severity: 'failure',
-        text: `Did not restore "${showName(event.path)}": ${event.reason}; ${event.hint ?? '--overwrite replaces what is here'}`,
-      };
+      return { severity: 'failure', text: describeDiffering(event) };
     case 'brought-back':
       return { severity: 'result', text: describeBroughtBack(event) };
     case 'kept':
@@ -94,6 +93,12 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       return undefined;
   }
 };
+
+const describeRefuted = ({ path, detail }: Extract<IsocketEvent, { readonly type: 'refuted' }>): string =>
+  `"${showName(path)}" at the destination: ${detail}. It is sent again`;
+
+const describeDiffering = ({ path, reason, hint }: Extract<IsocketEvent, { readonly type: 'differs' }>): string =>
+  `Did not restore "${showName(path)}": ${reason}; ${hint ?? '--overwrite replaces what is here'}`;
 
 const describeStart = ({ command, version, pid, config, site, root, destinations }: StartedEvent): string =>
   `isocket ${version} begins as ${command === 'daemon' ? 'daemon' : 'a scan'} (process ${pid}): site ${showName(site)}, ${showName(root)} to ${destinations.map(showName).join(' and ')}; configuration ${showName(config)}`;

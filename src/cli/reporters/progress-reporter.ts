@@ -30,6 +30,7 @@ export const createProgressReporter = (options: ProgressReporterOptions): Report
       if (event.type === 'summary' || event.type === 'stopped') line.close();
       text.report(event);
     },
+    beside: (write) => line.beside(write),
     end: () => {
       line.close();
       text.end();

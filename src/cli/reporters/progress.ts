@@ -11,6 +11,10 @@ export interface ProgressState {
   /** Directories that are looked through one after another. */
   readonly directories: { readonly done: number; readonly all: number } | undefined;
   readonly bytesPerSecond: number | undefined;
+  /** The rate says what is to come. */
+  readonly isSteady: boolean;
+  /** Since the first of it. */
+  readonly elapsedMs: number;
 }
 
 const MAX_BAR = 40;
@@ -38,14 +42,15 @@ export const progressLine = (state: ProgressState, columns: number): string => {
 };
 
 const piecesOf = (state: ProgressState): string[] => {
-  const { doneFiles, doneBytes, all, directories, bytesPerSecond } = state;
+  const { doneFiles, doneBytes, all, directories, bytesPerSecond, elapsedMs } = state;
   const rate = bytesPerSecond === undefined ? [] : [`${formatBytes(Math.round(bytesPerSecond))}/s`];
-  if (directories !== undefined)
+  if (directories !== undefined && all === undefined)
     return [
       `${directories.done}/${counted(directories.all, 'directory', 'directories')}`,
       counted(doneFiles, 'file'),
       formatBytes(doneBytes),
       ...rate,
+      formatDuration(elapsedMs),
     ];
   if (all === undefined) return [`${counted(doneFiles, 'file')} sent`, formatBytes(doneBytes), ...rate];
   const soFar = all.isFinal ? '' : ' so far';
@@ -58,15 +63,15 @@ const piecesOf = (state: ProgressState): string[] => {
   ];
 };
 
-const leftMs = ({ doneBytes, all, bytesPerSecond }: ProgressState): number | undefined => {
-  if (all?.isFinal !== true || bytesPerSecond === undefined || bytesPerSecond === 0) return undefined;
+const leftMs = ({ doneBytes, all, bytesPerSecond, isSteady }: ProgressState): number | undefined => {
+  if (all?.isFinal !== true || !isSteady || bytesPerSecond === undefined || bytesPerSecond === 0) return undefined;
   const ms = ((all.bytes - doneBytes) / bytesPerSecond) * 1000;
   return ms > MOST_LEFT_MS ? undefined : ms;
 };
 
 const shareOf = ({ doneFiles, doneBytes, all, directories }: ProgressState): number | undefined => {
-  if (directories !== undefined) return directories.all === 0 ? 1 : directories.done / directories.all;
-  if (all === undefined) return undefined;
+  if (all === undefined)
+    return directories === undefined ? undefined : directories.all === 0 ? 1 : directories.done / directories.all;
   if (all.bytes > 0) return doneBytes / all.bytes;
   return all.files === 0 ? 0 : doneFiles / all.files;
 };
@@ -78,6 +83,7 @@ export class Progress {
   readonly #done = { files: 0, bytes: 0 };
   readonly #found = { files: 0, bytes: 0 };
   #isFinal = false;
+  #begunMs: number | undefined;
   #directories: { done: number; readonly all: number } | undefined;
 
   /** @param isEndless what is done is told, and not of how much: there is always more to come */
@@ -102,6 +108,8 @@ export class Progress {
         break;
       case 'directories':
         this.#directories = { done: 0, all: event.count };
+        if (event.total !== undefined) Object.assign(this.#found, event.total);
+        this.#isFinal = event.total !== undefined;
         break;
       case 'compared':
         this.#done.files += event.files;
@@ -127,12 +135,15 @@ export class Progress {
       bytes: Math.max(this.#found.bytes, doneBytes),
       isFinal: this.#isFinal,
     };
+    const isCounted = this.#directories === undefined || this.#isFinal;
     return {
       doneFiles: files,
       doneBytes,
-      all: this.#isEndless ? undefined : all,
+      all: this.#isEndless || !isCounted ? undefined : all,
       directories: this.#directories,
       bytesPerSecond: this.#rate.perSecond(doneBytes, nowMs),
+      isSteady: this.#rate.isSteady(nowMs),
+      elapsedMs: nowMs - (this.#begunMs ??= nowMs),
     };
   }
 }

@@ -61,6 +61,13 @@ export class TerminalLine {
     this.#terminal.write(this.#isOpen ? ERASE_LINE + wrapped + this.#drawn : wrapped);
   }
 
+  /** Lets somebody else write to the terminal meanwhile. */
+  beside(write: () => void): void {
+    if (this.#isOpen) this.#terminal.write(ERASE_LINE);
+    write();
+    if (this.#isOpen) this.#terminal.write(this.#drawn);
+  }
+
   /** Erases the line; an `update` opens it again. */
   readonly close = (): void => {
     if (!this.#isOpen) return;

@@ -3,7 +3,8 @@ import type { LiveSiteStatus } from '../live/live-status.ts';
 import type { DirectoryStatus } from '../site-status.ts';
 import { Plots } from './plots.ts';
 import { element, setText, showFigures, showList, showRows, type Row } from './rows.ts';
-import { inOrder, phaseOf, remarksOn, shareOf, showPlain, showSeconds, stateOf, summaryOf } from './words.ts';
+import { showName } from '../../name.ts';
+import { inOrder, phaseOf, remarksOn, shareOf, showMessage, showSeconds, stateOf, summaryOf } from './words.ts';
 
 /** As `/events` tells it: the oldest finished directories are summed up. */
 interface Shown extends LiveSiteStatus {
@@ -22,13 +23,13 @@ const show = (status: Shown): void => {
   last = status;
   const { site, root, daemon, problems, directories, more } = status;
   const { state, sentence } = stateOf(status);
-  document.title = `${state === 'bad' ? '(!) ' : ''}${showPlain(site)} – isocket`;
-  setText(element('site'), showPlain(site));
-  setText(element('place'), showPlain(root));
+  document.title = `${state === 'bad' ? '(!) ' : ''}${showName(site)} – isocket`;
+  setText(element('site'), showName(site));
+  setText(element('place'), showName(root));
   setText(element('line'), `Live. isocket ${daemon.version}, since ${showTime(daemon.since)}`);
   element('state').dataset.state = state;
   setText(element('sentence'), sentence);
-  showList(element('problems'), problems.map(showPlain));
+  showList(element('problems'), problems.map(showMessage));
   showFigures(element('figures'), figuresOf(status));
   showRows(element('destinations'), destinationRows(status));
   plots.show(daemon.history);
@@ -41,12 +42,15 @@ const show = (status: Shown): void => {
 const showTime = (time: string | null): string =>
   time === null ? 'an unknown time' : new Date(time).toLocaleString('en-GB');
 
+/** "1 file", "1,234 files". */
+const countedIn = (files: number): string => `${files.toLocaleString('en')} ${files === 1 ? 'file' : 'files'}`;
+
 const figuresOf = ({ daemon, directories }: Shown): [string, string][] => {
   const { backlog, secondsLeft, activity } = daemon;
   const oldest = Math.max(-1, ...directories.map(({ oldestUnsentSeconds }) => oldestUnsentSeconds ?? -1));
   const rate = activity?.throughput?.bytesPerSecond ?? 0;
   return [
-    ['Waiting', `${backlog.files.toLocaleString('en')} files`],
+    ['Waiting', countedIn(backlog.files)],
     ['Size of it', formatBytes(backlog.bytes)],
     ['Rate, last minute', `${formatBytes(Math.round(rate))}/s`],
     ['Time left', backlog.files === 0 ? 'none' : secondsLeft === null ? 'not known' : showSeconds(secondsLeft)],
@@ -64,11 +68,11 @@ const destinationRows = ({ daemon }: Shown): Row[] =>
     return {
       key: destination,
       cells: [
-        showPlain(destination),
+        showName(destination),
         state === 'up'
           ? { text: '✓ reached', kind: 'ok' }
           : { text: `✕ down${since === undefined ? '' : ` since ${showTime(since)}`}`, kind: 'bad' },
-        showPlain([message ?? [], hint ?? [], ...nextTry(nextSeconds)].flat().join('; ')),
+        showMessage([message ?? [], hint ?? [], ...nextTry(nextSeconds)].flat().join('; ')),
       ],
     };
   });
@@ -95,7 +99,7 @@ const directoryRow = (directory: DirectoryStatus): Row => {
   return {
     key: name,
     cells: [
-      showPlain(name),
+      showName(name),
       phaseOf(directory),
       shareOf(directory),
       { text: files === null ? '?' : files.toLocaleString('en'), kind: 'number' },
@@ -112,7 +116,7 @@ const showHeld = ({ daemon }: Shown): void => {
   const rows = held.map(({ path, reason, hint, attempts, nextSeconds }): Row => {
     const next = nextSeconds === null ? 'not known' : `in ${showSeconds(nextSeconds)}`;
     const why = hint === null || hint === undefined ? reason : `${reason}; ${hint}`;
-    return { key: path, cells: [showPlain(path), showPlain(why), { text: String(attempts), kind: 'number' }, next] };
+    return { key: path, cells: [showName(path), showMessage(why), { text: String(attempts), kind: 'number' }, next] };
   });
   showRows(element('held'), rows);
 };
@@ -122,16 +126,20 @@ const showFailures = ({ daemon }: Shown): void => {
   element('failures-section').hidden = failures.length === 0;
   const rows = failures.map(({ path, at, message, hint }): Row => {
     const what = hint === undefined ? message : `${message}; ${hint}`;
-    return { key: `${path} ${at}`, cells: [showTime(at), showPlain(path), showPlain(what)] };
+    return { key: `${path} ${at}`, cells: [showTime(at), showName(path), showMessage(what)] };
   });
   showRows(element('failures'), rows);
 };
 
+/** A person reads a few. */
+const MOST_FLYING = 8;
+
 const showFlight = ({ daemon }: Shown): void => {
   const { inFlight } = daemon;
-  const named = (daemon.activity?.sending ?? []).map(({ path, bytes, sent }) =>
-    showPlain(`${path}, ${sent === undefined ? formatBytes(bytes) : formatShare(sent, bytes)}`),
-  );
+  const named = (daemon.activity?.sending ?? []).slice(0, MOST_FLYING).map(({ path, bytes, sent = 0 }) => {
+    const size = sent === 0 ? formatBytes(bytes) : formatShare(sent, bytes);
+    return `${showName(path)}, ${size}`;
+  });
   element('flight-section').hidden = inFlight === 0;
   const rest = inFlight - named.length;
   showList(element('flight'), [...named, ...(rest > 0 ? [`and ${rest.toLocaleString('en')} more`] : [])]);

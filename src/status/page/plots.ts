@@ -80,7 +80,7 @@ export class Plots {
     const known = backlog.filter((files) => Number.isFinite(files));
     setText(
       element('backlog-words'),
-      `${(known.at(-1) ?? 0).toLocaleString('en')} files now, ${Math.max(0, ...known).toLocaleString('en')} at most`,
+      `${(known.at(-1) ?? 0).toLocaleString('en')} now, ${Math.max(0, ...known).toLocaleString('en')} at most`,
     );
   }
 }

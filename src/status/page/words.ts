@@ -1,14 +1,21 @@
 import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
+import { shellWord, showName } from '../../name.ts';
 import type { LiveSiteStatus } from '../live/live-status.ts';
 import type { DirectoryStatus } from '../site-status.ts';
 
 export type State = 'ok' | 'busy' | 'bad';
 
 /** Is all well, in one sentence. Pure. */
-export const stateOf = ({ problems, daemon }: LiveSiteStatus): { readonly state: State; readonly sentence: string } => {
+export const stateOf = ({
+  problems,
+  daemon,
+  directories,
+}: LiveSiteStatus): { readonly state: State; readonly sentence: string } => {
   const { backlog, isAlive, isCounting } = daemon;
   if (!isAlive) return { state: 'bad', sentence: 'isocket does not get round: see its log and the load of the host' };
-  if (problems.length > 0) return { state: 'bad', sentence: `${counted(problems.length, 'thing')} to be looked at` };
+  const late = directories.filter((one) => one.late || one.lacks !== undefined).length;
+  const things = problems.length + late;
+  if (things > 0) return { state: 'bad', sentence: `${counted(things, 'thing')} to be looked at` };
   if (backlog.files === 0)
     return isCounting
       ? { state: 'busy', sentence: 'Counting what is there' }
@@ -18,12 +25,8 @@ export const stateOf = ({ problems, daemon }: LiveSiteStatus): { readonly state:
   return { state: 'busy', sentence: `Sending: ${what} to go` };
 };
 
-/** Names hold any byte: what moves the cursor, or is half a character, is shown as its number. Pure. */
-export const showPlain = (text: string): string =>
-  text.replace(
-    /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-  );
+/** A sentence of ours, in which names are shown already: what a server said in it moves nothing. Pure. */
+export const showMessage = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, showName);
 
 /** "1 h 5 m", "12 s"; a page does not need tenths. Pure. */
 export const showSeconds = (seconds: number): string =>
@@ -37,16 +40,20 @@ export const phaseOf = ({ phase, closedBy }: DirectoryStatus): string =>
 export const remarksOn = (directory: DirectoryStatus): string => {
   const { name, held, late, lacks, reserved, unreadable, skipped } = directory;
   const remarks = [
-    ...(unreadable === undefined ? [] : [`cannot be read: ${unreadable}`]),
+    ...(unreadable === undefined ? [] : [`cannot be read: ${showMessage(unreadable)}`]),
     ...(held > 0 ? [`${counted(held, 'file')} held back`] : []),
-    ...(late ? [`changed after it was finished: isocket reset ${name}`] : []),
-    ...(lacks === undefined || lacks.length === 0 ? [] : [`not at ${lacks.join(', ')}: isocket reset ${name}`]),
+    ...(late ? [`changed after it was finished: isocket reset ${shellWord(name)}`] : []),
+    ...(lacks === undefined || lacks.length === 0
+      ? []
+      : [`not at ${lacks.map(showName).join(', ')}: isocket reset ${shellWord(name)}`]),
     ...(reserved === undefined || reserved.length === 0
       ? []
-      : [`reserved names, to be renamed: ${reserved.join(', ')}`]),
+      : [
+          `${reserved.length === 1 ? 'a reserved name' : 'reserved names'}, to be renamed: ${reserved.map(showName).join(', ')}`,
+        ]),
     ...(skipped > 0 ? [`${skipped} links, sockets and the like are not sent`] : []),
   ];
-  return showPlain(remarks.join('; '));
+  return remarks.join('; ');
 };
 
 /** "3/10", of a directory that could be counted. Pure. */

@@ -79,11 +79,15 @@ export const compareArguments = (run: RunTarget, how: Comparing): string[] => [
   ...targetArguments(run),
 ];
 
-/** Arguments of a run that removes the folders of that name, in those folders of the staging tree that exist at the destination; nothing else. */
-export const tidyArguments = (run: RunTarget, partialFolder: string): string[] => [
+/**
+ * Arguments of a run that removes the files and folders that fit these patterns, in those folders of the staging tree that exist at the
+ * destination; nothing else.
+ */
+export const tidyArguments = (run: RunTarget, ...patterns: readonly string[]): string[] => [
   '-r',
   ...['--existing', '--ignore-existing', '--delete'],
-  ...[`--filter=R ${partialFolder}`, `--filter=R ${partialFolder}/**`, '--filter=P *'],
+  ...patterns.flatMap((pattern) => [`--filter=R ${pattern}`, `--filter=R ${pattern}/**`]),
+  '--filter=P *',
   `--timeout=${TIMEOUT_S}`,
   ...targetArguments(run),
 ];

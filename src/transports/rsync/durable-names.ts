@@ -1,6 +1,6 @@
 import { errorMessage } from '../../errors.ts';
 import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
-import { SftpStatusError } from '../../sftp/replies.ts';
+import { ChannelClosedError, SftpStatusError } from '../../sftp/replies.ts';
 import { Extension } from '../../sftp/protocol.ts';
 import type { Name, TransportContext } from '../../transport.ts';
 import type { Master } from '../../ssh/program/master.ts';
@@ -43,35 +43,21 @@ export const createDurableNames = (
   let open: Promise<NamesChannel | undefined> | undefined;
   let isEnding = (): boolean => false;
 
-  const connect = async (): Promise<NamesChannel | undefined> => {
-    try {
-      const opened = await openWithin(master, limits.allMs);
-      destroyWhenSilent(opened.client, () => (isEnding() ? SILENCE_AT_END : limits));
-      if (opened.client.has(Extension.FSYNC)) return opened;
-      opened.client.destroy();
-      log('warning', 'the server has no fsync over SFTP: file names may be lost if its power fails');
-    } catch (error) {
-      if (exclusive?.exclusive === false && SESSION_REFUSED.test(errorMessage(error))) throw error;
-      // A lost connection is reported by the next run.
-      if (!master.closed) {
-        log(
-          'warning',
-          `the server has no SFTP beside rsync (${errorMessage(error)}): content is on stable storage, but file names may be lost if its power fails`,
-        );
-      }
-    }
-    return undefined;
-  };
+  const connect = (): Promise<NamesChannel | undefined> =>
+    openNames(master, { log, exclusive, limits, isEnding: () => isEnding() });
 
-  const syncOver = async ({ client }: NamesChannel, folders: ReadonlySet<Name>): Promise<void> => {
+  const syncOver = async (folders: ReadonlySet<Name>): Promise<void> => {
+    const held = (open ??= connect());
+    const channel = await held;
+    if (channel === undefined) return;
     const wanted = withUnsyncedParents(folders, synced);
     try {
-      await settleAll([...wanted].map((folder) => syncFolder(client, `${path}/${folder}`)));
+      await settleAll([...wanted].map((folder) => syncFolder(channel.client, `${path}/${folder}`)));
       for (const folder of wanted) synced.add(folder);
     } catch (error) {
       // A status means that the folder was removed or cannot be opened: only its names are not durable. Anything else: the channel failed.
       if (!isStatus(error)) {
-        open = undefined;
+        if (open === held) open = undefined;
         throw error;
       }
       log('warning', `cannot sync a folder at the destination: ${error.message}`);
@@ -89,11 +75,20 @@ export const createDurableNames = (
 
   const syncAlone = (folders: ReadonlySet<Name>, { alone }: Alone): Promise<void> =>
     alone(async () => {
-      const channel = await (open ??= connect());
-      if (channel === undefined) return;
-      await syncOver(channel, folders);
+      await syncOver(folders);
       await giveWay();
     });
+
+  /** Servers close a channel that nobody has used for a while (ChannelTimeout): then on a new one. */
+  const syncOnAny = async (folders: ReadonlySet<Name>): Promise<void> => {
+    const wasOpen = open !== undefined;
+    try {
+      await syncOver(folders);
+    } catch (error) {
+      if (!wasOpen || master.closed || isEnding() || !isHungUp(error)) throw error;
+      await syncOver(folders);
+    }
+  };
 
   return {
     giveWay,
@@ -103,8 +98,7 @@ export const createDurableNames = (
       if (mustEnd !== undefined) isEnding = mustEnd;
       if (exclusive?.exclusive === true) return syncAlone(folders, exclusive);
       try {
-        const channel = await (open ??= connect());
-        if (channel !== undefined) await syncOver(channel, folders);
+        await syncOnAny(folders);
       } catch (error) {
         if (exclusive === undefined || !SESSION_REFUSED.test(errorMessage(error))) throw error;
         open = undefined;
@@ -112,6 +106,37 @@ export const createDurableNames = (
       }
     },
   };
+};
+
+interface OpenNamesOptions {
+  readonly log: TransportContext['log'];
+  readonly exclusive: Alone | undefined;
+  readonly limits: SilenceLimits;
+  readonly isEnding: () => boolean;
+}
+
+/** undefined where the server has no fsync over SFTP (logged). */
+const openNames = async (
+  master: Master,
+  { log, exclusive, limits, isEnding }: OpenNamesOptions,
+): Promise<NamesChannel | undefined> => {
+  try {
+    const opened = await openWithin(master, limits.allMs);
+    destroyWhenSilent(opened.client, () => (isEnding() ? SILENCE_AT_END : limits));
+    if (opened.client.has(Extension.FSYNC)) return opened;
+    opened.client.destroy();
+    log('warning', 'the server has no fsync over SFTP: file names may be lost if its power fails');
+  } catch (error) {
+    if (exclusive?.exclusive === false && SESSION_REFUSED.test(errorMessage(error))) throw error;
+    // A lost connection is reported by the next run.
+    if (!master.closed) {
+      log(
+        'warning',
+        `the server has no SFTP beside rsync (${errorMessage(error)}): content is on stable storage, but file names may be lost if its power fails`,
+      );
+    }
+  }
+  return undefined;
 };
 
 const destroyWhenSilent = (client: SftpClient, limits: () => SilenceLimits): void => {
@@ -124,6 +149,10 @@ const destroyWhenSilent = (client: SftpClient, limits: () => SilenceLimits): voi
   }, WATCH_EVERY_MS);
   timer.unref();
 };
+
+/** By the server, and not for its silence, which another channel would share. */
+const isHungUp = (error: unknown): boolean =>
+  error instanceof ChannelClosedError && error.message.startsWith('the SFTP channel was closed');
 
 /** A server may start what says nothing. */
 const openWithin = async (master: Master, limitMs: number): Promise<NamesChannel> => {

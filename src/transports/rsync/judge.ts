@@ -50,6 +50,10 @@ const BAD_NAME = /Invalid argument|File name too long|Illegal byte sequence|Inva
 const IN_THE_WAY = /make way|non-empty directory|Is a directory/;
 const MAY_NOT_WRITE = 'give the account the right to write there, or correct destination.path';
 
+const MAY_NOT_SET_TIMES =
+  'let the account set the times of its files there: they must belong to it (root_squash and mount options may give them to another owner), and the file system must keep times';
+const MAY_NOT_CHMOD = 'let the account change the permissions of its files there: they must belong to it';
+
 const stoodStill = (ms: number): string => `rsync made no progress for ${Math.round(ms / 1000)} s, and was ended`;
 
 /** Pure. How it ended, in words. */
@@ -75,6 +79,10 @@ export const mayLackPermissions = ({ stderr, setsPermissions }: RunEnd): boolean
 /** rrsync admits one rsync at a time, and another one is running. */
 export const isBusy = ({ exitCode, stderr }: RunEnd): boolean =>
   exitCode !== 0 && /Another instance of rrsync/.test(stderr);
+
+const NOTHING_CAME = /connection unexpectedly closed \(0 bytes received so far\)/;
+/** Any other line than rsync's own of that. */
+const SAID_ELSE = /^(?!.*connection unexpectedly closed|rsync error: error in rsync protocol data stream|\s*$)/m;
 
 const NO_RSYNC = /command not found|rsync: not found|No such file or directory \(2\)\s*$/m;
 const RRSYNC = /has been disabled on this server|rrsync error|unsafe arg|invalid rsync-command|option.*disabled/;
@@ -129,7 +137,13 @@ export const judgeRun = (end: RunEnd): Verdict => {
     return connection(
       'auth',
       'something other than rsync answers at the destination',
-      'for an account that has SFTP only set transport: sftp; otherwise make its shell’s start-up files print nothing',
+      'for an account that has SFTP only, or a login shell that runs nothing (nologin; getent passwd), set transport: sftp; otherwise make its shell’s start-up files print nothing',
+    );
+  if (exitCode === 12 && NOTHING_CAME.test(stderr) && !SAID_ELSE.test(stderr))
+    return connection(
+      'network',
+      'what is started there for rsync ends at once, without a word',
+      'see the login shell of the account there (getent passwd): it has to run commands, which /bin/false does not; if it does, see the server’s log',
     );
   switch (exitCode) {
     case 23:
@@ -184,6 +198,8 @@ export const fileProblem = (stderr: string, target: Name, destination: string): 
 };
 
 const hintFor = (reason: string): string => {
+  if (/failed to set times on "/.test(reason)) return MAY_NOT_SET_TIMES;
+  if (/failed to set permissions on "/.test(reason)) return MAY_NOT_CHMOD;
   if (DENIED.test(reason)) return MAY_NOT_WRITE;
   if (FULL.test(reason)) return MAKE_ROOM;
   if (IN_THE_WAY.test(reason)) return 'move away the folder of that name there';

@@ -1,4 +1,6 @@
 import type { Name } from '../../transport.ts';
+import { Checkpoints, checkpointsIn } from '../sftp/checkpoints.ts';
+import { createTemporaryNames } from '../sftp/temporary-names.ts';
 import { tidyArguments } from './arguments.ts';
 import { StagingTree } from './staging-tree.ts';
 import { connectionError, judgeRun } from './judge.ts';
@@ -7,7 +9,10 @@ import type { Session } from './session.ts';
 /** The far end reads whole folders without a word. */
 const TIDY_LIMITS = { quietMs: 600_000, afterErrorMs: 60_000 };
 
-/** Removes this owner's folders of partial files from these folders, and from destination.path, where rrsync puts them. */
+/**
+ * Removes this owner's folders of partial files from these folders, and from destination.path, where rrsync puts them; and what
+ * `transport: sftp` has left, if the site had that before.
+ */
 export const removePartials = async (
   session: Session,
   folders: readonly Name[],
@@ -17,11 +22,12 @@ export const removePartials = async (
   for (const folder of folders) tree.folder(folder);
   const { context, label } = session;
   const end = await session.runs.run(
-    tidyArguments(session.target(tree), session.partialFolder),
+    tidyArguments(session.target(tree), session.partialFolder, `.isocket-${context.owner}-*.part`),
     { limits: TIDY_LIMITS },
     signal,
   );
   signal.throwIfAborted();
+  new Checkpoints(checkpointsIn(context), createTemporaryNames(context.owner)).forget(folders);
   const verdict = judgeRun(end);
   if (verdict.kind !== 'connection') return;
   if (/--?delete has been disabled/.test(end.stderr)) {

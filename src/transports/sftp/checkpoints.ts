@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from
 import { dirname } from 'node:path';
 import { isCoarse } from '../../core/clock-tick.ts';
 import { systemErrorCode } from '../../errors.ts';
-import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
+import { showName, TransportError, type Name, type OutgoingFile, type TransportContext } from '../../transport.ts';
 import { parentOf } from './folders.ts';
 import { joined, largest, type Range } from './ranges.ts';
 import { stateKey, type TemporaryNames } from './temporary-names.ts';
@@ -11,6 +11,10 @@ import { removeIfPossible } from '../../host/remove.ts';
 
 /** So many parts of a file are noted, the largest ones: a checkpoint stays small. */
 const MAX_RANGES = 64;
+
+/** The folder of them, in a state folder. */
+export const checkpointsIn = ({ stateFolder }: Pick<TransportContext, 'stateFolder'>): string =>
+  `${stateFolder}/checkpoints`;
 
 /** What a later attempt, or a later run, continues with. */
 interface Checkpoint {

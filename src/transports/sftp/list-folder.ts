@@ -1,6 +1,6 @@
-import type { Name } from '../../name.ts';
+import { showName, type Name } from '../../name.ts';
 import type { SftpClient } from '../../sftp/client.ts';
-import type { DirectoryEntry } from '../../sftp/replies.ts';
+import { ChannelClosedError, type DirectoryEntry } from '../../sftp/replies.ts';
 import { ignoreMissing } from './folders.ts';
 import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
@@ -8,15 +8,34 @@ import type { Session } from './session.ts';
 // READDIR requests in flight: with one at a time latency would cost a round trip for every hundred names. Requests beyond the end cost little.
 const MAX_REQUESTS_AHEAD = 32;
 
+/** The channel was closed while this folder was listed. */
+export class ListingCutError extends ChannelClosedError {
+  readonly folder: Name;
+
+  constructor(folder: Name, { message }: ChannelClosedError) {
+    super(message);
+    this.folder = folder;
+  }
+}
+
 /**
  * The entries of a folder, in batches as the server sends them; none if the folder does not exist.
  * @param isFar a round trip costs more than requests beyond the end
+ * @throws ListingCutError
  */
 export async function* listEntries(
   channel: SftpClient,
   folder: Name,
   isFar: boolean,
 ): AsyncGenerator<DirectoryEntry[]> {
+  try {
+    yield* listPieces(channel, folder, isFar);
+  } catch (error) {
+    throw error instanceof ChannelClosedError ? new ListingCutError(folder, error) : error;
+  }
+}
+
+async function* listPieces(channel: SftpClient, folder: Name, isFar: boolean): AsyncGenerator<DirectoryEntry[]> {
   let handle: Buffer;
   try {
     handle = await channel.opendir(folder);
@@ -54,8 +73,16 @@ export async function* listFolder(
   { channels, habits }: Pick<Session, 'channels' | 'habits'>,
   folder: Name,
 ): AsyncGenerator<DirectoryEntry[]> {
+  if (habits.listings.isGivenUp(folder)) {
+    habits.tell(
+      'warning',
+      `${endsAtListing(folder)}: files in it are asked for one by one, and temporary files that are left in it or below it (.isocket-….part) stay there: remove them yourself`,
+    );
+    return;
+  }
   try {
     yield* listEntries(channels.leastBusy(), folder, channels.isFar);
+    habits.listings.listed(folder);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     habits.tell(
@@ -64,3 +91,7 @@ export async function* listFolder(
     );
   }
 }
+
+/** The state, for messages. */
+export const endsAtListing = (folder: Name): string =>
+  `the server’s program or the connection ends each time "${showName(folder)}" is listed, as some programs do of a name in it`;

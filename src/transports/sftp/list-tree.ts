@@ -1,8 +1,8 @@
 import type { Attributes } from '../../sftp/protocol.ts';
 import type { DirectoryEntry } from '../../sftp/replies.ts';
-import type { Name, StoredEntry } from '../../transport.ts';
+import { TransportError, type Name, type StoredEntry } from '../../transport.ts';
 import { isFolderMode } from './folders.ts';
-import { listEntries } from './list-folder.ts';
+import { endsAtListing, listEntries } from './list-folder.ts';
 import type { Session } from './session.ts';
 
 const S_IFMT = 0o170000;
@@ -42,8 +42,12 @@ const listOne = async (
   visit: ListTreeOptions['visit'],
   signal: AbortSignal,
 ): Promise<Name[]> => {
-  const { channels, options } = session;
+  const { channels, options, habits, label } = session;
   const at = `${options.path}/${folder}`;
+  if (habits.listings.isGivenUp(at))
+    throw new TransportError('file', `Cannot list a folder at ${label}: ${endsAtListing(at)}`, {
+      hint: 'rename what is in it there, or use another server program',
+    });
   const folders: Name[] = [];
   for await (const entries of listEntries(channels.leastBusy(), at, channels.isFar)) {
     for (const entry of entries) {

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../core/units.ts';
-import { showName, TransportError, type OutgoingFile } from '../../transport.ts';
+import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { stateKey } from './temporary-names.ts';
 
 /** So often the channel may end while a file stands at the same byte. */
@@ -35,5 +35,26 @@ export class Losses {
 
   forget(file: OutgoingFile): void {
     if (this.#losses.size > 0) this.#losses.delete(stateKey(file));
+  }
+}
+
+/** So often the channel may end while one folder is listed. */
+const MOST_CUT_LISTINGS = 3;
+
+/** Folders during whose listing the server's program, or the connection, has ended: some programs do of a name that they cannot read. */
+export class CutListings {
+  readonly #counts = new Map<Name, number>();
+
+  cut(folder: Name): void {
+    this.#counts.set(folder, (this.#counts.get(folder) ?? 0) + 1);
+  }
+
+  listed(folder: Name): void {
+    if (this.#counts.size > 0) this.#counts.delete(folder);
+  }
+
+  /** It is not listed any more. */
+  isGivenUp(folder: Name): boolean {
+    return this.#counts.size > 0 && (this.#counts.get(folder) ?? 0) >= MOST_CUT_LISTINGS;
   }
 }

@@ -1,5 +1,6 @@
 import { MAKE_ROOM } from '../next-try.ts';
 import { chrootedPath, describeChroot } from './chrooted-path.ts';
+import { lockedFolder } from './locked-folder.ts';
 import { showName, TransportError, type Name, type TransportErrorClass } from '../../transport.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import type { SftpStatusError } from '../../sftp/replies.ts';
@@ -24,7 +25,8 @@ export const refusedMkdir = async (
     const { message, hint } = describeChroot(base, seenAs);
     return new TransportError('auth', `Cannot use destination.path: ${message}`, { hint, cause: error });
   }
-  const { state, hint } = describe(error, { folder, parent }, trouble, isBelow);
+  const { state, hint } =
+    (await lockedFolder(channel, parent, error)) ?? describe(error, { folder, parent }, trouble, isBelow);
   return new TransportError(
     classOf(trouble, isBelow),
     `Cannot make folder "${showName(folder)}" at the destination: ${state}`,

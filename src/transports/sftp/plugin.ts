@@ -1,6 +1,6 @@
 import { showLogin } from '../../ssh/program/options.ts';
 import { definePlugin, showName, type Transport, type TransportContext } from '../../transport.ts';
-import { Checkpoints } from './checkpoints.ts';
+import { Checkpoints, checkpointsIn } from './checkpoints.ts';
 import { parseSftpOptions, type SftpOptions } from './options.ts';
 import { ReconnectingSession } from './reconnecting-session.ts';
 import { createReading } from './reading.ts';
@@ -21,7 +21,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
   const label = labelOf(options);
   const session = new ReconnectingSession(options, context, label);
   const names = createTemporaryNames(context.owner);
-  const checkpoints = new Checkpoints(`${context.stateFolder}/checkpoints`, names);
+  const checkpoints = new Checkpoints(checkpointsIn(context), names);
   return {
     label,
     get inFlight() {

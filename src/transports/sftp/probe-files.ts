@@ -8,9 +8,10 @@ import { noPermissions } from '../no-permissions.ts';
 import { mayBeHeldFor, showTimes } from './held-times.ts';
 import type { SftpOptions } from './options.ts';
 import { probeFolder, removeMade } from './probe-folder.ts';
-import { probeRemove, probeRequests, probeSpace } from './probe-requests.ts';
+import { folderBelow, probeRemove, probeRequests, probeSpace } from './probe-requests.ts';
 import { PROBE_MTIME_S, probeReplace, writeProbe } from './probe-write.ts';
 import { toTransportError } from './server-errors.ts';
+import { isRefusal } from './server-habits.ts';
 
 export interface ProbeFilesContext {
   readonly owner: string;
@@ -73,17 +74,29 @@ export async function* probeFiles(
   } catch (error) {
     signal.throwIfAborted();
     const failure = await toTransportError(error, channel, { action: step.action, destination: label, folder: base });
-    yield {
-      what: step.what,
-      state: 'failure',
-      message: failure.message,
-      hint: failure.hint ?? 'see the server’s log for the reason',
-    };
+    const { message, hint = 'see the server’s log for the reason' } = failure;
+    const refusesDots = isRefusal(error) && (await takesPlainName(channel, `${options.path}/isocket-${owner}-probe`));
+    yield { what: step.what, state: 'failure', message, hint: refusesDots ? NO_DOTS : hint };
   } finally {
     for (const name of [temporary, final]) await channel.remove(name).catch(() => undefined);
-    for (const name of [folder, ...made]) await channel.rmdir(name).catch(() => undefined);
+    for (const name of [folderBelow(folder), folder, ...made]) await channel.rmdir(name).catch(() => undefined);
   }
 }
+
+const NO_DOTS =
+  'let the server take names that begin with a dot (ProFTPD: PathDenyFilter, MySecureShell: IgnoreHidden, HideFiles): a file is .isocket-….part until it is complete';
+
+/** The same with a name that does not begin with a dot. */
+const takesPlainName = async (channel: SftpClient, path: Name): Promise<boolean> => {
+  try {
+    await writeProbe(channel, path, { bytes: 1, durable: false });
+    return (await channel.lstat(path)) !== undefined;
+  } catch {
+    return false;
+  } finally {
+    await channel.remove(path).catch(() => undefined);
+  }
+};
 
 const checkExtensions = (channel: SftpClient, durable: boolean, allowDeleteFirst: boolean): ProbeResult => {
   const wanted: readonly (readonly [string, string, string | undefined])[] = [

@@ -5,7 +5,10 @@ import { formatBytes } from '../../core/units.ts';
 import { showName, type Name, type ProbeResult } from '../../transport.ts';
 import { refusedMkdir } from './mkdir-error.ts';
 import { createFindTrouble } from './server-errors.ts';
-import { describeRefusal } from './server-words.ts';
+import { ignoreMissing } from './folders.ts';
+import { lockedFolder } from './locked-folder.ts';
+import { refusalOf } from './server-habits.ts';
+import { describeFailure, describeRefusal, unknownReason } from './server-words.ts';
 import { listEntries } from './list-folder.ts';
 
 const LITTLE_SPACE_BYTES = 1024 ** 3;
@@ -43,8 +46,22 @@ const makeFolder = async (channel: SftpClient, folder: Name, base: Name): Promis
       return { what, state: 'failure', message, hint };
     }
   }
-  return { what, state: 'ok', message: 'a folder for a directory can be made' };
+  const refusal = await refusalOf(channel.mkdir(folderBelow(folder), {}));
+  // An earlier run may have left it.
+  const isMade =
+    refusal === undefined || (await channel.lstat(folderBelow(folder)).catch(() => undefined)) !== undefined;
+  if (isMade) return { what, state: 'ok', message: 'a folder for a directory can be made' };
+  const described = (await lockedFolder(channel, folder, refusal)) ?? describeRefusal(refusal);
+  return {
+    what,
+    state: 'failure',
+    message: `Cannot make anything in the folder that was made: ${described?.state ?? describeFailure(refusal)}`,
+    hint: described?.hint ?? unknownReason(refusal),
+  };
 };
+
+/** What is made in the folder of the probe: no file, which some accounts may not remove. */
+export const folderBelow = (folder: Name): Name => `${folder}/below`;
 
 const listBack = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
   const what = 'list';
@@ -87,6 +104,8 @@ export const probeRemove = async (channel: SftpClient, { file, folder }: ProbeNa
   let path = file;
   try {
     await channel.remove(file);
+    path = folderBelow(folder);
+    await channel.rmdir(path).catch(ignoreMissing);
     path = folder;
     await channel.rmdir(folder);
     return { what: 'clean up', state: 'ok', message: 'the temporary file is removed' };

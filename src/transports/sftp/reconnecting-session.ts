@@ -1,6 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Name, TransportContext } from '../../transport.ts';
 import { Reconnecting } from '../reconnecting.ts';
+import { ListingCutError } from './list-folder.ts';
 import type { SftpOptions } from './options.ts';
 import { nameEndsProgram, toTransportError, type FailedAction } from './server-errors.ts';
 import { ServerHabits } from './server-habits.ts';
@@ -58,6 +59,10 @@ export class ReconnectingSession {
       } catch (error) {
         if (signal.aborted) throw signal.reason;
         if (await this.#hasLearned(session, lessons)) continue;
+        if (error instanceof ListingCutError) {
+          this.#habits.listings.cut(error.folder);
+          if (session.channels.hasProgramEnded) continue;
+        }
         const failed = { ...doing(), destination: this.#label, folder: this.#options.path };
         if (isEndedByName(session, failed)) {
           if (!this.#habits.noteEnding(failed.name)) continue;

@@ -3,6 +3,7 @@ import { SftpStatusError } from '../../sftp/replies.ts';
 import { showName, TransportError, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import { isFolderMode, parentOf } from './folders.ts';
+import { lockedFolder } from './locked-folder.ts';
 import { protocolTime, type Session } from './session.ts';
 import { isRefusal } from './server-habits.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
@@ -51,7 +52,7 @@ export const sendFile = async (
     folders.noteFailure();
     // MKDIR failed, or the folder was removed since: create it again, once.
     if (!(error instanceof SftpStatusError) || error.status !== Status.NO_SUCH_FILE)
-      throw await orFolderInTheWay(session, file, final, error);
+      throw await orFoldersFault(session, file, final, error);
     folders.forget(folder);
     await folders.ensure(folder)?.done;
     await upload(session, file, final, temporaries, signal);
@@ -61,8 +62,8 @@ export const sendFile = async (
   if (context.durable) await folders.sync(folder);
 };
 
-/** A server says "Failure" where a folder has the name of the file. */
-const orFolderInTheWay = async (
+/** What the folder, or one that has the name of the file, has to do with it: "Failure" is all that a server says of the latter. */
+const orFoldersFault = async (
   { channels, label }: Session,
   { targetPath }: OutgoingFile,
   final: Name,
@@ -70,10 +71,14 @@ const orFolderInTheWay = async (
 ): Promise<unknown> => {
   const cause = error instanceof TransportError && error.class === 'file' ? error.cause : error;
   if (!(cause instanceof SftpStatusError)) return error;
-  const there = await channels
-    .leastBusy()
-    .lstat(final)
-    .catch(() => undefined);
+  const channel = channels.leastBusy();
+  const locked = cause.request === 'OPEN to write' ? await lockedFolder(channel, parentOf(final), cause) : undefined;
+  if (locked !== undefined)
+    return new TransportError('file', `Cannot send "${showName(targetPath)}" to ${label}: ${locked.state}`, {
+      hint: locked.hint,
+      cause: error,
+    });
+  const there = await channel.lstat(final).catch(() => undefined);
   if (!isFolderMode(there?.permissions)) return error;
   return new TransportError(
     'file',

@@ -5,9 +5,11 @@ import { SftpStatusError, type FileSystemSpace } from '../../sftp/replies.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import { MAKE_ROOM } from '../next-try.ts';
 import {
+  CLEAN_SHELL,
   describeFailure,
   describeRefusal,
   isOddName,
+  isShellText,
   RENAME_IT,
   troubleInWords,
   unknownReason,
@@ -36,8 +38,9 @@ export const toTransportError = async (
   const message = `Cannot ${failed.action} ${prepositionOf(failed)} ${failed.destination}: `;
   if (!(error instanceof SftpStatusError)) {
     const why = error instanceof Error ? error.message : String(error);
+    const hint = SILENT.test(why) ? IT_HANGS : isShellText(why) ? CLEAN_SHELL : undefined;
     return new TransportError('network', message + why, {
-      ...(SILENT.test(why) ? { hint: IT_HANGS } : {}),
+      ...(hint === undefined ? {} : { hint }),
       cause: error,
       wasReached: true,
     });

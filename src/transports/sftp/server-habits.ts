@@ -2,7 +2,7 @@ import { HandleLimit } from '../../sftp/open-handles.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
-import { Losses } from './losses.ts';
+import { CutListings, Losses } from './losses.ts';
 import type { Name, TransportContext } from '../../transport.ts';
 
 // The server knows the request and does not do it, or does not know it. Not "Failure" of a full disk: a refusal is one each time.
@@ -50,6 +50,7 @@ const directoryOf = (targetPath: Name): Name => targetPath.split('/', 1)[0] ?? '
 export class ServerHabits {
   readonly handles = new HandleLimit();
   readonly losses = new Losses();
+  readonly listings = new CutListings();
   /** Permission bits cannot be set: times alone are. */
   readonly refusedPermissions = new Refused();
   /** fsync is announced and refused. */

@@ -52,7 +52,7 @@ const WORDLESS =
 
 /** What isocket does with a request, in the words of a right that an account has. */
 const PURPOSES: Readonly<Record<string, string>> = {
-  'OPEN to write': 'write',
+  'OPEN to write': 'write (files of any name: .isocket-….part until they are complete)',
   WRITE: 'write',
   CLOSE: 'write',
   fsync: 'write',
@@ -135,3 +135,9 @@ const ODD = /[<>:"|?*\\\p{Cc}\p{Cs}]|[. ]$/u;
 export const isOddName = (path: string): boolean => path.split('/').some((name) => ODD.test(name));
 
 export const RENAME_IT = 'rename it: the destination’s file system does not take this name';
+
+/** Pure. Of a channel that was closed: what its login shell has printed came in place of packets. */
+export const isShellText = (state: string): boolean => state.startsWith('text came where');
+
+export const CLEAN_SHELL =
+  'see the login shell of the account there (getent passwd): its start-up files have to print nothing, and it has to run commands (nologin does not); or set "Subsystem sftp internal-sftp" in its sshd_config, which needs no shell';

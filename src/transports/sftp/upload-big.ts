@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { formatBytes } from '../../core/units.ts';
-import { ChannelClosedError } from '../../sftp/replies.ts';
+import { Status } from '../../sftp/protocol.ts';
+import { ChannelClosedError, type SftpStatusError } from '../../sftp/replies.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
 import { ContentSum } from './content-sum.ts';
@@ -122,14 +123,18 @@ const tellStopped = ({ context, label }: Session, file: OutgoingFile, stopped: S
 const isFullError = (error: unknown): error is TransportError =>
   error instanceof TransportError && error.class === 'destination-full';
 
+/** A quota or a limit, of which OpenSSH says "Failure" and no more; it may be an error of the disk, of which nothing is lost then but time. */
+const mayBeQuota = ({ status, request = '' }: SftpStatusError): boolean =>
+  status === Status.FAILURE && /^(?:WRITE|CLOSE|fsync)$/.test(request);
+
 /**
  * The temporary file is of no use: the source is another one, an unknown server has refused a part of the content, or the destination is
- * full, and what stayed would keep it full for every other file.
+ * full, or a quota used up, and what stayed would keep it so for every other file.
  */
 const isToStartOver = ({ channels, habits }: Session, error: unknown): boolean =>
   error instanceof TransportError
     ? error.class === 'source-changed' || isFullError(error)
-    : isRefusal(error) && habits.isStepwise(channels.leastBusy());
+    : isRefusal(error) && (habits.isStepwise(channels.leastBusy()) || mayBeQuota(error));
 
 /** What an earlier attempt lacks once all is open: a server may truncate a file that is opened for writing. */
 const stillMissing = async (

@@ -137,7 +137,10 @@ describe('scan --dry-run', () => {
   });
 
   it('says that the tag matches nothing, and what there is', async () => {
-    writeFileSync(config, `source: { root: ${root}, tag: ED }\ndestination: { transport: sftp, host: h, path: /p }\n`);
+    writeFileSync(
+      config,
+      `source: { root: ${root}, tag: ED }\ndestination: { transport: sftp, host: h, path: /p }\nstate: ${folder}/state\n`,
+    );
     const words = `no directory in ${root} begins with "ED" (source.tag); there are: DC1`;
     expect((await isocket('--config', config, 'scan', '--dry-run')).stderr).toContain(words);
     expect((await isocket('--config', config, 'status')).stdout).toContain(words);

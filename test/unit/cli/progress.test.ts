@@ -10,6 +10,8 @@ const of = (doneFiles: number, files: number, more: Partial<ProgressState> = {})
   all: { files, bytes: files * KIB, isFinal: true },
   directories: undefined,
   bytesPerSecond: undefined,
+  isSteady: true,
+  elapsedMs: 12_000,
   ...more,
 });
 const soFar = (files: number): Partial<ProgressState> => ({ all: { files, bytes: files * KIB, isFinal: false } });
@@ -34,6 +36,12 @@ it.each<[string, ProgressState, number, string]>([
     80,
     `${bar(8, 27)} 1/4 files, 1 of 4 KiB, 1 KiB/s, 3.0 s left`,
   ],
+  [
+    'a rate of a moment',
+    of(1, 4, { bytesPerSecond: KIB, isSteady: false }),
+    80,
+    `${bar(10, 30)} 1/4 files, 1 of 4 KiB, 1 KiB/s`,
+  ],
   ['it stands still', of(1, 4, { bytesPerSecond: 0 }), 80, `${bar(10, 30)} 1/4 files, 1 of 4 KiB, 0 B/s`],
   [
     'empty files',
@@ -47,9 +55,9 @@ it.each<[string, ProgressState, number, string]>([
   ['no total', of(3, 0, { all: undefined, bytesPerSecond: KIB }), 80, '3 files sent, 3 KiB, 1 KiB/s'],
   [
     'directories that are compared',
-    of(300, 0, { directories: { done: 1, all: 2 }, bytesPerSecond: KIB }),
+    of(300, 0, { all: undefined, directories: { done: 1, all: 2 }, bytesPerSecond: KIB }),
     80,
-    `${bar(16, 17)} 1/2 directories, 300 files, 300 KiB, 1 KiB/s`,
+    `${bar(12, 13)} 1/2 directories, 300 files, 300 KiB, 1 KiB/s, 12.0 s`,
   ],
 ])('%s', (_what, state, columns, line) => {
   expect(progressLine(state, columns)).toBe(line);
@@ -60,14 +68,23 @@ it('measures the rate over the last ten seconds, and tells no time left before t
   const progress = new Progress(false);
   expect(progress.note({ type: 'found', directory: 'DC1', files: 2, bytes: 100 * KIB })).toBe(true);
   const at = (seconds: number, partial: number): string => progressLine(progress.state(partial, seconds * 1000), 200);
-  expect(at(0, 0)).not.toContain('/s');
+  expect(at(-20, 0)).not.toContain('/s');
+  expect(at(0, 0)).not.toContain('/s'); // It was not connected yet.
   expect(at(1, 10 * KIB)).toContain('10 of 100 KiB so far, 10 KiB/s');
   progress.note({ type: 'found-all' });
-  expect(at(2, 20 * KIB)).toContain('20 of 100 KiB, 10 KiB/s, 8.0 s left');
-  for (let second = 3; second <= 14; second += 1) at(second, 20 * KIB);
-  expect(at(15, 20 * KIB)).toContain('20 of 100 KiB, 0 B/s');
+  expect(at(2, 20 * KIB)).toMatch(/20 of 100 KiB, 10 KiB\/s$/);
+  expect(at(3, 30 * KIB)).toContain('30 of 100 KiB, 10 KiB/s, 7.0 s left');
+  for (let second = 4; second <= 15; second += 1) at(second, 30 * KIB);
+  expect(at(16, 30 * KIB)).toContain('30 of 100 KiB, 0 B/s');
   progress.note({ type: 'sent', path: 'DC1/a', bytes: 50 * KIB });
-  expect(at(16, 0)).toContain('1/2 files, 50 of 100 KiB');
+  expect(at(17, 0)).toContain('1/2 files, 50 of 100 KiB');
+});
+
+it('knows how much is to be compared where finished directories say it', () => {
+  const progress = new Progress(false);
+  progress.note({ type: 'directories', count: 2, total: { files: 4, bytes: 4 * KIB } });
+  progress.note({ type: 'compared', directory: 'DC1', files: 1, bytes: KIB });
+  expect(progressLine(progress.state(0, 0), 80)).toContain('1/4 files, 1 of 4 KiB');
 });
 
 it.each<[string, string, number, string]>([

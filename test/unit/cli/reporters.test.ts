@@ -201,7 +201,7 @@ group('progress', () => {
     expect(show()[0]).toContain(' 3/4 files, 3 of 4 KiB so far');
     expect(written().split('\r')).toHaveLength(3);
     report({ type: 'found-all' });
-    vi.advanceTimersByTime(1000);
+    vi.advanceTimersByTime(4000);
     expect(show()[0]).toMatch(/ 3\/4 files, 3 of 4 KiB, [\d.]+ (?:KiB|B)\/s, [\d.]+ s left$/);
     report(summary({ sent: 3, bytes: 3072 }));
     end();

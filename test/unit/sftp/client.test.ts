@@ -55,3 +55,17 @@ it('a server of an older version: opening rejects with the reason, and the chann
   await expect(openSftpClient(channel)).rejects.toThrow('the server speaks SFTP version 2 only');
   expect(channel.destroyed).toBe(true);
 });
+
+it('a login shell that prints something: opening rejects with that, though the server answers behind it', async () => {
+  const channel: Duplex = new Duplex({
+    read: () => undefined,
+    write: (_chunk, _encoding, done) => {
+      channel.push('Welcome to the machine\n');
+      const version = new PacketWriter();
+      version.begin(Packet.VERSION).u32(SFTP_VERSION).end();
+      channel.push(Buffer.from(version.take()));
+      done();
+    },
+  });
+  await expect(openSftpClient(channel)).rejects.toThrow('"Welcome to the machine"');
+});

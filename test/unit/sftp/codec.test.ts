@@ -92,7 +92,7 @@ describe('a malformed packet', () => {
   });
 
   it.each([
-    ['Welcome to drms!\r\n', 'text came where an SFTP packet was expected, "Welcome to drms!": if a login shell'],
+    ['Welcome to drms!\r\n', 'text came where an SFTP packet was expected, "Welcome to drms!"'],
     ['\xff\xff\xff\xff', 'packet of 4294967295 bytes'],
   ])('says what came instead of it: %j', (text, words) =>
     expect(() => createPacketSplitter(() => undefined)(Buffer.from(text, 'latin1'))).toThrow(words),

@@ -56,6 +56,13 @@ it('keeps what failed, with reason, fix and time, for its owner alone', () => {
   expect(statSync(join(folder, 'last-failures.json')).mode & 0o777).toBe(0o600);
 });
 
+it('keeps what a destination has otherwise than it was sent, until it has it', () => {
+  const refuted: IsocketEvent = { type: 'refuted', path: 'DC1/a', detail: 'it has a different mtime' };
+  expect(run([sent('DC1/a'), refuted, sent('DC1/a'), refuted], 'ended')).toEqual([[], ['DC1/a']]);
+  expect(readLastFailures(folder, folder)?.files[0]?.message).toContain('it has a different mtime');
+  expect(run([sent('DC1/a')], 'ended')).toBeUndefined();
+});
+
 it('forgets what was sent, finished or reached since', () => {
   const events = [failed('DC1/a'), failed('DC1/b'), failed('DC2'), lost, sent('DC1/a')];
   expect(run(events, 'ended')).toEqual([['h'], ['DC1/b', 'DC2']]);

@@ -34,9 +34,19 @@ rsync error: unexplained error (code 255) at io.c(285) [sender=3.5.0]`;
 const NO_SESSION = `mux_client_request_session: session request failed: Session open refused by peer
 rsync: connection unexpectedly closed (0 bytes received so far) [sender]
 rsync error: unexplained error (code 255) at io.c(285) [sender=3.5.0]`;
+const NOTHING = `rsync: connection unexpectedly closed (0 bytes received so far) [sender]
+rsync error: error in rsync protocol data stream (code 12) at io.c(285) [sender=3.5.0]`;
 const RRSYNC = `/usr/bin/rrsync error: unsafe arg: ././ ['/d/.', '/d']
 rsync error: error in rsync protocol data stream (code 12) at io.c(285) [sender=3.5.0]`;
 const BUSY = `/usr/bin/rrsync error: Another instance of rrsync is already accessing this directory.`;
+
+it.each([
+  ['utimes', 'failed to set times on "/d/DC1/.a.XXXXXX": Operation not permitted (1)', 'set the times'],
+  ['chmod', 'failed to set permissions on "/d/DC1/.a.XXXXXX": Operation not permitted (1)', 'change the permissions'],
+  ['open', 'mkstemp "/d/DC1/.a.XXXXXX" failed: Permission denied (13)', 'right to write'],
+])('a file of which %s is denied has the cure for that', (_call, line, cure) =>
+  expect(fileProblem(`rsync: [receiver] ${line}`, 'DC1/a', 'rsync://x')?.hint).toContain(cure),
+);
 
 describe('how a run ended', () => {
   it.each([
@@ -56,6 +66,12 @@ describe('how a run ended', () => {
       255,
       NO_SESSION,
       { kind: 'connection', state: expect.stringContaining('no further session') as unknown },
+    ],
+    [
+      'a login shell that runs nothing',
+      12,
+      NOTHING,
+      { kind: 'connection', class: 'network', hint: expect.stringContaining('login shell') as unknown },
     ],
     ['the stream broke', 12, '', { kind: 'connection', class: 'network' }],
     ['silence', 30, 'rsync error: timeout in data send/receive (code 30)', { kind: 'connection', class: 'network' }],
