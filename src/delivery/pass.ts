@@ -71,10 +71,12 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   );
   const worked: LeftDirectory[] = [];
   let unlisted = unfinished.length;
+  const foundAll = (): void => site.report({ type: 'found-all' });
   const listed = (): void => {
     unlisted -= 1;
-    if (unlisted === 0) site.report({ type: 'found-all' });
+    if (unlisted === 0) foundAll();
   };
+  if (unlisted === 0) foundAll();
   const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn, worked }));
   const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;

@@ -266,6 +266,20 @@ test('while another destination cannot be asked a directory comes back, and is f
   expect(differences(site.root, second)).toEqual([]);
 });
 
+test('a directory that was never complete at the destination comes back with a warning', async () => {
+  const site = newSite('{}', { more: { announce: true, manifest: true } });
+  fill(`${site.root}/DC1`, { a: 'one' });
+  expect(await site.scan()).toMatchObject({ exitCode: 0 });
+  rmSync(`${site.root}/DC1`, { recursive: true });
+  const { exitCode, stderr } = await site.run(['restore', 'DC1']);
+  expect([exitCode, stderr]).toEqual([
+    0,
+    expect.stringContaining(
+      'DC1 may never have been complete: finished.parse and SHA256SUMS, which this site delivers',
+    ),
+  ]);
+});
+
 test('what was lost of a finished directory comes back into it, and it is finished again', async () => {
   const site = newSite();
   fill(`${site.root}/DC1`, { a: 'one', 'sub/b': 'two', 'finished.parse': '' });

@@ -176,8 +176,8 @@ const restoreOne = async (
   try {
     using place = openPlace(directory);
     const isExcluded = createIsExcluded(config.source.exclude);
-    const { manifest, send } = config;
-    const how = { overwrite, dryRun, manifest, isExcluded, retry: send.retry, report, signal };
+    const { manifest, announce, send } = config;
+    const how = { overwrite, dryRun, manifest, announce, isExcluded, retry: send.retry, report, signal };
     const running = new DirectoryRestore({ transport, directory, place, ...how });
     work = running;
     follow(() => running.partialBytes);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../errors.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { statusText } from '../../status/status-text.ts';
+import { wrapLines } from '../reporters/wrap-lines.ts';
 import { openOutput } from './output.ts';
 import { statusSource, type StatusOptions } from './status-source.ts';
 
@@ -40,15 +41,22 @@ const clock = (): string => `${new Date().toTimeString().slice(0, 'HH:MM:SS'.len
 const HOME_AND_CLEAR = '\x1b[H\x1b[2J';
 
 const show = (text: string, redraws: boolean): void => {
-  const { isTTY, rows } = process.stdout;
-  if (!redraws || !isTTY) process.stdout.write(text);
+  const { isTTY, columns, rows } = process.stdout;
+  process.stdout.write(isTTY ? onScreen(text, { columns, rows, redraws }) : text);
+};
+
+export interface Screen {
+  readonly columns: number;
+  readonly rows: number;
+  /** It takes the place of what is there. */
+  readonly redraws: boolean;
+}
+
+/** As a terminal shows it: broken between words. Pure. */
+export const onScreen = (text: string, { columns, rows, redraws }: Screen): string => {
+  const wrapped = wrapLines(text, columns);
+  if (!redraws) return wrapped;
   // Text longer than the terminal would scroll its own beginning away.
-  else
-    process.stdout.write(
-      HOME_AND_CLEAR +
-        text
-          .split('\n')
-          .slice(0, rows - 1)
-          .join('\n'),
-    );
+  const shown = wrapped.split('\n').slice(0, rows - 1);
+  return HOME_AND_CLEAR + shown.join('\n');
 };

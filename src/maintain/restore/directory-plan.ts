@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import type { Name } from '../../name.ts';
+import { FINISHED_PARSE, MANIFEST } from '../../source/markers.ts';
 import type { StoredEntry } from '../../transport.ts';
 import type { Wanted } from './batch.ts';
 import { compareStored } from './compare-stored.ts';
@@ -13,6 +14,8 @@ export interface Stored {
   /** Folders below the directory. */
   readonly folders: ReadonlySet<Name>;
   readonly manifest: StoredEntry | undefined;
+  /** Names that each complete directory of the site has there, and this one has not. */
+  readonly lacks: readonly Name[];
   /** Names that are no path below the directory: nothing is done with them. */
   readonly unsafe: readonly Name[];
   /** Links, devices and the like. */
@@ -23,7 +26,7 @@ export interface Stored {
 export const sortOut = (
   directory: Name,
   entries: readonly StoredEntry[],
-  names: { readonly manifest: boolean },
+  names: { readonly manifest: boolean; readonly announce?: boolean },
 ): Stored => {
   const files = new Map<Name, StoredEntry>();
   const folders = new Set<Name>();
@@ -40,7 +43,11 @@ export const sortOut = (
       else folders.add(path);
     }
   }
-  return { files, folders, manifest, unsafe, others };
+  const lacks = [
+    ...(names.announce === true && !files.has(FINISHED_PARSE) ? [FINISHED_PARSE] : []),
+    ...(names.manifest && manifest === undefined ? [MANIFEST] : []),
+  ];
+  return { files, folders, manifest, lacks, unsafe, others };
 };
 
 /** What is to be done for a directory, as it is here now. */

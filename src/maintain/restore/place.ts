@@ -34,6 +34,8 @@ export interface Complete {
   /** mtimes, in seconds since 1970; undefined: there is no file. */
   readonly first: number | undefined;
   readonly last: number | undefined;
+  /** What a complete directory has at the destination, and this one has not, where the site delivers it. */
+  readonly lacks: readonly Name[];
   /** The content of every file was compared. */
   readonly areContentsCompared: boolean;
 }

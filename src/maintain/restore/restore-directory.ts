@@ -23,8 +23,9 @@ export interface RestoreOptions {
   readonly place: Place;
   readonly overwrite: boolean;
   readonly dryRun: boolean;
-  /** The site writes `SHA256SUMS`. */
+  /** The site delivers `SHA256SUMS`, and `finished.parse`. */
   readonly manifest: boolean;
+  readonly announce: boolean;
   readonly isExcluded: (path: Name) => boolean;
   readonly retry: RetryOptions;
   readonly report: Report;
@@ -66,13 +67,13 @@ export class DirectoryRestore {
   /** @throws TransportError where the destination cannot be asked, UserError where this disk takes nothing, the signal's reason */
   async run(): Promise<void> {
     using target = this.#target;
-    const { directory, overwrite, dryRun, manifest } = this.#options;
+    const { directory, overwrite, dryRun, manifest, announce } = this.#options;
     const entries = await this.#list();
     if (entries.length === 0) {
       this.#tally.absent();
       return;
     }
-    const stored = sortOut(directory, entries, { manifest });
+    const stored = sortOut(directory, entries, { manifest, announce });
     this.#tally.leftOut(stored);
     this.#sums = await this.#readManifest(stored.manifest);
     const plan = planDirectory(target, stored.files, { overwrite });
@@ -224,7 +225,7 @@ export class DirectoryRestore {
     this.#tally.restored(entry);
   }
 
-  #complete({ files }: Stored): Complete {
+  #complete({ files, lacks }: Stored): Complete {
     const { isExcluded } = this.#options;
     const complete = { files: 0, bytes: 0, excluded: 0, first: Infinity, last: -Infinity };
     for (const [path, { size, mtimeSeconds }] of files) {
@@ -238,7 +239,7 @@ export class DirectoryRestore {
     }
     const { first, last, files: count } = complete;
     const times = count === 0 ? { first: undefined, last: undefined } : { first, last };
-    return { ...complete, ...times, areContentsCompared: this.#uncompared === 0 };
+    return { ...complete, ...times, lacks, areContentsCompared: this.#uncompared === 0 };
   }
 
   /** Temporary files of restores that nothing will resume. */

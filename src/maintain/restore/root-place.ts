@@ -123,6 +123,7 @@ class RootPlace implements Place {
       const lacking = await this.#recordOthers();
       const finish = this.#isStaged ? await this.#putInPlace(done, lacking) : this.#finishAgain(done);
       removeWorkFolder(this.#options.config.source.root, this.#options.directory);
+      this.#warnOfLacks(done);
       return finish;
     } catch (error) {
       throw systemErrorCode(error) === undefined ? error : cannotKeep(this.#path, error);
@@ -144,6 +145,14 @@ class RootPlace implements Place {
 
   get #path(): Name {
     return `${this.#options.config.source.root}/${this.#options.directory}`;
+  }
+
+  #warnOfLacks({ lacks }: Complete): void {
+    const { directory, from, report } = this.#options;
+    if (lacks.length === 0) return;
+    const shown = showName(directory);
+    const message = `${shown} may never have been complete: ${lacks.join(' and ')}, which this site delivers with a directory that the parser has closed, ${lacks.length === 1 ? 'is' : 'are'} not at ${showName(from.label)}. All that is there is back; ask the parser’s side whether that is all`;
+    report({ type: 'note', level: 'warning', message });
   }
 
   /** Which other destinations lack something of what was brought back: the record says what they have. */

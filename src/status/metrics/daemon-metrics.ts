@@ -72,12 +72,13 @@ export class DaemonMetrics implements Disposable {
     const { site, version, live } = this.#options;
     const reading = await live.read();
     if (isWhole(reading)) this.#totals.noteSuccess();
+    // A counter that was shown never goes back, whatever ends the process: it would be taken for a new one.
+    this.#totals.save();
     return siteMetrics({ site, version, totals: this.#totals }, liveFigures(reading));
   }
 
   async #keep(): Promise<void> {
-    this.#totals.save();
-    if (this.#textfile === undefined) return;
-    this.#textfile.write(await this.#siteText());
+    if (this.#textfile === undefined) this.#totals.save();
+    else this.#textfile.write(await this.#siteText());
   }
 }

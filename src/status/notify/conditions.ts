@@ -13,6 +13,8 @@ export interface Condition {
   /** A destination, a directory, or the site. */
   readonly subject: string;
   readonly message: string;
+  /** Since when it holds; undefined: nobody knows, but that it does now. */
+  readonly sinceMs?: number;
 }
 
 /** What is known of a site at one moment. */
@@ -83,15 +85,21 @@ const downCondition = (
   nowMs: number,
 ): Condition[] => {
   if (downMs === null) return [];
+  const sinceMs = since.downMs.get(destination) ?? nowMs;
   // A person must act: to wait mends nothing.
   if (refused)
     return [
-      { kind: 'refused', subject: destination, message: `${showName(destination)} refuses: ${message}${cure(hint)}` },
+      {
+        kind: 'refused',
+        subject: destination,
+        message: `${showName(destination)} refuses: ${message}${cure(hint)}`,
+        sinceMs,
+      },
     ];
-  const ageMs = nowMs - (since.downMs.get(destination) ?? nowMs);
+  const ageMs = nowMs - sinceMs;
   if (ageMs < downMs) return [];
   const text = `${showName(destination)} has been down for ${formatDuration(ageMs)}: ${message}${cure(hint)}`;
-  return [{ kind: 'down', subject: destination, message: text }];
+  return [{ kind: 'down', subject: destination, message: text, sinceMs }];
 };
 
 const cure = (hint: string | undefined): string => (hint === undefined ? '' : `; ${hint}`);
@@ -130,13 +138,13 @@ const unsentCondition = ({ oldestUnsent }: SiteFacts, { unsentMs }: AlertsConfig
   const ageMs = nowMs - oldestUnsent.sinceMs;
   if (ageMs < unsentMs) return [];
   const message = `"${showName(oldestUnsent.path)}" has been unsent for ${formatDuration(ageMs)}, longer than alerts.unsent: isocket status says why`;
-  return [{ kind: 'unsent', subject: SITE, message }];
+  return [{ kind: 'unsent', subject: SITE, message, sinceMs: oldestUnsent.sinceMs }];
 };
 
 const successCondition = ({ wholeMs }: Since, { successMs }: AlertsConfig, nowMs: number): Condition[] => {
   if (successMs === null || nowMs - wholeMs < successMs) return [];
   const message = `something has been left unsent at every look since ${new Date(wholeMs).toISOString()}: isocket status says what`;
-  return [{ kind: 'success', subject: SITE, message }];
+  return [{ kind: 'success', subject: SITE, message, sinceMs: wholeMs }];
 };
 
 const lateCondition = (directory: Name): Condition => ({
@@ -147,7 +155,8 @@ const lateCondition = (directory: Name): Condition => ({
 
 const silentCondition = ({ open }: SiteFacts, { silentMs }: AlertsConfig, nowMs: number): Condition[] => {
   if (silentMs === null || open === undefined || nowMs - open.changedMs < silentMs) return [];
-  return [{ kind: 'silent', subject: open.directory, message: silentMessage(open.directory, nowMs - open.changedMs) }];
+  const { directory, changedMs: sinceMs } = open;
+  return [{ kind: 'silent', subject: directory, message: silentMessage(directory, nowMs - sinceMs), sinceMs }];
 };
 
 /** What is said of a directory that is open, and in which nothing happens. Pure. */

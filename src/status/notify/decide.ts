@@ -65,7 +65,10 @@ export const decide = (
   });
   const added = [...now]
     .filter(([key]) => !known.has(key))
-    .map(([, condition]): Raised => ({ ...condition, sinceMs: nowMs, isTold: false, isOver: false }));
+    .map(([, condition]): Raised => {
+      const sinceMs = Math.min(condition.sinceMs ?? nowMs, nowMs);
+      return { ...condition, sinceMs, isTold: false, isOver: false };
+    });
   const raised = [...kept, ...added];
   return { state: { wholeMs, downMs, raised }, notices: noticesOf(raised) };
 };

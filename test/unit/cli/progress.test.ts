@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { Progress, progressLine, type ProgressState } from '../../../src/cli/reporters/progress.ts';
+import { onScreen } from '../../../src/cli/commands/status.ts';
 import { wrapLines } from '../../../src/cli/reporters/wrap-lines.ts';
 
 const KIB = 1024;
@@ -94,4 +95,14 @@ it.each<[string, string, number, string]>([
   ['no room at all', 'one two three four five six\n', 10, 'one two three four five six\n'],
 ])('wraps: %s', (_what, text, columns, wrapped) => {
   expect(wrapLines(text, columns)).toBe(wrapped);
+});
+
+it('status breaks its lines between words, and a redrawn one stays within the terminal', () => {
+  const text = 'brk: /data/ED1, no daemon running here\n  DC1  closed  3 files  125.7 MiB  0 sent\n\n';
+  const shown = onScreen(text, { columns: 24, rows: 24, redraws: false });
+  expect(shown.split(/\s+/)).toEqual(text.split(/\s+/));
+  for (const line of shown.split('\n')) expect(line.length).toBeLessThan(24);
+  const redrawn = onScreen(text, { columns: 24, rows: 4, redraws: true });
+  expect(redrawn.split('\n')).toHaveLength(3);
+  expect(redrawn.startsWith('\x1b[H\x1b[2Jbrk: ')).toBe(true);
 });

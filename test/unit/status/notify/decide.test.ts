@@ -72,6 +72,20 @@ describe('one notice a condition, and one when it is over', () => {
     );
   });
 
+  it.each<[string, Partial<SiteFacts>, string, number]>([
+    ['a destination that is down', { down }, 'down', 0],
+    ['one that refuses', { down: refused }, 'refused', 0],
+    ['an old unsent file', { oldestUnsent: unsent }, 'unsent', -2 * HOUR],
+    ['a parser that is silent', { open: { directory: 'DC1', changedMs: T0 - 2 * HOUR } }, 'silent', -2 * HOUR],
+    ['not all sent for a day', {}, 'success', 0],
+    ['held files, of which is known what is now', { held }, 'held', 0],
+  ])('since when it holds, and not since when the limit was reached: %s', (_what, facts, kind, sinceMs) => {
+    let state = begin;
+    for (const ms of [0, 30 * HOUR])
+      ({ state } = decide(state, { ...well, ...facts, isWhole: false }, limits, T0 + ms));
+    expect(state.raised.find((one) => one.kind === kind)?.sinceMs).toBe(T0 + sinceMs);
+  });
+
   it('files that are born with the mark are over when a later look meets files that are not, and not while nobody knows', () => {
     const looks = [
       [0, { bornMarked: [{ directory: 'DC1', count: 3 }] }],
