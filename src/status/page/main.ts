@@ -150,16 +150,63 @@ element('more').addEventListener('click', () => {
   if (last !== undefined) show(last);
 });
 
+/** So long after the last word what is shown is old: the daemon gives a sign of life every 15 seconds. */
+const OLD_MS = 40_000;
+let events: EventSource | undefined;
+let heardMs = performance.now();
+
+const showOld = (sentence: string): void => {
+  setText(element('line'), 'No connection to isocket: what is shown is old. Trying again …');
+  element('state').dataset.state = 'bad';
+  setText(element('sentence'), sentence);
+};
+
+const NO_ANSWER = 'isocket does not answer: is the daemon running?';
+
+/** Where as many read the events as may. */
+const askOnce = async (): Promise<void> => {
+  const answer = await fetch('/status.json');
+  if (!answer.ok) throw new Error(answer.statusText);
+  show((await answer.json()) as Shown);
+  setText(element('line'), `Too many watch: asked anew every ${RETRY_MS / 1000} seconds`);
+};
+
 const listen = (): void => {
-  const events = new EventSource('/events');
-  events.onmessage = ({ data }: MessageEvent<string>) => show(JSON.parse(data) as Shown);
-  events.onerror = () => {
-    setText(element('line'), 'No connection to isocket: what is shown is old. Trying again …');
-    element('state').dataset.state = 'bad';
-    setText(element('sentence'), 'isocket does not answer: is the daemon running?');
-    if (events.readyState !== EventSource.CLOSED) return;
-    setTimeout(listen, RETRY_MS);
+  events?.close();
+  events = new EventSource('/events');
+  const { CLOSED } = EventSource;
+  const source = events;
+  const heard = (): void => {
+    heardMs = performance.now();
+  };
+  source.addEventListener('beat', heard);
+  source.onmessage = ({ data }: MessageEvent<string>) => {
+    heard();
+    show(JSON.parse(data) as Shown);
+  };
+  source.onerror = () => {
+    if (source.readyState !== CLOSED) {
+      showOld(NO_ANSWER);
+      return;
+    }
+    heard();
+    void askOnce()
+      .catch(() => showOld(NO_ANSWER))
+      .then(() => setTimeout(listen, RETRY_MS));
   };
 };
 
+/** A daemon that hangs, a host without power, a cable: nothing tells of these. */
+const lookWhetherOld = (): void => {
+  if (performance.now() - heardMs < OLD_MS) return;
+  showOld('isocket has said nothing for a while: see whether it and its host are well');
+  heardMs = performance.now();
+  listen();
+};
+
 listen();
+setInterval(lookWhetherOld, RETRY_MS);
+addEventListener('online', listen);
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') lookWhetherOld();
+});

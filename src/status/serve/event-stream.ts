@@ -59,8 +59,8 @@ export class EventStream implements Disposable {
       const isQuiet = performance.now() - this.#toldMs < HEARTBEAT_MS;
       if (text === this.#last && isQuiet) return;
       for (const client of this.#clients) {
-        // A comment shows both ends that the other one is there.
-        if (text === this.#last) this.#write(client, ':\n\n');
+        // Shows both ends that the other one is there. A comment would do for ours, but a page does not see one.
+        if (text === this.#last) this.#write(client, 'event: beat\ndata:\n\n');
         else this.#tell(client, text);
       }
       this.#last = text;
