@@ -12,7 +12,7 @@ import { FinishedTwin } from './finished-twin.ts';
 import type { HeldBackFile } from './listing.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
-import { whyNotAsPlanned } from './still-as-planned.ts';
+import { isFolderThere, whyNotAsPlanned } from './still-as-planned.ts';
 import { takeBack } from './take-back.ts';
 import { UploadQueue } from './upload-queue.ts';
 
@@ -208,7 +208,7 @@ export class DirectoryWork implements Disposable {
   }
 
   async #guarded(work: () => Promise<boolean>): Promise<boolean> {
-    const { signal, counters, report } = this.#site;
+    const { signal, counters, report, config } = this.#site;
     try {
       return await work();
     } catch (error) {
@@ -219,7 +219,7 @@ export class DirectoryWork implements Disposable {
       this.#cycle.listing = undefined;
       const reason = plainMessage(error); // Without the path, which may name another descriptor each time.
       if (isGone(error)) {
-        this.#warn(`${showName(name)} vanished while it was worked on`);
+        if (!isFolderThere(config.source.root, name)) this.#warn(`${showName(name)} vanished while it was worked on`);
       } else {
         counters.unfinished += 1;
         const failure = error instanceof TransportError ? error : cannotWork(name, error);

@@ -15,6 +15,7 @@ import { createSiteContext, type PassOptions, type SiteContext } from './context
 import { DirectoryWork } from './directory-work.ts';
 import { LateDirectories } from './late-directories.ts';
 import type { HeldBackFile } from './listing.ts';
+import { replacedDirectories } from './replaced-directories.ts';
 import { createLimits, runCycle, type Limits } from './run-cycle.ts';
 
 export interface PassEnd {
@@ -77,10 +78,12 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     if (unlisted === 0) foundAll();
   };
   if (unlisted === 0) foundAll();
-  const passes = unfinished.map((one) => passDirectory(one, site, { limits, listed, unsentIn, worked }));
-  const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
-  if (defect?.status === 'rejected') throw defect.reason;
-  if (rootIdentity(root) !== rootAtFirst) {
+  const share = { limits, listed, unsentIn, worked };
+  await passAll(unfinished, site, share);
+  if (rootIdentity(root) === rootAtFirst) {
+    const left = worked.filter(({ isFinished }) => !isFinished).map((one) => one.plan);
+    if (!site.signal.aborted) await passAll(replacedDirectories(left, config.source, isExcluded), site, share);
+  } else {
     // What vanished with it is not sent.
     counters.unfinished += 1;
     const { message, hint = '' } = replacedRoot(root);
@@ -134,6 +137,13 @@ export const reportLinks = (root: Name, links: RootListing['links'], report: Rep
   if (message !== undefined) report({ type: 'note', level: 'warning', message: `${message}; ${LINKED_CURE}` });
 };
 
+/** @throws what is a defect, when all of them are through */
+const passAll = async (plans: readonly DirectoryPlan[], site: SiteContext, share: DirectoryShare): Promise<void> => {
+  const passes = plans.map((one) => passDirectory(one, site, share));
+  const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
+  if (defect?.status === 'rejected') throw defect.reason;
+};
+
 /** What the directories of a pass share. */
 interface DirectoryShare {
   readonly limits: Limits;
@@ -150,7 +160,8 @@ const passDirectory = async (
   { limits, listed, unsentIn, worked }: DirectoryShare,
 ): Promise<void> => {
   const here: LeftDirectory = { plan: one, count: undefined, isFinished: false };
-  worked.push(here);
+  const earlier = worked.findIndex(({ plan: { directory } }) => directory.name === one.directory.name);
+  worked.splice(earlier === -1 ? worked.length : earlier, 1, here);
   const cycle = await runCycle(limits, {
     open: () => attempt(one, site, () => new DirectoryWork(one, site)),
     plan: () => one,

@@ -45,8 +45,8 @@ export const runCycle = async (
       await work?.list(plan());
     } finally {
       if (isBacklog) limits.listing.release(1);
-      listed?.();
     }
+    listed?.();
     if (work === undefined) return undefined;
     return { work, end: signal.aborted ? undefined : await work.finish(plan()) };
   } finally {

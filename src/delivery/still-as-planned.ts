@@ -17,3 +17,7 @@ export const whyNotAsPlanned = (root: Name, { directory, closedBy }: DirectoryPl
   }
   return undefined;
 };
+
+/** Whether a folder, this one or another, has the directory's name. */
+export const isFolderThere = (root: Name, name: Name): boolean =>
+  lstatSync(fsPath(`${root}/${name}`), { throwIfNoEntry: false })?.isDirectory() === true;

@@ -66,3 +66,24 @@ it.each(['sftp', 'rsync'])('times that the file system of the destination cannot
     }),
   ),
 );
+
+it('a time that the disk here cannot hold is no other one: it is restored once', () =>
+  onFileSystem('ext4-128', (here) =>
+    onFileSystem('plain', async (there) => {
+      await using server = await startSshd(there);
+      const site = makeSite(there, server);
+      for (const year of [2026, 2100]) {
+        const path = `${server.folder}/DC1/y${year}`;
+        produce(server.folder, `DC1/y${year}`, 100);
+        const time = new Date(Date.UTC(year, 11, 31, 12));
+        utimesSync(path, time, time);
+      }
+      for (const summary of [
+        { restored: 2, different: 0 },
+        { restored: 0, equal: 2, different: 0 },
+      ]) {
+        const { exitCode, events, stderr } = await site.run(['restore', 'DC1', '--to', here, '--json']);
+        expect([exitCode, events.at(-1)], stderr).toMatchObject([0, summary]);
+      }
+    }),
+  ));

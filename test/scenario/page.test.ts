@@ -1,5 +1,7 @@
 import axe, { type AxeResults } from 'axe-core';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
@@ -132,4 +134,30 @@ it('shows how far a big file is, and a rate while no file is done', async () => 
   await expect
     .poll(async () => (await site.run(['status'])).stdout, SOON)
     .toMatch(/in flight: 1, first DC1\/big, [\d.]+ of 64 MiB/);
+});
+
+it('says that what it shows is old where the daemon hangs, and shows it all the same where too many watch', async () => {
+  const site = siteOf();
+  await using daemon = site.start(['daemon']);
+  await daemon.event(isServing);
+  const page = await (await browser.newContext()).newPage();
+  await page.clock.install();
+  await page.goto(`http://127.0.0.1:${port}/`);
+  await expect.poll(() => textOf(page, '#sentence'), SOON).toContain('off-site');
+  process.kill(daemon.pid, 'SIGSTOP');
+  await page.clock.fastForward(60_000);
+  await expect.poll(() => textOf(page, '#sentence'), SOON).toContain('has said nothing for a while');
+  process.kill(daemon.pid, 'SIGCONT');
+  await expect.poll(() => textOf(page, '#sentence'), SOON).toContain('off-site');
+  await page.close();
+  using readers = new DisposableStack();
+  for (let reader = 0; reader < 16; reader += 1) {
+    const request = get({ port, host: '127.0.0.1', path: '/events', agent: false });
+    request.on('error', () => undefined);
+    readers.defer(() => request.destroy());
+    await once(request, 'response');
+  }
+  const one = await open();
+  await expect.poll(() => textOf(one.page, '#line'), SOON).toContain('Too many watch');
+  expect(await textOf(one.page, '#sentence')).toContain('off-site');
 });

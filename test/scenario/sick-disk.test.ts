@@ -91,7 +91,7 @@ it('a root that may be listed and not entered, or whose disk fails, is exit 2 wi
   ] as const) {
     root.fail(fault === 'EACCES getattr /.' ? 'EACCES any /' : fault);
     const { exitCode, stderr } = await site.run(['scan']);
-    expect(exitCode).toBe(2);
+    expect(exitCode, stderr).toBe(2);
     expect(stderr).toMatch(state);
     expect(stderr).toMatch(cure);
     expect(stderr).not.toContain('    at ');

@@ -130,10 +130,13 @@ test.each(RANKS)(
       const { log } = await run([{ kind, at }]);
       const ended = log.findIndex((line) => line.includes(' crash '));
       const from = log.findIndex((line, index) => index > ended && line.includes(' pass '));
-      return log
-        .slice(ended === -1 ? 0 : from)
-        .filter((line) => line.includes('{'))
-        .map((line) => line.replace(/^ *\d+/, ''));
+      return (
+        log
+          .slice(ended === -1 ? 0 : from)
+          // A pass that has nothing to do tells that it has found all: an act at its very beginning or end is in one more or one fewer.
+          .filter((line) => line.includes('{') && !line.includes('found-all'))
+          .map((line) => line.replace(/^ *\d+/, ''))
+      );
     };
     let same: string[] = [];
     for (let at = 1; at < stretches.length; at += 1) {

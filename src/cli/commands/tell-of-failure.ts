@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
-import { UserError } from '../../errors.ts';
+import { systemErrorCode, UserError } from '../../errors.ts';
 import { rememberedRoot, viewState } from '../../marks/state.ts';
 import { whyNoRoot } from '../../source/root.ts';
 import { Notifier } from '../../status/notify/notifier.ts';
@@ -46,7 +46,7 @@ export const whyNoOwnRoot = (config: Config): UserError | undefined => {
     viewState(statePath, root);
   } catch (error) {
     if (error instanceof UserError) return error;
-    throw error;
+    if (systemErrorCode(error) === undefined) throw error; // Else it is the root's, and told below.
   }
   return whyNoRoot(root);
 };

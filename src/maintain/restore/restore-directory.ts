@@ -7,7 +7,7 @@ import type { StoredEntry, SummedFile, Transport } from '../../transport.ts';
 import { Batch, type Outcome, type Wanted } from './batch.ts';
 import { planDirectory, sortOut, type DirectoryPlan, type Stored } from './directory-plan.ts';
 import { createPersistently, type Persistently } from './persistence.ts';
-import { heldThere } from './held-times.ts';
+import { heldTimes } from './held-times.ts';
 import { isInTheWay, keepsChanging } from './local-errors.ts';
 import { withoutDisputed } from './other-copies.ts';
 import type { Complete, Place } from './place.ts';
@@ -101,8 +101,8 @@ export class DirectoryRestore {
   async #judgeTimes(
     files: DirectoryPlan['ofOtherTime'],
   ): Promise<{ readonly held: DirectoryPlan['equal']; readonly others: readonly Wanted[] }> {
-    const { transport, place, overwrite, signal } = this.#options;
-    const known = await this.#persistently(() => heldThere(files, { transport, folder: place.base, signal }));
+    const { transport, place, overwrite, dryRun, signal } = this.#options;
+    const known = await this.#persistently(() => heldTimes(files, { transport, place, dryRun, signal }));
     const others = files.filter((file) => !known.has(file));
     if (!overwrite) for (const { wanted, reason } of others) this.#tally.differs(wanted.path, reason);
     return { held: [...known], others: overwrite ? others.map(({ wanted }) => wanted) : [] };
