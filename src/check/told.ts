@@ -52,7 +52,7 @@ const SHELL_WORDS = new Set(
 );
 
 /** The program of a command, as far as that can be known without a shell. Pure. */
-export const programOf = (command: HookCommand): string | undefined => {
+const programOf = (command: HookCommand): string | undefined => {
   if (typeof command !== 'string') return command[0];
   const [, word] = /^\s*([\w./+-]+)(?=\s|$)/.exec(command) ?? [];
   return word === undefined || SHELL_WORDS.has(word) ? undefined : word;

@@ -132,7 +132,7 @@ const namingHolder = async <T>(site: LockedSite, locking: Promise<T>): Promise<T
   }
 };
 
-export const openSiteState = (config: Config): StateFolder => openState(statePathOf(config), config.source.root);
+const openSiteState = (config: Config): StateFolder => openState(statePathOf(config), config.source.root);
 
 export const statePathOf = ({ state, site }: Config): string => state ?? defaultStatePath(site);
 

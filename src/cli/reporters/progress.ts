@@ -24,8 +24,8 @@ const MIN_BAR = 5;
 const MOST_LEFT_MS = 100 * 86_400_000;
 
 /**
- * `[####------] 1/4 files, 1 of 4 KiB, 512 B/s, 6.0 s left`: without the bar, and then without what is said last, where so many columns have
- * no room for it. Pure.
+ * `[####------] 1/4 files, 1 of 4 KiB, 512 B/s, 6.0 s left`: without the bar, then without the amounts, and then without the rate, where so
+ * many columns have no room for them. Pure.
  */
 export const progressLine = (state: ProgressState, columns: number): string => {
   const pieces = piecesOf(state);
