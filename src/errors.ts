@@ -1,4 +1,4 @@
-import { getSystemErrorMessage } from 'node:util';
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 
 // A plug-in may bring its own copy of isocket: a registered symbol is the same in every copy, a class is not.
 const USER_ERROR = Symbol.for('isocket.UserError');
@@ -72,9 +72,27 @@ export const lacksRoom = ({ class: kind, cause }: TransportError): boolean =>
   kind === 'destination-full' ||
   (kind === 'file' && cause instanceof TransportError && cause.class === 'destination-full');
 
+/** Errors of Linux that Node has no names for: it says "Unknown system error -122". */
+const UNNAMED: ReadonlyMap<number, readonly [code: string, words: string]> = new Map([
+  [-116, ['ESTALE', 'stale file handle']],
+  [-117, ['EUCLEAN', 'structure needs cleaning']],
+  [-122, ['EDQUOT', 'disk quota exceeded']],
+  [-123, ['ENOMEDIUM', 'no medium found']],
+  [-126, ['ENOKEY', 'required key not available']],
+]);
+
+const errnoOf = (error: unknown): number | undefined =>
+  error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? error.errno : undefined;
+
 /** The code of a system error (`ENOENT`, `EACCES` …), or undefined for anything else. */
 export const systemErrorCode = (error: unknown): string | undefined =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? (UNNAMED.get(errnoOf(error) ?? 0)?.[0] ?? error.code)
+    : undefined;
+
+/** A system error of this number, as a program has written it (28: no space left). */
+export const systemErrorOf = (number: number, message: string): Error =>
+  Object.assign(new Error(message), { errno: -number, code: getSystemErrorName(-number) });
 
 /** This process, or the host, may open no more files: no fault of the file that was to be opened. */
 export const isOutOfDescriptors = (error: unknown): boolean => {
@@ -102,10 +120,10 @@ export const isHostFailure = (error: unknown): boolean =>
     : HOST_FAILURES.has(systemErrorCode(error) ?? '');
 
 /** The message of an error for a person: for a system error "permission denied", without the system call and the path. */
-export const plainMessage = (error: unknown): string =>
-  error instanceof Error && 'errno' in error && typeof error.errno === 'number'
-    ? getSystemErrorMessage(error.errno)
-    : errorMessage(error);
+export const plainMessage = (error: unknown): string => {
+  const errno = errnoOf(error);
+  return errno === undefined ? errorMessage(error) : (UNNAMED.get(errno)?.[1] ?? getSystemErrorMessage(errno));
+};
 
 /** The message of whatever was thrown. */
 export const errorMessage = (error: unknown): string => (error instanceof Error ? error.message : String(error));

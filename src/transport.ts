@@ -188,7 +188,8 @@ export interface Transport extends AsyncDisposable {
   ) => Promise<void>;
   /**
    * Brings files back, as many at once as is good for it. Resolves when `fetched` was called for each of them; rejects where the connection
-   * fails, and the rest is asked for again later. A file is never changed at the destination.
+   * fails, and the rest is asked for again later, and with a system error (`code`, `errno`) where the disk here refuses what the transport writes to
+   * the scratch folder itself. A file is never changed at the destination.
    */
   readonly fetch?: (files: readonly IncomingFile[], options: FetchOptions, signal: AbortSignal) => Promise<void>;
   /**

@@ -176,19 +176,26 @@ describe.each(['sftp', 'rsync'])('through %s', (transport) => {
   });
 });
 
-test('a full disk ends it with 3 and the cure, and nothing half stays under its name', async () => {
-  const site = newSite();
-  fill(site, 'DC1', { a: 'small', big: randomBytes(3_000_000) });
-  await scan(site);
-  const to = `${folder}/full`;
-  mkdirSync(to);
-  await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', to]);
-  try {
-    const result = await site.run(['restore', 'DC1', '--to', to]);
-    expect(result.exitCode).toBe(3);
-    expect(result.stderr).toContain('no space left on device; make room on its disk');
-    expect(existsSync(`${to}/DC1/big`)).toBe(false);
-  } finally {
-    await execa('umount', ['-l', to]);
-  }
-});
+test.each(['sftp', 'rsync'])(
+  'through %s a disk here that is full, or read-only, is told as that',
+  async (transport) => {
+    const site = newSite({ destination: { transport } });
+    fill(site, 'DC1', { a: 'small', big: randomBytes(3_000_000) });
+    await scan(site);
+    const to = `${folder}/full-${transport}`;
+    mkdirSync(to);
+    await execa('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', to]);
+    try {
+      const full = await site.run(['restore', 'DC1', '--to', to]);
+      expect(full.exitCode).toBe(3);
+      expect(full.stderr).toContain('no space left on device; make room on its disk');
+      expect(existsSync(`${to}/DC1/big`)).toBe(false);
+      await execa('mount', ['-o', 'remount,ro', to]);
+      const readOnly = await site.run(['restore', 'DC1', '--to', to]);
+      expect(readOnly.exitCode).toBe(3);
+      expect(readOnly.stderr).toContain('read-only file system; mount it writable');
+    } finally {
+      await execa('umount', ['-l', to]);
+    }
+  },
+);

@@ -27,3 +27,15 @@ it('takes a subclass for the class above it, not the other way round', () => {
   expect(new UserError('x') instanceof ConfigError).toBe(false);
   expect(new copy.UserError('x') instanceof ConfigError).toBe(false);
 });
+
+// What Node 24 gives where libuv has no name for a number of Linux.
+it.each([
+  [122, 'EDQUOT', 'disk quota exceeded'],
+  [116, 'ESTALE', 'stale file handle'],
+  [117, 'EUCLEAN', 'structure needs cleaning'],
+  [28, 'ENOSPC', 'no space left on device'],
+])('error %i of the system has its name, and words', (number, code, words) => {
+  const error = errors.systemErrorOf(number, 'write');
+  expect([errors.systemErrorCode(error), errors.plainMessage(error)]).toEqual([code, words]);
+  expect(errors.isHostFailure(error)).toBe(true);
+});

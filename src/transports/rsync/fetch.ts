@@ -12,6 +12,7 @@ import {
 } from '../../transport.ts';
 import { fetchArguments } from './fetch-arguments.ts';
 import { connectionError, judgeRun, namesFile, showEnd, type RunEnd } from './judge.ts';
+import { localProblem } from './local-problem.ts';
 import { unescapeName } from './output.ts';
 import { RESUME_MIN_BYTES } from './run-stop.ts';
 import type { Session } from './session.ts';
@@ -54,6 +55,8 @@ export const fetchFiles = async (
   signal.throwIfAborted();
   const verdict = judgeRun(end);
   if (left.size === 0) return;
+  const here = localProblem(end);
+  if (here !== undefined) throw here;
   if (verdict.kind === 'connection') throw connectionError(`fetch files from ${session.label}`, verdict);
   if (verdict.kind !== 'files')
     throw new TransportError('network', `Cannot fetch files from ${session.label}: ${showEnd(end)}`, {

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { systemErrorCode } from '../../../src/errors.ts';
 import { decodeName, encodeName } from '../../../src/name.ts';
 import { loginProblem } from '../../../src/ssh/program/login-problem.ts';
 import { fileProblem, judgeRun, showEnd } from '../../../src/transports/rsync/judge.ts';
+import { localProblem } from '../../../src/transports/rsync/local-problem.ts';
 import { ProgressWatch, stallLimitMs } from '../../../src/transports/rsync/progress.ts';
 import { comparisonOf, createLineSplitter, unescapeName } from '../../../src/transports/rsync/output.ts';
 
@@ -46,6 +48,28 @@ it.each([
   ['open', 'mkstemp "/d/DC1/.a.XXXXXX" failed: Permission denied (13)', 'right to write'],
 ])('a file of which %s is denied has the cure for that', (_call, line, cure) =>
   expect(fileProblem(`rsync: [receiver] ${line}`, 'DC1/a', 'rsync://x')?.hint).toContain(cure),
+);
+
+// What rsync 3.5.0 says of a disk that it fetches to, and of the other end.
+it.each([
+  ['a full disk here', '[receiver] write failed on "/s/DC1/big": No space left on device (28)', 'ENOSPC'],
+  ['a quota here', '[receiver] write failed on "/s/DC1/big": Disk quota exceeded (122)', 'EDQUOT'],
+  ['a read-only disk here', '[Receiver] mkdir "/s/" failed: Read-only file system (30)', 'EROFS'],
+  [
+    'a right that is missing here',
+    '[generator] recv_generator: mkdir "/s/DC1" failed: Permission denied (13)',
+    'EACCES',
+  ],
+  ['a full disk here, from rsync 3.1', 'write failed on "/s/DC1/big": No space left on device (28)', 'ENOSPC'],
+  ['a right that is missing there', '[sender] send_files failed to open "/d/DC1/a": Permission denied (13)', undefined],
+  ['the same, from rsync 3.1', 'send_files failed to open "/d/DC1/a": Permission denied (13)', undefined],
+  ['a line that is cut', '[receiver] write error: Broken pipe', undefined],
+])('%s: is it the disk here?', (_what, line, code) =>
+  expect(
+    systemErrorCode(
+      localProblem({ stderr: `rsync: ${line}\nrsync error: error in file IO (code 11) at receiver.c(657)` }),
+    ),
+  ).toBe(code),
 );
 
 describe('how a run ended', () => {
