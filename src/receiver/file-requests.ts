@@ -1,6 +1,7 @@
-import { constants, fchmodSync, fstatSync, fsync, ftruncateSync, futimesSync, readSync, writeSync } from 'node:fs';
+import { constants, fstatSync, fsync, readSync, writeSync } from 'node:fs';
 import { OpenFlag, Packet, Status } from '../sftp/protocol.ts';
 import { RefusedError } from './refused-error.ts';
+import { CLIENT_BITS, setAttributes } from './set-attributes.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
 import type { RequestTable } from './request-table.ts';
 
@@ -15,7 +16,7 @@ export const fileRequests: RequestTable = {
   [Packet.OPEN]: ({ folder, handles, rules, reply }, id, request) => {
     const path = request.bytes();
     const flags = openFlags(request.u32());
-    const mode = (request.attributes().permissions ?? 0o666) & 0o777;
+    const mode = (request.attributes().permissions ?? 0o666) & CLIENT_BITS;
     const handle = handles.add(folder.at(path, (resolved) => rules.open(path, resolved, flags, mode)));
     reply.begin(Packet.HANDLE).u32(id).bytes(handle).end();
   },
@@ -56,11 +57,7 @@ export const fileRequests: RequestTable = {
   [Packet.FSETSTAT]: ({ handles, rules, reply }, id, request) => {
     const handle = handles.get(request.bytes());
     rules.assertHandle(handle);
-    const { fd } = handle;
-    const { size, permissions, atime, mtime } = request.attributes();
-    if (size !== undefined) ftruncateSync(fd, size);
-    if (permissions !== undefined) fchmodSync(fd, permissions & 0o7777);
-    if (atime !== undefined && mtime !== undefined) futimesSync(fd, atime, mtime);
+    setAttributes(handle.fd, request.attributes());
     writeOk(reply, id);
   },
 };

@@ -1,22 +1,11 @@
-import {
-  chmodSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  renameSync,
-  rmdirSync,
-  statfsSync,
-  statSync,
-  truncateSync,
-  unlinkSync,
-  utimesSync,
-} from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { Packet, Status } from '../sftp/protocol.ts';
 import { parseClientPath, showClientPath } from './client-path.ts';
 import { assertFileOrFolder, type ResolvedPath } from './confined-folder.ts';
 import { RefusedError } from './refused-error.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
 import type { RequestTable } from './request-table.ts';
+import { CLIENT_BITS, setAttributes } from './set-attributes.ts';
 
 /** The requests on paths. */
 export const pathRequests: RequestTable = {
@@ -33,12 +22,10 @@ export const pathRequests: RequestTable = {
 
   [Packet.SETSTAT]: ({ folder, rules, reply }, id, request) => {
     const path = request.bytes();
-    const { size, permissions, atime, mtime } = request.attributes();
+    const attributes = request.attributes();
     folder.atFile(path, (resolved) => {
       rules.assertFile(path, () => statSync(resolved));
-      if (size !== undefined) truncateSync(resolved, size);
-      if (permissions !== undefined) chmodSync(resolved, permissions & 0o7777);
-      if (atime !== undefined && mtime !== undefined) utimesSync(resolved, atime, mtime);
+      setAttributes(resolved, attributes);
     });
     writeOk(reply, id);
   },
@@ -54,7 +41,7 @@ export const pathRequests: RequestTable = {
 
   [Packet.MKDIR]: ({ folder, reply }, id, request) => {
     const path = request.bytes();
-    const mode = (request.attributes().permissions ?? 0o777) & 0o777;
+    const mode = (request.attributes().permissions ?? 0o777) & CLIENT_BITS;
     folder.at(path, (resolved) => mkdirSync(resolved, mode));
     writeOk(reply, id);
   },
