@@ -17,21 +17,26 @@ export const fileRequests: RequestTable = {
     const path = request.bytes();
     const flags = openFlags(request.u32());
     const mode = (request.attributes().permissions ?? 0o666) & CLIENT_BITS;
-    const handle = handles.add(folder.at(path, (resolved) => rules.open(path, resolved, flags, mode)));
+    const opened = folder.at(path, (resolved) => rules.open(path, resolved, flags, mode));
+    // A view of the packet: kept, it is copied.
+    const isWriter = (flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
+    const handle = handles.add(isWriter ? { ...opened, path: Buffer.from(path) } : opened);
     reply.begin(Packet.HANDLE).u32(id).bytes(handle).end();
   },
 
-  [Packet.CLOSE]: ({ handles, reply }, id, request) => {
-    handles.close(request.bytes());
+  [Packet.CLOSE]: ({ handles, log, reply }, id, request) => {
+    const { path, written = 0 } = handles.close(request.bytes());
+    if (path !== undefined) log.wrote(path, written, 'wrote');
     writeOk(reply, id);
   },
 
-  [Packet.READ]: ({ handles, reply }, id, request) => {
+  [Packet.READ]: ({ handles, log, reply }, id, request) => {
     const { fd } = handles.get(request.bytes());
     const offset = request.u64();
     const length = Math.min(request.u32(), MAX_DATA_BYTES);
     const read = readSync(fd, readBuffer, 0, length, offset);
     if (read === 0 && length > 0) throw new RefusedError(Status.EOF, 'End of file');
+    log.read(read);
     reply.begin(Packet.DATA).u32(id).bytes(readBuffer.subarray(0, read)).end();
   },
 
@@ -42,6 +47,7 @@ export const fileRequests: RequestTable = {
     const data = request.bytes();
     // A write may be partial, as on a disk that fills up: writing the rest then reports the error.
     for (let done = 0; done < data.length;) done += writeSync(handle.fd, data, done, data.length - done, offset + done);
+    handle.written = (handle.written ?? 0) + data.length;
     writeOk(reply, id);
   },
 
