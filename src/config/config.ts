@@ -78,6 +78,19 @@ export interface LogConfig {
   readonly file: string | null;
 }
 
+/** How much strangers, one address and one key may take of a receiver. */
+export interface ReceiveLimits {
+  readonly logins: number;
+  readonly loginsPerAddress: number;
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly connectionsPerKey: number;
+  readonly loginMs: number;
+  readonly idleMs: number;
+  readonly keepAliveMs: number;
+  readonly endMs: number;
+}
+
 /** contract.md §8: what `isocket receive` takes as options. */
 export interface ReceiveSection {
   readonly root: string;
@@ -85,9 +98,12 @@ export interface ReceiveSection {
   readonly listen: string;
   /** A file. */
   readonly authorizedKeys: string;
-  /** A file; null: the default one. */
-  readonly hostKey: string | null;
+  /** Files; null: the default one. */
+  readonly hostKey: string | readonly string[] | null;
   readonly appendOnly: boolean;
+  readonly atomicPuts: boolean;
+  readonly allowRoot: boolean;
+  readonly limits: ReceiveLimits;
 }
 
 /** One destination: a transport and what its `parseOptions` made of the section. */

@@ -96,7 +96,10 @@ export const parseReceiveSection = (input: unknown, path: string): ReceiveSectio
   const only = z.object({ receive: receiveSchema });
   const parsed = only.safeParse(input ?? {});
   if (!parsed.success) throw new ConfigError(path, problemsOf(parsed.error, input, only).map(printable));
-  return parsed.data.receive;
+  if (parsed.data.receive === null) return null;
+  const { login, idle, keepAlive, end, ...counts } = parsed.data.receive.limits;
+  const times = { loginMs: ms(login), idleMs: ms(idle), keepAliveMs: ms(keepAlive), endMs: ms(end) };
+  return { ...parsed.data.receive, limits: { ...counts, ...times } };
 };
 
 /** A first delay that no later one reaches. */

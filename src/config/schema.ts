@@ -23,17 +23,40 @@ const address = z.string({ error: ADDRESS }).regex(/^(\[[^\]]+\]|[^:]+):\d{1,5}$
 
 const holdAfter = z.int({ error: COUNT }).min(1, { error: COUNT });
 
+/** As DEFAULT_LIMITS of the receiver. */
+const receiveLimits = z
+  .strictObject({
+    logins: z.int().min(1).default(128).describe('Connections that have not logged in yet; beyond it the oldest ends'),
+    loginsPerAddress: z.int().min(1).default(32).describe('The same, of one address'),
+    connections: z.int().min(1).default(512).describe('Connections that have logged in'),
+    connectionsPerAddress: z.int().min(1).default(256).describe('The same, of one address'),
+    connectionsPerKey: z.int().min(1).default(64).describe('The same, of one key'),
+    login: duration('20s'),
+    idle: duration('1h'),
+    keepAlive: duration('15s'),
+    end: duration('30s'),
+  })
+  .prefault({})
+  .describe('How much strangers, one address and one key may take');
+
 /** The section `receive`: contract.md §8. */
 export const receiveSchema = z
   .strictObject({
     root: absolutePath.describe('The folder that clients see as /'),
     listen: address.describe('For example 0.0.0.0:2222'),
     authorizedKeys: file.describe('A file: the public keys that may log in'),
-    hostKey: file.nullable().default(null).describe('A file; made on first start'),
+    hostKey: z
+      .union([file, z.array(file).min(1)])
+      .nullable()
+      .default(null)
+      .describe('A file, made on first start; or a list of them, one of a kind of key'),
     appendOnly: z
       .boolean()
       .default(false)
       .describe('Clients add files; what is complete they can neither change, rename nor remove'),
+    atomicPuts: z.boolean().default(false).describe('New files have a temporary name until they are closed'),
+    allowRoot: z.boolean().default(false).describe('Run as root all the same'),
+    limits: receiveLimits,
   })
   .nullable()
   .default(null)

@@ -84,7 +84,41 @@ export type IsocketEvent =
       readonly files: number;
       readonly bytes: number;
     }
+  | ClientEvent
   | SummaryEvent;
+
+/** What a client of `isocket receive` did, or was refused. */
+export interface ClientEvent {
+  readonly type: 'client';
+  /** `cut`: it was gone while it wrote. */
+  readonly action: 'login' | 'logout' | 'wrote' | 'cut' | 'renamed' | 'removed' | 'made' | 'refused';
+  /** Address and port. */
+  readonly client: string;
+  /** The fingerprint of its key; missing before the login. */
+  readonly key?: string;
+  /** As the client names it. */
+  readonly path?: Name;
+  readonly to?: Name;
+  /** What was written into that file. */
+  readonly bytes?: number;
+  /** Of `refused`. */
+  readonly reason?: string;
+  /** So many more of this kind were refused since the last one was told. */
+  readonly more?: number;
+  /** Of `logout`: all that it did. */
+  readonly totals?: ClientTotals;
+}
+
+export interface ClientTotals {
+  readonly seconds: number;
+  /** Files that were written and closed. */
+  readonly files: number;
+  readonly renamed: number;
+  readonly removed: number;
+  /** Content, in bytes. */
+  readonly written: number;
+  readonly read: number;
+}
 
 /** A command begins to work on a site. */
 export interface StartedEvent {

@@ -26,8 +26,8 @@ export const isMarked = (stats: { readonly mode: bigint }): boolean => (Number(s
 export const isBornMarked = (stats: Pick<BigIntStats, 'mode' | 'ctimeNs' | 'mtimeNs'>): boolean =>
   isMarked(stats) && stats.ctimeNs === stats.mtimeNs;
 
-/** Permission bits for the destination: those of the source without the mark. */
-export const modeWithoutMark = (stats: { readonly mode: bigint }): number => Number(stats.mode) & 0o7777 & ~MARK;
+/** Permission bits for the destination: those of the source without the mark, and without setuid, setgid and sticky. */
+export const modeWithoutMark = (stats: { readonly mode: bigint }): number => Number(stats.mode) & 0o777 & ~MARK;
 
 const CAP_FOWNER = 3n;
 const ownUser = BigInt(process.geteuid?.() ?? -1);

@@ -44,6 +44,8 @@ export const createAppendOnlyRules = (): ChangeRules => {
   };
 
   return {
+    keepsFiles: true,
+
     open: (path, resolved, flags, mode) => {
       if ((flags & CHANGES) === 0) return { fd: openFileOrFolder(resolved, flags, mode) };
       if (isTemporary(path)) return openTemporary(resolved, flags, mode);
@@ -90,7 +92,7 @@ const existingFile = (): RefusedError =>
 
 const always = (): boolean => true;
 
-const isTemporary = (path: Buffer): boolean => TEMPORARY.test(parseClientPath(path).at(-1) ?? '');
+export const isTemporary = (path: Buffer): boolean => TEMPORARY.test(parseClientPath(path).at(-1) ?? '');
 
 /** A second name may be that of a complete file: a RENAME of version 3 that was interrupted between link and unlink leaves both. */
 const hasNoOtherName = (stats: Stats): boolean => stats.isFile() && stats.nlink === 1;

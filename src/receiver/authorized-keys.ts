@@ -1,58 +1,95 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import ssh2, { type ParsedKey, type PublicKeyAuthContext } from 'ssh2';
+import { parseKeyOptions, type KeyLimits } from './key-options.ts';
+
+/** One line that lets somebody in. */
+export interface AuthorizedKey extends KeyLimits {
+  readonly key: ParsedKey;
+  /** In the format of `ssh-keygen -l`. */
+  readonly fingerprint: string;
+  /** Of the file. */
+  readonly line: number;
+}
 
 /** The public keys that may log in. */
 export interface AuthorizedKeys {
   readonly size: number;
+  readonly keys: readonly AuthorizedKey[];
   /** One sentence for each ignored line, with its line number. */
   readonly warnings: readonly string[];
-  /** With a signature: whether it is valid. Without one (the client asks first): whether the key is known. */
-  readonly allows: (attempt: PublicKeyAuthContext) => boolean;
+  /** The lines with this key: with a signature, if that is valid; without one (the client asks first), those that know the key. */
+  readonly find: (attempt: PublicKeyAuthContext) => readonly AuthorizedKey[];
 }
 
 const KEY_TYPE = /^(?:ssh-|ecdsa-|sk-)/;
-/** Options that forbid only what the receiver never offers. Any other option may restrict more than the receiver enforces. */
-const HARMLESS_OPTION = /^(?:restrict|no-(?:agent-forwarding|port-forwarding|pty|user-rc|x11-forwarding))$/i;
 
 /** Parses the text of an `authorized_keys` file. A line that is not fully understood is ignored, with a warning. */
 export const parseAuthorizedKeys = (text: string): AuthorizedKeys => {
-  const keys: ParsedKey[] = [];
+  const keys: AuthorizedKey[] = [];
   const warnings: string[] = [];
   if (/-----BEGIN [A-Z ]*PRIVATE KEY/.test(text))
     return {
       size: 0,
+      keys,
       warnings: ['the authorized keys are a private key: name the file with its public keys'],
-      allows: () => false,
+      find: () => [],
     };
   for (const [index, raw] of text.split('\n').entries()) {
     const line = raw.trim();
     if (line === '' || line.startsWith('#')) continue;
     const parsed = parseLine(line);
     if (typeof parsed === 'string') warnings.push(`line ${index + 1} of the authorized keys is ignored: ${parsed}`);
-    else keys.push(parsed);
+    else keys.push({ ...parsed, line: index + 1 });
   }
-  return { size: keys.length, warnings, allows: (attempt) => keys.some((key) => matches(key, attempt)) };
+  return { size: keys.length, keys, warnings, find: (attempt) => findIn(keys, attempt) };
 };
+
+/** Why a key that is known lets nobody in from there, now; undefined: it does. */
+const refusalOf = ({ isFrom, expiresMs, line }: AuthorizedKey, address: string, nowMs: number): string | undefined => {
+  if (isFrom?.(address) === false) return `from= in line ${line} of the authorized keys does not have ${address}`;
+  if (expiresMs !== undefined && nowMs >= expiresMs)
+    return `its expiry-time in line ${line} of the authorized keys is over`;
+  return undefined;
+};
+
+/** @returns the line that lets the client in, or why none does */
+export const chooseKey = (
+  keys: AuthorizedKeys,
+  attempt: PublicKeyAuthContext,
+  address: string,
+): AuthorizedKey | string => {
+  let refusal = 'it is not authorized';
+  for (const key of keys.find(attempt)) {
+    const against = refusalOf(key, address, Date.now());
+    if (against === undefined) return key;
+    refusal = against;
+  }
+  return refusal;
+};
+
+/** May a connection that came in with `key` stay? */
+export const isStillAllowed = (keys: AuthorizedKeys, key: AuthorizedKey, address: string, nowMs: number): boolean =>
+  keys.keys.some(
+    (now) =>
+      now.fingerprint === key.fingerprint &&
+      now.folder.join('/') === key.folder.join('/') &&
+      refusalOf(now, address, nowMs) === undefined,
+  );
 
 /** In the format of `ssh-keygen -l`. */
 export const fingerprintOf = (publicKey: Buffer): string =>
   `SHA256:${createHash('sha256').update(publicKey).digest('base64').replace(/=+$/, '')}`;
 
 /** @returns the key, or why the line has none */
-const parseLine = (line: string): ParsedKey | string => {
+const parseLine = (line: string): Omit<AuthorizedKey, 'line'> | string => {
   const { options, rest } = KEY_TYPE.test(line) ? { options: [], rest: line } : splitOptions(line);
-  const unsafe = options.find((option) => !HARMLESS_OPTION.test(option));
-  if (unsafe !== undefined) {
-    const name = unsafe.split('=', 1)[0] ?? unsafe;
-    // What is no option at all may be a secret.
-    if (!/^[a-z-]{1,40}$/i.test(name)) return 'it holds no public key';
-    return `the option "${name}" is not supported; remove it, or use only "restrict"`;
-  }
+  const limits = parseKeyOptions(options);
+  if (typeof limits === 'string') return limits;
   if (rest.startsWith('sk-')) return 'security keys (sk-…) are not supported';
   const key: unknown = ssh2.utils.parseKey(rest);
   if (!isParsedKey(key) || key.isPrivateKey()) return 'it holds no public key';
   if (key.type === 'ssh-dss') return 'DSA keys are too weak';
-  return key;
+  return { ...limits, key, fingerprint: fingerprintOf(key.getPublicSSH()) };
 };
 
 const isParsedKey = (key: unknown): key is ParsedKey =>
@@ -64,10 +101,19 @@ const splitOptions = (line: string): { options: string[]; rest: string } => {
   return { options: head.match(/(?:"(?:\\"|[^"])*"|[^,"])+/g) ?? [''], rest: line.slice(head.length).trim() };
 };
 
-const matches = (key: ParsedKey, attempt: PublicKeyAuthContext): boolean => {
+const findIn = (keys: readonly AuthorizedKey[], attempt: PublicKeyAuthContext): readonly AuthorizedKey[] => {
+  const known = keys.filter(({ key }) => isSameKey(key, attempt));
+  const [first] = known;
+  return first !== undefined && proves(first.key, attempt) ? known : [];
+};
+
+const isSameKey = (key: ParsedKey, { key: { algo, data } }: PublicKeyAuthContext): boolean => {
   const known = key.getPublicSSH();
-  if (attempt.key.algo !== key.type || known.length !== attempt.key.data.length) return false;
-  if (!timingSafeEqual(known, attempt.key.data)) return false;
+  return algo === key.type && known.length === data.length && timingSafeEqual(known, data);
+};
+
+/** Without a signature there is nothing to prove. */
+const proves = (key: ParsedKey, attempt: PublicKeyAuthContext): boolean => {
   // RSA without a named hash means SHA-1, for which collisions are known.
   if (key.type === 'ssh-rsa' && attempt.hashAlgo === undefined) return false;
   if (!attempt.signature) return true;

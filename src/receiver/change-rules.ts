@@ -10,6 +10,10 @@ export interface ChangeRules {
    * @throws RefusedError where opening would change a protected file
    */
   readonly open: (path: Buffer, resolved: ResolvedPath, flags: number, mode: number) => OpenHandle;
+  /** The path of a file that is open here under another name; undefined: its own. */
+  readonly whereIs?: (path: Buffer) => Buffer | undefined;
+  /** Nothing that is there may be replaced. */
+  readonly keepsFiles?: true;
   /** Before WRITE and FSETSTAT. @throws RefusedError */
   readonly assertHandle: (handle: OpenHandle) => void;
   /** Before SETSTAT. @throws RefusedError */

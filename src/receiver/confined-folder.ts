@@ -36,9 +36,20 @@ export interface ConfinedFolder extends Disposable {
   readonly atFile: <T>(path: Buffer, act: (resolved: string) => T) => T;
 }
 
-/** @throws the system's error (ENOENT, ENOTDIR, EACCES) where the root is not a folder */
-export const openConfinedFolder = (root: Name): ConfinedFolder => {
-  const rootFd = openSync(fsPath(root), O_PATH | constants.O_DIRECTORY);
+/**
+ * @param below a folder below the root, which is then the one that cannot be escaped. It is reached through no link.
+ * @throws the system's error (ENOENT, ENOTDIR, EACCES) where it is not a folder; RefusedError for one behind a link
+ */
+export const openConfinedFolder = (root: Name, below: readonly Name[] = []): ConfinedFolder => {
+  let rootFd = openSync(fsPath(root), O_PATH | constants.O_DIRECTORY);
+  for (const name of below) {
+    const outer = rootFd;
+    try {
+      rootFd = openFolder(outer, name);
+    } finally {
+      closeSync(outer);
+    }
+  }
 
   /** Runs `act` with the descriptor of the folder that contains the last of the names. */
   const withParent = <T>(names: readonly Name[], act: (parent: number) => T): T => {

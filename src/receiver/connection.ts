@@ -1,13 +1,16 @@
 import type { Socket } from 'node:net';
 import ssh2, { type AuthContext, type Connection, type ParsedKey, type ServerChannel, type Session } from 'ssh2';
 import { errorMessage } from '../errors.ts';
-import { showName } from '../name.ts';
-import { fingerprintOf, type AuthorizedKeys } from './authorized-keys.ts';
+import { showName, type Name } from '../name.ts';
+import type { ReceiverLimits } from './admission.ts';
+import { ALGORITHMS, withoutSha1 } from './algorithms.ts';
+import { chooseKey, fingerprintOf, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
 import type { ChangeRules } from './change-rules.ts';
+import type { ClientLog } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
+import { plainAddress } from './from-patterns.ts';
 import { SftpSession } from './sftp-session.ts';
 
-const LOGIN_SECONDS = 20;
 /** Idle time before the first TCP keepalive probe. */
 const KEEPALIVE_SECONDS = 60;
 const MAX_LOGIN_ATTEMPTS = 20;
@@ -18,24 +21,19 @@ const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 /** How long a client may take to read the disconnect message and what was sent before it. */
 const DISCONNECT_SECONDS = 2;
 
-/**
- * AES only, which Node's OpenSSL does in hardware; ssh2 has ChaCha20 in WebAssembly, and OpenSSH before 10 would choose it.
- * No compression: the client would decide how much memory it takes.
- */
-const ALGORITHMS = {
-  cipher: ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', 'aes128-ctr', 'aes192-ctr', 'aes256-ctr'],
-  hmac: ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'],
-  compress: ['none'],
-} satisfies ssh2.Algorithms;
-
 export interface ConnectionOptions {
-  readonly hostKey: ParsedKey;
-  readonly keys: AuthorizedKeys;
+  readonly hostKeys: readonly ParsedKey[];
+  /** As they are now. */
+  readonly keys: () => AuthorizedKeys;
   /** Called once for each session, which disposes of the folder. */
-  readonly openFolder: () => ConfinedFolder;
-  readonly rules: ChangeRules;
+  readonly openFolder: (below: readonly Name[]) => ConfinedFolder;
+  /** Called once for each session. */
+  readonly rules: (folder: ConfinedFolder) => ChangeRules;
+  readonly limits: Pick<ReceiverLimits, 'loginMs' | 'idleMs' | 'keepAliveMs'>;
+  readonly clientLog: ClientLog;
   readonly log: (level: 'info' | 'warning', message: string) => void;
-  readonly onLogin: () => void;
+  /** @returns why it may not stay */
+  readonly onLogin: (key: AuthorizedKey) => string | undefined;
 }
 
 const takesSftpOnly = (accept: () => ServerChannel | undefined): void => {
@@ -53,10 +51,14 @@ export class ReceiverConnection {
   readonly #peer: string;
   readonly #sessions = new Map<SftpSession, { readonly readableLength: number }>();
   readonly #closed = Promise.withResolvers<undefined>();
-  readonly #loginTimer: NodeJS.Timeout;
+  /** Until the login it limits that; then it ends a connection that asks for nothing. */
+  #timer: NodeJS.Timeout;
+  #key: AuthorizedKey | undefined;
   #client: Connection | undefined;
   #loginAttempts = 0;
   #openSessions = 0;
+  /** The last one that was accepted: ssh2 accepts at most one that proves itself. */
+  #tried: AuthorizedKey | undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -68,9 +70,15 @@ export class ReceiverConnection {
     socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
     // Each session may wait for the socket's drain: more of them than Node's limit of 10 is no leak.
     socket.setMaxListeners(0);
-    this.#loginTimer = setTimeout(() => socket.destroy(), LOGIN_SECONDS * 1000);
+    this.#timer = setTimeout(() => this.drop('it did not log in in time'), options.limits.loginMs);
     const server = new ssh2.Server(
-      { hostKeys: [{ key: options.hostKey }], algorithms: ALGORITHMS, ident: 'isocket' },
+      {
+        hostKeys: options.hostKeys.flatMap(withoutSha1).map((key) => ({ key })),
+        algorithms: ALGORITHMS,
+        ident: 'isocket',
+        keepaliveInterval: options.limits.keepAliveMs,
+        keepaliveCountMax: 3,
+      },
       (client) => this.#onClient(client),
     );
     // One ssh2 server per socket: it does not say which socket a client belongs to.
@@ -82,6 +90,27 @@ export class ReceiverConnection {
   /** Resolves when the connection is closed and every session has closed its files. */
   get closed(): Promise<void> {
     return this.#closed.promise;
+  }
+
+  /** With which it logged in. */
+  get key(): AuthorizedKey | undefined {
+    return this.#key;
+  }
+
+  get address(): string {
+    return plainAddress(this.#socket.remoteAddress ?? '?');
+  }
+
+  /** Whether a file is open for writing, or something is asked. */
+  get isBusy(): boolean {
+    return [...this.#sessions.keys()].some((session) => session.isBusy);
+  }
+
+  /** Ends, and tells why. */
+  drop(reason: string): void {
+    this.#options.clientLog.refused(undefined, reason);
+    if (this.#key === undefined) this.#socket.destroy();
+    else this.end();
   }
 
   /** Sends a disconnect message and closes the connection. */
@@ -102,10 +131,7 @@ export class ReceiverConnection {
     // ssh2 emits several errors for one failure; without a listener each would end the process.
     client.on('error', (error) => this.#options.log('info', `${this.#peer}: ${error.message}`));
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
-    client.on('ready', () => {
-      clearTimeout(this.#loginTimer);
-      this.#options.onLogin();
-    });
+    client.on('ready', () => this.#onReady(client));
     client.on('session', (accept, reject) => {
       if (this.#openSessions >= MAX_SESSIONS) reject();
       else this.#serveSession(accept());
@@ -119,12 +145,34 @@ export class ReceiverConnection {
       client.end();
     } else if (attempt.method !== 'publickey') {
       attempt.reject(['publickey']);
-    } else if (this.#options.keys.allows(attempt)) {
-      attempt.accept();
     } else {
-      this.#warn(`refused "${showName(attempt.username)}" with the key ${fingerprintOf(attempt.key.data)}`);
+      const chosen = chooseKey(this.#options.keys(), attempt, this.address);
+      if (typeof chosen !== 'string') {
+        this.#tried = chosen;
+        attempt.accept();
+        return;
+      }
+      const who = `"${showName(attempt.username)}" with the key ${fingerprintOf(attempt.key.data)}`;
+      this.#options.clientLog.refused(undefined, `${who}: ${chosen}`);
       attempt.reject(['publickey']);
     }
+  }
+
+  #onReady(client: Connection): void {
+    clearTimeout(this.#timer);
+    const key = this.#tried;
+    const refusal = key === undefined ? 'it has no key' : this.#options.onLogin(key);
+    if (key === undefined || refusal !== undefined) {
+      this.#options.clientLog.refused(undefined, refusal ?? '');
+      client.end();
+      return;
+    }
+    this.#key = key;
+    this.#options.clientLog.loggedIn(key.fingerprint, key.folder.join('/'));
+    this.#timer = setTimeout(
+      () => this.drop('it asked for nothing for long (limits.idle)'),
+      this.#options.limits.idleMs,
+    );
   }
 
   #serveSession(session: Session): void {
@@ -149,7 +197,10 @@ export class ReceiverConnection {
 
   #serveSftp(session: Session, channel: ServerChannel, folder: ConfinedFolder): void {
     const warn = (message: string): void => this.#warn(message);
-    const sftp = new SftpSession({ channel, socket: this.#socket, folder, rules: this.#options.rules, warn });
+    const { clientLog: log } = this.#options;
+    const onActivity = (): void => void this.#timer.refresh();
+    const rules = this.#options.rules(folder);
+    const sftp = new SftpSession({ channel, socket: this.#socket, folder, rules, log, onActivity, warn });
     this.#sessions.set(sftp, channel);
     void sftp.closed.then(() => this.#sessions.delete(sftp));
     // The session emits 'close' at once, the channel only after all of its input was read.
@@ -158,9 +209,11 @@ export class ReceiverConnection {
 
   #openFolder(): ConfinedFolder | undefined {
     try {
-      return this.#options.openFolder();
+      return this.#options.openFolder(this.#key?.folder ?? []);
     } catch (error) {
-      this.#warn(`refused a session: the root cannot be opened: ${errorMessage(error)}`);
+      this.#warn(
+        `refused a session: its folder "${this.#key?.folder.join('/') ?? ''}" below the root cannot be opened: ${errorMessage(error)}`,
+      );
       return undefined;
     }
   }
@@ -174,10 +227,13 @@ export class ReceiverConnection {
   }
 
   #onSocketClose(): void {
-    clearTimeout(this.#loginTimer);
+    clearTimeout(this.#timer);
     const ending = [...this.#sessions.keys()];
     for (const session of ending) session.end();
-    void Promise.all(ending.map((session) => session.closed)).then(() => this.#closed.resolve(undefined));
+    void Promise.all(ending.map((session) => session.closed)).then(() => {
+      this.#options.clientLog.gone();
+      this.#closed.resolve(undefined);
+    });
   }
 
   #warn(message: string): void {

@@ -1,6 +1,7 @@
-import { constants, fchmodSync, fstatSync, fsync, ftruncateSync, futimesSync, readSync, writeSync } from 'node:fs';
+import { constants, fstatSync, fsync, readSync, writeSync } from 'node:fs';
 import { OpenFlag, Packet, Status } from '../sftp/protocol.ts';
 import { RefusedError } from './refused-error.ts';
+import { CLIENT_BITS, setAttributes } from './set-attributes.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
 import type { RequestTable } from './request-table.ts';
 
@@ -15,22 +16,27 @@ export const fileRequests: RequestTable = {
   [Packet.OPEN]: ({ folder, handles, rules, reply }, id, request) => {
     const path = request.bytes();
     const flags = openFlags(request.u32());
-    const mode = (request.attributes().permissions ?? 0o666) & 0o777;
-    const handle = handles.add(folder.at(path, (resolved) => rules.open(path, resolved, flags, mode)));
+    const mode = (request.attributes().permissions ?? 0o666) & CLIENT_BITS;
+    const opened = folder.at(path, (resolved) => rules.open(path, resolved, flags, mode));
+    // A view of the packet: kept, it is copied.
+    const isWriter = (flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0;
+    const handle = handles.add(isWriter ? { ...opened, path: Buffer.from(path) } : opened);
     reply.begin(Packet.HANDLE).u32(id).bytes(handle).end();
   },
 
-  [Packet.CLOSE]: ({ handles, reply }, id, request) => {
-    handles.close(request.bytes());
+  [Packet.CLOSE]: ({ handles, log, reply }, id, request) => {
+    const { path, written = 0 } = handles.close(request.bytes());
+    if (path !== undefined) log.wrote(path, written, 'wrote');
     writeOk(reply, id);
   },
 
-  [Packet.READ]: ({ handles, reply }, id, request) => {
+  [Packet.READ]: ({ handles, log, reply }, id, request) => {
     const { fd } = handles.get(request.bytes());
     const offset = request.u64();
     const length = Math.min(request.u32(), MAX_DATA_BYTES);
     const read = readSync(fd, readBuffer, 0, length, offset);
     if (read === 0 && length > 0) throw new RefusedError(Status.EOF, 'End of file');
+    log.read(read);
     reply.begin(Packet.DATA).u32(id).bytes(readBuffer.subarray(0, read)).end();
   },
 
@@ -41,6 +47,7 @@ export const fileRequests: RequestTable = {
     const data = request.bytes();
     // A write may be partial, as on a disk that fills up: writing the rest then reports the error.
     for (let done = 0; done < data.length;) done += writeSync(handle.fd, data, done, data.length - done, offset + done);
+    handle.written = (handle.written ?? 0) + data.length;
     writeOk(reply, id);
   },
 
@@ -56,11 +63,7 @@ export const fileRequests: RequestTable = {
   [Packet.FSETSTAT]: ({ handles, rules, reply }, id, request) => {
     const handle = handles.get(request.bytes());
     rules.assertHandle(handle);
-    const { fd } = handle;
-    const { size, permissions, atime, mtime } = request.attributes();
-    if (size !== undefined) ftruncateSync(fd, size);
-    if (permissions !== undefined) fchmodSync(fd, permissions & 0o7777);
-    if (atime !== undefined && mtime !== undefined) futimesSync(fd, atime, mtime);
+    setAttributes(handle.fd, request.attributes());
     writeOk(reply, id);
   },
 };

@@ -10,6 +10,14 @@ export interface OpenHandle {
   readonly mayChange?: () => boolean;
   /** Is called once, before the descriptor is closed. It must not throw. */
   readonly onClose?: () => void;
+  /** As the client named it, where it is open for writing. */
+  readonly path?: Buffer;
+  /** Bytes so far. */
+  written?: number;
+  /** Gives the file its final name, after CLOSE. @throws where it cannot: then `discard` is called */
+  readonly publish?: () => void;
+  /** The file was not closed by its client, or not published. It must not throw. */
+  readonly discard?: () => void;
 }
 
 /** The open handles of one channel. */
@@ -19,8 +27,11 @@ export interface Handles {
   /** @throws RefusedError where this channel has no such handle open */
   readonly get: (id: Buffer) => OpenHandle;
   /** @throws RefusedError as `get`, or the system's error: close may report an earlier failed write (NFS, quotas) */
-  readonly close: (id: Buffer) => void;
-  readonly closeAll: () => void;
+  readonly close: (id: Buffer) => OpenHandle;
+  /** @param onCut is called for each that was open for writing */
+  readonly closeAll: (onCut?: (path: Buffer, written: number) => void) => void;
+  /** Is a file open for writing? */
+  readonly isWriting: () => boolean;
 }
 
 export const createHandles = (max: number): Handles => {
@@ -52,15 +63,25 @@ export const createHandles = (max: number): Handles => {
     close: (id) => {
       const handle = get(id);
       open.delete(keyOf(id));
-      release(handle);
+      try {
+        release(handle);
+        handle.publish?.();
+      } catch (error) {
+        handle.discard?.();
+        throw error;
+      }
+      return handle;
     },
-    closeAll: () => {
+    isWriting: () => [...open.values()].some(({ path }) => path !== undefined),
+    closeAll: (onCut) => {
       for (const handle of open.values()) {
         try {
           release(handle);
         } catch {
           // There is no client left to report it to, and the descriptor is released even when close fails.
         }
+        handle.discard?.();
+        if (handle.path !== undefined) onCut?.(handle.path, handle.written ?? 0);
       }
       open.clear();
     },

@@ -1,70 +1,62 @@
-import {
-  chmodSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  renameSync,
-  rmdirSync,
-  statfsSync,
-  statSync,
-  truncateSync,
-  unlinkSync,
-  utimesSync,
-} from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { Packet, Status } from '../sftp/protocol.ts';
 import { parseClientPath, showClientPath } from './client-path.ts';
 import { assertFileOrFolder, type ResolvedPath } from './confined-folder.ts';
+import type { ChangeRules } from './change-rules.ts';
 import { RefusedError } from './refused-error.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
+import { tellRefusal } from './tell-refusal.ts';
 import type { RequestTable } from './request-table.ts';
+import { CLIENT_BITS, setAttributes } from './set-attributes.ts';
 
 /** The requests on paths. */
 export const pathRequests: RequestTable = {
-  [Packet.LSTAT]: ({ folder, reply }, id, request) => {
-    const stats = folder.at(request.bytes(), statsOf);
+  [Packet.LSTAT]: ({ folder, rules, reply }, id, request) => {
+    const stats = folder.at(whereIs(rules, request.bytes()), statsOf);
     reply.begin(Packet.ATTRS).u32(id).attributes(attributesOf(stats)).end();
   },
 
-  [Packet.STAT]: ({ folder, reply }, id, request) => {
-    const stats = folder.at(request.bytes(), statsOf);
+  [Packet.STAT]: ({ folder, rules, reply }, id, request) => {
+    const stats = folder.at(whereIs(rules, request.bytes()), statsOf);
     assertFileOrFolder(stats);
     reply.begin(Packet.ATTRS).u32(id).attributes(attributesOf(stats)).end();
   },
 
   [Packet.SETSTAT]: ({ folder, rules, reply }, id, request) => {
-    const path = request.bytes();
-    const { size, permissions, atime, mtime } = request.attributes();
+    const path = whereIs(rules, request.bytes());
+    const attributes = request.attributes();
     folder.atFile(path, (resolved) => {
       rules.assertFile(path, () => statSync(resolved));
-      if (size !== undefined) truncateSync(resolved, size);
-      if (permissions !== undefined) chmodSync(resolved, permissions & 0o7777);
-      if (atime !== undefined && mtime !== undefined) utimesSync(resolved, atime, mtime);
+      setAttributes(resolved, attributes);
     });
     writeOk(reply, id);
   },
 
-  [Packet.REMOVE]: ({ folder, rules, reply }, id, request) => {
+  [Packet.REMOVE]: ({ folder, log, rules, reply }, id, request) => {
     const path = request.bytes();
     folder.at(path, (resolved) => {
       rules.assertName(path, () => statsOf(resolved));
       unlinkSync(resolved);
     });
+    log.did('removed', path);
     writeOk(reply, id);
   },
 
-  [Packet.MKDIR]: ({ folder, reply }, id, request) => {
+  [Packet.MKDIR]: ({ folder, log, reply }, id, request) => {
     const path = request.bytes();
-    const mode = (request.attributes().permissions ?? 0o777) & 0o777;
+    const mode = (request.attributes().permissions ?? 0o777) & CLIENT_BITS;
     folder.at(path, (resolved) => mkdirSync(resolved, mode));
+    log.did('made', path);
     writeOk(reply, id);
   },
 
-  [Packet.RMDIR]: ({ folder, rules, reply }, id, request) => {
+  [Packet.RMDIR]: ({ folder, log, rules, reply }, id, request) => {
     const path = request.bytes();
     folder.at(path, (resolved) => {
       rules.assertName(path, () => statsOf(resolved));
       rmdirSync(resolved);
     });
+    log.did('removed', path);
     writeOk(reply, id);
   },
 
@@ -74,29 +66,37 @@ export const pathRequests: RequestTable = {
     reply.begin(Packet.NAME).u32(id).u32(1).name(path).name(path).attributes({}).end();
   },
 
-  [Packet.RENAME]: ({ folder, rules, reply }, id, request) => {
+  [Packet.RENAME]: ({ folder, log, rules, reply }, id, request) => {
     const from = request.bytes();
     const to = request.bytes();
     folder.atBoth(from, to, (source, target) => {
       rules.assertName(from, () => statsOf(source));
       renameWithoutReplacing(source, target);
     });
+    log.renamed(from, to);
     writeOk(reply, id);
   },
 };
 
 /** posix-rename@openssh.com: replaces an existing target atomically. */
-export const posixRename: RequestTable[number] = ({ folder, rules, reply }, id, request) => {
-  const from = request.bytes();
-  const to = request.bytes();
+export const posixRename: RequestTable[number] = (context, id, request) => {
+  const { folder, log, rules, reply } = context;
+  const [from, to] = [Buffer.from(request.bytes()), Buffer.from(request.bytes())];
   const later = rules.rename(folder, from, to);
   if (later === undefined) {
+    log.renamed(from, to);
     writeOk(reply, id);
     return undefined;
   }
   return later.then(
-    () => writeOk(reply, id),
-    (error: unknown) => writeError(reply, id, error),
+    () => {
+      log.renamed(from, to);
+      writeOk(reply, id);
+    },
+    (error: unknown) => {
+      tellRefusal(log, error, to);
+      writeError(reply, id, error);
+    },
   );
 };
 
@@ -110,6 +110,9 @@ export const fileSystemStats: RequestTable[number] = ({ folder, reply }, id, req
   for (const value of [bsize, bsize, blocks, bfree, bavail, files, ffree, ffree, 0, 0, 255]) reply.u64(value);
   reply.end();
 };
+
+/** A file that is still written under another name is there for whoever writes it. */
+const whereIs = (rules: ChangeRules, path: Buffer): Buffer => rules.whereIs?.(path) ?? path;
 
 const statsOf = (resolved: ResolvedPath) => {
   const stats = lstatSync(resolved, { throwIfNoEntry: false });

@@ -1,38 +1,25 @@
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
-import { createAppendOnlyRules } from './append-only.ts';
-import { unrestricted } from './change-rules.ts';
+import { createServer } from 'node:net';
+import { fingerprintOf } from './authorized-keys.ts';
+import { Clients } from './clients.ts';
 import { openConfinedFolder } from './confined-folder.ts';
-import { fingerprintOf, parseAuthorizedKeys } from './authorized-keys.ts';
-import { ReceiverConnection } from './connection.ts';
 import { parseHostKey } from './host-key.ts';
+import type { ReceiverOptions } from './receiver-options.ts';
 
-/** Connections that have not logged in yet: bounds what clients without a key can cost. */
-const MAX_UNAUTHENTICATED = 32;
-const MAX_CONNECTIONS = 256;
-
-export interface ReceiverOptions {
-  /** The folder to serve. */
-  readonly root: string;
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  /** The text of an `authorized_keys` file. */
-  readonly authorizedKeys: string;
-  /** A private key in OpenSSH's format. */
-  readonly hostKey: string | Buffer;
-  /** Clients can add files, and cannot change complete ones. Default: false. */
-  readonly appendOnly?: boolean;
-  readonly log: (level: 'info' | 'warning', message: string) => void;
-}
+export type { ReceiverOptions };
 
 /** Disposing ends every connection and resolves when all are closed. Requests in progress are finished first. */
 export interface Receiver extends AsyncDisposable {
   readonly host: string;
   /** The actual port, where 0 was asked for. */
   readonly port: number;
-  /** Of the host key, in the format of `ssh-keygen -l`. */
+  /** Of the first host key, in the format of `ssh-keygen -l`. */
   readonly fingerprint: string;
+  readonly fingerprints: readonly string[];
+  /** Reads the authorized keys again, and ends the connections of those that are gone. */
+  readonly reload: () => void;
+  /** Takes nobody more. Resolves once no file is open for writing, or `limits.endMs` is over, with the number of clients that still write. */
+  readonly drain: () => Promise<number>;
 }
 
 /**
@@ -43,50 +30,31 @@ export interface Receiver extends AsyncDisposable {
 export const startReceiver = async (options: ReceiverOptions): Promise<Receiver> => {
   const { root, log } = options;
   openConfinedFolder(root)[Symbol.dispose]();
-  const hostKey = parseHostKey(options.hostKey);
-  const keys = parseAuthorizedKeys(options.authorizedKeys);
-  for (const warning of keys.warnings) log('warning', warning);
-
-  const rules = options.appendOnly === true ? createAppendOnlyRules() : unrestricted;
-  const connections = new Set<ReceiverConnection>();
-  let unauthenticated = 0;
-
-  const onSocket = (socket: Socket): void => {
-    if (unauthenticated >= MAX_UNAUTHENTICATED || connections.size >= MAX_CONNECTIONS) {
-      log('warning', `refused a connection from ${socket.remoteAddress ?? '?'}: too many are open`);
-      socket.destroy();
-      return;
-    }
-    unauthenticated += 1;
-    let counted = true;
-    const uncount = (): void => {
-      if (counted) unauthenticated -= 1;
-      counted = false;
-    };
-    socket.once('close', uncount);
-    // Each session reopens the root, so that it uses a disk that was mounted there since the start.
-    const openFolder = () => openConfinedFolder(root);
-    const connection = new ReceiverConnection(socket, { hostKey, keys, openFolder, rules, log, onLogin: uncount });
-    connections.add(connection);
-    void connection.closed.then(() => connections.delete(connection));
-  };
-
-  const server = createServer(onSocket);
+  const given = options.hostKey;
+  const hostKeys = (typeof given === 'string' || Buffer.isBuffer(given) ? [given] : given).map(parseHostKey);
+  const clients = new Clients(options, hostKeys);
+  const server = createServer((socket) => clients.accept(socket));
   server.listen({ host: options.host, port: options.port });
   await once(server, 'listening');
   // A failed accept (no descriptor left) must not end the receiver.
   server.on('error', (error) => log('warning', `cannot accept a connection: ${error.message}`));
   const address = server.address();
+  const fingerprints = hostKeys.map((key) => fingerprintOf(key.getPublicSSH()));
 
   return {
     host: options.host,
     port: typeof address === 'object' && address ? address.port : options.port,
-    fingerprint: fingerprintOf(hostKey.getPublicSSH()),
+    fingerprint: fingerprints[0] ?? '',
+    fingerprints,
+    reload: () => clients.reload(),
+    drain: () => {
+      server.close();
+      return clients.drain();
+    },
     [Symbol.asyncDispose]: async () => {
       const serverClosed = server.listening ? once(server, 'close') : Promise.resolve();
       server.close();
-      for (const connection of connections) connection.end();
-      await Promise.all([serverClosed, ...[...connections].map((connection) => connection.closed)]);
+      await Promise.all([serverClosed, clients.end()]);
     },
   };
 };

@@ -1,3 +1,4 @@
+import type { ActionLog } from './client-log.ts';
 import type { ChangeRules } from './change-rules.ts';
 import type { PacketReader } from '../sftp/packet-reader.ts';
 import type { PacketWriter } from '../sftp/packet-writer.ts';
@@ -9,6 +10,8 @@ export interface RequestContext {
   readonly folder: ConfinedFolder;
   readonly handles: Handles;
   readonly rules: ChangeRules;
+  /** Is told what was done. */
+  readonly log: ActionLog;
   /** Gets the one reply. Nothing may be written before the reply is certain: a partial packet cannot be withdrawn. */
   readonly reply: PacketWriter;
 }

@@ -5,6 +5,7 @@ import { fileRequests, MAX_DATA_BYTES, syncHandle } from './file-requests.ts';
 import { fileSystemStats, pathRequests, posixRename } from './path-requests.ts';
 import { RefusedError } from './refused-error.ts';
 import { writeError } from './replies.ts';
+import { pathIn, tellRefusal } from './tell-refusal.ts';
 import type { RequestContext, RequestHandler, RequestTable } from './request-table.ts';
 
 /** The most open handles per session; reported by `limits@openssh.com`. */
@@ -67,6 +68,7 @@ export const createRequestServer = (context: RequestContext): ((packet: Buffer) 
       return (requests[type] ?? unsupported)(context, id, request) ?? undefined;
     } catch (error) {
       if (error instanceof MalformedPacketError) throw error;
+      tellRefusal(context.log, error, pathIn(context, packet));
       writeError(context.reply, id, error);
       return undefined;
     }

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { ServerChannel } from 'ssh2';
 import { errorMessage } from '../errors.ts';
 import { MalformedPacketError, createPacketSplitter } from '../sftp/packet-reader.ts';
+import type { ActionLog } from './client-log.ts';
 import type { ChangeRules } from './change-rules.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import { createHandles, type Handles } from './handles.ts';
@@ -16,6 +17,9 @@ export interface SftpSessionOptions {
   /** The session disposes of it. */
   readonly folder: ConfinedFolder;
   readonly rules: ChangeRules;
+  readonly log: ActionLog;
+  /** Is called when the client asks for something. */
+  readonly onActivity: () => void;
   readonly warn: (message: string) => void;
 }
 
@@ -28,6 +32,8 @@ export class SftpSession {
   readonly #channel: ServerChannel;
   readonly #folder: ConfinedFolder;
   readonly #warn: (message: string) => void;
+  readonly #log: ActionLog;
+  readonly #onActivity: () => void;
   readonly #handles: Handles = createHandles(MAX_HANDLES);
   readonly #output: ReplyOutput;
   readonly #queue: RequestQueue;
@@ -36,12 +42,14 @@ export class SftpSession {
   #isInputEnded = false;
   #isEnded = false;
 
-  constructor({ channel, socket, folder, rules, warn }: SftpSessionOptions) {
+  constructor({ channel, socket, folder, rules, log, onActivity, warn }: SftpSessionOptions) {
     this.#channel = channel;
     this.#folder = folder;
     this.#warn = warn;
+    this.#log = log;
+    this.#onActivity = onActivity;
     const output = new ReplyOutput(channel, socket, () => this.#continue());
-    const serve = createRequestServer({ folder, handles: this.#handles, rules, reply: output.writer });
+    const serve = createRequestServer({ folder, handles: this.#handles, rules, log, reply: output.writer });
     this.#output = output;
     this.#queue = new RequestQueue({
       serve: (packet) => {
@@ -63,6 +71,11 @@ export class SftpSession {
     return this.#closed.promise;
   }
 
+  /** Whether a file is open for writing, or something is asked. */
+  get isBusy(): boolean {
+    return !this.#isEnded && (this.#handles.isWriting() || this.#queue.isServing || !this.#queue.isEmpty);
+  }
+
   /** Ends without serving the queued requests. The request in progress is finished. */
   end(): void {
     if (this.#isEnded) return;
@@ -78,6 +91,7 @@ export class SftpSession {
     const split = createPacketSplitter((packet) => this.#queue.accept(packet));
     this.#channel.on('data', (chunk: Buffer) => {
       if (this.#isEnded) return;
+      this.#onActivity();
       this.#guard(() => {
         split(chunk);
         if (this.#queue.mustWait) this.#channel.pause();
@@ -143,7 +157,7 @@ export class SftpSession {
 
   /** Not while fsync runs: its descriptor number could be reused for another file meanwhile. */
   #release(): void {
-    this.#handles.closeAll();
+    this.#handles.closeAll((path, written) => this.#log.wrote(path, written, 'cut'));
     this.#folder[Symbol.dispose]();
     this.#closed.resolve(undefined);
   }

@@ -1,3 +1,4 @@
+import { silentLog } from '../../src/receiver/client-log.ts';
 import { createRequestServer } from '../../src/receiver/requests.ts';
 import type { RequestContext } from '../../src/receiver/request-table.ts';
 import { PacketReader } from '../../src/sftp/packet-reader.ts';
@@ -11,9 +12,9 @@ export type Ask = (
 ) => Promise<{ type: number; status: number; raw: Buffer; body: PacketReader }>;
 
 /** A session with the receiver's request server, without SSH, after INIT. */
-export const openSession = (context: Omit<RequestContext, 'reply'>) => {
+export const openSession = (context: Omit<RequestContext, 'reply' | 'log'> & Partial<Pick<RequestContext, 'log'>>) => {
   const reply = new PacketWriter();
-  const serve = createRequestServer({ ...context, reply });
+  const serve = createRequestServer({ log: silentLog, ...context, reply });
   void serve(Buffer.from([Packet.INIT, 0, 0, 0, 3]));
   reply.take();
   const ask: Ask = async (type, fields) => {

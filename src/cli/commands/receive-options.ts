@@ -3,6 +3,7 @@ import { withLines } from '../../config/find-line.ts';
 import { parseReceiveSection } from '../../config/parse-config.ts';
 import { UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
+import type { ReceiverLimits } from '../../receiver/admission.ts';
 import type { CommonOptions } from '../options.ts';
 import { expandHome } from '../../ssh/key-file.ts';
 import { findConfigFor } from './open-site.ts';
@@ -14,9 +15,14 @@ export interface ReceiveOptions {
   /** A file. */
   readonly authorizedKeys: string;
   /** A file; generated if missing. */
-  readonly hostKey?: string;
+  readonly hostKey?: string | readonly string[];
   /** Clients can add files, and cannot change complete ones. */
   readonly appendOnly?: boolean;
+  /** A new file has a temporary name until its CLOSE. */
+  readonly atomicPuts?: boolean;
+  /** Otherwise root is refused. */
+  readonly allowRoot?: boolean;
+  readonly limits?: Partial<ReceiverLimits>;
 }
 
 /** The options as given on the command line. */
@@ -38,13 +44,20 @@ export const receiveOptions = async (flags: ReceiveFlags, report: Report): Promi
   if (root === undefined || listen === undefined || authorizedKeys === undefined) {
     throw missingOptions(flags, 'the configuration has no section "receive"');
   }
-  const hostKey = flags.hostKey ?? (typeof section?.hostKey !== 'string' ? undefined : expandHome(section.hostKey));
+  const hostKey =
+    flags.hostKey ??
+    (section?.hostKey === null || section?.hostKey === undefined
+      ? undefined
+      : [section.hostKey].flat().map(expandHome));
   return {
     root,
     listen,
     authorizedKeys,
     ...(hostKey === undefined ? {} : { hostKey }),
     appendOnly: flags.appendOnly ?? section?.appendOnly ?? false,
+    atomicPuts: flags.atomicPuts ?? section?.atomicPuts ?? false,
+    allowRoot: flags.allowRoot ?? section?.allowRoot ?? false,
+    ...(section === null ? {} : { limits: section.limits }),
   };
 };
 

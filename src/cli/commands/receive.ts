@@ -1,10 +1,11 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, plainMessage, systemErrorCode, UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
 import { parseAuthorizedKeys } from '../../receiver/authorized-keys.ts';
 import { loadHostKey } from '../../receiver/host-key.ts';
+import { counted } from '../../core/units.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openOutput } from './output.ts';
 import { receiveOptions, type ReceiveFlags, type ReceiveOptions } from './receive-options.ts';
@@ -34,18 +35,54 @@ export const receive = async (
   io: { readonly write: (line: string) => void; readonly report: Report },
   signal: AbortSignal,
 ): Promise<void> => {
-  const { root, appendOnly = false } = options;
+  const { root, appendOnly = false, atomicPuts = false, limits = {} } = options;
+  refuseRoot(options.allowRoot === true);
   const address = parseListenAddress(options.listen);
-  const authorizedKeys = readAuthorizedKeys(options.authorizedKeys);
-  const hostKey = loadHostKey(options.hostKey ?? defaultHostKeyFile());
+  checkAuthorizedKeys(options.authorizedKeys);
+  const authorizedKeys = { file: options.authorizedKeys };
+  const hostKey = [options.hostKey ?? defaultHostKeyFile()].flat().map((file) => loadHostKey(file));
   const log: ReceiverOptions['log'] = (level, message) => io.report({ type: 'note', level, message });
 
-  await using receiver = await start({ ...address, root, authorizedKeys, hostKey, appendOnly, log });
-  const { host, port, fingerprint } = receiver;
+  const tell = io.report;
+  const how = { appendOnly, atomicPuts, limits };
+  await using receiver = await start({ ...address, ...how, root, authorizedKeys, hostKey, log, tell });
+  warnOfRoot(root, log);
+  const { host, port, fingerprints } = receiver;
   io.write(
-    `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprint}`,
+    `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprints.join(', ')}`,
   );
-  if (!signal.aborted) await once(signal, 'abort');
+  const onHangup = (): void => {
+    receiver.reload();
+    io.write('read the authorized keys again');
+  };
+  process.on('SIGHUP', onHangup);
+  try {
+    if (!signal.aborted) await once(signal, 'abort');
+    const cut = await receiver.drain();
+    if (cut > 0)
+      log('warning', `ended ${counted(cut, 'client')} while a file was open for writing: limits.end is over`);
+  } finally {
+    process.off('SIGHUP', onHangup);
+  }
+};
+
+/** Whatever a client could do by a defect here, it would do as root. */
+const refuseRoot = (isAllowed: boolean): void => {
+  if (isAllowed || process.getuid?.() !== 0) return;
+  throw new UserError('Cannot receive as root: files of clients would belong to root', {
+    hint: 'run it as a user of its own (install.sh --receiver sets one up), or give --allow-root',
+  });
+};
+
+const warnOfRoot = (root: string, log: ReceiverOptions['log']): void => {
+  try {
+    accessSync(root, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    log(
+      'warning',
+      `cannot write into "${root}": ${plainMessage(error)}; let this user write it: clients can only read`,
+    );
+  }
 };
 
 /** @throws UserError for anything but HOST:PORT */
@@ -64,7 +101,8 @@ export const parseListenAddress = (listen: string): { host: string; port: number
   return { host, port: Number(port) };
 };
 
-const readAuthorizedKeys = (file: string): string => {
+/** Once, before anybody comes. @throws UserError where no key is accepted */
+const checkAuthorizedKeys = (file: string): void => {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -75,7 +113,7 @@ const readAuthorizedKeys = (file: string): string => {
     });
   }
   const { size, warnings } = parseAuthorizedKeys(text);
-  if (size > 0) return text;
+  if (size > 0) return;
   throw new UserError(
     [
       `Cannot use the authorized keys "${file}": no key in it is accepted`,

@@ -9,13 +9,12 @@ import type {
 import { showName, type Name } from '../../name.ts';
 import { isTemporaryOfRestore, MANIFEST } from '../../source/markers.ts';
 import { splitPath } from '../../source/open-beneath.ts';
+import type { Description } from './description.ts';
+import { describeClient } from './describe-client.ts';
 import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
 
-/** `failure` and `warning` need attention, `result` is what the command was run for, `detail` is for `--verbose`. */
-export type Severity = 'failure' | 'warning' | 'result' | 'detail';
-
 /** An event as a sentence; undefined for one that is not printed. */
-export const describe = (event: IsocketEvent): { readonly severity: Severity; readonly text: string } | undefined => {
+export const describe = (event: IsocketEvent): Description | undefined => {
   switch (event.type) {
     case 'config':
       return { severity: 'detail', text: `configuration: ${event.path}` };
@@ -41,6 +40,8 @@ export const describe = (event: IsocketEvent): { readonly severity: Severity; re
       return { severity: 'detail', text: `skipped ${showName(event.path)}: ${event.kind}` };
     case 'claims':
       return { severity: 'warning', text: describeClaims(event) };
+    case 'client':
+      return describeClient(event);
     case 'sent':
       return { severity: 'detail', text: `sent ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'failed':

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util';
 import type { IsocketEvent } from '../../core/events.ts';
 import { showName } from '../../name.ts';
-import type { Severity } from './describe.ts';
+import type { Severity } from './description.ts';
 
 export const LOG_LEVELS = ['error', 'warning', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -1,6 +1,7 @@
 import type { IsocketEvent } from '../../core/events.ts';
 import { showName } from '../../name.ts';
-import { describe, type Severity } from './describe.ts';
+import { describe } from './describe.ts';
+import type { Severity } from './description.ts';
 import { Folding, type Folded } from './folding.ts';
 import { isLogged, levelOf, logLine, type LogEntry, type LogLevel, type LogStyle } from './log-line.ts';
 import type { Reporter } from './reporter.ts';

@@ -33,7 +33,7 @@ export const TIMEOUT_S = 120;
  */
 export const sendArguments = (run: SendRun): string[] => [
   '-tLI',
-  ...optional(run, 'perms', '-p', '--chmod=Fg-w'),
+  ...optional(run, 'perms', '-p', '--chmod=Fg-w,Fug-s,F-t'),
   ...['--no-o', '--no-g'],
   ...LIST_ARGUMENTS,
   '--out-format=%i|%n',

@@ -1,3 +1,4 @@
+import { DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { defaultLoaders } from 'cosmiconfig';
@@ -158,7 +159,10 @@ describe('config', () => {
   it('reads what "isocket receive" takes', () => {
     const receive = { root: '/backup', listen: '[::]:2222', authorizedKeys: '/etc/isocket/keys' };
     expect(parseReceiveSection(least, 'rc')).toBeNull();
-    const whole = { ...receive, hostKey: null, appendOnly: false };
+    const whole = {
+      ...{ ...receive, hostKey: null, appendOnly: false, atomicPuts: false, allowRoot: false },
+      limits: DEFAULT_LIMITS,
+    };
     expect(parseReceiveSection({ ...least, receive }, 'rc')).toEqual(whole);
     expect(parseReceiveSection({ receive: { ...receive, appendOnly: true } }, 'rc')).toEqual({
       ...whole,

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { silentLog } from '../../../src/receiver/client-log.ts';
 import { unrestricted } from '../../../src/receiver/change-rules.ts';
 import { openConfinedFolder, type ConfinedFolder } from '../../../src/receiver/confined-folder.ts';
 import { createHandles, type Handles } from '../../../src/receiver/handles.ts';
@@ -345,7 +346,7 @@ describe('a malformed packet', () => {
       MalformedPacketError,
     );
     expect(() =>
-      createRequestServer({ folder, handles, rules: unrestricted, reply: new PacketWriter() })(
+      createRequestServer({ log: silentLog, folder, handles, rules: unrestricted, reply: new PacketWriter() })(
         Buffer.from([Packet.STAT, 0, 0, 0, 1]),
       ),
     ).toThrow(MalformedPacketError);

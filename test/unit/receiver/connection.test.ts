@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
 import { parseAuthorizedKeys } from '../../../src/receiver/authorized-keys.ts';
 import { unrestricted } from '../../../src/receiver/change-rules.ts';
+import { ClientLog, noCounts } from '../../../src/receiver/client-log.ts';
 import { openConfinedFolder } from '../../../src/receiver/confined-folder.ts';
 import { ReceiverConnection } from '../../../src/receiver/connection.ts';
 import { loadHostKey, parseHostKey } from '../../../src/receiver/host-key.ts';
+import { RefusalLog } from '../../../src/receiver/refusal-log.ts';
 import { PacketWriter } from '../../../src/sftp/packet-writer.ts';
 import { OpenFlag, Packet } from '../../../src/sftp/protocol.ts';
 
@@ -32,7 +35,12 @@ beforeEach(async () => {
   sockets = [];
   server = createServer((socket) => {
     sockets.push(socket);
-    const options = { hostKey, keys, rules: unrestricted, onLogin: () => undefined };
+    const clientLog = new ClientLog({
+      ...{ client: '', source: '', tell: () => undefined, counts: noCounts() },
+      refusals: new RefusalLog((event) => void logged.push(`refused: ${event.reason ?? ''}`)),
+    });
+    const common = { keys: () => keys, rules: () => unrestricted, limits: DEFAULT_LIMITS, onLogin: () => undefined };
+    const options = { ...common, hostKeys: [hostKey], clientLog };
     const openFolder = () => openConfinedFolder(root);
     const log = (level: string, message: string): void => void logged.push(`${level}: ${message}`);
     connections.push(new ReceiverConnection(socket, { ...options, openFolder, log }));

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { silentLog } from '../../../src/receiver/client-log.ts';
 import { createAppendOnlyRules } from '../../../src/receiver/append-only.ts';
 import { unrestricted } from '../../../src/receiver/change-rules.ts';
 import { openConfinedFolder } from '../../../src/receiver/confined-folder.ts';
@@ -98,7 +99,7 @@ it.each([
       const reply = new PacketWriter();
       const handles = createHandles(8);
       using folder = openConfinedFolder(root);
-      const serve = createRequestServer({ folder, handles, rules, reply });
+      const serve = createRequestServer({ log: silentLog, folder, handles, rules, reply });
       void serve(Buffer.from([Packet.INIT, 0, 0, 0, 3]));
       reply.take();
       try {

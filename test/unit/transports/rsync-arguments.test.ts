@@ -20,7 +20,7 @@ describe('arguments of rsync', () => {
   it('send', () => {
     expect(sendArguments(send)).toEqual([
       '-tLI',
-      ...['-p', '--chmod=Fg-w'],
+      ...['-p', '--chmod=Fg-w,Fug-s,F-t'],
       ...['--no-o', '--no-g'],
       ...['--from0', '--files-from=-', '--no-implied-dirs', '--out-format=%i|%n', '--outbuf=L', '-8', '--debug=proto'],
       ...['--fsync', '--mkpath', '--partial-dir=.isocket-01234567.part', '--remote-option=-e.fxCv'],

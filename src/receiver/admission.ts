@@ -1,0 +1,109 @@
+/** How much of the receiver strangers, one address and one key may take. */
+export interface ReceiverLimits {
+  /** Connections that have not logged in yet: in all, and of one address. Beyond it the oldest of the address with the most ends. */
+  readonly logins: number;
+  readonly loginsPerAddress: number;
+  /** Connections that have logged in: in all, of one address, of one key. Beyond it a new one is refused. */
+  readonly connections: number;
+  readonly connectionsPerAddress: number;
+  readonly connectionsPerKey: number;
+  /** How long a login may take. */
+  readonly loginMs: number;
+  /** How long a client may ask for nothing. */
+  readonly idleMs: number;
+  /** A client that answers none of three requests sent so far apart is gone. */
+  readonly keepAliveMs: number;
+  /** How long open files may take once the receiver is to end. */
+  readonly endMs: number;
+}
+
+export const DEFAULT_LIMITS: ReceiverLimits = {
+  logins: 128,
+  loginsPerAddress: 32,
+  connections: 512,
+  connectionsPerAddress: 256,
+  connectionsPerKey: 64,
+  loginMs: 20_000,
+  idleMs: 3_600_000,
+  keepAliveMs: 15_000,
+  endMs: 30_000,
+};
+
+/** One connection, as far as it is counted. */
+interface Guest {
+  readonly address: string;
+  /** Of the key, once it has logged in. */
+  fingerprint?: string;
+}
+
+/** Decides who stays. Members are in the order of their arrival. */
+export class Admission<Connection> {
+  readonly #limits: ReceiverLimits;
+  readonly #waiting = new Map<Connection, Guest>();
+  readonly #members = new Map<Connection, Guest>();
+
+  constructor(limits: ReceiverLimits) {
+    this.#limits = limits;
+  }
+
+  /** Those that have not logged in. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Those that have. */
+  get members(): number {
+    return this.#members.size;
+  }
+
+  /**
+   * Takes in a new connection.
+   * @returns the one that has to go for it. That a new one always gets in, and the oldest goes, keeps nobody out who logs in faster
+   * than `loginsPerAddress` connections are made from there.
+   */
+  enter(connection: Connection, address: string): Connection | undefined {
+    const ofAddress = countBy(this.#waiting.values(), ({ address: from }) => from);
+    const isFull = this.#waiting.size >= this.#limits.logins;
+    const crowd =
+      (ofAddress.get(address) ?? 0) >= this.#limits.loginsPerAddress ? address : isFull ? most(ofAddress) : undefined;
+    const leaving = [...this.#waiting].find(([, guest]) => guest.address === crowd)?.[0];
+    if (leaving !== undefined) this.#waiting.delete(leaving);
+    this.#waiting.set(connection, { address });
+    return leaving;
+  }
+
+  /** @returns why it may not stay */
+  logIn(connection: Connection, fingerprint: string): string | undefined {
+    const guest = this.#waiting.get(connection);
+    if (guest === undefined) return 'it took too long';
+    const members = [...this.#members.values()];
+    const { connections, connectionsPerAddress, connectionsPerKey } = this.#limits;
+    const full = (what: string, limit: number, key: string): string =>
+      `${limit} connections ${what} are open (limits.${key})`;
+    if (members.length >= connections) return full('in all', connections, 'connections');
+    if (members.filter(({ address }) => address === guest.address).length >= connectionsPerAddress)
+      return full('of its address', connectionsPerAddress, 'connectionsPerAddress');
+    if (members.filter((member) => member.fingerprint === fingerprint).length >= connectionsPerKey)
+      return full('with its key', connectionsPerKey, 'connectionsPerKey');
+    this.#waiting.delete(connection);
+    this.#members.set(connection, { ...guest, fingerprint });
+    return undefined;
+  }
+
+  leave(connection: Connection): void {
+    this.#waiting.delete(connection);
+    this.#members.delete(connection);
+  }
+}
+
+const countBy = <T>(items: Iterable<T>, of: (item: T) => string): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>();
+  for (const item of items) counts.set(of(item), (counts.get(of(item)) ?? 0) + 1);
+  return counts;
+};
+
+const most = (counts: ReadonlyMap<string, number>): string | undefined =>
+  [...counts].reduce<readonly [string, number] | undefined>(
+    (best, one) => (best !== undefined && best[1] >= one[1] ? best : one),
+    undefined,
+  )?.[0];

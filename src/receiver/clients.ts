@@ -1,0 +1,139 @@
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ParsedKey } from 'ssh2';
+import { errorMessage } from '../errors.ts';
+import { Admission, DEFAULT_LIMITS, type ReceiverLimits } from './admission.ts';
+import { createAppendOnlyRules } from './append-only.ts';
+import { createAtomicPuts } from './atomic-puts.ts';
+import { isStillAllowed, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
+import { unrestricted, type ChangeRules } from './change-rules.ts';
+import { ClientLog, noCounts } from './client-log.ts';
+import { openConfinedFolder, type ConfinedFolder } from './confined-folder.ts';
+import { ReceiverConnection } from './connection.ts';
+import { plainAddress, sourceOf } from './from-patterns.ts';
+import { openKeys, type KeyRing } from './keys-file.ts';
+import type { ReceiverOptions } from './receiver-options.ts';
+import { RefusalLog } from './refusal-log.ts';
+
+/** How often the keys are compared with those who are in. */
+const LOOK_MS = 2000;
+/** A client that asks for nothing in this time, twice, has nothing under way. */
+const QUIET_MS = 50;
+
+/** Those who are connected. */
+export class Clients {
+  readonly #options: ReceiverOptions;
+  readonly #hostKeys: readonly ParsedKey[];
+  readonly #limits: ReceiverLimits;
+  readonly #admission: Admission<ReceiverConnection>;
+  readonly #connections = new Set<ReceiverConnection>();
+  readonly #counts = noCounts();
+  readonly #refusals: RefusalLog;
+  readonly #rules: ChangeRules;
+  readonly #keys: KeyRing;
+  readonly #timer: NodeJS.Timeout;
+  #seen: AuthorizedKeys | undefined;
+
+  constructor(options: ReceiverOptions, hostKeys: readonly ParsedKey[]) {
+    this.#options = options;
+    this.#hostKeys = hostKeys;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#admission = new Admission(this.#limits);
+    this.#refusals = new RefusalLog((event) => options.tell?.(event));
+    this.#rules = options.appendOnly === true ? createAppendOnlyRules() : unrestricted;
+    const warn = (message: string): void => options.log('warning', message);
+    this.#keys = openKeys(options.authorizedKeys, (keys) => this.#warnOf(keys), warn);
+    this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
+  }
+
+  accept(socket: Socket): void {
+    const { remoteAddress = '?', remotePort = 0 } = socket;
+    const address = plainAddress(remoteAddress);
+    const source = sourceOf(remoteAddress);
+    const clientLog = new ClientLog({
+      client: address.includes(':') ? `[${address}]:${remotePort}` : `${address}:${remotePort}`,
+      source,
+      tell: (event) => this.#options.tell?.(event),
+      refusals: this.#refusals,
+      counts: this.#counts,
+    });
+    const connection: ReceiverConnection = new ReceiverConnection(socket, {
+      hostKeys: this.#hostKeys,
+      keys: () => this.#keys.current(),
+      // Each session reopens the root, so that it uses a disk that was mounted there since the start.
+      openFolder: (below) => openConfinedFolder(this.#options.root, below),
+      rules: (folder) => this.#rulesFor(folder),
+      limits: this.#limits,
+      clientLog,
+      log: this.#options.log,
+      onLogin: (key: AuthorizedKey) => this.#admission.logIn(connection, key.fingerprint),
+    });
+    this.#connections.add(connection);
+    void connection.closed.then(() => {
+      this.#connections.delete(connection);
+      this.#admission.leave(connection);
+    });
+    const leaving = this.#admission.enter(connection, source);
+    leaving?.drop('too many connections that have not logged in are open, and it was the oldest of its address');
+  }
+
+  /** Reads the keys again, and ends the connections of those that are gone. */
+  reload(): void {
+    this.#keys.reload();
+    this.#endRemoved();
+  }
+
+  /** Resolves with the number of clients that were still writing when the time was over. */
+  async drain(): Promise<number> {
+    const end = performance.now() + this.#limits.endMs;
+    let quiet = new Set<ReceiverConnection>();
+    while (this.#connections.size > 0 && performance.now() < end) {
+      const idle = [...this.#connections].filter(({ isBusy }) => !isBusy);
+      for (const connection of idle) if (quiet.has(connection)) connection.end();
+      quiet = new Set(idle);
+      await delay(QUIET_MS);
+    }
+    return [...this.#connections].filter(({ isBusy }) => isBusy).length;
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    for (const connection of this.#connections) connection.end();
+    await Promise.all([...this.#connections].map((connection) => connection.closed));
+    this.#refusals[Symbol.dispose]();
+  }
+
+  #rulesFor(folder: ConfinedFolder): ChangeRules {
+    return this.#options.atomicPuts === true ? createAtomicPuts(this.#rules, folder) : this.#rules;
+  }
+
+  /** Whoever edits the file may write it in several steps: who is in stays until it is the same at two looks. */
+  #look(): void {
+    this.#keys.current();
+    const keys = this.#keys.lastRead();
+    if (keys === this.#seen) this.#endRemoved();
+    this.#seen = keys;
+  }
+
+  #endRemoved(): void {
+    const keys = this.#keys.lastRead();
+    for (const connection of this.#connections) {
+      const { key, address } = connection;
+      if (key === undefined || isStillAllowed(keys, key, address, Date.now())) continue;
+      connection.drop('its key is not authorized any more');
+    }
+  }
+
+  #warnOf({ keys, warnings }: AuthorizedKeys): void {
+    for (const warning of warnings) this.#options.log('warning', warning);
+    for (const { line, folder } of keys) {
+      if (folder.length === 0) continue;
+      try {
+        openConfinedFolder(this.#options.root, folder)[Symbol.dispose]();
+      } catch (error) {
+        const what = `path="${folder.join('/')}" in line ${line} of the authorized keys cannot be opened below the root`;
+        this.#options.log('warning', `${what}: ${errorMessage(error)}; make the folder, the key gets nothing before`);
+      }
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import type { ClientEvent } from '../core/events.ts';
+import type { ReceiverLimits } from './admission.ts';
+import type { KeysSource } from './keys-file.ts';
+
+export interface ReceiverOptions {
+  /** The folder to serve. */
+  readonly root: string;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** The text of an `authorized_keys` file, or its path: then it is read again when it changes. */
+  readonly authorizedKeys: KeysSource;
+  /** Private keys in OpenSSH's format, one of a kind. */
+  readonly hostKey: string | Buffer | readonly (string | Buffer)[];
+  /** Clients can add files, and cannot change complete ones. Default: false. */
+  readonly appendOnly?: boolean;
+  /** A new file has a temporary name until its CLOSE. Default: false. */
+  readonly atomicPuts?: boolean;
+  readonly limits?: Partial<ReceiverLimits>;
+  readonly log: (level: 'info' | 'warning', message: string) => void;
+  /** Is told what clients do. */
+  readonly tell?: (event: ClientEvent) => void;
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { Admission, DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
+import { RefusalLog } from '../../../src/receiver/refusal-log.ts';
+
+const limits = {
+  ...DEFAULT_LIMITS,
+  logins: 4,
+  loginsPerAddress: 3,
+  connections: 5,
+  connectionsPerAddress: 4,
+  connectionsPerKey: 2,
+};
+
+describe('those who have not logged in', () => {
+  it('push out the oldest of their own address', () => {
+    const admission = new Admission<string>(limits);
+    for (const one of ['a1', 'a2', 'a3']) expect(admission.enter(one, 'a')).toBeUndefined();
+    expect(admission.enter('b1', 'b')).toBeUndefined();
+    expect(admission.enter('a4', 'a')).toBe('a1');
+  });
+
+  it('push out the oldest of the address with the most where there is no room', () => {
+    const admission = new Admission<string>(limits);
+    for (const one of ['b1', 'a1', 'a2', 'a3']) admission.enter(one, one.charAt(0));
+    expect(admission.enter('c1', 'c')).toBe('a1');
+    expect(admission.enter('c2', 'c')).toBe('a2');
+    expect(admission.waiting).toBe(4);
+  });
+});
+
+describe('those who log in', () => {
+  it('are limited by key, by address and in all; one that leaves makes room', () => {
+    const admission = new Admission<string>(limits);
+    const logIn = (one: string, address: string, key: string) => {
+      admission.enter(one, address);
+      const refusal = admission.logIn(one, key);
+      if (refusal !== undefined) admission.leave(one);
+      return refusal;
+    };
+    expect([logIn('1', 'a', 'k'), logIn('2', 'a', 'k')]).toEqual([undefined, undefined]);
+    expect(logIn('3', 'b', 'k')).toMatch(/limits.connectionsPerKey/);
+    expect([logIn('4', 'a', 'l'), logIn('5', 'a', 'l')]).toEqual([undefined, undefined]);
+    expect(logIn('6', 'a', 'm')).toMatch(/limits.connectionsPerAddress/);
+    expect(logIn('7', 'b', 'm')).toBeUndefined();
+    expect(logIn('8', 'c', 'n')).toMatch(/limits.connections\)/);
+    admission.leave('1');
+    expect(logIn('9', 'c', 'k')).toBeUndefined();
+    expect(admission.members).toBe(5);
+  });
+});
+
+it('of many refusals of one kind one is told, and the others in one event', () => {
+  const told: (number | undefined)[] = [];
+  const log = new RefusalLog(({ more }) => told.push(more));
+  for (let count = 0; count < 1000; count += 1) log.add('kind', { type: 'client', action: 'refused', client: 'a:1' });
+  expect(told).toEqual([undefined]);
+  log[Symbol.dispose]();
+  expect(told).toEqual([undefined, 999]);
+});
