@@ -11,16 +11,13 @@ import {
   type Stats,
 } from 'node:fs';
 import { decodeName } from '../name.ts';
-import { Status } from '../sftp/protocol.ts';
+import { Status, TEMPORARY_NAME } from '../sftp/protocol.ts';
 import { openFileOrFolder, type ChangeRules } from './change-rules.ts';
 import { parseClientPath } from './client-path.ts';
 import type { ResolvedPath } from './confined-folder.ts';
 import type { OpenHandle } from './handles.ts';
 import { RefusedError } from './refused-error.ts';
 import { haveSameContent } from './same-content.ts';
-
-/** The name that isocket gives an incomplete file: transport.ts, `owner`. */
-const TEMPORARY = /^\.isocket-[0-9a-f]{8}-.+\.part$/s;
 
 const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC;
 
@@ -92,7 +89,7 @@ const existingFile = (): RefusedError =>
 
 const always = (): boolean => true;
 
-export const isTemporary = (path: Buffer): boolean => TEMPORARY.test(parseClientPath(path).at(-1) ?? '');
+export const isTemporary = (path: Buffer): boolean => TEMPORARY_NAME.test(parseClientPath(path).at(-1) ?? '');
 
 /** A second name may be that of a complete file: a RENAME of version 3 that was interrupted between link and unlink leaves both. */
 const hasNoOtherName = (stats: Stats): boolean => stats.isFile() && stats.nlink === 1;
@@ -112,5 +109,5 @@ const openTemporary = (resolved: ResolvedPath, flags: number, mode: number) => {
 /** Asks the kernel for the current name of the open file: another connection may have renamed it. */
 const isStillTemporary = (fd: number): boolean => {
   const path = decodeName(readlinkSync(`/proc/self/fd/${fd}`, 'buffer'));
-  return TEMPORARY.test(path.slice(path.lastIndexOf('/') + 1));
+  return TEMPORARY_NAME.test(path.slice(path.lastIndexOf('/') + 1));
 };

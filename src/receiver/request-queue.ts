@@ -5,13 +5,22 @@ export interface RequestQueueOptions {
   readonly isBlocked: () => boolean;
   /** Is called when a request that was in progress has been served. */
   readonly onServed: () => void;
+  /** As `onServed`, for a request that was put aside. */
+  readonly onAsideServed?: () => void;
 }
 
-/** Serves requests one after the other, in the order of their arrival. Those that must wait are copied and queued. */
+/** Requests that are in progress at once: each holds a file open. */
+const MAX_ASIDE = 64;
+
+/**
+ * Serves requests one after the other, in the order of their arrival. Those that must wait are copied and queued. A request that is put
+ * aside has begun in its turn, and ends beside those that follow.
+ */
 export class RequestQueue {
   readonly #options: RequestQueueOptions;
   readonly #waiting: Buffer[] = [];
   #isServing = false;
+  #aside = 0;
 
   constructor(options: RequestQueueOptions) {
     this.#options = options;
@@ -19,7 +28,7 @@ export class RequestQueue {
 
   /** Whether a request is in progress. */
   get isServing(): boolean {
-    return this.#isServing;
+    return this.#isServing || this.#aside > 0;
   }
 
   get isEmpty(): boolean {
@@ -28,7 +37,16 @@ export class RequestQueue {
 
   /** Whether a request that arrives now must wait for an event. */
   get mustWait(): boolean {
-    return this.#isServing || this.#options.isBlocked();
+    return this.#isServing || this.#aside >= MAX_ASIDE || this.#options.isBlocked();
+  }
+
+  /** A request is in progress that others need not wait for. It must not reject. */
+  putAside(work: Promise<void>): void {
+    this.#aside += 1;
+    void work.then(() => {
+      this.#aside -= 1;
+      this.#options.onAsideServed?.();
+    });
   }
 
   /** Serves the packet, or queues it. The packet may be a view: it is copied where it is kept. */

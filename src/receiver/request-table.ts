@@ -14,6 +14,11 @@ export interface RequestContext {
   readonly log: ActionLog;
   /** Gets the one reply. Nothing may be written before the reply is certain: a partial packet cannot be withdrawn. */
   readonly reply: PacketWriter;
+  /**
+   * Lets the requests that follow be served while this one waits: its reply comes when it comes. The work must not reject. Where it is
+   * missing, such a request is served as any other.
+   */
+  readonly aside?: (work: Promise<void>) => void;
 }
 
 /**

@@ -1,5 +1,7 @@
 import { Extension, Packet, SFTP_VERSION, MAX_PACKET_BYTES, Status } from '../sftp/protocol.ts';
 import { MalformedPacketError, PacketReader } from '../sftp/packet-reader.ts';
+import { serveCommit } from './commit.ts';
+import { serveSum } from './commit-sum.ts';
 import { directoryRequests } from './directory-requests.ts';
 import { fileRequests, MAX_DATA_BYTES, syncHandle } from './file-requests.ts';
 import { fileSystemStats, pathRequests, posixRename } from './path-requests.ts';
@@ -21,6 +23,8 @@ const extensions: Readonly<Record<string, { readonly version: string; readonly s
   [Extension.FSYNC]: { version: '1', serve: syncHandle },
   [Extension.LIMITS]: { version: '1', serve: limits },
   [Extension.STATVFS]: { version: '2', serve: fileSystemStats },
+  [Extension.COMMIT]: { version: '1', serve: serveCommit },
+  [Extension.SHA256]: { version: '1', serve: serveSum },
 };
 
 const refuse: RequestHandler = () => {
@@ -48,7 +52,7 @@ const requests: RequestTable = {
 
 /**
  * Serves packets one by one, each with one reply into the context's writer. A promise means that the reply comes later, and
- * that no further packet may be served until it has settled.
+ * that no further packet may be served until it has settled; what the context takes aside is answered later, too.
  * @throws MalformedPacketError (from the call, never the promise) for a malformed packet, or a request before INIT
  */
 export const createRequestServer = (context: RequestContext): ((packet: Buffer) => Promise<void> | undefined) => {

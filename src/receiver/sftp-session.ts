@@ -24,7 +24,8 @@ export interface SftpSessionOptions {
 }
 
 /**
- * Serves SFTP on a channel: one request after the other, replies in the same order, those to one piece of input in one write.
+ * Serves SFTP on a channel: one request after the other, replies in the same order, those to one piece of input in one write; commits and
+ * sums are answered when they are done.
  * While a request waits (fsync), or the client does not read its replies, input is paused: the SSH window then fills and the
  * client waits.
  */
@@ -49,7 +50,8 @@ export class SftpSession {
     this.#log = log;
     this.#onActivity = onActivity;
     const output = new ReplyOutput(channel, socket, () => this.#continue());
-    const serve = createRequestServer({ folder, handles: this.#handles, rules, log, reply: output.writer });
+    const aside = (work: Promise<void>): void => this.#queue.putAside(work);
+    const serve = createRequestServer({ folder, handles: this.#handles, rules, log, reply: output.writer, aside });
     this.#output = output;
     this.#queue = new RequestQueue({
       serve: (packet) => {
@@ -59,8 +61,12 @@ export class SftpSession {
       },
       isBlocked: () => output.isStalled || this.#isEnded,
       onServed: () => {
-        if (this.#isEnded) this.#release();
-        else this.#continue();
+        if (this.#isEnded && !this.#queue.isServing) this.#release();
+        else if (!this.#isEnded) this.#continue();
+      },
+      onAsideServed: () => {
+        if (!this.#isEnded) this.#scheduleUpdate();
+        else if (!this.#queue.isServing) this.#release();
       },
     });
     this.#listen();
@@ -122,7 +128,7 @@ export class SftpSession {
     this.#output.flush();
     if (this.#isEnded) return;
     if (this.#queue.mustWait) this.#channel.pause();
-    else if (this.#isInputEnded && this.#queue.isEmpty) this.#finish(0);
+    else if (this.#isInputEnded && this.#queue.isEmpty && !this.#queue.isServing) this.#finish(0);
     else this.#channel.resume();
   }
 
@@ -132,7 +138,7 @@ export class SftpSession {
     this.#isUpdateScheduled = true;
     process.nextTick(() => {
       this.#isUpdateScheduled = false;
-      this.#guard(() => this.#update());
+      this.#continue();
     });
   }
 

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Name } from '../name.ts';
 import { createBurst } from './burst.ts';
+import { commitWith, type CommittedFile, type FileToCommit } from './commit.ts';
 import { handleCommands, type HandleCommands } from './handle-commands.ts';
 import { HandleOpener } from './handle-opener.ts';
 import { OpenHandles, type HandleLimit } from './open-handles.ts';
@@ -82,6 +83,7 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   /** Replaces the target atomically. */
   posixRename(from: Name, to: Name): Promise<void>;
   realpath(path: Name): Promise<Name>;
+  commit(file: FileToCommit): Promise<CommittedFile>;
   space(path: Name): Promise<FileSystemSpace>;
   /** For connections that are not low-latency: the server's replies never wait for a grant. */
   setWindowUnlimited(): void;
@@ -170,7 +172,7 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
         },
       ),
     burst,
-    ...readRequests(requests),
+    ...contentRequests(requests),
     fstat: (handle) => requests.request(Packet.FSTAT, (packet) => packet.bytes(handle), readAttributes),
     opendir: (path) => opener.open(Packet.OPENDIR, (packet) => packet.name(path)),
     readdir: (handle) => requests.request(Packet.READDIR, (packet) => packet.bytes(handle), readNamesOrEnd),
@@ -183,12 +185,13 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   };
 };
 
-const readRequests = (requests: RequestChannel): Pick<SftpClient, 'read' | 'readWith'> => {
+const contentRequests = (requests: RequestChannel): Pick<SftpClient, 'read' | 'readWith' | 'commit'> => {
   const read = <T>(handle: Buffer, offset: number, length: number, decode: (reply: PacketReader) => T): Promise<T> => {
     requests.expectReply(length);
     return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), decode);
   };
   return {
+    commit: commitWith(requests),
     read: (handle, offset, length) => read(handle, offset, length, readDataOrEnd),
     readWith: (handle, offset, length, use) => read(handle, offset, length, (reply) => showData(reply, use)),
   };

@@ -76,4 +76,15 @@ export const Extension = {
   STATVFS: 'statvfs@openssh.com',
   FSYNC: 'fsync@openssh.com',
   LIMITS: 'limits@openssh.com',
+  /** Ours, of `isocket receive`: docs/commit-extension.md. */
+  COMMIT: 'commit@isocket',
+  SHA256: 'sha256@isocket',
 } as const;
+
+/** What `commit@isocket` carries. */
+export const CommitKind = { CONTENT: 1, WRITTEN: 2 } as const;
+
+export const CommitFlag = { DURABLE: 1 } as const;
+
+/** The name that isocket gives an incomplete file: transport.ts, `owner`. */
+export const TEMPORARY_NAME = /^\.isocket-[0-9a-f]{8}-.+\.part$/s;

@@ -127,5 +127,5 @@ export const readSpace = (reply: PacketReader): FileSystemSpace => {
   return { ...space, isReadOnly: (reply.u32() & READ_ONLY_FLAG) !== 0 };
 };
 
-const statusError = (status: number, reply: PacketReader): SftpStatusError =>
+export const statusError = (status: number, reply: PacketReader): SftpStatusError =>
   new SftpStatusError(status, (reply.remaining >= 4 && reply.text()) || `status ${status}`);

@@ -1,4 +1,4 @@
-import { Status } from '../../sftp/protocol.ts';
+import { Extension, Status } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { showName, TransportError, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Checkpoints } from './checkpoints.ts';
@@ -9,6 +9,7 @@ import { isRefusal } from './server-habits.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
 import type { TemporaryNames } from './temporary-names.ts';
 import { uploadBig } from './upload-big.ts';
+import { uploadCommit } from './upload-commit.ts';
 import { uploadSmall } from './upload-small.ts';
 
 /** Files that may follow MKDIR on its channel: the others go to whatever channel is least busy when it is done. */
@@ -44,9 +45,10 @@ export const sendFile = async (
   // For callers that ignore `inFlight`.
   const slot = slots.acquire(1);
   if (slot !== undefined) await slot;
+  let isSynced: boolean;
   try {
     signal.throwIfAborted();
-    await upload(session, file, final, temporaries, signal, follows ? pending.channel : undefined);
+    isSynced = await upload(session, file, final, temporaries, signal, follows ? pending.channel : undefined);
     if (pending !== undefined) await pending.done;
   } catch (error) {
     folders.noteFailure();
@@ -55,11 +57,11 @@ export const sendFile = async (
       throw await orFoldersFault(session, file, final, error);
     folders.forget(folder);
     await folders.ensure(folder)?.done;
-    await upload(session, file, final, temporaries, signal);
+    isSynced = await upload(session, file, final, temporaries, signal);
   } finally {
     slots.release(1);
   }
-  if (context.durable) await folders.sync(folder);
+  if (context.durable && !isSynced) await folders.sync(folder);
 };
 
 /** What the folder, or one that has the name of the file, has to do with it: "Failure" is all that a server says of the latter. */
@@ -126,26 +128,36 @@ const noteTime = ({ context, label }: Session, { targetPath, identity }: Outgoin
   );
 };
 
-const upload = (
+/** Resolves with true where the name is on stable storage, too, if that is asked for. */
+const upload = async (
   session: Session,
   file: OutgoingFile,
   final: Name,
   { names, checkpoints }: Temporaries,
   signal: AbortSignal,
   channel = session.channels.leastBusy(),
-): Promise<void> => {
+): Promise<boolean> => {
   if (file.identity.size > SMALL_FILE_BYTES) {
     const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal);
-    return attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
+    await attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
+    return false;
+  }
+  if (channel.has(Extension.COMMIT)) {
+    await uploadCommit(session, channel, file, names.of(names.nextId()), final, signal);
+    return true;
   }
   const attempt = (): Promise<void> => {
     const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
     return uploadSmall(session, channel, file, temporary, final, signal);
   };
-  if (!session.habits.isStepwise(channel)) return attempt(); // Hot path.
-  return attempt().catch((error: unknown) => {
+  if (!session.habits.isStepwise(channel)) {
+    await attempt(); // Hot path.
+    return false;
+  }
+  await attempt().catch((error: unknown) => {
     // It says nothing of the reason. GNU's sftpserver, which works at requests side by side, may lose a handle so.
     if (error instanceof SftpStatusError && error.status === Status.FAILURE) return attempt();
     throw error;
   });
+  return false;
 };
