@@ -99,9 +99,13 @@ const startReceiverProcess = async (folder: string): Promise<TestServer & { kill
   writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${port} ${hostKey}\n`);
   const args = ['--root', root, '--listen', `127.0.0.1:${port}`, '--host-key', `${files}/host_key`];
   const start = async () => {
-    const child = execa(process.execPath, [CLI, 'receive', '--allow-root', ...args, '--authorized-keys', `${files}/authorized_keys`], {
-      reject: false,
-    });
+    const child = execa(
+      process.execPath,
+      [CLI, 'receive', '--allow-root', ...args, '--authorized-keys', `${files}/authorized_keys`],
+      {
+        reject: false,
+      },
+    );
     let died: string | undefined;
     void child.then(({ stderr }) => {
       died = `the receiver ended: ${stderr}`;
