@@ -63,6 +63,16 @@ const open = async (options: BrowserContextOptions = {}): Promise<Opened> => {
   return { page, errors };
 };
 
+/** Connections whose server’s end, at this port, is not closed. */
+const areOpenAt = (at: number): number => {
+  const local = `:${at.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n');
+  return rows.filter((row) => {
+    const [, from = '', , state = ''] = row.trim().split(/\s+/);
+    return from.endsWith(local) && (state === '01' || state === '08'); // ESTABLISHED, CLOSE_WAIT
+  }).length;
+};
+
 /** Their identifiers. */
 const violations = async (page: Page): Promise<string[]> => {
   await page.evaluate(axe.source);
@@ -151,9 +161,9 @@ it('says that what it shows is old where the daemon hangs, and shows it all the 
   await expect.poll(() => textOf(page, '#sentence'), SOON).toContain('has said nothing for a while');
   process.kill(daemon.pid, 'SIGCONT');
   await expect.poll(() => textOf(page, '#sentence'), SOON).toContain('off-site');
-  await page.close();
+  await page.context().close();
+  await expect.poll(() => areOpenAt(port), SOON).toBe(0);
   using readers = new DisposableStack();
-  // More than may: the place of the page that was closed is free after a while.
   for (let reader = 0; reader < 24; reader += 1) {
     const request = get({ port, host: '127.0.0.1', path: '/events', agent: false });
     request.on('error', () => undefined);
