@@ -57,8 +57,8 @@ export class ReceiverConnection {
   #client: Connection | undefined;
   #loginAttempts = 0;
   #openSessions = 0;
-  /** The last one that was accepted: ssh2 accepts at most one that proves itself. */
-  #tried: AuthorizedKey | undefined;
+  /** Whose signature was right. */
+  #proved: AuthorizedKey | undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -66,7 +66,7 @@ export class ReceiverConnection {
     this.#peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
     // Otherwise each small reply may wait 40 ms for the acknowledgement of the one before (Nagle, delayed ACK).
     socket.setNoDelay(true);
-    // Otherwise connections whose client is gone without a word stay open until no new one is accepted (MAX_CONNECTIONS).
+    // Otherwise connections whose client is gone without a word stay open until no new one is accepted (limits.connections).
     socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
     // Each session may wait for the socket's drain: more of them than Node's limit of 10 is no leak.
     socket.setMaxListeners(0);
@@ -92,7 +92,7 @@ export class ReceiverConnection {
     return this.#closed.promise;
   }
 
-  /** With which it logged in. */
+  /** With which it logged in; undefined: it did not, or is to go. */
   get key(): AuthorizedKey | undefined {
     return this.#key;
   }
@@ -106,11 +106,16 @@ export class ReceiverConnection {
     return [...this.#sessions.keys()].some((session) => session.isBusy);
   }
 
-  /** Ends, and tells why. */
+  /** Ends, and tells why. Nothing more is served, whatever it has sent already. */
   drop(reason: string): void {
     this.#options.clientLog.refused(undefined, reason);
-    if (this.#key === undefined) this.#socket.destroy();
-    else this.end();
+    if (this.#key === undefined) {
+      this.#socket.destroy();
+      return;
+    }
+    this.#key = undefined;
+    for (const session of this.#sessions.keys()) session.end();
+    this.end();
   }
 
   /** Sends a disconnect message and closes the connection. */
@@ -131,9 +136,10 @@ export class ReceiverConnection {
     // ssh2 emits several errors for one failure; without a listener each would end the process.
     client.on('error', (error) => this.#options.log('info', `${this.#peer}: ${error.message}`));
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
-    client.on('ready', () => this.#onReady(client));
+    client.on('ready', () => this.#onReady());
     client.on('session', (accept, reject) => {
-      if (this.#openSessions >= MAX_SESSIONS) reject();
+      // A client that was refused may have sent more before it could know.
+      if (this.#key === undefined || this.#openSessions >= MAX_SESSIONS) reject();
       else this.#serveSession(accept());
     });
   }
@@ -148,7 +154,7 @@ export class ReceiverConnection {
     } else {
       const chosen = chooseKey(this.#options.keys(), attempt, this.address);
       if (typeof chosen !== 'string') {
-        this.#tried = chosen;
+        if (attempt.signature !== undefined) this.#proved = chosen;
         attempt.accept();
         return;
       }
@@ -158,13 +164,13 @@ export class ReceiverConnection {
     }
   }
 
-  #onReady(client: Connection): void {
+  #onReady(): void {
     clearTimeout(this.#timer);
-    const key = this.#tried;
+    const key = this.#proved;
     const refusal = key === undefined ? 'it has no key' : this.#options.onLogin(key);
     if (key === undefined || refusal !== undefined) {
       this.#options.clientLog.refused(undefined, refusal ?? '');
-      client.end();
+      this.end();
       return;
     }
     this.#key = key;
@@ -208,11 +214,13 @@ export class ReceiverConnection {
   }
 
   #openFolder(): ConfinedFolder | undefined {
+    if (this.#key === undefined) return undefined;
+    const { folder } = this.#key;
     try {
-      return this.#options.openFolder(this.#key?.folder ?? []);
+      return this.#options.openFolder(folder);
     } catch (error) {
       this.#warn(
-        `refused a session: its folder "${this.#key?.folder.join('/') ?? ''}" below the root cannot be opened: ${errorMessage(error)}`,
+        `refused a session: its folder "${folder.join('/')}" below the root cannot be opened: ${errorMessage(error)}`,
       );
       return undefined;
     }

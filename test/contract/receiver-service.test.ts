@@ -5,10 +5,13 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ClientEvent } from '../../src/core/events.ts';
 import { loadHostKey } from '../../src/receiver/host-key.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts';
+import { PacketWriter } from '../../src/sftp/packet-writer.ts';
+import { Packet } from '../../src/sftp/protocol.ts';
 
 let home: string;
 let root: string;
@@ -73,6 +76,16 @@ const isGone = async (client: ReturnType<typeof openSftp>): Promise<void> => {
   await expect.poll(actions, { timeout: 10_000 }).toContain('logout');
   client.stdin.end();
 };
+/** What sends requests without waiting for replies, as the client's public parts never would. */
+interface Pipelining {
+  readonly _protocol: {
+    session(channel: number, window: number, packet: number): void;
+    subsystem(channel: number, name: string, wantsReply: boolean): void;
+    channelData(channel: number, data: Buffer): void;
+  };
+}
+const hasProtocol = (client: unknown): client is Pipelining =>
+  typeof client === 'object' && client !== null && '_protocol' in client;
 const actions = (): string[] => told.map(({ action }) => action);
 
 describe('authorized keys', () => {
@@ -165,6 +178,38 @@ describe('strangers', () => {
     expect(actions().filter((action) => action === 'refused')).toHaveLength(1);
     isOver = true;
     for (const socket of sockets) socket.destroy();
+  });
+
+  it('who is refused after its login is served nothing, though it does not wait for a reply', async () => {
+    fs.mkdirSync(join(root, 'own'));
+    await start(`path="own" ${key}`, { limits: { connectionsPerKey: 1 } });
+    const first = openSftp();
+    await expect.poll(actions).toContain('login');
+    const client = new ssh2.Client();
+    client.on('error', () => undefined);
+    client.on('ready', () => {
+      if (!hasProtocol(client)) throw new Error('ssh2 has no _protocol');
+      const packets = new PacketWriter();
+      packets.begin(Packet.INIT).u32(3).end();
+      packets.begin(Packet.MKDIR).u32(1).bytes('/outside').attributes({}).end();
+      client._protocol.session(0, 1 << 20, 1 << 15);
+      client._protocol.subsystem(0, 'sftp', false);
+      client._protocol.channelData(0, packets.take());
+    });
+    client.connect({
+      host: '127.0.0.1',
+      port: receiver?.port ?? 0,
+      username: 'x',
+      privateKey: fs.readFileSync(inHome('key')),
+    });
+    // Not `once`, which an error on the way rejects.
+    await new Promise((resolve) => client.on('close', resolve));
+    await expect.poll(actions).toContain('refused');
+    first.stdin.end();
+    await once(first, 'close');
+    await receiver?.[Symbol.asyncDispose]();
+    expect(fs.readdirSync(root)).toEqual(['own']);
+    expect(fs.readdirSync(join(root, 'own'))).toEqual([]);
   });
 
   it('connections of one key are limited, and one that asks for nothing ends', async () => {
