@@ -1,6 +1,7 @@
 import type { Bandwidth } from '../core/bandwidth.ts';
 import type { ListenAddress } from '../core/listen-address.ts';
 import type { NewestBy } from '../core/lifecycle.ts';
+import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import type { TransportPlugin } from '../transport.ts';
 
@@ -78,19 +79,6 @@ export interface LogConfig {
   readonly file: string | null;
 }
 
-/** How much strangers, one address and one key may take of a receiver. */
-export interface ReceiveLimits {
-  readonly logins: number;
-  readonly loginsPerAddress: number;
-  readonly connections: number;
-  readonly connectionsPerAddress: number;
-  readonly connectionsPerKey: number;
-  readonly loginMs: number;
-  readonly idleMs: number;
-  readonly keepAliveMs: number;
-  readonly endMs: number;
-}
-
 /** contract.md §8: what `isocket receive` takes as options. */
 export interface ReceiveSection {
   readonly root: string;
@@ -103,7 +91,7 @@ export interface ReceiveSection {
   readonly appendOnly: boolean;
   readonly atomicPuts: boolean;
   readonly allowRoot: boolean;
-  readonly limits: ReceiveLimits;
+  readonly limits: ReceiverLimits;
 }
 
 /** One destination: a transport and what its `parseOptions` made of the section. */

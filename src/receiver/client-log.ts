@@ -2,23 +2,6 @@ import type { ClientEvent } from '../core/events.ts';
 import { decodeName } from '../name.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
-/** Since the receiver began. */
-export interface ReceiverCounts {
-  logins: number;
-  refused: number;
-  files: number;
-  renamed: number;
-  removed: number;
-  written: number;
-  read: number;
-  /** Requests that failed since there is no room. */
-  noRoom: number;
-}
-
-export const noCounts = (): ReceiverCounts => ({
-  ...{ logins: 0, refused: 0, files: 0, renamed: 0, removed: 0, written: 0, read: 0, noRoom: 0 },
-});
-
 /** What request handlers tell of a client. */
 export interface ActionLog {
   /** A file that was open for writing is closed; `cut`: by the end of the session. */
@@ -26,7 +9,7 @@ export interface ActionLog {
   readonly did: (action: 'removed' | 'made', path: Buffer) => void;
   readonly renamed: (from: Buffer, to: Buffer) => void;
   readonly read: (bytes: number) => void;
-  readonly refused: (path: Buffer | undefined, reason: string, noRoom?: boolean) => void;
+  readonly refused: (path: Buffer | undefined, reason: string) => void;
 }
 
 export const silentLog: ActionLog = {
@@ -43,14 +26,12 @@ export interface ClientLogOptions {
   readonly source: string;
   readonly tell: (event: ClientEvent) => void;
   readonly refusals: RefusalLog;
-  /** Of the receiver: added to. */
-  readonly counts: ReceiverCounts;
 }
 
 /** What one connection does. */
 export class ClientLog implements ActionLog {
   readonly #options: ClientLogOptions;
-  readonly #own = noCounts();
+  readonly #totals = { files: 0, renamed: 0, removed: 0, written: 0, read: 0 };
   #login: { readonly key: string; readonly ms: number } | undefined;
 
   constructor(options: ClientLogOptions) {
@@ -59,48 +40,39 @@ export class ClientLog implements ActionLog {
 
   loggedIn(key: string, folder: string): void {
     this.#login = { key, ms: performance.now() };
-    this.#add('logins', 1);
     this.#tell('login', folder === '' ? {} : { path: folder });
   }
 
   /** Those that never logged in are nothing to tell. */
   gone(): void {
     if (this.#login === undefined) return;
-    const { files, renamed, removed, written, read } = this.#own;
     const seconds = Math.round((performance.now() - this.#login.ms) / 1000);
-    this.#tell('logout', { totals: { seconds, files, renamed, removed, written, read } });
+    this.#tell('logout', { totals: { seconds, ...this.#totals } });
   }
 
   wrote(path: Buffer, bytes: number, how: 'wrote' | 'cut'): void {
-    if (how === 'wrote') this.#add('files', 1);
-    this.#add('written', bytes);
+    if (how === 'wrote') this.#totals.files += 1;
+    this.#totals.written += bytes;
     this.#tell(how, { path: decodeName(path), bytes });
   }
 
   did(action: 'removed' | 'made', path: Buffer): void {
-    if (action === 'removed') this.#add('removed', 1);
+    if (action === 'removed') this.#totals.removed += 1;
     this.#tell(action, { path: decodeName(path) });
   }
 
   renamed(from: Buffer, to: Buffer): void {
-    this.#add('renamed', 1);
+    this.#totals.renamed += 1;
     this.#tell('renamed', { path: decodeName(from), to: decodeName(to) });
   }
 
   read(bytes: number): void {
-    this.#add('read', bytes);
+    this.#totals.read += bytes;
   }
 
-  refused(path: Buffer | undefined, reason: string, noRoom = false): void {
-    this.#add('refused', 1);
-    if (noRoom) this.#add('noRoom', 1);
+  refused(path: Buffer | undefined, reason: string): void {
     const event = this.#event('refused', { reason, ...(path === undefined ? {} : { path: decodeName(path) }) });
     this.#options.refusals.add(`${this.#options.source} ${event.key ?? ''} ${reason}`, event);
-  }
-
-  #add(count: keyof ReceiverCounts, amount: number): void {
-    this.#own[count] += amount;
-    this.#options.counts[count] += amount;
   }
 
   #tell(action: ClientEvent['action'], more: Partial<ClientEvent>): void {

@@ -2,12 +2,13 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ParsedKey } from 'ssh2';
 import { errorMessage } from '../errors.ts';
-import { Admission, DEFAULT_LIMITS, type ReceiverLimits } from './admission.ts';
+import type { ReceiverLimits } from '../core/receiver-limits.ts';
+import { Admission, DEFAULT_LIMITS } from './admission.ts';
 import { createAppendOnlyRules } from './append-only.ts';
 import { createAtomicPuts } from './atomic-puts.ts';
 import { isStillAllowed, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
 import { unrestricted, type ChangeRules } from './change-rules.ts';
-import { ClientLog, noCounts } from './client-log.ts';
+import { ClientLog } from './client-log.ts';
 import { openConfinedFolder, type ConfinedFolder } from './confined-folder.ts';
 import { ReceiverConnection } from './connection.ts';
 import { plainAddress, sourceOf } from './from-patterns.ts';
@@ -27,7 +28,6 @@ export class Clients {
   readonly #limits: ReceiverLimits;
   readonly #admission: Admission<ReceiverConnection>;
   readonly #connections = new Set<ReceiverConnection>();
-  readonly #counts = noCounts();
   readonly #refusals: RefusalLog;
   readonly #rules: ChangeRules;
   readonly #keys: KeyRing;
@@ -55,7 +55,6 @@ export class Clients {
       source,
       tell: (event) => this.#options.tell?.(event),
       refusals: this.#refusals,
-      counts: this.#counts,
     });
     const connection: ReceiverConnection = new ReceiverConnection(socket, {
       hostKeys: this.#hostKeys,

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import ssh2, { type AuthContext, type Connection, type ParsedKey, type ServerChannel, type Session } from 'ssh2';
 import { errorMessage } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
-import type { ReceiverLimits } from './admission.ts';
+import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import { ALGORITHMS, withoutSha1 } from './algorithms.ts';
 import { chooseKey, fingerprintOf, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
 import type { ChangeRules } from './change-rules.ts';

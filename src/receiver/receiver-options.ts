@@ -1,5 +1,5 @@
 import type { ClientEvent } from '../core/events.ts';
-import type { ReceiverLimits } from './admission.ts';
+import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import type { KeysSource } from './keys-file.ts';
 
 export interface ReceiverOptions {

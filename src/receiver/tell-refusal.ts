@@ -7,7 +7,6 @@ import type { RequestContext } from './request-table.ts';
 
 /** What an administrator may want to mend, or to know of. That a file is not there is neither. */
 const TOLD = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EFBIG', 'ESTALE']);
-const NO_ROOM = new Set(['ENOSPC', 'EDQUOT']);
 
 const ON_HANDLES = new Set<number>([
   Packet.CLOSE,
@@ -22,7 +21,7 @@ const ON_HANDLES = new Set<number>([
 export const tellRefusal = (log: ActionLog, error: unknown, path: Buffer | undefined): void => {
   const code = systemErrorCode(error) ?? '';
   const isTold = error instanceof RefusedError ? error.status === Status.PERMISSION_DENIED : TOLD.has(code);
-  if (isTold) log.refused(path, plainMessage(error), NO_ROOM.has(code));
+  if (isTold) log.refused(path, plainMessage(error));
 };
 
 /** The path that a request is about. */

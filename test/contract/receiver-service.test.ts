@@ -203,7 +203,7 @@ describe('strangers', () => {
       privateKey: fs.readFileSync(inHome('key')),
     });
     // Not `once`, which an error on the way rejects.
-    await new Promise((resolve) => client.on('close', resolve));
+    await new Promise<void>((resolve) => client.on('close', () => resolve()));
     await expect.poll(actions).toContain('refused');
     first.stdin.end();
     await once(first, 'close');

@@ -3,7 +3,7 @@ import { withLines } from '../../config/find-line.ts';
 import { parseReceiveSection } from '../../config/parse-config.ts';
 import { UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
-import type { ReceiverLimits } from '../../receiver/admission.ts';
+import type { ReceiverLimits } from '../../core/receiver-limits.ts';
 import type { CommonOptions } from '../options.ts';
 import { expandHome } from '../../ssh/key-file.ts';
 import { findConfigFor } from './open-site.ts';

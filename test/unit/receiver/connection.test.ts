@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
 import { parseAuthorizedKeys } from '../../../src/receiver/authorized-keys.ts';
 import { unrestricted } from '../../../src/receiver/change-rules.ts';
-import { ClientLog, noCounts } from '../../../src/receiver/client-log.ts';
+import { ClientLog } from '../../../src/receiver/client-log.ts';
 import { openConfinedFolder } from '../../../src/receiver/confined-folder.ts';
 import { ReceiverConnection } from '../../../src/receiver/connection.ts';
 import { loadHostKey, parseHostKey } from '../../../src/receiver/host-key.ts';
@@ -36,7 +36,7 @@ beforeEach(async () => {
   server = createServer((socket) => {
     sockets.push(socket);
     const clientLog = new ClientLog({
-      ...{ client: '', source: '', tell: () => undefined, counts: noCounts() },
+      ...{ client: '', source: '', tell: () => undefined },
       refusals: new RefusalLog((event) => void logged.push(`refused: ${event.reason ?? ''}`)),
     });
     const common = { keys: () => keys, rules: () => unrestricted, limits: DEFAULT_LIMITS, onLogin: () => undefined };
