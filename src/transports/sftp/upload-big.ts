@@ -35,6 +35,8 @@ export const uploadBig = async (
 ): Promise<void> => {
   const size = Number(file.identity.size);
   const temporary = `${parentOf(final)}/${attempt.temporary}`;
+  const { losses } = session.habits;
+  const endTurn = await losses.turn(file, signal);
   let source: FileHandle | undefined;
   let stopped: Stopped | undefined;
   let content: Content | undefined;
@@ -73,14 +75,12 @@ export const uploadBig = async (
     attempt.checkOurs();
     await publish(session, first, { temporary, final, file }, signal);
     attempt.clear();
-    session.habits.losses.forget(file);
+    losses.forget(file);
   } catch (error) {
     if (!signal.aborted && error instanceof ChannelClosedError && content !== undefined) {
       attempt.leave();
-      throw (
-        session.habits.losses.note(session.label, file, size - bytesOf(content.missing) + content.confirmed.bytes) ??
-        error
-      );
+      const there = size - bytesOf(content.missing) + content.confirmed.bytes;
+      throw losses.note(session.label, file, there) ?? error;
     }
     const channel = session.channels.leastBusy();
     const failed = failedSend(session, file);
@@ -95,6 +95,7 @@ export const uploadBig = async (
     throw isFullError(reason) ? await orDoesNotFit(reason, channel, failed, size) : reason;
   } finally {
     session.underWay.delete(file.targetPath);
+    endTurn();
     await source?.close();
   }
 };
