@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48
+#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48 --external-memory-accounted-in-global-limit
 // The flags keep the heap near its live size: each file leaves some kilobytes of garbage, and by default V8 lets the heap of a large
 // machine grow to 200 MB before it collects. 8 MiB for each half of the young generation: smaller re-scans in-flight objects at each
 // minor GC, larger showed no gain. The old generation is collected when it has grown by a fifth, but not before it has 48 MB: with so

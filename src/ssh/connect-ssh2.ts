@@ -5,7 +5,7 @@ import type { BuiltInLogin, SshConnection } from './connection.ts';
 import { handshakeError } from './handshake-error.ts';
 import { hostKeyError, readAllKnownHosts } from './host-key.ts';
 import { batchWrites } from './internals/batch-writes.ts';
-import { prepareCipherKeys } from './internals/cipher-keys.ts';
+import { prepareCiphers } from './internals/ciphers.ts';
 import { knownKeyTypes } from './known-hosts.ts';
 import { readLogin } from './login.ts';
 import { describeNetwork, NetworkHint } from './network-hints.ts';
@@ -39,7 +39,7 @@ export const connectSsh2 = async (
   if (socket.destroyed) throw closedByServer(where);
   batchWrites(socket);
   const client = new ssh2.Client();
-  prepareCipherKeys(client);
+  prepareCiphers(client);
   const connection = new Ssh2Connection(client, socket, where);
   const keyTypes = knownKeyTypes(knownHosts, { host, port });
   const config: ConnectConfig = {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import ssh2 from 'ssh2';
 import { expect, it, vi } from 'vitest';
-import { prepareCipherKeys } from '../../src/ssh/internals/cipher-keys.ts';
+import { prepareCiphers } from '../../src/ssh/internals/ciphers.ts';
 import { openSftpClient } from '../../src/sftp/client.ts';
 import { createPacketSplitter } from '../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
@@ -23,7 +23,7 @@ const connect = async (config: readonly string[] = []) => {
   );
   const server = stack.use(await startSshd(folder, { config }));
   const client = stack.adopt(new ssh2.Client(), (open) => void open.end());
-  prepareCipherKeys(client);
+  prepareCiphers(client);
   let exchanges = 0;
   client.on('handshake', () => {
     exchanges += 1;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { expect, it } from 'vitest';
 import { OpenFlag } from '../../src/sftp/protocol.ts';
-import { prepareCipherKeys } from '../../src/ssh/internals/cipher-keys.ts';
+import { prepareCiphers } from '../../src/ssh/internals/ciphers.ts';
 import { Ssh2Connection } from '../../src/ssh/ssh2-connection.ts';
 import { listEntries as listFolder } from '../../src/transports/sftp/list-folder.ts';
 import { startSshd } from '../support/sshd.ts';
@@ -43,7 +43,7 @@ it.each<[string, readonly string[], readonly string[]]>([
   const server = stack.use(await startSshd(folder));
   const client = new ssh2.Client();
   const other = clientWithout(client, ofClient, ofChannel);
-  prepareCipherKeys(other);
+  prepareCiphers(other);
   const privateKey = readFileSync(server.identityFile);
   const socket = connect(server.port, '127.0.0.1');
   const connection = stack.adopt(new Ssh2Connection(other, socket, 'host'), (open) => open.close());

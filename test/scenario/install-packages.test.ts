@@ -197,14 +197,14 @@ describe('--from a package of npm pack, without what isocket needs', () => {
     [
       'given to a Node that knows them',
       '',
-      ' --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48',
+      ' --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48 --external-memory-accounted-in-global-limit',
     ],
     ['left out where Node refuses them', 'exit 9', ''],
   ])('the flags in the first line of the program are %s', async (_title, answer, flags) => {
     standIn('npm');
     script(`${folder}/bin/node`, `case "$1" in -p) echo 24 ;; --max-*) ${answer} ;; esac`);
     const from = await bareFrom(
-      '#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48\n',
+      '#!/usr/bin/env -S node --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48 --external-memory-accounted-in-global-limit\n',
     );
     const { exitCode, stderr } = await install(from);
     expect(exitCode, stderr).toBe(0);

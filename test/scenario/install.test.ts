@@ -76,7 +76,7 @@ it(
     const version = await execa(`${folder}/P/bin/isocket`, ['--version'], { extendEnv: false, env: { PATH: path } });
     expect(version.stdout).toMatch(/^\d+\.\d+\.\d+/);
     expect(readFileSync(`${folder}/P/bin/isocket`, 'utf8')).toContain(
-      ` --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48 '${folder}/P/lib/isocket/dist/cli.js'`,
+      ` --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48 --external-memory-accounted-in-global-limit '${folder}/P/lib/isocket/dist/cli.js'`,
     );
     const system = `${folder}/system/etc`;
     expect(readFileSync(`${system}/systemd/system/isocket@.service`, 'utf8')).toContain(

@@ -29,6 +29,8 @@ interface Checkpoint {
 /** One attempt to send a big file. Its temporary file is written by no other attempt, of whatever run. */
 export interface Attempt {
   readonly temporary: string;
+  /** No other attempt has written to it: it does not exist. */
+  readonly isNew: boolean;
   /** What of the temporary file is known to equal the source, and on the server's stable storage. */
   readonly known: readonly Range[];
   /**
@@ -104,6 +106,7 @@ export class Checkpoints {
     };
     return {
       temporary,
+      isNew: !isTakenOver,
       known,
       checkOurs,
       save,

@@ -3,7 +3,7 @@ import { OpenFlag } from '../../sftp/protocol.ts';
 import type { IncomingFile, Name } from '../../transport.ts';
 import { isRefusal } from './server-habits.ts';
 import type { Session } from './session.ts';
-import type { Stripe } from './write-content.ts';
+import type { Stripe } from './content.ts';
 
 /** OpenSSH gives up to 255 KB at once, most others 32 KB: what comes short shows that. */
 const FIRST_PIECE_BYTES = 255 * 1024;

@@ -26,9 +26,10 @@ export const findEarlierAttempt = async (
   source: FileHandle,
   temporary: Name,
   size: number,
-  { known }: Pick<Attempt, 'known'>,
+  { isNew, known }: Pick<Attempt, 'isNew' | 'known'>,
   signal: AbortSignal,
 ): Promise<EarlierAttempt> => {
+  if (isNew) return { exists: false, missing: gapsIn([], size) };
   const attributes = await channel.lstat(temporary);
   const received = Math.min(attributes?.size ?? 0, size);
   const exists = attributes !== undefined;

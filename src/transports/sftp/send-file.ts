@@ -35,12 +35,8 @@ export const sendFile = async (
   // Hot path: awaits only what is not done yet. OPEN follows MKDIR on its channel without waiting for the reply, which is queued behind
   // everything in flight, and is a round trip.
   const pending = folders.ensure(folder);
-  const isBig = file.identity.size > SMALL_FILE_BYTES;
   const follows =
-    !isBig &&
-    pending !== undefined &&
-    !habits.isStepwise(pending.channel) &&
-    pending.channel.pending < MOST_BEHIND_MKDIR;
+    pending !== undefined && !habits.isStepwise(pending.channel) && pending.channel.pending < MOST_BEHIND_MKDIR;
   if (pending !== undefined && !follows) await pending.done;
   // For callers that ignore `inFlight`.
   const slot = slots.acquire(1);
@@ -138,7 +134,7 @@ const upload = async (
   channel = session.channels.leastBusy(),
 ): Promise<boolean> => {
   if (file.identity.size > SMALL_FILE_BYTES) {
-    const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal);
+    const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal, channel);
     await attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
     return false;
   }

@@ -13,7 +13,9 @@ import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
 import { failedSend, publish, type Session } from './session.ts';
 import { checkUnchanged, openSource } from './source.ts';
-import { StripedWrite, writeInOrder, type Content, type Stripe } from './write-content.ts';
+import type { Content, Stripe, Written } from './content.ts';
+import { StripedWrite } from './striped-write.ts';
+import { writeInOrder } from './write-in-order.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
 const STRIPED_FROM_BYTES = 8 * 1024 * 1024;
@@ -32,6 +34,7 @@ export const uploadBig = async (
   final: Name,
   attempt: Attempt,
   signal: AbortSignal,
+  first = session.channels.leastBusy(),
 ): Promise<void> => {
   const size = Number(file.identity.size);
   const temporary = `${parentOf(final)}/${attempt.temporary}`;
@@ -42,26 +45,27 @@ export const uploadBig = async (
   let content: Content | undefined;
   try {
     source = await openSource(file);
-    const isInOrder = session.habits.isInOrder(session.channels.leastBusy());
+    const isInOrder = session.habits.isInOrder(first);
     const striped = size >= STRIPED_FROM_BYTES && !isInOrder;
     // A smaller file is sent anew after `kill -9`: noting each one would cost more.
     if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.known);
-    const first = session.channels.leastBusy();
     const earlier = await findEarlierAttempt(first, source, temporary, size, attempt, signal);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier, size) };
     let sum: ContentSum | undefined;
+    let written: Written;
     try {
       const missing = await stillMissing({ ...opened, temporary }, earlier, size, attempt);
       // Of a part there is no sum.
       if (file.tellSha256 !== undefined && bytesOf(missing) === size) sum = new ContentSum();
       session.underWay.set(file.targetPath, size - bytesOf(missing));
       content = { source, file, missing, sum, confirmed: { bytes: 0 } };
-      const there = isInOrder
+      written = isInOrder
         ? await writeInOrder(session, opened, content, signal)
         : await new StripedWrite(session, content, attempt, signal).run(opened, striped ? temporary : undefined);
-      if (bytesOf(there) < size) {
-        const isKept = await keep(session, file, opened, attempt, there);
-        stopped = { written: bytesOf(there), isKept };
+      if (bytesOf(written.there) < size) {
+        await written.closed;
+        const isKept = await keep(session, file, opened, attempt, written.there);
+        stopped = { written: bytesOf(written.there), isKept };
         throw signal.reason;
       }
       checkUnchanged(file, await source.stat({ bigint: true }));
@@ -72,6 +76,7 @@ export const uploadBig = async (
       throw error;
     }
     await seal(session, { ...opened, temporary, file });
+    await written.closed;
     attempt.checkOurs();
     await publish(session, first, { temporary, final, file }, signal);
     attempt.clear();

@@ -44,7 +44,7 @@ it.each([
     const channel = { lstat: () => Promise.resolve({ size: 8 }), close: () => Promise.resolve(), ...requests };
     const source = { read: () => Promise.resolve({ bytesRead: 0 }) } as unknown as FileHandle;
     const { signal } = new AbortController();
-    return findEarlierAttempt(channel as unknown as SftpClient, source, '/d/part', 10, { known }, signal);
+    return findEarlierAttempt(channel as unknown as SftpClient, source, '/d/part', 10, { isNew: false, known }, signal);
   };
   const missing = [
     { start: 0, end: 2 },

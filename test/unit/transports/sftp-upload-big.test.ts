@@ -26,6 +26,8 @@ const countingChannel = (open: () => Promise<Buffer>, close: () => Promise<void>
       return handle;
     },
     write: () => Promise.resolve(),
+    fstat: () => Promise.resolve({ size: SIZE }),
+    fsetstat: () => Promise.resolve(),
     close: () => {
       handles -= 1;
       return close();

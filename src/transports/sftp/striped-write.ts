@@ -1,38 +1,27 @@
-import type { FileHandle } from 'node:fs/promises';
 import type { SftpClient } from '../../sftp/client.ts';
 import { OpenFlag } from '../../sftp/protocol.ts';
-import type { Name, OutgoingFile } from '../../transport.ts';
+import type { Name } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
-import type { ContentSum } from './content-sum.ts';
+import {
+  acquireContent,
+  answered,
+  CHUNK_BYTES,
+  IN_FLIGHT_BYTES,
+  releaseContent,
+  type Content,
+  type Stripe,
+  type Written,
+} from './content.ts';
 import { bytesOf, gapsIn, joined, type Range } from './ranges.ts';
 import { syncUnlessRefused } from './seal.ts';
 import { isRefusal } from './server-habits.ts';
 import { noteWritten, type Session } from './session.ts';
 import { readChunk } from './source.ts';
 
-const CHUNK_BYTES = 128 * 1024;
-const IN_FLIGHT_BYTES = 2 * 1024 * 1024;
 /** With less than this left, another channel is not worth its OPEN and CLOSE. */
 const STRIPE_BYTES = 4 * 1024 * 1024;
 /** At most this much work is repeated after a power failure of the server; what was sent since is read back and compared. */
 const CHECKPOINT_EVERY_MS = 10_000;
-
-/** A handle of the file on one channel. */
-export interface Stripe {
-  readonly channel: SftpClient;
-  readonly handle: Buffer;
-}
-
-export interface Content {
-  readonly source: FileHandle;
-  readonly file: OutgoingFile;
-  /** What is to be written, in its order: the rest is there already. */
-  readonly missing: readonly Range[];
-  /** Gets all that is read. */
-  readonly sum: ContentSum | undefined;
-  /** What of it the server has confirmed so far. */
-  readonly confirmed: { bytes: number };
-}
 
 /**
  * Writes what is missing, in chunks that are spread over the channels of the session: the first stripe's at once, the others as
@@ -69,18 +58,19 @@ export class StripedWrite {
   }
 
   /**
-   * Resolves with what is there: less than the whole file after an abort, when what is in flight is answered. The first stripe stays
-   * open, the others are closed, however it ends.
+   * Resolves when what is in flight is answered. The first stripe stays open, the others are closed, however it ends.
    * @param temporary is opened once more on each channel that joins; undefined: none does
    */
-  async run(first: Stripe, temporary: Name | undefined): Promise<readonly Range[]> {
+  async run(first: Stripe, temporary: Name | undefined): Promise<Written> {
     this.#asked.add(first.channel);
     this.#start(first, temporary);
     for (const running of this.#running) await running; // More are added while it runs.
-    const closed = await Promise.allSettled(this.#others.map(({ channel, handle }) => channel.close(handle)));
-    for (const result of closed) if (result.status === 'rejected') this.#failures.push(result.reason);
-    if (this.#failures.length > 0) throw this.#failures[0];
-    return this.#there();
+    const closed = closeAll(this.#others);
+    if (this.#failures.length > 0) {
+      await closed.catch(() => undefined);
+      throw this.#failures[0];
+    }
+    return { there: this.#there(), closed };
   }
 
   /** All but what is in flight, or not asked for yet. */
@@ -175,68 +165,10 @@ export class StripedWrite {
   }
 }
 
-const acquireContent = async ({ bigContent, content }: Session, bytes: number): Promise<void> => {
-  await bigContent.acquire(bytes);
-  await content.acquire(bytes);
+const closeAll = (stripes: readonly Stripe[]): Promise<void> => {
+  const closed = Promise.allSettled(stripes.map(({ channel, handle }) => channel.close(handle))).then((results) => {
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  });
+  closed.catch(() => undefined); // It may be awaited later.
+  return closed;
 };
-
-const releaseContent = ({ bigContent, content }: Session, bytes: number): void => {
-  content.release(bytes);
-  bigContent.release(bytes);
-};
-
-/** The same, and how long it took is noted. */
-const answered = async ({ window }: Session, write: Promise<void>): Promise<void> => {
-  const sentMs = performance.now();
-  await write;
-  window.noteReply(sentMs, performance.now());
-};
-
-/** The same on one handle, each WRITE after the one before: for a server that takes no content beyond the end of a file. */
-export const writeInOrder = async (
-  session: Session,
-  { channel, handle }: Stripe,
-  { source, file, missing, sum, confirmed }: Content,
-  signal: AbortSignal,
-): Promise<readonly Range[]> => {
-  const inFlight: Promise<void>[] = [];
-  const size = Number(file.identity.size);
-  const isStopped = (): boolean => signal.aborted;
-  for (const { offset, length } of chunksOf(missing, Math.min(CHUNK_BYTES, channel.limits.write))) {
-    const stop = async (): Promise<readonly Range[]> => {
-      await Promise.all(inFlight);
-      const left = missing.map(({ start, end }) => ({ start: Math.max(start, offset), end }));
-      return gapsIn(joined(left), size);
-    };
-    if (isStopped()) return stop();
-    await acquireContent(session, length);
-    let written: Promise<void>;
-    try {
-      await session.rateLimit(length, signal);
-      const chunk = await readChunk(source, file, offset, Buffer.allocUnsafe(length));
-      sum?.add(offset, chunk);
-      written = answered(session, channel.write(handle, offset, chunk));
-    } catch (error) {
-      releaseContent(session, length);
-      await Promise.allSettled(inFlight);
-      if (isStopped()) return stop();
-      throw error;
-    }
-    written = written
-      .then(() => noteWritten(session, file, confirmed, length))
-      .finally(() => releaseContent(session, length));
-    written.catch(() => undefined); // Reported where it is awaited.
-    inFlight.push(written);
-    if (inFlight.length * length >= IN_FLIGHT_BYTES) await inFlight.shift();
-  }
-  await Promise.all(inFlight);
-  return gapsIn([], size);
-};
-
-function* chunksOf(
-  ranges: readonly Range[],
-  most: number,
-): Generator<{ readonly offset: number; readonly length: number }> {
-  for (const { start, end } of ranges)
-    for (let offset = start; offset < end; offset += most) yield { offset, length: Math.min(most, end - offset) };
-}

@@ -1,10 +1,11 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import type { Client } from 'ssh2';
+import { PacketBuffers, type PacketCipher } from './packet-buffers.ts';
 
 /** Where ssh2 1.17 keeps the keys from which it makes an AES-GCM cipher for each packet. */
 interface Ciphers {
   readonly _protocol?: {
-    readonly _cipher?: { _encKey?: Buffer | KeyObject };
+    readonly _cipher?: PacketCipher & { _encKey?: Buffer | KeyObject };
     readonly _decipher?: { _decipherKey?: Buffer | KeyObject };
   };
 }
@@ -13,10 +14,13 @@ interface Ciphers {
  * Replaces the connection's raw keys by `KeyObject`s after each key exchange. Given bytes, Node builds a key object for every cipher,
  * which is two thirds of the CPU time of a small packet. Other ciphers, and an ssh2 without these fields, stay as they are.
  */
-export const prepareCipherKeys = (client: Client): void => {
+export const prepareCiphers = (client: Client): void => {
   client.on('handshake', () => {
     const { _cipher: cipher, _decipher: decipher } = (client as Ciphers)._protocol ?? {};
-    if (Buffer.isBuffer(cipher?._encKey)) cipher._encKey = createSecretKey(cipher._encKey);
+    if (Buffer.isBuffer(cipher?._encKey)) {
+      cipher._encKey = createSecretKey(cipher._encKey);
+      new PacketBuffers().serve(cipher);
+    }
     if (Buffer.isBuffer(decipher?._decipherKey)) decipher._decipherKey = createSecretKey(decipher._decipherKey);
   });
 };
