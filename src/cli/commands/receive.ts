@@ -60,8 +60,6 @@ export const receive = async (
   io.write(
     `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprints.join(', ')}`,
   );
-  using stack = new DisposableStack();
-  stack.use(await tellReceiverStatus(options, receiver, io.report));
   let limitsNow = limits;
   const onHangup = (): void => {
     // A configuration that is wrong now changes nothing, and keeps no key from being read again.
@@ -74,14 +72,12 @@ export const receive = async (
       });
   };
   process.on('SIGHUP', onHangup);
-  try {
-    if (!signal.aborted) await once(signal, 'abort');
-    const cut = await receiver.drain();
-    if (cut > 0)
-      log('warning', `ended ${counted(cut, 'client')} while a file was open for writing: limits.end is over`);
-  } finally {
-    process.off('SIGHUP', onHangup);
-  }
+  using stack = new DisposableStack();
+  stack.defer(() => process.off('SIGHUP', onHangup));
+  stack.use(await tellReceiverStatus(options, receiver, io.report));
+  if (!signal.aborted) await once(signal, 'abort');
+  const cut = await receiver.drain();
+  if (cut > 0) log('warning', `ended ${counted(cut, 'client')} while a file was open for writing: limits.end is over`);
 };
 
 /** Whatever a client could do by a defect here, it would do as root. */

@@ -8,7 +8,6 @@ const FILES: Readonly<Record<string, string>> = {
   contract: 'test/contract/receiver.test.ts',
   status: 'test/contract/receiver-status.test.ts',
   process: 'test/contract/receiver-process.test.ts',
-  fuzz: 'test/fault/receiver-fuzz.test.ts',
   attributes: 'test/unit/receiver/attributes.test.ts',
 };
 
