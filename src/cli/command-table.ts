@@ -89,6 +89,8 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ['--host-key <file...>', 'the private host key, created on first start; again for a key of another kind'],
       ['--append-only', 'clients add files; they cannot change, rename or remove complete ones'],
       ['--atomic-puts', 'a new file has a temporary name until its client closes it'],
+      ['--status-listen <host:port>', 'answer there: /metrics for Prometheus, /healthz, /status.json'],
+      ['--status-textfile <file>', 'write the metrics there, for the textfile collector of a node exporter'],
       ['--allow-root', 'run as root; a user of its own is safer'],
     ],
     run: async (parsed) => (await import('./commands/receive.ts')).runReceive(parsed.optsWithGlobals()),

@@ -92,6 +92,7 @@ export interface ReceiveSection {
   readonly atomicPuts: boolean;
   readonly allowRoot: boolean;
   readonly limits: ReceiverLimits;
+  readonly status: { readonly listen: string | null; readonly textfile: string | null };
 }
 
 /** One destination: a transport and what its `parseOptions` made of the section. */

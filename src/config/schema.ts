@@ -4,7 +4,7 @@ import { localFile, rootedPath } from '../core/destination-words.ts';
 import { parseBandwidth } from '../core/bandwidth.ts';
 import { alertsSchema, hooksSchema } from './hooks-schema.ts';
 import { duration } from './duration.ts';
-import { statusSchema } from './status-schema.ts';
+import { receiveStatusSchema, statusSchema } from './status-schema.ts';
 import { mayBeRoot } from './system-folders.ts';
 
 const PATH = 'an absolute path';
@@ -57,6 +57,7 @@ export const receiveSchema = z
     atomicPuts: z.boolean().default(false).describe('New files have a temporary name until they are closed'),
     allowRoot: z.boolean().default(false).describe('Run as root all the same'),
     limits: receiveLimits,
+    status: receiveStatusSchema,
   })
   .nullable()
   .default(null)

@@ -6,22 +6,29 @@ const LISTEN = 'HOST:PORT, such as 127.0.0.1:9180 or [::1]:9180, or a port of th
 
 const TEXTFILE = 'an absolute path that ends with .prom, such as /var/lib/prometheus/node-exporter/isocket-ED1.prom';
 
+const section = (answers: string) =>
+  z
+    .strictObject({
+      listen: z
+        .union([z.string(), z.int()], { error: LISTEN })
+        .transform(String)
+        .refine((text) => parseListenAddress(text) !== undefined, { error: LISTEN })
+        .nullable()
+        .default(null)
+        .describe(answers),
+      textfile: rootedPath(TEXTFILE)
+        .refine((path) => path.endsWith('.prom'), { error: TEXTFILE })
+        .nullable()
+        .default(null)
+        .describe('A file with the metrics of Prometheus, for the textfile collector of its node exporter'),
+    })
+    .prefault({});
+
 /** Who may ask how it goes: contract.md §6. */
-export const statusSchema = z
-  .strictObject({
-    listen: z
-      .union([z.string(), z.int()], { error: LISTEN })
-      .transform(String)
-      .refine((text) => parseListenAddress(text) !== undefined, { error: LISTEN })
-      .nullable()
-      .default(null)
-      .describe(
-        'Where the daemon answers: status page, /metrics, /healthz, /status.json, /events. For example 127.0.0.1:9180',
-      ),
-    textfile: rootedPath(TEXTFILE)
-      .refine((path) => path.endsWith('.prom'), { error: TEXTFILE })
-      .nullable()
-      .default(null)
-      .describe('A file with the metrics of Prometheus, for the textfile collector of its node exporter'),
-  })
-  .prefault({});
+export const statusSchema = section(
+  'Where the daemon answers: status page, /metrics, /healthz, /status.json, /events. For example 127.0.0.1:9180',
+);
+
+export const receiveStatusSchema = section(
+  'Where the receiver answers: /metrics, /healthz, /status.json. For example 127.0.0.1:9181',
+);

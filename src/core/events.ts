@@ -90,7 +90,7 @@ export type IsocketEvent =
 /** What a client of `isocket receive` did, or was refused. */
 export interface ClientEvent {
   readonly type: 'client';
-  /** `cut`: it was gone while it wrote. */
+  /** `cut`: it was gone while it wrote, or a write failed. */
   readonly action: 'login' | 'logout' | 'wrote' | 'cut' | 'renamed' | 'removed' | 'made' | 'refused';
   /** Address and port. */
   readonly client: string;

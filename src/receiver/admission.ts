@@ -21,12 +21,12 @@ interface Guest {
 
 /** Decides who stays. Members are in the order of their arrival. */
 export class Admission<Connection> {
-  readonly #limits: ReceiverLimits;
+  limits: ReceiverLimits;
   readonly #waiting = new Map<Connection, Guest>();
   readonly #members = new Map<Connection, Guest>();
 
   constructor(limits: ReceiverLimits) {
-    this.#limits = limits;
+    this.limits = limits;
   }
 
   /** Those that have not logged in. */
@@ -46,9 +46,9 @@ export class Admission<Connection> {
    */
   enter(connection: Connection, address: string): Connection | undefined {
     const ofAddress = countBy(this.#waiting.values(), ({ address: from }) => from);
-    const isFull = this.#waiting.size >= this.#limits.logins;
+    const isFull = this.#waiting.size >= this.limits.logins;
     const crowd =
-      (ofAddress.get(address) ?? 0) >= this.#limits.loginsPerAddress ? address : isFull ? most(ofAddress) : undefined;
+      (ofAddress.get(address) ?? 0) >= this.limits.loginsPerAddress ? address : isFull ? most(ofAddress) : undefined;
     const leaving = [...this.#waiting].find(([, guest]) => guest.address === crowd)?.[0];
     if (leaving !== undefined) this.#waiting.delete(leaving);
     this.#waiting.set(connection, { address });
@@ -60,7 +60,7 @@ export class Admission<Connection> {
     const guest = this.#waiting.get(connection);
     if (guest === undefined) return 'it took too long';
     const members = [...this.#members.values()];
-    const { connections, connectionsPerAddress, connectionsPerKey } = this.#limits;
+    const { connections, connectionsPerAddress, connectionsPerKey } = this.limits;
     const full = (what: string, limit: number, key: string): string =>
       `${limit} connections ${what} are open (limits.${key})`;
     if (members.length >= connections) return full('in all', connections, 'connections');

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import ssh2, { type ParsedKey, type PublicKeyAuthContext } from 'ssh2';
+import type { Refusal } from './client-log.ts';
 import { parseKeyOptions, type KeyLimits } from './key-options.ts';
 
 /** One line that lets somebody in. */
@@ -45,10 +46,11 @@ export const parseAuthorizedKeys = (text: string): AuthorizedKeys => {
 };
 
 /** Why a key that is known lets nobody in from there, now; undefined: it does. */
-const refusalOf = ({ isFrom, expiresMs, line }: AuthorizedKey, address: string, nowMs: number): string | undefined => {
-  if (isFrom?.(address) === false) return `from= in line ${line} of the authorized keys does not have ${address}`;
+const refusalOf = ({ isFrom, expiresMs, line }: AuthorizedKey, address: string, nowMs: number): Refusal | undefined => {
+  const where = `in line ${line} of the authorized keys`;
+  if (isFrom?.(address) === false) return { kind: 'address', reason: `from= ${where} does not have ${address}` };
   if (expiresMs !== undefined && nowMs >= expiresMs)
-    return `its expiry-time in line ${line} of the authorized keys is over`;
+    return { kind: 'expired', reason: `its expiry-time ${where} is over` };
   return undefined;
 };
 
@@ -57,8 +59,8 @@ export const chooseKey = (
   keys: AuthorizedKeys,
   attempt: PublicKeyAuthContext,
   address: string,
-): AuthorizedKey | string => {
-  let refusal = 'it is not authorized';
+): AuthorizedKey | Refusal => {
+  let refusal: Refusal = { kind: 'key', reason: 'it is not authorized' };
   for (const key of keys.find(attempt)) {
     const against = refusalOf(key, address, Date.now());
     if (against === undefined) return key;

@@ -1,15 +1,22 @@
 import type { ClientEvent } from '../core/events.ts';
+import type { ReceiverCounts, RefusalKind } from '../core/receiver-figures.ts';
 import { decodeName } from '../name.ts';
 import type { RefusalLog } from './refusal-log.ts';
 
+/** Why something was refused, or failed. */
+export interface Refusal {
+  readonly kind: RefusalKind;
+  readonly reason: string;
+}
+
 /** What request handlers tell of a client. */
 export interface ActionLog {
-  /** A file that was open for writing is closed; `cut`: by the end of the session. */
+  /** A file that was open for writing is closed; `cut`: by the end of the session, or after a write that failed. */
   readonly wrote: (path: Buffer, bytes: number, how: 'wrote' | 'cut') => void;
   readonly did: (action: 'removed' | 'made', path: Buffer) => void;
   readonly renamed: (from: Buffer, to: Buffer) => void;
   readonly read: (bytes: number) => void;
-  readonly refused: (path: Buffer | undefined, reason: string) => void;
+  readonly refused: (refusal: Refusal, path?: Buffer) => void;
 }
 
 export const silentLog: ActionLog = {
@@ -24,6 +31,8 @@ export interface ClientLogOptions {
   readonly client: string;
   /** Refusals of one source are folded. */
   readonly source: string;
+  /** Of all clients together. */
+  readonly counts: ReceiverCounts;
   readonly tell: (event: ClientEvent) => void;
   readonly refusals: RefusalLog;
 }
@@ -40,7 +49,13 @@ export class ClientLog implements ActionLog {
 
   loggedIn(key: string, folder: string): void {
     this.#login = { key, ms: performance.now() };
+    this.#options.counts.logins += 1;
     this.#tell('login', folder === '' ? {} : { path: folder });
+  }
+
+  /** A session of SFTP. */
+  opened(): void {
+    this.#options.counts.sessions += 1;
   }
 
   /** Those that never logged in are nothing to tell. */
@@ -51,28 +66,37 @@ export class ClientLog implements ActionLog {
   }
 
   wrote(path: Buffer, bytes: number, how: 'wrote' | 'cut'): void {
+    const { counts } = this.#options;
     if (how === 'wrote') this.#totals.files += 1;
+    counts[how === 'wrote' ? 'files' : 'cut'] += 1;
     this.#totals.written += bytes;
+    counts.written += bytes;
     this.#tell(how, { path: decodeName(path), bytes });
   }
 
   did(action: 'removed' | 'made', path: Buffer): void {
     if (action === 'removed') this.#totals.removed += 1;
+    this.#options.counts[action] += 1;
     this.#tell(action, { path: decodeName(path) });
   }
 
   renamed(from: Buffer, to: Buffer): void {
     this.#totals.renamed += 1;
+    this.#options.counts.renamed += 1;
     this.#tell('renamed', { path: decodeName(from), to: decodeName(to) });
   }
 
   read(bytes: number): void {
     this.#totals.read += bytes;
+    this.#options.counts.read += bytes;
   }
 
-  refused(path: Buffer | undefined, reason: string): void {
+  refused({ kind, reason }: Refusal, path?: Buffer): void {
+    const { counts, refusals, source } = this.#options;
+    counts.refused[kind] += 1;
     const event = this.#event('refused', { reason, ...(path === undefined ? {} : { path: decodeName(path) }) });
-    this.#options.refusals.add(`${this.#options.source} ${event.key ?? ''} ${reason}`, event);
+    // One disk is full for all of them.
+    refusals.add(kind === 'full' ? kind : `${source} ${event.key ?? ''} ${reason}`, event);
   }
 
   #tell(action: ClientEvent['action'], more: Partial<ClientEvent>): void {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ParsedKey } from 'ssh2';
 import { errorMessage } from '../errors.ts';
+import { noCounts, type ReceiverFigures } from '../core/receiver-figures.ts';
 import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import { Admission, DEFAULT_LIMITS } from './admission.ts';
 import { createAppendOnlyRules } from './append-only.ts';
@@ -25,7 +26,8 @@ const QUIET_MS = 50;
 export class Clients {
   readonly #options: ReceiverOptions;
   readonly #hostKeys: readonly ParsedKey[];
-  readonly #limits: ReceiverLimits;
+  #limits: ReceiverLimits;
+  readonly #counts = noCounts();
   readonly #admission: Admission<ReceiverConnection>;
   readonly #connections = new Set<ReceiverConnection>();
   readonly #refusals: RefusalLog;
@@ -50,13 +52,16 @@ export class Clients {
     const { remoteAddress = '?', remotePort = 0 } = socket;
     const address = plainAddress(remoteAddress);
     const source = sourceOf(remoteAddress);
+    const client = address.includes(':') ? `[${address}]:${remotePort}` : `${address}:${remotePort}`;
     const clientLog = new ClientLog({
-      client: address.includes(':') ? `[${address}]:${remotePort}` : `${address}:${remotePort}`,
+      client,
       source,
       tell: (event) => this.#options.tell?.(event),
       refusals: this.#refusals,
+      counts: this.#counts,
     });
     const connection: ReceiverConnection = new ReceiverConnection(socket, {
+      peer: client,
       hostKeys: this.#hostKeys,
       keys: () => this.#keys.current(),
       // Each session reopens the root, so that it uses a disk that was mounted there since the start.
@@ -73,11 +78,27 @@ export class Clients {
       this.#admission.leave(connection);
     });
     const leaving = this.#admission.enter(connection, source);
-    leaving?.drop('too many connections that have not logged in are open, and it was the oldest of its address');
+    const reason = 'too many connections that have not logged in are open, and it was the oldest of its address';
+    leaving?.drop({ kind: 'crowd', reason });
   }
 
-  /** Reads the keys again, and ends the connections of those that are gone. */
-  reload(): void {
+  figures(): Omit<ReceiverFigures, 'disk'> {
+    const clients = [...this.#connections].flatMap(({ key, peer, isBusy, sessions }) =>
+      key === undefined ? [] : [{ client: peer, key: key.fingerprint, folder: key.folder.join('/'), isBusy, sessions }],
+    );
+    const problem = this.#keys.problem();
+    return {
+      counts: this.#counts,
+      waiting: this.#admission.waiting,
+      clients,
+      problems: problem === '' ? [] : [problem],
+    };
+  }
+
+  /** Reads the keys again, and ends the connections of those that are gone. Limits of time hold for new connections. */
+  reload(limits: Partial<ReceiverLimits> = this.#limits): void {
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#admission.limits = this.#limits;
     this.#keys.reload();
     this.#endRemoved();
   }
@@ -119,7 +140,7 @@ export class Clients {
     for (const connection of this.#connections) {
       const { key, address } = connection;
       if (key === undefined || isStillAllowed(keys, key, address, Date.now())) continue;
-      connection.drop('its key is not authorized any more');
+      connection.drop({ kind: 'unauthorized', reason: 'its key is not authorized any more' });
     }
   }
 

@@ -6,9 +6,10 @@ import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import { ALGORITHMS, withoutSha1 } from './algorithms.ts';
 import { chooseKey, fingerprintOf, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
 import type { ChangeRules } from './change-rules.ts';
-import type { ClientLog } from './client-log.ts';
+import type { ClientLog, Refusal } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import { plainAddress } from './from-patterns.ts';
+import { takesSftpOnly } from './sftp-only.ts';
 import { SftpSession } from './sftp-session.ts';
 
 /** Idle time before the first TCP keepalive probe. */
@@ -22,6 +23,8 @@ const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 const DISCONNECT_SECONDS = 2;
 
 export interface ConnectionOptions {
+  /** Address and port. */
+  readonly peer: string;
   readonly hostKeys: readonly ParsedKey[];
   /** As they are now. */
   readonly keys: () => AuthorizedKeys;
@@ -36,19 +39,11 @@ export interface ConnectionOptions {
   readonly onLogin: (key: AuthorizedKey) => string | undefined;
 }
 
-const takesSftpOnly = (accept: () => ServerChannel | undefined): void => {
-  const channel = accept();
-  channel?.resume();
-  channel?.stderr.write('isocket receive takes SFTP only\r\n');
-  channel?.exit(1);
-  channel?.end();
-};
-
 /** Serves SSH on a socket: authorized keys can log in, and get SFTP and nothing else. */
 export class ReceiverConnection {
   readonly #socket: Socket;
   readonly #options: ConnectionOptions;
-  readonly #peer: string;
+  readonly peer: string;
   readonly #sessions = new Map<SftpSession, { readonly readableLength: number }>();
   readonly #closed = Promise.withResolvers<undefined>();
   /** Until the login it limits that; then it ends a connection that asks for nothing. */
@@ -63,14 +58,15 @@ export class ReceiverConnection {
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
     this.#options = options;
-    this.#peer = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
+    this.peer = options.peer;
     // Otherwise each small reply may wait 40 ms for the acknowledgement of the one before (Nagle, delayed ACK).
     socket.setNoDelay(true);
     // Otherwise connections whose client is gone without a word stay open until no new one is accepted (limits.connections).
     socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
     // Each session may wait for the socket's drain: more of them than Node's limit of 10 is no leak.
     socket.setMaxListeners(0);
-    this.#timer = setTimeout(() => this.drop('it did not log in in time'), options.limits.loginMs);
+    const slow: Refusal = { kind: 'slow', reason: 'it did not log in in time' };
+    this.#timer = setTimeout(() => this.drop(slow), options.limits.loginMs);
     const server = new ssh2.Server(
       {
         hostKeys: options.hostKeys.flatMap(withoutSha1).map((key) => ({ key })),
@@ -101,14 +97,19 @@ export class ReceiverConnection {
     return plainAddress(this.#socket.remoteAddress ?? '?');
   }
 
+  /** Open SFTP sessions. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
   /** Whether a file is open for writing, or something is asked. */
   get isBusy(): boolean {
     return [...this.#sessions.keys()].some((session) => session.isBusy);
   }
 
   /** Ends, and tells why. Nothing more is served, whatever it has sent already. */
-  drop(reason: string): void {
-    this.#options.clientLog.refused(undefined, reason);
+  drop(refusal: Refusal): void {
+    this.#options.clientLog.refused(refusal);
     if (this.#key === undefined) {
       this.#socket.destroy();
       return;
@@ -134,7 +135,7 @@ export class ReceiverConnection {
   #onClient(client: Connection): void {
     this.#client = client;
     // ssh2 emits several errors for one failure; without a listener each would end the process.
-    client.on('error', (error) => this.#options.log('info', `${this.#peer}: ${error.message}`));
+    client.on('error', (error) => this.#options.log('info', `${this.peer}: ${error.message}`));
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
     client.on('ready', () => this.#onReady());
     client.on('session', (accept, reject) => {
@@ -147,19 +148,19 @@ export class ReceiverConnection {
   #onLoginAttempt(client: Connection, attempt: AuthContext): void {
     this.#loginAttempts += 1;
     if (this.#loginAttempts > MAX_LOGIN_ATTEMPTS) {
-      this.#warn('disconnected: too many login attempts');
+      this.#options.clientLog.refused({ kind: 'attempts', reason: 'too many login attempts' });
       client.end();
     } else if (attempt.method !== 'publickey') {
       attempt.reject(['publickey']);
     } else {
       const chosen = chooseKey(this.#options.keys(), attempt, this.address);
-      if (typeof chosen !== 'string') {
+      if ('fingerprint' in chosen) {
         if (attempt.signature !== undefined) this.#proved = chosen;
         attempt.accept();
         return;
       }
       const who = `"${showName(attempt.username)}" with the key ${fingerprintOf(attempt.key.data)}`;
-      this.#options.clientLog.refused(undefined, `${who}: ${chosen}`);
+      this.#options.clientLog.refused({ kind: chosen.kind, reason: `${who}: ${chosen.reason}` });
       attempt.reject(['publickey']);
     }
   }
@@ -169,23 +170,20 @@ export class ReceiverConnection {
     const key = this.#proved;
     const refusal = key === undefined ? 'it has no key' : this.#options.onLogin(key);
     if (key === undefined || refusal !== undefined) {
-      this.#options.clientLog.refused(undefined, refusal ?? '');
+      this.#options.clientLog.refused({ kind: 'limit', reason: refusal ?? '' });
       this.end();
       return;
     }
     this.#key = key;
     this.#options.clientLog.loggedIn(key.fingerprint, key.folder.join('/'));
-    this.#timer = setTimeout(
-      () => this.drop('it asked for nothing for long (limits.idle)'),
-      this.#options.limits.idleMs,
-    );
+    const idle: Refusal = { kind: 'idle', reason: 'it asked for nothing for long (limits.idle)' };
+    this.#timer = setTimeout(() => this.drop(idle), this.#options.limits.idleMs);
   }
 
   #serveSession(session: Session): void {
     this.#openSessions += 1;
     session.on('close', () => (this.#openSessions -= 1));
     let isServed = false;
-    // A refusal alone leaves the channel open, and the ssh program waiting.
     session.on('exec', takesSftpOnly);
     session.on('shell', takesSftpOnly);
     // Not the event 'sftp': it starts the SFTP class of ssh2, which cannot advertise extensions.
@@ -208,6 +206,7 @@ export class ReceiverConnection {
     const rules = this.#options.rules(folder);
     const sftp = new SftpSession({ channel, socket: this.#socket, folder, rules, log, onActivity, warn });
     this.#sessions.set(sftp, channel);
+    log.opened();
     void sftp.closed.then(() => this.#sessions.delete(sftp));
     // The session emits 'close' at once, the channel only after all of its input was read.
     session.on('close', () => sftp.end());
@@ -229,7 +228,7 @@ export class ReceiverConnection {
   #limitUnreadBytes(): void {
     for (const channel of this.#sessions.values()) {
       if (channel.readableLength <= MAX_UNREAD_BYTES) continue;
-      this.#warn('disconnected: the client sent more than its window allows');
+      this.#options.clientLog.refused({ kind: 'overflow', reason: 'it sent more than its window allows' });
       this.#socket.destroy();
     }
   }
@@ -245,6 +244,6 @@ export class ReceiverConnection {
   }
 
   #warn(message: string): void {
-    this.#options.log('warning', `${this.#peer}: ${message}`);
+    this.#options.log('warning', `${this.peer}: ${message}`);
   }
 }

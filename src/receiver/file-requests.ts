@@ -25,8 +25,8 @@ export const fileRequests: RequestTable = {
   },
 
   [Packet.CLOSE]: ({ handles, log, reply }, id, request) => {
-    const { path, written = 0 } = handles.close(request.bytes());
-    if (path !== undefined) log.wrote(path, written, 'wrote');
+    const { path, written = 0, hasFailed } = handles.close(request.bytes());
+    if (path !== undefined) log.wrote(path, written, hasFailed === true ? 'cut' : 'wrote');
     writeOk(reply, id);
   },
 
@@ -45,8 +45,14 @@ export const fileRequests: RequestTable = {
     rules.assertHandle(handle);
     const offset = request.u64();
     const data = request.bytes();
-    // A write may be partial, as on a disk that fills up: writing the rest then reports the error.
-    for (let done = 0; done < data.length;) done += writeSync(handle.fd, data, done, data.length - done, offset + done);
+    try {
+      // A write may be partial, as on a disk that fills up: writing the rest then reports the error.
+      for (let done = 0; done < data.length;)
+        done += writeSync(handle.fd, data, done, data.length - done, offset + done);
+    } catch (error) {
+      handle.hasFailed = true;
+      throw error;
+    }
     handle.written = (handle.written ?? 0) + data.length;
     writeOk(reply, id);
   },

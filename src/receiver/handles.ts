@@ -14,6 +14,8 @@ export interface OpenHandle {
   readonly path?: Buffer;
   /** Bytes so far. */
   written?: number;
+  /** A write did not succeed: the file is not what its client wanted it to be. */
+  hasFailed?: true;
   /** Gives the file its final name, after CLOSE. @throws where it cannot: then `discard` is called */
   readonly publish?: () => void;
   /** The file was not closed by its client, or not published. It must not throw. */
@@ -65,6 +67,9 @@ export const createHandles = (max: number): Handles => {
       open.delete(keyOf(id));
       try {
         release(handle);
+        // Many clients close a file whatever became of their writes.
+        if (handle.hasFailed === true && handle.publish !== undefined)
+          throw new RefusedError(Status.FAILURE, 'a write failed: the file does not get its name');
         handle.publish?.();
       } catch (error) {
         handle.discard?.();

@@ -34,6 +34,25 @@ export const loadHostKey = (file: string, comment = 'isocket receive'): string =
   }
 };
 
+/**
+ * Several keys side by side.
+ * @throws UserError as `loadHostKey`, and for two of one kind: clients are shown one of each
+ */
+export const loadHostKeys = (files: readonly string[]): readonly string[] => {
+  const byKind = new Map<string, string>();
+  return files.map((file) => {
+    const text = loadHostKey(file);
+    const { type } = parseHostKey(text);
+    const other = byKind.get(type);
+    if (other !== undefined)
+      throw new UserError(`Cannot use the host keys "${other}" and "${file}" together: both are of the kind ${type}`, {
+        hint: 'give one of a kind with --host-key: a client that knows the other one would refuse the connection',
+      });
+    byKind.set(type, file);
+    return text;
+  });
+};
+
 /** @throws Error for anything but an unencrypted private key */
 export const parseHostKey = (text: string | Buffer): ParsedKey => {
   const key: unknown = ssh2.utils.parseKey(text);

@@ -11,6 +11,8 @@ export interface KeyRing {
   readonly current: () => AuthorizedKeys;
   /** For those who are in: the keys of the last file that could be read. */
   readonly lastRead: () => AuthorizedKeys;
+  /** Why the file cannot be read; "": it can. */
+  readonly problem: () => string;
   /** Reads the file again, whatever its times say. */
   readonly reload: () => void;
 }
@@ -29,7 +31,7 @@ export const openKeys = (
   if (typeof source === 'string') {
     const keys = parseAuthorizedKeys(source);
     onRead(keys);
-    return { current: () => keys, lastRead: () => keys, reload: () => undefined };
+    return { current: () => keys, lastRead: () => keys, problem: () => '', reload: () => undefined };
   }
   let [stamp, problem, last, now] = ['', '', NOBODY, NOBODY];
   const read = (): void => {
@@ -55,6 +57,7 @@ export const openKeys = (
       return now;
     },
     lastRead: () => last,
+    problem: () => problem,
     reload: () => {
       stamp = '';
       read();

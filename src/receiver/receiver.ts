@@ -1,10 +1,13 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import type { ReceiverFigures } from '../core/receiver-figures.ts';
+import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import { fingerprintOf } from './authorized-keys.ts';
 import { Clients } from './clients.ts';
 import { openConfinedFolder } from './confined-folder.ts';
 import { parseHostKey } from './host-key.ts';
 import type { ReceiverOptions } from './receiver-options.ts';
+import { lookAtRoot } from './root-problems.ts';
 
 export type { ReceiverOptions };
 
@@ -16,8 +19,9 @@ export interface Receiver extends AsyncDisposable {
   /** Of the first host key, in the format of `ssh-keygen -l`. */
   readonly fingerprint: string;
   readonly fingerprints: readonly string[];
-  /** Reads the authorized keys again, and ends the connections of those that are gone. */
-  readonly reload: () => void;
+  /** Reads the authorized keys again, and ends the connections of those that are gone. From now on these limits hold; missing: the same ones. */
+  readonly reload: (limits?: Partial<ReceiverLimits>) => void;
+  readonly figures: () => Promise<ReceiverFigures>;
   /** Takes nobody more. Resolves once no file is open for writing, or `limits.endMs` is over, with the number of clients that still write. */
   readonly drain: () => Promise<number>;
 }
@@ -46,7 +50,12 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
     port: typeof address === 'object' && address ? address.port : options.port,
     fingerprint: fingerprints[0] ?? '',
     fingerprints,
-    reload: () => clients.reload(),
+    reload: (limits) => clients.reload(limits),
+    figures: async () => {
+      const { disk, problems } = await lookAtRoot(root);
+      const figures = clients.figures();
+      return { ...figures, disk, problems: [...figures.problems, ...problems] };
+    },
     drain: () => {
       server.close();
       return clients.drain();

@@ -1,3 +1,4 @@
+import type { RefusalKind } from '../core/receiver-figures.ts';
 import { plainMessage, systemErrorCode } from '../errors.ts';
 import { MalformedPacketError, PacketReader } from '../sftp/packet-reader.ts';
 import { Packet, Status } from '../sftp/protocol.ts';
@@ -6,7 +7,11 @@ import { RefusedError } from './refused-error.ts';
 import type { RequestContext } from './request-table.ts';
 
 /** What an administrator may want to mend, or to know of. That a file is not there is neither. */
-const TOLD = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'EFBIG', 'ESTALE']);
+const TOLD: ReadonlyMap<string, RefusalKind> = new Map([
+  ...['EACCES', 'EPERM', 'EROFS'].map((code) => [code, 'permission'] as const),
+  ...['ENOSPC', 'EDQUOT'].map((code) => [code, 'full'] as const),
+  ...['EIO', 'EMFILE', 'ENFILE', 'EFBIG', 'ESTALE'].map((code) => [code, 'failed'] as const),
+]);
 
 const ON_HANDLES = new Set<number>([
   Packet.CLOSE,
@@ -19,9 +24,13 @@ const ON_HANDLES = new Set<number>([
 
 /** Tells of a request that failed or was refused, if it is worth it. */
 export const tellRefusal = (log: ActionLog, error: unknown, path: Buffer | undefined): void => {
-  const code = systemErrorCode(error) ?? '';
-  const isTold = error instanceof RefusedError ? error.status === Status.PERMISSION_DENIED : TOLD.has(code);
-  if (isTold) log.refused(path, plainMessage(error));
+  const kind = kindOf(error);
+  if (kind !== undefined) log.refused({ kind, reason: plainMessage(error) }, path);
+};
+
+const kindOf = (error: unknown): RefusalKind | undefined => {
+  if (!(error instanceof RefusedError)) return TOLD.get(systemErrorCode(error) ?? '');
+  return error.status === Status.PERMISSION_DENIED ? 'permission' : undefined;
 };
 
 /** The path that a request is about. */

@@ -394,11 +394,15 @@ describe('isocket receive', () => {
     };
     fs.writeFileSync(config, JSON.stringify({ receive: section }));
     const options = (flags: ReceiveFlags) => receiveOptions(flags, () => undefined);
-    const whole = { ...section, hostKey: [inHome('k')], atomicPuts: false, allowRoot: false, limits: DEFAULT_LIMITS };
+    const status = { listen: null, textfile: null };
+    const whole = {
+      ...{ ...section, hostKey: [inHome('k')], atomicPuts: false, allowRoot: false, status },
+      limits: DEFAULT_LIMITS,
+    };
     expect(await options({ config })).toEqual(whole);
     expect(await options({ config, root: '/other' })).toEqual({ ...whole, root: '/other' });
     const flags = { root, listen: '127.0.0.1:0', authorizedKeys: 'keys' };
-    expect(await options(flags)).toEqual({ ...flags, appendOnly: false, atomicPuts: false, allowRoot: false });
+    expect(await options(flags)).toEqual({ ...flags, appendOnly: false, atomicPuts: false, allowRoot: false, status });
     fs.writeFileSync(config, JSON.stringify({ receive: { ...section, listen: 1 } }));
     await expect(options({ config })).rejects.toThrow(/receive\.listen is 1: expected HOST:PORT/);
     fs.writeFileSync(config, '{}');
@@ -427,6 +431,12 @@ describe('isocket receive', () => {
     ['authorized keys without a key', () => ({ authorizedKeys: inHome('key') }), /no key in it is accepted/],
     ['an invalid host key', () => ({ hostKey: inHome('bad_key') }), /not a private key/],
     ['a host key that others may read', () => ({ hostKey: inHome('open_key') }), /other users may read/],
+    [
+      'two host keys of one kind',
+      () => ({ hostKey: [inHome('host_key'), inHome('key')] }),
+      /Cannot use the host keys ".*host_key" and ".*key" together: both are of the kind ssh-ed25519/,
+    ],
+    ['a status address that is none', () => ({ status: { listen: 'x', textfile: null } }), /not HOST:PORT/],
   ])('reports %s with a hint', async (_, change, message) => {
     fs.writeFileSync(inHome('bad_key'), 'no key', { mode: 0o600 });
     fs.copyFileSync(inHome('host_key'), inHome('open_key'));

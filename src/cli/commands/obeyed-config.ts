@@ -1,7 +1,9 @@
-import type { Config } from '../../config/config.ts';
+import type { Config, ReceiveSection } from '../../config/config.ts';
 import { distrust } from '../../config/trusted-file.ts';
 import type { Report } from '../../core/events.ts';
 import { systemErrorCode } from '../../errors.ts';
+
+const CURE = 'let you or root alone own and write it and its folder, or run isocket as its owner';
 
 /**
  * The configuration without what would let whoever can write it run commands, or write files, as the user that runs isocket: as modules of
@@ -17,8 +19,7 @@ export const obeyedConfig = (config: Config, path: string, report: Report): Conf
   ];
   const because = left.length === 0 ? undefined : whyNot(path);
   if (because === undefined) return config;
-  const cure = 'let you or root alone own and write it and its folder, or run isocket as its owner';
-  const message = `Cannot obey ${left.join(', ')} of configuration "${path}": ${because}; ${cure}. Files are sent without`;
+  const message = `Cannot obey ${left.join(', ')} of configuration "${path}": ${because}; ${CURE}. Files are sent without`;
   report({ type: 'note', level: 'warning', message });
   return {
     ...config,
@@ -26,6 +27,15 @@ export const obeyedConfig = (config: Config, path: string, report: Report): Conf
     log: { ...log, file: null },
     status: { ...status, textfile: null },
   };
+};
+
+/** As `obeyedConfig`. */
+export const obeyedReceiveSection = (section: ReceiveSection, path: string, report: Report): ReceiveSection => {
+  const because = section.status.textfile === null ? undefined : whyNot(path);
+  if (because === undefined) return section;
+  const message = `Cannot obey receive.status.textfile of configuration "${path}": ${because}; ${CURE}. Files are received without`;
+  report({ type: 'note', level: 'warning', message });
+  return { ...section, status: { ...section.status, textfile: null } };
 };
 
 const whyNot = (path: string): string | undefined => {

@@ -6,6 +6,7 @@ import type { Report } from '../../core/events.ts';
 import type { ReceiverLimits } from '../../core/receiver-limits.ts';
 import type { CommonOptions } from '../options.ts';
 import { expandHome } from '../../ssh/key-file.ts';
+import { obeyedReceiveSection } from './obeyed-config.ts';
 import { findConfigFor } from './open-site.ts';
 
 export interface ReceiveOptions {
@@ -23,10 +24,20 @@ export interface ReceiveOptions {
   /** Otherwise root is refused. */
   readonly allowRoot?: boolean;
   readonly limits?: Partial<ReceiverLimits>;
+  /** Where it is asked how it goes. */
+  readonly status?: ReceiverStatusOptions;
+}
+
+export interface ReceiverStatusOptions {
+  /** HOST:PORT, or a port of 127.0.0.1. */
+  readonly listen: string | null;
+  /** A file for the collector of a node exporter. */
+  readonly textfile: string | null;
 }
 
 /** The options as given on the command line. */
-export type ReceiveFlags = CommonOptions & Partial<ReceiveOptions>;
+export type ReceiveFlags = CommonOptions &
+  Partial<Omit<ReceiveOptions, 'status'>> & { readonly statusListen?: string; readonly statusTextfile?: string };
 
 const REQUIRED = { root: '--root', listen: '--listen', authorizedKeys: '--authorized-keys' } as const;
 
@@ -58,6 +69,10 @@ export const receiveOptions = async (flags: ReceiveFlags, report: Report): Promi
     atomicPuts: flags.atomicPuts ?? section?.atomicPuts ?? false,
     allowRoot: flags.allowRoot ?? section?.allowRoot ?? false,
     ...(section === null ? {} : { limits: section.limits }),
+    status: {
+      listen: flags.statusListen ?? section?.status.listen ?? null,
+      textfile: flags.statusTextfile ?? section?.status.textfile ?? null,
+    },
   };
 };
 
@@ -74,7 +89,8 @@ const readSection = async (flags: ReceiveFlags, report: Report): Promise<Receive
     if (flags.config !== undefined || !(error instanceof UserError)) throw error;
     throw missingOptions(flags, 'there is no configuration', error);
   }
-  return withLines(found.path, () => parseReceiveSection(found.input, found.path));
+  const section = withLines(found.path, () => parseReceiveSection(found.input, found.path));
+  return section === null ? null : obeyedReceiveSection(section, found.path, report);
 };
 
 const missingOptions = (flags: ReceiveFlags, instead: string, cause?: unknown): UserError =>

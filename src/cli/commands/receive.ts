@@ -1,14 +1,16 @@
 import { once } from 'node:events';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, plainMessage, systemErrorCode, UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
 import { parseAuthorizedKeys } from '../../receiver/authorized-keys.ts';
-import { loadHostKey } from '../../receiver/host-key.ts';
+import { loadHostKeys } from '../../receiver/host-key.ts';
 import { counted } from '../../core/units.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openOutput } from './output.ts';
 import { receiveOptions, type ReceiveFlags, type ReceiveOptions } from './receive-options.ts';
+import { tellReceiverStatus } from './receive-status.ts';
+import { whyNotWritable } from '../../receiver/root-problems.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../receiver/receiver.ts';
 import { homeFolder } from '../../host/home.ts';
 
@@ -21,18 +23,24 @@ export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
     else output.report({ type: 'note', level: 'info', message: line });
   };
   const options = await receiveOptions(flags, output.report);
-  await receive(options, { write, report: output.report }, shutdown.signal);
+  const reread = (): Promise<ReceiveOptions> => receiveOptions(flags, output.report);
+  await receive(options, { write, report: output.report, reread }, shutdown.signal);
   return shutdown.exitCode ?? 0;
 };
 
 /**
  * Serves until the signal aborts, then ends every connection.
  * @param io.write gets one line once the receiver listens: its address and the fingerprint of its host key
+ * @param io.reread gives the options again, for SIGHUP
  * @throws UserError for everything that the user can fix
  */
 export const receive = async (
   options: ReceiveOptions,
-  io: { readonly write: (line: string) => void; readonly report: Report },
+  io: {
+    readonly write: (line: string) => void;
+    readonly report: Report;
+    readonly reread?: () => Promise<ReceiveOptions>;
+  },
   signal: AbortSignal,
 ): Promise<void> => {
   const { root, appendOnly = false, atomicPuts = false, limits = {} } = options;
@@ -40,30 +48,36 @@ export const receive = async (
   const address = parseListenAddress(options.listen);
   checkAuthorizedKeys(options.authorizedKeys);
   const authorizedKeys = { file: options.authorizedKeys };
-  const hostKey = [options.hostKey ?? defaultHostKeyFile()].flat().map((file) => loadHostKey(file));
+  const hostKey = loadHostKeys([options.hostKey ?? defaultHostKeyFile()].flat());
   const log: ReceiverOptions['log'] = (level, message) => io.report({ type: 'note', level, message });
 
   const tell = io.report;
   const how = { appendOnly, atomicPuts, limits };
   await using receiver = await start({ ...address, ...how, root, authorizedKeys, hostKey, log, tell });
-  warnOfRoot(root, log);
+  const problem = whyNotWritable(root);
+  if (problem !== undefined) log('warning', problem);
   const { host, port, fingerprints } = receiver;
   io.write(
     `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprints.join(', ')}`,
   );
+  let limitsNow = limits;
   const onHangup = (): void => {
-    receiver.reload();
-    io.write('read the authorized keys again');
+    // A configuration that is wrong now changes nothing, and keeps no key from being read again.
+    void Promise.resolve(io.reread?.())
+      .then((again) => (limitsNow = again?.limits ?? limitsNow))
+      .catch((error: unknown) => log('warning', `the limits stay as they are: ${errorMessage(error)}`))
+      .then(() => {
+        receiver.reload(limitsNow);
+        io.write('read the authorized keys and the limits again');
+      });
   };
   process.on('SIGHUP', onHangup);
-  try {
-    if (!signal.aborted) await once(signal, 'abort');
-    const cut = await receiver.drain();
-    if (cut > 0)
-      log('warning', `ended ${counted(cut, 'client')} while a file was open for writing: limits.end is over`);
-  } finally {
-    process.off('SIGHUP', onHangup);
-  }
+  using stack = new DisposableStack();
+  stack.defer(() => process.off('SIGHUP', onHangup));
+  stack.use(await tellReceiverStatus(options, receiver, io.report));
+  if (!signal.aborted) await once(signal, 'abort');
+  const cut = await receiver.drain();
+  if (cut > 0) log('warning', `ended ${counted(cut, 'client')} while a file was open for writing: limits.end is over`);
 };
 
 /** Whatever a client could do by a defect here, it would do as root. */
@@ -72,17 +86,6 @@ const refuseRoot = (isAllowed: boolean): void => {
   throw new UserError('Cannot receive as root: files of clients would belong to root', {
     hint: 'run it as a user of its own (install.sh --receiver sets one up), or give --allow-root',
   });
-};
-
-const warnOfRoot = (root: string, log: ReceiverOptions['log']): void => {
-  try {
-    accessSync(root, constants.W_OK | constants.X_OK);
-  } catch (error) {
-    log(
-      'warning',
-      `cannot write into "${root}": ${plainMessage(error)}; let this user write it: clients can only read`,
-    );
-  }
 };
 
 /** @throws UserError for anything but HOST:PORT */

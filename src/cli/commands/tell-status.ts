@@ -1,6 +1,5 @@
 import type { Report } from '../../core/events.ts';
 import type { Daemon } from '../../daemon/daemon.ts';
-import { errorMessage } from '../../errors.ts';
 import type { Activity } from '../../instance/activity.ts';
 import type { Name } from '../../name.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
@@ -8,6 +7,7 @@ import type { FailureLog } from '../../status/last-failures.ts';
 import { LiveStatus } from '../../status/live/live-status.ts';
 import { DaemonMetrics } from '../../status/metrics/daemon-metrics.ts';
 import { readVersion } from '../version.ts';
+import { onceEach } from './once-each.ts';
 import type { OpenSite } from './open-site.ts';
 
 /** Who is told of what the daemon does. */
@@ -64,22 +64,15 @@ export const tellStatus = async (
   listeners.moves.push((bytes) => live.moved(bytes));
   listeners.closes.push((path) => metrics.noteClosed(path));
   if (listen !== null) {
-    const { StatusServer } = await import('../../status/serve/status-server.ts');
-    stack.use(new StatusServer({ listen, live, metrics, report, failed }));
+    const [{ StatusServer, SITE_WORDS }, { Answers }] = await Promise.all([
+      import('../../status/serve/status-server.ts'),
+      import('../../status/serve/answers.ts'),
+    ]);
+    const answers = new Answers({ live, metrics, failed, host: listen.host });
+    stack.use(new StatusServer({ listen, answers, words: SITE_WORDS, report }));
   }
   const held = stack.move();
   const end = (): void => held.dispose();
   signal.addEventListener('abort', end, { once: true });
   return { [Symbol.dispose]: end };
-};
-
-/** Whatever is wrong here, files go on: it is told once. */
-const onceEach = (tell: (message: string) => void): ((error: unknown) => void) => {
-  const told = new Set<string>();
-  return (error) => {
-    const message = errorMessage(error);
-    if (told.has(message)) return;
-    told.add(message);
-    tell(message);
-  };
 };

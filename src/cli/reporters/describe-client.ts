@@ -21,7 +21,7 @@ export const describeClient = (event: ClientEvent): Description => {
     case 'wrote':
       return { severity: 'detail', text: `${client} wrote ${name} (${size})` };
     case 'cut':
-      return { severity: 'warning', text: `${client} was gone while it wrote ${name}: ${size} of it came` };
+      return { severity: 'warning', text: `${client} left ${name} unfinished: ${size} of it came` };
     case 'renamed':
       return { severity: 'detail', text: `${client} renamed ${name} to ${showName(to)}` };
     case 'removed':

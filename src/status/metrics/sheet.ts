@@ -6,8 +6,9 @@ type Values = ReadonlyMap<string, number> | Readonly<Record<string, number>>;
 export class Sheet {
   readonly #registry = new Registry();
 
-  constructor(site: string) {
-    this.#registry.setDefaultLabels({ site });
+  /** @param labels of every line */
+  constructor(labels: Readonly<Record<string, string>>) {
+    this.#registry.setDefaultLabels(labels);
   }
 
   text(): Promise<string> {

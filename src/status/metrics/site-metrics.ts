@@ -14,7 +14,7 @@ export const siteMetrics = (
   figures: SiteFigures,
   nowMs = Date.now(),
 ): Promise<string> => {
-  const sheet = new Sheet(site);
+  const sheet = new Sheet({ site });
   const { backlog, directories, watching, up, problems } = figures;
   sheet.counter('isocket_files_sent_total', 'Files that every destination confirmed.', totals.files);
   sheet.counter('isocket_bytes_sent_total', 'Bytes of the files that every destination confirmed.', totals.bytes);

@@ -6,14 +6,26 @@ import { removeIfPossible } from '../../host/remove.ts';
 
 const READABLE = 0o644;
 
+/** What messages say of whose file it is. */
+export interface TextfileWords {
+  /** The key of the configuration. */
+  readonly key: string;
+  /** What a failure does not hinder, as a sentence. */
+  readonly goesOn: string;
+}
+
+const SITE_WORDS: TextfileWords = { key: 'status.textfile', goesOn: 'Files are sent all the same' };
+
 /** `status.textfile`, for a collector that reads files: whole under its name or not at all. What fails is one warning, until it works again. */
 export class Textfile {
   readonly #path: string;
   readonly #report: Report;
+  readonly #words: TextfileWords;
   #hasFailed = false;
 
-  constructor(path: string, report: Report) {
+  constructor(path: string, report: Report, words = SITE_WORDS) {
     this.#path = path;
+    this.#words = words;
     this.#report = report;
   }
 
@@ -34,8 +46,9 @@ export class Textfile {
   }
 
   #warn(error: unknown): void {
-    const cure = 'let the user that runs isocket write its folder, free its disk, or correct status.textfile';
-    const message = `Cannot write status.textfile "${this.#path}": ${plainMessage(error)}; ${cure}. Files are sent all the same`;
+    const { key, goesOn } = this.#words;
+    const cure = `let the user that runs isocket write its folder, free its disk, or correct ${key}`;
+    const message = `Cannot write ${key} "${this.#path}": ${plainMessage(error)}; ${cure}. ${goesOn}`;
     this.#report({ type: 'note', level: 'warning', message });
   }
 }

@@ -1,9 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { errorMessage } from '../../errors.ts';
 import type { LiveReading, LiveSiteStatus, LiveStatus } from '../live/live-status.ts';
 import type { DaemonMetrics } from '../metrics/daemon-metrics.ts';
 import { EventStream } from './event-stream.ts';
-import { isOwnHost } from './host-names.ts';
+import {
+  healthAnswer,
+  HEADERS,
+  jsonAnswer,
+  pathOf,
+  refusalOf,
+  respond,
+  send,
+  textAnswer,
+  type Answer,
+  type Route,
+} from './http-answer.ts';
 import { pageFiles, type PageFile } from './page.ts';
 
 export interface AnswersOptions {
@@ -14,37 +24,6 @@ export interface AnswersOptions {
   readonly metrics: Pick<DaemonMetrics, 'type' | 'text'>;
   readonly pages?: ReadonlyMap<string, PageFile>;
 }
-
-const JSON_TYPE = 'application/json; charset=utf-8';
-const TEXT_TYPE = 'text/plain; charset=utf-8';
-
-/** For every answer: the page may use what comes from here, and nobody may show it in a frame, read it from elsewhere or keep it. */
-const HEADERS: Readonly<Record<string, string>> = {
-  'Content-Security-Policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'X-Content-Type-Options': 'nosniff',
-  'X-Frame-Options': 'DENY',
-  'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cache-Control': 'no-store',
-};
-
-interface Answer {
-  readonly code: number;
-  readonly type: string;
-  readonly body: string | Uint8Array;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-type Route = (request: IncomingMessage) => Promise<Answer>;
-
-const text = (code: number, body: string, headers: Answer['headers'] = {}): Answer => ({
-  code,
-  type: TEXT_TYPE,
-  body: `${body}\n`,
-  headers,
-});
 
 /** So many finished directories are named one by one; the older ones are summed up. */
 const MOST_FINISHED = { events: 100, whole: 5000 } as const;
@@ -64,7 +43,7 @@ export class Answers implements Disposable {
     this.#events = new EventStream({ read: () => this.#eventText(), failed });
     this.#routes = new Map<string, Route>([
       ['/metrics', async () => ({ code: 200, type: metrics.type, body: await metrics.text() })],
-      ['/healthz', async (request) => healthAnswer(await live.read(), request)],
+      ['/healthz', (request) => healthOf(live, request)],
       ['/status.json', async () => jsonAnswer(200, shortened((await live.read()).status, MOST_FINISHED.whole))],
     ]);
   }
@@ -76,42 +55,21 @@ export class Answers implements Disposable {
   answer(request: IncomingMessage, response: ServerResponse): void {
     request.resume(); // A body is nothing to us.
     response.on('error', () => undefined);
-    const refusal = this.#refusal(request);
-    const path = (request.url ?? '').split('?', 1)[0] ?? '';
+    const refusal = refusalOf(request, this.#options.host);
+    const path = pathOf(request);
     if (refusal !== undefined) send(request, response, refusal);
     else if (path === '/events') this.#stream(request, response);
-    else
-      void this.#find(path, request)
-        .catch((error: unknown) => {
-          this.#options.failed(error);
-          return text(500, `isocket cannot say: ${errorMessage(error)}`);
-        })
-        .then((found) => send(request, response, found));
+    else respond(request, response, this.#find(path), this.#options.failed);
   }
 
-  #refusal({ method, headers }: IncomingMessage): Answer | undefined {
-    if (method !== 'GET' && method !== 'HEAD')
-      return text(405, 'this is read-only: GET and HEAD are answered', { Allow: 'GET, HEAD' });
-    if (!isOwnHost(headers.host, this.#options.host))
-      return text(
-        421,
-        'this answers to localhost, 127.0.0.1 and [::1] alone: a server before it must send one of them as "Host"',
-      );
-    // A page of somebody else's may lead here, and not use what is here.
-    const isFromElsewhere = headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate';
-    return isFromElsewhere ? text(403, 'this is not for the pages of other sites') : undefined;
-  }
-
-  async #find(path: string, request: IncomingMessage): Promise<Answer> {
+  #find(path: string): Route | undefined {
     const page = this.#pages.get(path);
-    if (page !== undefined) return { code: 200, ...page };
-    const route = this.#routes.get(path);
-    return route === undefined ? text(404, 'there is no such page') : route(request);
+    return page === undefined ? this.#routes.get(path) : () => Promise.resolve({ code: 200, ...page });
   }
 
   #stream(request: IncomingMessage, response: ServerResponse): void {
     if (this.#events.isFull) {
-      send(request, response, text(503, 'too many read the events now', { 'Retry-After': '10' }));
+      send(request, response, textAnswer(503, 'too many read the events now', { 'Retry-After': '10' }));
       return;
     }
     response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream', 'X-Accel-Buffering': 'no' });
@@ -128,17 +86,9 @@ export class Answers implements Disposable {
   }
 }
 
-const jsonAnswer = (code: number, object: object): Answer => ({
-  code,
-  type: JSON_TYPE,
-  body: `${JSON.stringify(object)}\n`,
-});
-
-const healthAnswer = ({ status: { site }, reasons }: LiveReading, { headers }: IncomingMessage): Answer => {
-  const code = reasons.length === 0 ? 200 : 503;
-  if (headers.accept?.includes('application/json') === true)
-    return jsonAnswer(code, { status: code === 200 ? 'ok' : 'failing', site, reasons });
-  return text(code, code === 200 ? 'ok' : reasons.map((reason) => reason.replaceAll('\n', ' ')).join('\n'));
+const healthOf = async (live: AnswersOptions['live'], request: IncomingMessage): Promise<Answer> => {
+  const { status, reasons } = await live.read();
+  return healthAnswer({ site: status.site }, reasons, request);
 };
 
 /** Without the oldest of the finished directories, which are summed up; what is to be looked at stays. */
@@ -156,15 +106,4 @@ const shortened = (status: LiveSiteStatus, most: number): object => {
     /** Finished directories that are not listed. */
     more: { directories: left.length, files: sum(({ files }) => files), bytes: sum(({ bytes }) => bytes) },
   };
-};
-
-const send = (request: IncomingMessage, response: ServerResponse, { code, type, body, headers }: Answer): void => {
-  if (response.destroyed) return;
-  response.writeHead(code, {
-    ...HEADERS,
-    ...headers,
-    'Content-Type': type,
-    'Content-Length': typeof body === 'string' ? Buffer.byteLength(body) : body.length,
-  });
-  response.end(request.method === 'HEAD' ? undefined : body);
 };

@@ -2,18 +2,32 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isLoopback, showListenAddress, type ListenAddress } from '../../core/listen-address.ts';
 import type { Report } from '../../core/events.ts';
 import { plainMessage, systemErrorCode } from '../../errors.ts';
-import type { LiveStatus } from '../live/live-status.ts';
-import { Answers, type AnswersOptions } from './answers.ts';
 
 export interface StatusServerOptions {
   readonly listen: ListenAddress;
-  readonly live: Pick<LiveStatus, 'read'>;
-  readonly metrics: AnswersOptions['metrics'];
+  /** The server disposes of it. */
+  readonly answers: Disposable & { readonly answer: (request: IncomingMessage, response: ServerResponse) => void };
+  readonly words: StatusWords;
   readonly report: Report;
-  readonly failed: (error: unknown) => void;
   /** Until a port that was taken is tried again. */
   readonly againMs?: number;
 }
+
+/** What the messages of a server say of whose it is. */
+export interface StatusWords {
+  /** The key of the configuration. */
+  readonly key: string;
+  /** "everyone who reaches it reads …" */
+  readonly shows: string;
+  /** What a failure does not hinder, as a sentence. */
+  readonly goesOn: string;
+}
+
+export const SITE_WORDS: StatusWords = {
+  key: 'status.listen',
+  shows: 'the names of files and destinations',
+  goesOn: 'Files are sent all the same',
+};
 
 const AGAIN_MS = 60_000;
 const MOST_CONNECTIONS = 64;
@@ -31,15 +45,14 @@ const SILENT_MS = 30_000;
 export class StatusServer implements Disposable {
   readonly #options: StatusServerOptions;
   readonly #server: Server;
-  readonly #answers: Answers;
+  readonly #answers: StatusServerOptions['answers'];
   #again: NodeJS.Timeout | undefined;
   #trouble: string | undefined;
   #isOver = false;
 
   constructor(options: StatusServerOptions) {
     this.#options = options;
-    const { live, metrics, failed, listen } = options;
-    this.#answers = new Answers({ live, metrics, failed, host: listen.host });
+    this.#answers = options.answers;
     const answer = (request: IncomingMessage, response: ServerResponse): void =>
       this.#answers.answer(request, response);
     this.#server = createServer(LIMITS, answer);
@@ -75,8 +88,8 @@ export class StatusServer implements Disposable {
 
   #fail(error: Error): void {
     if (this.#isOver) return;
-    const { listen, againMs = AGAIN_MS } = this.#options;
-    const message = `Cannot listen on status.listen ${showListenAddress(listen)}: ${plainMessage(error)}; ${cureOf(error)}. Files are sent all the same`;
+    const { listen, words, againMs = AGAIN_MS } = this.#options;
+    const message = `Cannot listen on ${words.key} ${showListenAddress(listen)}: ${plainMessage(error)}; ${cureOf(error)}. ${words.goesOn}`;
     if (message !== this.#trouble) this.#warn(message);
     this.#trouble = message;
     if (this.#server.listening) return; // A connection failed, and no more than that.
@@ -85,9 +98,9 @@ export class StatusServer implements Disposable {
   }
 
   #warnOfOthers(): void {
-    const { host } = this.#options.listen;
-    if (isLoopback(host)) return;
-    const what = `status.listen ${showListenAddress(this.#options.listen)} is open to other hosts, without a login: everyone who reaches it reads the names of files and destinations`;
+    const { listen, words } = this.#options;
+    if (isLoopback(listen.host)) return;
+    const what = `${words.key} ${showListenAddress(listen)} is open to other hosts, without a login: everyone who reaches it reads ${words.shows}`;
     this.#warn(
       `${what}; listen on 127.0.0.1 and put a server with a login before it, or let a firewall choose who reaches it`,
     );

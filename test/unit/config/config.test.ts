@@ -162,6 +162,7 @@ describe('config', () => {
     const whole = {
       ...{ ...receive, hostKey: null, appendOnly: false, atomicPuts: false, allowRoot: false },
       limits: DEFAULT_LIMITS,
+      status: { listen: null, textfile: null },
     };
     expect(parseReceiveSection({ ...least, receive }, 'rc')).toEqual(whole);
     expect(parseReceiveSection({ receive: { ...receive, appendOnly: true } }, 'rc')).toEqual({

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { noCounts } from '../../../src/core/receiver-figures.ts';
 import { DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
 import { parseAuthorizedKeys } from '../../../src/receiver/authorized-keys.ts';
 import { unrestricted } from '../../../src/receiver/change-rules.ts';
@@ -36,11 +37,11 @@ beforeEach(async () => {
   server = createServer((socket) => {
     sockets.push(socket);
     const clientLog = new ClientLog({
-      ...{ client: '', source: '', tell: () => undefined },
+      ...{ client: '', source: '', tell: () => undefined, counts: noCounts() },
       refusals: new RefusalLog((event) => void logged.push(`refused: ${event.reason ?? ''}`)),
     });
     const common = { keys: () => keys, rules: () => unrestricted, limits: DEFAULT_LIMITS, onLogin: () => undefined };
-    const options = { ...common, hostKeys: [hostKey], clientLog };
+    const options = { ...common, peer: '', hostKeys: [hostKey], clientLog };
     const openFolder = () => openConfinedFolder(root);
     const log = (level: string, message: string): void => void logged.push(`${level}: ${message}`);
     connections.push(new ReceiverConnection(socket, { ...options, openFolder, log }));

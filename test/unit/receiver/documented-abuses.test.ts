@@ -6,6 +6,8 @@ const read = (path: string): string => readFileSync(new URL(`../../../${path}`, 
 const FILES: Readonly<Record<string, string>> = {
   service: 'test/contract/receiver-service.test.ts',
   contract: 'test/contract/receiver.test.ts',
+  status: 'test/contract/receiver-status.test.ts',
+  process: 'test/contract/receiver-process.test.ts',
   attributes: 'test/unit/receiver/attributes.test.ts',
 };
 

@@ -3,7 +3,8 @@ import { createConnection, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../../../src/core/events.ts';
 import type { LiveReading } from '../../../../src/status/live/live-status.ts';
-import { StatusServer } from '../../../../src/status/serve/status-server.ts';
+import { Answers } from '../../../../src/status/serve/answers.ts';
+import { SITE_WORDS, StatusServer } from '../../../../src/status/serve/status-server.ts';
 import { ask, listenToEvents } from '../../../support/http-client.ts';
 import { freePort } from '../../../support/ports.ts';
 
@@ -36,10 +37,9 @@ const serve = (againMs = 20): StatusServer =>
   resources.use(
     new StatusServer({
       listen: { host: '127.0.0.1', port },
-      live,
-      metrics,
+      answers: new Answers({ live, metrics, host: '127.0.0.1', failed: (error) => notes.push(String(error)) }),
+      words: SITE_WORDS,
       report,
-      failed: (error) => notes.push(String(error)),
       againMs,
     }),
   );
