@@ -9,6 +9,8 @@ import type { ChangeRules } from './change-rules.ts';
 import type { ClientLog, Refusal } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import { plainAddress } from './from-patterns.ts';
+import { batchWrites } from '../ssh/internals/batch-writes.ts';
+import { prepareCiphers } from '../ssh/internals/ciphers.ts';
 import { takesSftpOnly } from './sftp-only.ts';
 import { SftpSession } from './sftp-session.ts';
 
@@ -77,6 +79,7 @@ export class ReceiverConnection {
       },
       (client) => this.#onClient(client),
     );
+    batchWrites(socket);
     // One ssh2 server per socket: it does not say which socket a client belongs to.
     server.injectSocket(socket);
     socket.on('data', () => this.#limitUnreadBytes());
@@ -134,6 +137,7 @@ export class ReceiverConnection {
 
   #onClient(client: Connection): void {
     this.#client = client;
+    prepareCiphers(client);
     // ssh2 emits several errors for one failure; without a listener each would end the process.
     client.on('error', (error) => this.#options.log('info', `${this.peer}: ${error.message}`));
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));

@@ -75,10 +75,20 @@ const sshOptions = (key = 'key'): string[] =>
     'LogLevel=ERROR',
   ].flatMap((option) => ['-o', option]);
 
-const sftp = (commands: readonly string[], key = 'key') =>
+const sftp = (commands: readonly string[], key = 'key', more: readonly string[] = []) =>
   run(
     'sftp',
-    ['-F', 'none', ...sshOptions(key), '-P', String(receiver.port), '-b', '-', 'source@127.0.0.1'],
+    [
+      '-F',
+      'none',
+      ...sshOptions(key),
+      ...more.flatMap((option) => ['-o', option]),
+      '-P',
+      String(receiver.port),
+      '-b',
+      '-',
+      'source@127.0.0.1',
+    ],
     `${commands.join('\n')}\n`,
   );
 const scp = (args: readonly string[]) =>
@@ -92,6 +102,17 @@ describe('sftp of OpenSSH', () => {
     const data = randomBytes(size);
     fs.writeFileSync(inHome('data'), data);
     const outcome = await sftp([`put -f ${inHome('data')} there`, `get there ${inHome('back')}`]);
+    expect(outcome).toMatchObject({ code: 0, stderr: '' });
+    expect(fs.readFileSync(join(root, 'there')).equals(data)).toBe(true);
+    expect(fs.readFileSync(inHome('back')).equals(data)).toBe(true);
+  });
+
+  it('transfers in both directions while keys are exchanged again and again', async () => {
+    const data = randomBytes(6_000_003);
+    fs.writeFileSync(inHome('data'), data);
+    const outcome = await sftp([`put ${inHome('data')} there`, `get there ${inHome('back')}`], 'key', [
+      'RekeyLimit=256K',
+    ]);
     expect(outcome).toMatchObject({ code: 0, stderr: '' });
     expect(fs.readFileSync(join(root, 'there')).equals(data)).toBe(true);
     expect(fs.readFileSync(inHome('back')).equals(data)).toBe(true);

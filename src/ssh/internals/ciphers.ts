@@ -1,5 +1,5 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
-import type { Client } from 'ssh2';
+import type { Client, Connection } from 'ssh2';
 import { PacketBuffers, type PacketCipher } from './packet-buffers.ts';
 
 /** Where ssh2 1.17 keeps the keys from which it makes an AES-GCM cipher for each packet. */
@@ -14,8 +14,8 @@ interface Ciphers {
  * Replaces the connection's raw keys by `KeyObject`s after each key exchange. Given bytes, Node builds a key object for every cipher,
  * which is two thirds of the CPU time of a small packet. Other ciphers, and an ssh2 without these fields, stay as they are.
  */
-export const prepareCiphers = (client: Client): void => {
-  client.on('handshake', () => {
+export const prepareCiphers = (client: Client | Connection): void => {
+  (client as Client).on('handshake', () => {
     const { _cipher: cipher, _decipher: decipher } = (client as Ciphers)._protocol ?? {};
     if (Buffer.isBuffer(cipher?._encKey)) {
       cipher._encKey = createSecretKey(cipher._encKey);
