@@ -1,18 +1,16 @@
 import type { Socket } from 'node:net';
-import ssh2, { type AuthContext, type Connection, type ParsedKey, type ServerChannel, type Session } from 'ssh2';
+import type { AuthContext, Connection, ParsedKey, ServerChannel, Session } from 'ssh2';
 import { errorMessage } from '../errors.ts';
 import { showName, type Name } from '../name.ts';
 import type { ReceiverLimits } from '../core/receiver-limits.ts';
-import { ALGORITHMS, withoutSha1 } from './algorithms.ts';
 import { chooseKey, fingerprintOf, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
 import type { ChangeRules } from './change-rules.ts';
 import type { ClientLog, Refusal } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import { plainAddress } from './from-patterns.ts';
-import { batchWrites } from '../ssh/internals/batch-writes.ts';
-import { prepareCiphers } from '../ssh/internals/ciphers.ts';
 import { takesSftpOnly } from './sftp-only.ts';
 import { SftpSession } from './sftp-session.ts';
+import { serveSsh } from './ssh-server.ts';
 
 /** Idle time before the first TCP keepalive probe. */
 const KEEPALIVE_SECONDS = 60;
@@ -69,19 +67,7 @@ export class ReceiverConnection {
     socket.setMaxListeners(0);
     const slow: Refusal = { kind: 'slow', reason: 'it did not log in in time' };
     this.#timer = setTimeout(() => this.drop(slow), options.limits.loginMs);
-    const server = new ssh2.Server(
-      {
-        hostKeys: options.hostKeys.flatMap(withoutSha1).map((key) => ({ key })),
-        algorithms: ALGORITHMS,
-        ident: 'isocket',
-        keepaliveInterval: options.limits.keepAliveMs,
-        keepaliveCountMax: 3,
-      },
-      (client) => this.#onClient(client),
-    );
-    batchWrites(socket);
-    // One ssh2 server per socket: it does not say which socket a client belongs to.
-    server.injectSocket(socket);
+    serveSsh(socket, options.hostKeys, options.limits.keepAliveMs, (client) => this.#onClient(client));
     socket.on('data', () => this.#limitUnreadBytes());
     socket.once('close', () => this.#onSocketClose());
   }
@@ -137,7 +123,6 @@ export class ReceiverConnection {
 
   #onClient(client: Connection): void {
     this.#client = client;
-    prepareCiphers(client);
     // ssh2 emits several errors for one failure; without a listener each would end the process.
     client.on('error', (error) => this.#options.log('info', `${this.peer}: ${error.message}`));
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
