@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,13 +12,14 @@ import { drawing, lines } from './table/show.ts';
 import { fill, isocketCommand } from './support.ts';
 
 // The same work by isocket and by its peers: whole processes, medians, each run ending with a comparison byte for byte.
-// `--quick`: fewer rounds, and less of the work that takes longest. With identifiers (`P1 P4`): these only.
+// `--quick`: fewer rounds, and less of the work that takes longest. With identifiers (`P1 P4`): these only; `--keep` puts them in
+// the place of what was kept of them.
 const isQuick = process.argv.includes('--quick');
 const only = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
 const ROUNDS = isQuick ? 3 : 5;
 const MB = 1024 * 1024;
 const RESULTS = new URL('results.json', import.meta.url);
-const DRAWING = new URL('results.svg', import.meta.url);
+const DRAWING = new URL('../docs/images/performance.svg', import.meta.url);
 
 const small = { rounds: ROUNDS, roundTripMs: 0, durable: false };
 const contests: readonly Contest[] = [
@@ -67,7 +68,8 @@ const contests: readonly Contest[] = [
     id: 'P7',
     work: 'a tree that nobody made for this: the dependencies of this project',
     fill: async (root) => {
-      await cp(new URL('../node_modules', import.meta.url), `${root}/DC1`, {
+      // A link would be copied as one, and what it leads to lose its bits.
+      await cp(realpathSync(new URL('../node_modules', import.meta.url)), `${root}/DC1`, {
         recursive: true,
         dereference: false,
         preserveTimestamps: true,
@@ -183,6 +185,13 @@ const compare = async (
   return { id, work, samples };
 };
 
+/** A result as it is kept. */
+interface Kept {
+  readonly id: string;
+  readonly work: string;
+  readonly samples: Readonly<Record<string, readonly Sample[]>>;
+}
+
 const results: Result[] = [];
 const show = (result: Result): void => {
   results.push(result);
@@ -194,8 +203,15 @@ const isWanted = (id: string): boolean => only.length === 0 || only.includes(id)
 for (const contest of contests) if (isWanted(contest.id)) show(await runContest(contest, PEERS));
 if (isWanted('P6')) show(await live());
 if (isWanted('P8') || isWanted('P9')) for (const result of await idle()) if (isWanted(result.id)) show(result);
-if (only.length === 0 && !isQuick) {
-  const kept = results.map(({ id, work, samples }) => ({ id, work, samples: Object.fromEntries(samples) }));
+if ((only.length === 0 || process.argv.includes('--keep')) && !isQuick) {
+  const now: Kept[] = results.map(({ id, work, samples }) => ({ id, work, samples: Object.fromEntries(samples) }));
+  const before = only.length === 0 ? [] : (JSON.parse(readFileSync(RESULTS, 'utf8')) as { results: Kept[] }).results;
+  const isSame = (one: Kept) => (other: Kept) => one.id === other.id && one.work === other.work;
+  const kept = [
+    ...before.map((one) => now.find(isSame(one)) ?? one),
+    ...now.filter((one) => !before.some(isSame(one))),
+  ];
   writeFileSync(RESULTS, `${JSON.stringify({ machine, rounds: ROUNDS, results: kept }, undefined, 1)}\n`);
-  writeFileSync(DRAWING, drawing(results, machine));
+  const drawn = kept.map(({ id, work, samples }) => ({ id, work, samples: new Map(Object.entries(samples)) }));
+  writeFileSync(DRAWING, drawing(drawn, machine));
 }

@@ -28,6 +28,7 @@ const showSeconds = (seconds: number): string =>
   seconds < 0.1 ? `${(seconds * 1000).toFixed(1)} ms` : `${seconds.toFixed(2)} s`;
 
 const ROW = 16;
+const MARGIN = 12;
 const LABELS = 190;
 const BARS = 420;
 const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
@@ -49,11 +50,18 @@ export const drawing = (results: readonly Result[], machine: string): string => 
       const width = Math.max(1, (seconds / longest) * BARS);
       const fill = name === OURS ? '#0b7285' : '#ced4da';
       parts.push(`<rect x="${LABELS}" y="${y - 11}" width="${width.toFixed(0)}" height="12" fill="${fill}"/>`);
-      text(LABELS + width + 6, showSeconds(seconds));
+      text(LABELS + Math.round(width) + 6, showSeconds(seconds));
     }
     y += ROW * 2;
   }
   text(0, machine, ' fill="#868e96"');
-  const size = `width="720" height="${y + ROW}"`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="12">\n${parts.join('\n')}\n</svg>\n`;
+  const [width, height] = [720 + 2 * MARGIN, y + ROW + 2 * MARGIN];
+  const size = `width="${width}" height="${height}" viewBox="${-MARGIN} ${-MARGIN} ${width} ${height}"`;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="12">`,
+    // Of its own: it is read on dark pages too.
+    `<rect x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}" fill="#fff"/>`,
+    ...parts,
+    '</svg>\n',
+  ].join('\n');
 };
