@@ -1,19 +1,8 @@
-import { execa } from 'execa';
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { CLI } from '../support/cli.ts';
 import { childrenOf } from '../support/children-of.ts';
 import {
   expectAllThere,
@@ -23,10 +12,8 @@ import {
   reportFigures,
   watchFinalNames,
 } from '../support/invariant.ts';
-import { makeKey } from '../support/keys.ts';
-import { freePort, listening } from '../support/ports.ts';
 import { startProxy } from '../support/proxy.ts';
-import type { TestServer } from '../support/server.ts';
+import { startReceiverProcess } from '../support/receiver-process.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
 import { through } from '../support/through.ts';
@@ -87,51 +74,6 @@ const bytesBelow = (folder: string): number =>
         (sum, name) => sum + (lstatSync(`${folder}/${name}`, { throwIfNoEntry: false })?.blocks ?? 0) * 512,
         0,
       );
-
-/** Our own receiver as a process of its own, on a port and with a host key that stay. `kill` ends it with -9 and starts it anew. */
-const startReceiverProcess = async (folder: string): Promise<TestServer & { kill(): Promise<void> }> => {
-  const files = `${folder}/receiver`;
-  const root = `${folder}/destination`;
-  for (const path of [files, root]) mkdirSync(path);
-  const hostKey = await makeKey(`${files}/host_key`);
-  writeFileSync(`${files}/authorized_keys`, `${await makeKey(`${files}/user_key`)}\n`);
-  const port = await freePort();
-  writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${port} ${hostKey}\n`);
-  const args = ['--root', root, '--listen', `127.0.0.1:${port}`, '--host-key', `${files}/host_key`];
-  const start = async () => {
-    const child = execa(
-      process.execPath,
-      [CLI, 'receive', '--allow-root', ...args, '--authorized-keys', `${files}/authorized_keys`],
-      {
-        reject: false,
-      },
-    );
-    let died: string | undefined;
-    void child.then(({ stderr }) => {
-      died = `the receiver ended: ${stderr}`;
-    });
-    await listening(port, () => died);
-    return { child }; // Not the promise that it is: that would be waited for.
-  };
-  let { child } = await start();
-  const end = async (): Promise<void> => {
-    child.kill('SIGKILL');
-    await child;
-  };
-  return {
-    kind: 'receiver',
-    port,
-    identityFile: `${files}/user_key`,
-    knownHosts: `${files}/known_hosts`,
-    path: '/',
-    folder: root,
-    kill: async () => {
-      await end();
-      ({ child } = await start());
-    },
-    [Symbol.asyncDispose]: end,
-  };
-};
 
 describe('our own receiver killed', () => {
   it('at every tenth of a big file: it is resumed, and whole', { timeout: 600_000 }, async () => {
