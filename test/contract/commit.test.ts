@@ -1,10 +1,11 @@
 import { execa } from 'execa';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { scan } from '../../src/cli/commands/scan.ts';
+import { verify } from '../../src/cli/commands/verify.ts';
 import { CommitKind, Status } from '../../src/sftp/protocol.ts';
 import { makeSmall } from '../support/break-folder.ts';
 import { expectAllThere, expectNothingWrong, judge, produce } from '../support/invariant.ts';
@@ -217,3 +218,26 @@ it('a receiver that is killed while it commits leaves nothing half, and nothing 
     expect(leftovers(server.folder)).toEqual([]);
   }),
 );
+
+it('content is compared over there: none of it comes over the line', () =>
+  inFolder(async (folder) => {
+    const counts: Counts = new Map();
+    const lie = withCommits(counts, (packet, wire) => wire.toServer(packet));
+    await using server = await startLyingServer(folder, lie, { isOurs: true });
+    const { config, root } = siteAt(folder, server);
+    makeDirectory(root, 'DC1');
+    await runCommand(() => scan({ config }));
+    counts.clear();
+    const { code, said } = await runCommand(() => verify([], { config, checksum: true }));
+    expect(code, said).toBe(0);
+    expect(counts.get('sha256')).toBe(FILES);
+    expect(counts.get('READ') ?? 0).toBe(0);
+    const changed = `${server.folder}/DC1/medium`;
+    const { atime, mtime } = statSync(changed);
+    writeFileSync(changed, Buffer.alloc(500_000, 'x'));
+    utimesSync(changed, atime, mtime);
+    const again = await runCommand(() => verify([], { config, checksum: true }));
+    expect(again.code, again.said).toBe(3);
+    expect(again.said).toContain('the content differs');
+    expect(counts.get('READ') ?? 0).toBeLessThan(20);
+  }));
