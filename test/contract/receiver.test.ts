@@ -394,11 +394,25 @@ describe('isocket receive', () => {
     };
     fs.writeFileSync(config, JSON.stringify({ receive: section }));
     const options = (flags: ReceiveFlags) => receiveOptions(flags, () => undefined);
-    const whole = { ...section, hostKey: [inHome('k')], atomicPuts: false, allowRoot: false, limits: DEFAULT_LIMITS };
+    const whole = {
+      ...section,
+      hostKey: [inHome('k')],
+      keepVersions: false,
+      atomicPuts: false,
+      allowRoot: false,
+      limits: DEFAULT_LIMITS,
+    };
     expect(await options({ config })).toEqual(whole);
     expect(await options({ config, root: '/other' })).toEqual({ ...whole, root: '/other' });
     const flags = { root, listen: '127.0.0.1:0', authorizedKeys: 'keys' };
-    expect(await options(flags)).toEqual({ ...flags, appendOnly: false, atomicPuts: false, allowRoot: false });
+    expect(await options(flags)).toEqual({
+      ...flags,
+      appendOnly: false,
+      keepVersions: false,
+      atomicPuts: false,
+      allowRoot: false,
+    });
+    await expect(options({ ...flags, keepVersions: true })).rejects.toThrow('Cannot keep versions');
     fs.writeFileSync(config, JSON.stringify({ receive: { ...section, listen: 1 } }));
     await expect(options({ config })).rejects.toThrow(/receive\.listen is 1: expected HOST:PORT/);
     fs.writeFileSync(config, '{}');

@@ -39,7 +39,7 @@ export const receive = async (
   io: { readonly write: (line: string) => void; readonly report: Report },
   signal: AbortSignal,
 ): Promise<void> => {
-  const { root, appendOnly = false, atomicPuts = false, limits = {} } = options;
+  const { root, appendOnly = false, keepVersions = false, atomicPuts = false, limits = {} } = options;
   refuseRoot(options.allowRoot === true);
   const address = parseListenAddress(options.listen);
   checkAuthorizedKeys(options.authorizedKeys);
@@ -48,7 +48,7 @@ export const receive = async (
   const log: ReceiverOptions['log'] = (level, message) => io.report({ type: 'note', level, message });
 
   const tell = io.report;
-  const how = { appendOnly, atomicPuts, limits };
+  const how = { appendOnly, keepVersions, atomicPuts, limits };
   await using receiver = await start({ ...address, ...how, root, authorizedKeys, hostKey, log, tell });
   warnOfRoot(root, log);
   const { host, port, fingerprints } = receiver;
