@@ -138,6 +138,18 @@ it.for<[string, (held: Held) => Partial<Held>]>([
   }),
 );
 
+it('a file system that has no permissions is told once, and all files are sent', () =>
+  inFolder(async (folder) => {
+    const lie = withOtherReplies(() => ({ permissions: 0o100_755 }));
+    await using server = await startLyingServer(folder, lie, { isOurs: true });
+    const { config, root } = siteAt(folder, server);
+    makeDirectory(root, 'DC1');
+    const { code, said } = await runCommand(() => scan({ config }));
+    expect(code, said).toBe(0);
+    expect(said.match(/other permissions at the destination/g)).toHaveLength(1);
+    expectAllThere(root, server.folder, 1);
+  }));
+
 it('a commit that is never answered marks nothing, and is left when isocket is to end', () =>
   inFolder(async (folder) => {
     const asked = Promise.withResolvers<undefined>();

@@ -42,6 +42,7 @@ const COMMIT_REPLY_BYTES = 1 + 4 + 8 + 4 + 4 + 4 + 36;
 
 export interface Held {
   readonly size: number;
+  readonly permissions: number;
   readonly mtime: number;
   readonly sha256: Buffer;
 }
@@ -53,11 +54,11 @@ export const withOtherReplies =
       if (packet[0] !== Packet.EXTENDED_REPLY || packet.length !== COMMIT_REPLY_BYTES) return wire.toClient(packet);
       const reply = new PacketReader(packet.subarray(5));
       const [size, permissions, mtime, nanoseconds] = [reply.u64(), reply.u32(), reply.u32(), reply.u32()];
-      const held = { size, mtime, sha256: Buffer.from(reply.bytes()) };
+      const held = { size, permissions, mtime, sha256: Buffer.from(reply.bytes()) };
       const other = { ...held, ...change(held) };
       wire.toClient(
         packetOf((writer) => {
-          writer.begin(Packet.EXTENDED_REPLY).u32(idOf(packet)).u64(other.size).u32(permissions);
+          writer.begin(Packet.EXTENDED_REPLY).u32(idOf(packet)).u64(other.size).u32(other.permissions);
           writer.u32(other.mtime).u32(nanoseconds).bytes(other.sha256).end();
         }),
       );
