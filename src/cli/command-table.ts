@@ -88,6 +88,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ['--authorized-keys <file>', 'the public keys that may log in'],
       ['--host-key <file...>', 'the private host key, created on first start; again for a key of another kind'],
       ['--append-only', 'clients add files; they cannot change, rename or remove complete ones'],
+      ['--keep-versions', 'with --append-only: take changed files, and keep the old ones as name.~1~, name.~2~ …'],
       ['--atomic-puts', 'a new file has a temporary name until its client closes it'],
       ['--status-listen <host:port>', 'answer there: /metrics for Prometheus, /healthz, /status.json'],
       ['--status-textfile <file>', 'write the metrics there, for the textfile collector of a node exporter'],

@@ -89,6 +89,7 @@ export interface ReceiveSection {
   /** Files; null: the default one. */
   readonly hostKey: string | readonly string[] | null;
   readonly appendOnly: boolean;
+  readonly keepVersions: boolean;
   readonly atomicPuts: boolean;
   readonly allowRoot: boolean;
   readonly limits: ReceiverLimits;

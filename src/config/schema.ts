@@ -54,6 +54,10 @@ export const receiveSchema = z
       .boolean()
       .default(false)
       .describe('Clients add files; what is complete they can neither change, rename nor remove'),
+    keepVersions: z
+      .boolean()
+      .default(false)
+      .describe('With appendOnly: a changed file is taken, and the old one stays beside as "name.~1~"'),
     atomicPuts: z.boolean().default(false).describe('New files have a temporary name until they are closed'),
     allowRoot: z.boolean().default(false).describe('Run as root all the same'),
     limits: receiveLimits,

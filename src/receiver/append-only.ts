@@ -6,6 +6,7 @@ import {
   lstatSync,
   readlinkSync,
   renameSync,
+  rmSync,
   unlinkSync,
   type BigIntStats,
   type Stats,
@@ -17,7 +18,11 @@ import { parseClientPath } from './client-path.ts';
 import type { ResolvedPath } from './confined-folder.ts';
 import type { OpenHandle } from './handles.ts';
 import { RefusedError } from './refused-error.ts';
+import { keepVersion } from './kept-versions.ts';
 import { haveSameContent } from './same-content.ts';
+
+/** A file is written from its beginning, whether it is there or not. */
+const REPLACES = constants.O_TRUNC | constants.O_EXCL;
 
 const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_TRUNC;
 
@@ -28,8 +33,10 @@ const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | con
  * where it was created under that name, from the close of the handle that created it. Folders can be created, but not removed,
  * renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the temporary file and
  * succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
+ *
+ * With `keepVersions` a complete file may be replaced, by a rename or from its beginning: it stays beside, as a numbered version.
  */
-export const createAppendOnlyRules = (): ChangeRules => {
+export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRules => {
   /** Files that are being created under their final name, by inode: until the close their creator may change them. */
   const incomplete = new Set<string>();
 
@@ -40,13 +47,29 @@ export const createAppendOnlyRules = (): ChangeRules => {
     return { fd, mayChange: always, onClose: () => incomplete.delete(inode) };
   };
 
+  const assertComplete = (existing: BigIntStats | undefined): void => {
+    if (existing === undefined || !incomplete.has(inodeOf(existing))) return;
+    throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another client is writing this file');
+  };
+
+  /** The file that is there stays beside, and its name is free. */
+  const replace = (resolved: ResolvedPath, existing: BigIntStats): void => {
+    assertComplete(existing);
+    keepVersion(resolved);
+    rmSync(resolved, { force: true });
+  };
+
   return {
     keepsFiles: true,
+    ...(keepVersions ? { keepVersion } : {}),
 
     open: (path, resolved, flags, mode) => {
       if ((flags & CHANGES) === 0) return { fd: openFileOrFolder(resolved, flags, mode) };
       if (isTemporary(path)) return openTemporary(resolved, flags, mode);
-      if ((flags & constants.O_CREAT) === 0 || lstatSync(resolved, { throwIfNoEntry: false })) throw existingFile();
+      const existing = lstatSync(resolved, { bigint: true, throwIfNoEntry: false });
+      const isReplaced = keepVersions && existing !== undefined && (flags & REPLACES) === constants.O_TRUNC;
+      if ((flags & constants.O_CREAT) === 0 || (existing !== undefined && !isReplaced)) throw existingFile();
+      if (existing !== undefined) replace(resolved, existing);
       return create(resolved, flags, mode);
     },
 
@@ -64,15 +87,23 @@ export const createAppendOnlyRules = (): ChangeRules => {
       const comparison = folder.atBoth(from, to, (source, target) => {
         assertTemporaryFile(from, () => lstatSync(source));
         const existing = isTemporary(to) ? undefined : lstatSync(target, { bigint: true, throwIfNoEntry: false });
-        if (existing && incomplete.has(inodeOf(existing))) {
-          throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another client is writing this file');
-        }
+        assertComplete(existing);
         if (!existing) renameSync(source, target);
         return existing && haveSameContent(source, target);
       });
       return comparison?.then((isSame) => {
-        if (!isSame) throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name');
-        folder.at(from, (source) => unlinkSync(source));
+        if (isSame) folder.at(from, (source) => unlinkSync(source));
+        else if (!keepVersions)
+          throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name');
+        else
+          folder.atBoth(from, to, (source, target) => {
+            assertTemporaryFile(from, () => lstatSync(source));
+            // It may be another one by now.
+            const existing = lstatSync(target, { bigint: true, throwIfNoEntry: false });
+            assertComplete(existing);
+            if (existing) keepVersion(target);
+            renameSync(source, target);
+          });
       });
     },
   };

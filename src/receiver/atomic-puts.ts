@@ -27,7 +27,7 @@ export const createAtomicPuts = (rules: ChangeRules, folder: ConfinedFolder): Ch
     const names = parseClientPath(path);
     const name = showClientPath(names);
     const final = encodeName(name);
-    if (existing !== undefined) rules.assertFile(final, () => existing);
+    if (existing !== undefined && rules.keepVersion === undefined) rules.assertFile(final, () => existing);
     const temporary = encodeName(showClientPath([...names.slice(0, -1), temporaryName(names.at(-1) ?? '')]));
     const opened = folder.at(temporary, (place) => {
       if (lstatSync(place, { throwIfNoEntry: false })) unlinkSync(place);
@@ -36,11 +36,16 @@ export const createAtomicPuts = (rules: ChangeRules, folder: ConfinedFolder): Ch
     if (existing !== undefined) fchmodSync(opened.fd, existing.mode & 0o777);
     const { ino } = fstatSync(opened.fd);
     pending.set(name, temporary);
-    const isNew = rules.keepsFiles === true || (flags & constants.O_EXCL) !== 0;
+    const { keepsFiles = false, keepVersion } = rules;
+    const isNew = (keepsFiles && keepVersion === undefined) || (flags & constants.O_EXCL) !== 0;
     return {
       ...opened,
       publish: () => {
-        folder.atBoth(temporary, final, (source, target) => publish(source, target, ino, isNew));
+        folder.atBoth(temporary, final, (source, target) => {
+          assertOurs(source, ino);
+          if (!isNew && keepVersion !== undefined && lstatSync(target, { throwIfNoEntry: false })) keepVersion(target);
+          publish(source, target, isNew);
+        });
         forget(pending, name, temporary);
       },
       discard: () => {
@@ -65,9 +70,12 @@ const forget = (pending: Map<string, Buffer>, name: string, temporary: Buffer): 
   if (pending.get(name) === temporary) pending.delete(name);
 };
 
-const publish = (source: ResolvedPath, target: ResolvedPath, ino: number, isNew: boolean): void => {
+const assertOurs = (source: ResolvedPath, ino: number): void => {
   if (lstatSync(source, { throwIfNoEntry: false })?.ino !== ino)
     throw new RefusedError(Status.FAILURE, 'another client writes this file now');
+};
+
+const publish = (source: ResolvedPath, target: ResolvedPath, isNew: boolean): void => {
   if (!isNew) {
     renameSync(source, target);
     return;

@@ -12,8 +12,10 @@ export interface ChangeRules {
   readonly open: (path: Buffer, resolved: ResolvedPath, flags: number, mode: number) => OpenHandle;
   /** The path of a file that is open here under another name; undefined: its own. */
   readonly whereIs?: (path: Buffer) => Buffer | undefined;
-  /** Nothing that is there may be replaced. */
+  /** Nothing that is there may be replaced, but by what `keepVersion` allows. */
   readonly keepsFiles?: true;
+  /** Keeps a complete file under another name, before it is replaced. undefined: it is not. @throws RefusedError, the system's error */
+  readonly keepVersion?: (resolved: ResolvedPath) => void;
   /** Before WRITE and FSETSTAT. @throws RefusedError */
   readonly assertHandle: (handle: OpenHandle) => void;
   /** Before SETSTAT. @throws RefusedError */

@@ -42,7 +42,7 @@ export class Clients {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#admission = new Admission(this.#limits);
     this.#refusals = new RefusalLog((event) => options.tell?.(event));
-    this.#rules = options.appendOnly === true ? createAppendOnlyRules() : unrestricted;
+    this.#rules = options.appendOnly === true ? createAppendOnlyRules(options) : unrestricted;
     const warn = (message: string): void => options.log('warning', message);
     this.#keys = openKeys(options.authorizedKeys, (keys) => this.#warnOf(keys), warn);
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();

@@ -95,6 +95,8 @@ const publish = async (context: RequestContext, id: number, wanted: CommitReques
     } finally {
       closeSync(fd);
     }
+    // Later it could take the place of what the client sends on its next connection.
+    if (context.isOver?.() === true) throw new RefusedError(Status.FAILURE, 'commit: the client has gone');
     await rules.rename(folder, temporary, path);
   } catch (error) {
     // What was written for long is the client's: it may go on with it, unless it is wrong.

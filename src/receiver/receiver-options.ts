@@ -14,6 +14,8 @@ export interface ReceiverOptions {
   readonly hostKey: string | Buffer | readonly (string | Buffer)[];
   /** Clients can add files, and cannot change complete ones. Default: false. */
   readonly appendOnly?: boolean;
+  /** Of `appendOnly`: a complete file may be replaced, and stays beside as `name.~N~`. Default: false. */
+  readonly keepVersions?: boolean;
   /** A new file has a temporary name until its CLOSE. Default: false. */
   readonly atomicPuts?: boolean;
   readonly limits?: Partial<ReceiverLimits>;

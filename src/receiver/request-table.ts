@@ -14,6 +14,8 @@ export interface RequestContext {
   readonly log: ActionLog;
   /** Gets the one reply. Nothing may be written before the reply is certain: a partial packet cannot be withdrawn. */
   readonly reply: PacketWriter;
+  /** The client has gone: no reply is heard. undefined: it has not. */
+  readonly isOver?: () => boolean;
   /**
    * Lets the requests that follow be served while this one waits: its reply comes when it comes. The work must not reject. Where it is
    * missing, such a request is served as any other.

@@ -51,7 +51,9 @@ export class SftpSession {
     this.#onActivity = onActivity;
     const output = new ReplyOutput(channel, socket, () => this.#continue());
     const aside = (work: Promise<void>): void => this.#queue.putAside(work);
-    const serve = createRequestServer({ folder, handles: this.#handles, rules, log, reply: output.writer, aside });
+    const isOver = (): boolean => this.#isEnded;
+    const context = { folder, handles: this.#handles, rules, log, reply: output.writer, aside, isOver };
+    const serve = createRequestServer(context);
     this.#output = output;
     this.#queue = new RequestQueue({
       serve: (packet) => {

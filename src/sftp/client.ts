@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Name } from '../name.ts';
 import { createBurst } from './burst.ts';
-import { commitWith, type CommittedFile, type FileToCommit } from './commit.ts';
+import { commitWith, sumWith, type CommittedFile, type ContentSum, type FileToCommit } from './commit.ts';
 import { handleCommands, type HandleCommands } from './handle-commands.ts';
 import { HandleOpener } from './handle-opener.ts';
 import { OpenHandles, type HandleLimit } from './open-handles.ts';
@@ -56,7 +56,7 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   onClosed(listener: (openHandles: number) => void): void;
   /** One limit for all channels to a server, and for its next connection: for a server that does not say how many handles it allows. */
   shareHandleLimit(limit: HandleLimit): void;
-  has(extension: string): boolean;
+  has(extension: string, version?: string): boolean;
   open(path: Name, flags: number, attributes: Attributes): Promise<Buffer>;
   /**
    * Commands on an open handle that are sent together. Resolves when all of them succeeded, rejects with the first failure once all
@@ -84,6 +84,7 @@ export interface SftpClient extends HandleCommands<Promise<void>> {
   posixRename(from: Name, to: Name): Promise<void>;
   realpath(path: Name): Promise<Name>;
   commit(file: FileToCommit): Promise<CommittedFile>;
+  sha256(path: Name): Promise<ContentSum>;
   space(path: Name): Promise<FileSystemSpace>;
   /** For connections that are not low-latency: the server's replies never wait for a grant. */
   setWindowUnlimited(): void;
@@ -151,7 +152,7 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
     shareHandleLimit: (limit) => {
       handles.limit = limit;
     },
-    has: (extension) => requests.extensions.has(extension),
+    has: (extension, version) => requests.has(extension, version),
     open: (path, flags, attributes) =>
       opener.open(
         Packet.OPEN,
@@ -185,13 +186,14 @@ export const openSftpClient = async (channel: Duplex, channelWindow?: ChannelWin
   };
 };
 
-const contentRequests = (requests: RequestChannel): Pick<SftpClient, 'read' | 'readWith' | 'commit'> => {
+const contentRequests = (requests: RequestChannel): Pick<SftpClient, 'read' | 'readWith' | 'commit' | 'sha256'> => {
   const read = <T>(handle: Buffer, offset: number, length: number, decode: (reply: PacketReader) => T): Promise<T> => {
     requests.expectReply(length);
     return requests.request(Packet.READ, (packet) => packet.bytes(handle).u64(offset).u32(length), decode);
   };
   return {
     commit: commitWith(requests),
+    sha256: sumWith(requests),
     read: (handle, offset, length) => read(handle, offset, length, readDataOrEnd),
     readWith: (handle, offset, length, use) => read(handle, offset, length, (reply) => showData(reply, use)),
   };
@@ -229,8 +231,7 @@ interface AskedLimits {
 }
 
 const askLimits = (requests: RequestChannel): AskedLimits => {
-  if (!requests.extensions.has(Extension.LIMITS))
-    return { now: { write: SAFE_WRITE_BYTES, handles: 0 }, told: undefined };
+  if (!requests.has(Extension.LIMITS)) return { now: { write: SAFE_WRITE_BYTES, handles: 0 }, told: undefined };
   const started = performance.now();
   const answer = requests.request(
     Packet.EXTENDED,

@@ -100,8 +100,12 @@ export const readNamesOrEnd = (reply: PacketReader): DirectoryEntry[] | undefine
   return entries;
 };
 
-export const readNumbers = (reply: PacketReader, count: number): number[] => {
+export const expectExtendedReply = (reply: PacketReader): void => {
   expect(reply, Packet.EXTENDED_REPLY);
+};
+
+export const readNumbers = (reply: PacketReader, count: number): number[] => {
+  expectExtendedReply(reply);
   return Array.from({ length: count }, () => reply.u64());
 };
 
@@ -127,5 +131,5 @@ export const readSpace = (reply: PacketReader): FileSystemSpace => {
   return { ...space, isReadOnly: (reply.u32() & READ_ONLY_FLAG) !== 0 };
 };
 
-export const statusError = (status: number, reply: PacketReader): SftpStatusError =>
+const statusError = (status: number, reply: PacketReader): SftpStatusError =>
   new SftpStatusError(status, (reply.remaining >= 4 && reply.text()) || `status ${status}`);

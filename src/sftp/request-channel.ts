@@ -97,9 +97,10 @@ export class RequestChannel {
     else this.#onClosed = listener;
   }
 
-  /** The extensions that the server announced, by name, with their version. */
-  get extensions(): ReadonlyMap<string, string> {
-    return this.#extensions;
+  /** Whether the server announced the extension. @param version undefined: any */
+  has(extension: string, version?: string): boolean {
+    const announced = this.#extensions.get(extension);
+    return announced !== undefined && (version === undefined || announced === version);
   }
 
   /**

@@ -416,14 +416,16 @@ describe('isocket receive', () => {
     fs.writeFileSync(config, JSON.stringify({ receive: section }));
     const options = (flags: ReceiveFlags) => receiveOptions(flags, () => undefined);
     const status = { listen: null, textfile: null };
+    const rules = { keepVersions: false, atomicPuts: false, allowRoot: false };
     const whole = {
-      ...{ ...section, hostKey: [inHome('k')], atomicPuts: false, allowRoot: false, status },
+      ...{ ...section, hostKey: [inHome('k')], ...rules, status },
       limits: DEFAULT_LIMITS,
     };
     expect(await options({ config })).toEqual(whole);
     expect(await options({ config, root: '/other' })).toEqual({ ...whole, root: '/other' });
     const flags = { root, listen: '127.0.0.1:0', authorizedKeys: 'keys' };
-    expect(await options(flags)).toEqual({ ...flags, appendOnly: false, atomicPuts: false, allowRoot: false, status });
+    expect(await options(flags)).toEqual({ ...flags, appendOnly: false, ...rules, status });
+    await expect(options({ ...flags, keepVersions: true })).rejects.toThrow('Cannot keep versions');
     fs.writeFileSync(config, JSON.stringify({ receive: { ...section, listen: 1 } }));
     await expect(options({ config })).rejects.toThrow(/receive\.listen is 1: expected HOST:PORT/);
     fs.writeFileSync(config, '{}');

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { startReceiverProcess } from '../support/receiver-process.ts';
 import { startRoundTripCounter } from '../support/round-trips.ts';
 import { makeSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
@@ -13,16 +14,20 @@ const ONE_WAY_MS = 150;
 
 // With OpenSSH 9.2 `rsync -a` takes 15 and 17, and `ssh HOST true` takes 9. One more than what was reached.
 it.for([
-  { files: 1, bytes: 4096, most: 14 },
-  { files: 1000, bytes: 4096, most: 18 },
+  { to: 'openssh', files: 1, bytes: 4096, most: 14 },
+  { to: 'openssh', files: 1000, bytes: 4096, most: 18 },
   // One channel alone takes 24 for the content: a window of 2 MiB for each.
-  { files: 1, bytes: 48 * 1024 * 1024, most: 24 },
+  { to: 'openssh', files: 1, bytes: 48 * 1024 * 1024, most: 24 },
+  // By commit@isocket.
+  { to: 'receiver', files: 1, bytes: 4096, most: 12 },
+  { to: 'receiver', files: 1000, bytes: 4096, most: 16 },
+  { to: 'receiver', files: 1, bytes: 48 * 1024 * 1024, most: 24 },
 ])(
-  'a new directory of $files files of $bytes bytes takes at most $most round trips from TCP’s handshake to finished.watch',
-  async ({ files, bytes, most }) => {
+  '$to: a new directory of $files files of $bytes bytes takes at most $most round trips from TCP’s handshake to finished.watch',
+  async ({ to, files, bytes, most }) => {
     const folder = mkdtempSync(join(tmpdir(), 'isocket-round-trips-'));
     try {
-      await using server = await startSshd(folder);
+      await using server = await (to === 'openssh' ? startSshd : startReceiverProcess)(folder);
       await using proxy = await startRoundTripCounter(server.port);
       const site = makeSite(folder, server, { destination: through(folder, server, proxy.port) });
       // A new state asks once whether the destination is apart from the root.

@@ -18,6 +18,8 @@ export interface ReceiverProcess extends TestServer {
 }
 
 export interface ReceiverProcessOptions {
+  /** The folder to serve; default: `folder`/destination. */
+  readonly root?: string;
   /** Further options of `isocket receive`. */
   readonly args?: readonly string[];
   /** What starts isocket; default: the bundle of the tests. */
@@ -27,10 +29,9 @@ export interface ReceiverProcessOptions {
 /** Our own receiver as a process of its own, on a port and with a host key that stay. */
 export const startReceiverProcess = async (
   folder: string,
-  { args = [], command = [process.execPath, CLI] }: ReceiverProcessOptions = {},
+  { root = `${folder}/destination`, args = [], command = [process.execPath, CLI] }: ReceiverProcessOptions = {},
 ): Promise<ReceiverProcess> => {
   const files = `${folder}/receiver`;
-  const root = `${folder}/destination`;
   for (const path of [files, root]) mkdirSync(path, { recursive: true });
   const hostKey = await makeKey(`${files}/host_key`);
   writeFileSync(`${files}/authorized_keys`, `${await makeKey(`${files}/user_key`)}\n`);

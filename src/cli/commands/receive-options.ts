@@ -19,6 +19,8 @@ export interface ReceiveOptions {
   readonly hostKey?: string | readonly string[];
   /** Clients can add files, and cannot change complete ones. */
   readonly appendOnly?: boolean;
+  /** A complete file may be replaced, and stays beside as `name.~N~`. */
+  readonly keepVersions?: boolean;
   /** A new file has a temporary name until its CLOSE. */
   readonly atomicPuts?: boolean;
   /** Otherwise root is refused. */
@@ -60,12 +62,19 @@ export const receiveOptions = async (flags: ReceiveFlags, report: Report): Promi
     (section?.hostKey === null || section?.hostKey === undefined
       ? undefined
       : [section.hostKey].flat().map(expandHome));
+  const appendOnly = flags.appendOnly ?? section?.appendOnly ?? false;
+  const keepVersions = flags.keepVersions ?? section?.keepVersions ?? false;
+  if (keepVersions && !appendOnly)
+    throw new UserError('Cannot keep versions: clients may change everything, the versions too', {
+      hint: 'give --append-only with --keep-versions (receive.appendOnly with receive.keepVersions)',
+    });
   return {
     root,
     listen,
     authorizedKeys,
     ...(hostKey === undefined ? {} : { hostKey }),
-    appendOnly: flags.appendOnly ?? section?.appendOnly ?? false,
+    appendOnly,
+    keepVersions,
     atomicPuts: flags.atomicPuts ?? section?.atomicPuts ?? false,
     allowRoot: flags.allowRoot ?? section?.allowRoot ?? false,
     ...(section === null ? {} : { limits: section.limits }),

@@ -14,8 +14,12 @@ import { whyNotWritable } from '../../receiver/root-problems.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../receiver/receiver.ts';
 import { homeFolder } from '../../host/home.ts';
 
+const SYNCS_AT_ONCE = '32';
+
 /** `isocket receive`. Resolves with the exit code, after a signal. */
 export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
+  // libuv reads it when it is first asked for a thread. A journal writes all that wait for it at once: with 4 threads four files, 2.5 times slower.
+  process.env.UV_THREADPOOL_SIZE ??= SYNCS_AT_ONCE;
   using shutdown = listenForShutdown();
   using output = await openOutput(flags);
   const write = (line: string): void => {
@@ -43,7 +47,7 @@ export const receive = async (
   },
   signal: AbortSignal,
 ): Promise<void> => {
-  const { root, appendOnly = false, atomicPuts = false, limits = {} } = options;
+  const { root, appendOnly = false, keepVersions = false, atomicPuts = false, limits = {} } = options;
   refuseRoot(options.allowRoot === true);
   const address = parseListenAddress(options.listen);
   checkAuthorizedKeys(options.authorizedKeys);
@@ -52,7 +56,7 @@ export const receive = async (
   const log: ReceiverOptions['log'] = (level, message) => io.report({ type: 'note', level, message });
 
   const tell = io.report;
-  const how = { appendOnly, atomicPuts, limits };
+  const how = { appendOnly, keepVersions, atomicPuts, limits };
   await using receiver = await start({ ...address, ...how, root, authorizedKeys, hostKey, log, tell });
   const problem = whyNotWritable(root);
   if (problem !== undefined) log('warning', problem);

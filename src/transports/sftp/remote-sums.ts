@@ -4,32 +4,20 @@ import { encodeName, type Name } from '../../name.ts';
 import { createSemaphore } from '../../core/semaphore.ts';
 import { SessionRefusedError } from '../../ssh/connection.ts';
 import type { SummedFile } from '../../transport.ts';
+import { askedSums } from './asked-sums.ts';
 import type { Channels } from './channels.ts';
-
-export interface RemoteFile {
-  readonly path: Name;
-  readonly size: bigint;
-}
-
-/** SHA-256 of files at the destination, computed there. */
-export interface RemoteSums {
-  /** Hex digests by `sumKey` of the path. Files that could not be read are left out. */
-  read(files: readonly RemoteFile[], signal: AbortSignal): Promise<Map<string, string>>;
-}
+import { sumKey, type RemoteSums } from './sums-by-path.ts';
 
 // The commands are constant: names are sent on stdin, each ended by NUL, and never through a shell.
 const PROBE = 'LC_ALL=C sha256sum --zero';
 const SUMS = 'LC_ALL=C xargs -0 -r sha256sum --zero --';
 const SUM_OF_EMPTY_INPUT = `${createHash('sha256').digest('hex')}  -\0`;
 
-/** The key of a path in the result; bytes that are not UTF-8 stay distinct. */
-export const sumKey = (path: Name): string => encodeName(path).toString('latin1');
-
 // Searched for once in each connection.
 const known = new WeakMap<CommandRunner, Promise<RemoteSums | undefined>>();
 
-/** What runs commands at the destination: one object for each connection. */
-export type CommandRunner = Pick<Channels, 'openExec'>;
+/** What runs commands at the destination, or asks an SFTP server: one object for each connection. */
+export type CommandRunner = Pick<Channels, 'openExec'> & Partial<Pick<Channels, 'leastBusy'>>;
 
 /** `Transport.sums`. @param base destination.path */
 export const readSums = async (
@@ -53,13 +41,16 @@ export const remoteSumsOf = (
   { channels }: { readonly channels: CommandRunner },
   signal: AbortSignal,
 ): Promise<RemoteSums | undefined> => {
+  const { leastBusy } = channels;
+  const asked = leastBusy === undefined ? undefined : askedSums({ leastBusy });
+  if (asked !== undefined) return Promise.resolve(asked);
   const finding = known.get(channels) ?? findRemoteSums(channels, signal);
   known.set(channels, finding);
   finding.catch(() => known.delete(channels));
   return finding;
 };
 
-/** undefined if the account has no shell (an SFTP-only server, like `isocket receive`) or the host no such program. */
+/** By a command. undefined if the account has no shell (an SFTP-only server) or the host no such program. */
 export const findRemoteSums = async (
   { openExec }: CommandRunner,
   signal: AbortSignal,

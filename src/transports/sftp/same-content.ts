@@ -5,7 +5,8 @@ import { OpenFlag } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { fsPath, showName, TransportError, type ExpectedFile, type Name } from '../../transport.ts';
 import { firstDifference, type ReadAt } from './compare.ts';
-import { remoteSumsOf, sumKey, type RemoteSums } from './remote-sums.ts';
+import { remoteSumsOf } from './remote-sums.ts';
+import { sumKey, type RemoteSums } from './sums-by-path.ts';
 import { sizeOfOpen } from './seal.ts';
 import { describeRefusal } from './server-words.ts';
 import type { Session } from './session.ts';
@@ -15,8 +16,9 @@ const FILES_AT_ONCE = 16;
 const PIECE_BYTES = 1024 * 1024;
 
 /**
- * The files whose content differs at the destination, or that are gone here. Compares SHA-256 of both ends where the account has a shell; files that
- * differ by that, and all files where there is none, are read back and compared byte by byte.
+ * The files whose content differs at the destination, or that are gone here. Compares SHA-256 of both ends where the server tells it
+ * (sha256@isocket) or the account has a shell; files that differ by that, and all files where there is neither, are read back and compared byte
+ * by byte.
  */
 export const differentContent = async (
   session: Session,

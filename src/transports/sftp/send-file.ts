@@ -1,4 +1,4 @@
-import { Extension, Status } from '../../sftp/protocol.ts';
+import { Status } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { showName, TransportError, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Checkpoints } from './checkpoints.ts';
@@ -9,7 +9,7 @@ import { isRefusal } from './server-habits.ts';
 import { SMALL_FILE_BYTES } from './source.ts';
 import type { TemporaryNames } from './temporary-names.ts';
 import { uploadBig } from './upload-big.ts';
-import { uploadCommit } from './upload-commit.ts';
+import { commitOr, uploadCommit } from './upload-commit.ts';
 import { uploadSmall } from './upload-small.ts';
 
 /** Files that may follow MKDIR on its channel: the others go to whatever channel is least busy when it is done. */
@@ -89,21 +89,23 @@ const orFoldersFault = async (
  * An unknown server has refused a part of the content: it may take it in order only, or not continue a file. Once more, in order and from
  * the start.
  */
-const attemptAgain = async (session: Session, error: unknown, attempt: () => Promise<void>): Promise<void> => {
+const attemptAgain = async (session: Session, error: unknown, attempt: () => Promise<boolean>): Promise<boolean> => {
   const { habits, channels, findTrouble, options } = session;
   const channel = channels.leastBusy();
   if (!isRefusal(error) || !habits.isStepwise(channel)) throw error;
   if ((await findTrouble(channel, options.path, error)) !== undefined) throw error;
   const wasInOrder = habits.isInOrder(channel);
   habits.learnInOrder(true);
+  let isSynced: boolean;
   try {
-    await attempt();
+    isSynced = await attempt();
   } catch (again) {
     habits.learnInOrder(wasInOrder);
     throw again;
   }
   if (!wasInOrder)
     habits.tell('info', 'the server takes the content of a file in order only: large files go over one channel');
+  return isSynced;
 };
 
 /** Directories with a time that SFTP cannot carry, told once in each run. */
@@ -134,18 +136,15 @@ const upload = async (
   channel = session.channels.leastBusy(),
 ): Promise<boolean> => {
   if (file.identity.size > SMALL_FILE_BYTES) {
-    const attempt = (): Promise<void> => uploadBig(session, file, final, checkpoints.begin(file), signal, channel);
-    await attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
-    return false;
-  }
-  if (channel.has(Extension.COMMIT)) {
-    await uploadCommit(session, channel, file, names.of(names.nextId()), final, signal);
-    return true;
+    const attempt = (): Promise<boolean> => uploadBig(session, file, final, checkpoints.begin(file), signal, channel);
+    return attempt().catch((error: unknown) => attemptAgain(session, error, attempt));
   }
   const attempt = (): Promise<void> => {
     const temporary = `${parentOf(final)}/${names.of(names.nextId())}`;
     return uploadSmall(session, channel, file, temporary, final, signal);
   };
+  if (session.habits.commit.isOfferedOn(channel))
+    return commitOr(session, uploadCommit(session, channel, file, names.of(names.nextId()), final, signal), attempt);
   if (!session.habits.isStepwise(channel)) {
     await attempt(); // Hot path.
     return false;

@@ -2,6 +2,7 @@ import { HandleLimit } from '../../sftp/open-handles.ts';
 import { Extension, Status } from '../../sftp/protocol.ts';
 import type { SftpClient } from '../../sftp/client.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
+import { CommitHabit } from './commit-habit.ts';
 import { CutListings, Losses } from './losses.ts';
 import type { Name, TransportContext } from '../../transport.ts';
 
@@ -51,6 +52,7 @@ export class ServerHabits {
   readonly handles = new HandleLimit();
   readonly losses = new Losses();
   readonly listings = new CutListings();
+  readonly commit = new CommitHabit();
   /** Permission bits cannot be set: times alone are. */
   readonly refusedPermissions = new Refused();
   /** fsync is announced and refused. */

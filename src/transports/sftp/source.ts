@@ -1,4 +1,5 @@
 import { LEASED } from '../next-try.ts';
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { errorMessage, isOutOfDescriptors, outOfDescriptors, systemErrorCode } from '../../errors.ts';
@@ -110,4 +111,18 @@ export const readChunk = async (
     filled += bytesRead;
   }
   return chunk;
+};
+
+const SUM_PIECE_BYTES = 1024 * 1024;
+
+/** SHA-256 of the whole; call `checkUnchanged` afterwards. */
+export const sumOfSource = async (source: FileHandle, file: OutgoingFile, signal: AbortSignal): Promise<Buffer> => {
+  const size = Number(file.identity.size);
+  const sum = createHash('sha256');
+  const piece = Buffer.allocUnsafe(Math.min(SUM_PIECE_BYTES, size));
+  for (let offset = 0; offset < size; offset += piece.length) {
+    signal.throwIfAborted();
+    sum.update(await readChunk(source, file, offset, piece.subarray(0, size - offset)));
+  }
+  return sum.digest();
 };

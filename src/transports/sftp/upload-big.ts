@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { formatBytes } from '../../core/units.ts';
-import { Status } from '../../sftp/protocol.ts';
+import { OpenFlag, Status } from '../../sftp/protocol.ts';
 import { ChannelClosedError, type SftpStatusError } from '../../sftp/replies.ts';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import type { Attempt } from './checkpoints.ts';
@@ -8,13 +8,14 @@ import { ContentSum } from './content-sum.ts';
 import { parentOf } from './folders.ts';
 import { bytesOf, gapsIn, type Range } from './ranges.ts';
 import { findEarlierAttempt, openTemporary, type EarlierAttempt } from './resume.ts';
-import { seal, sizeOfOpen, syncUnlessRefused } from './seal.ts';
+import { seal, sizeOfOpen, syncUnlessRefused, type WrittenFile } from './seal.ts';
 import { orDestinationFull, orDoesNotFit } from './server-errors.ts';
 import { isRefusal } from './server-habits.ts';
 import { failedSend, publish, type Session } from './session.ts';
-import { checkUnchanged, openSource } from './source.ts';
+import { checkUnchanged, openSource, sumOfSource } from './source.ts';
 import type { Content, Stripe, Written } from './content.ts';
 import { StripedWrite } from './striped-write.ts';
+import { commit, commitOr } from './upload-commit.ts';
 import { writeInOrder } from './write-in-order.ts';
 
 // From this size one channel's window (2 MiB for each round trip) limits a file: it is striped over all channels.
@@ -27,7 +28,10 @@ interface Stopped {
   readonly isKept: boolean;
 }
 
-/** Sends a file in chunks, striped over several channels if it is large, and continues an interrupted attempt. */
+/**
+ * Sends a file in chunks, striped over several channels if it is large, and continues an interrupted attempt. Resolves with whether its name is
+ * on stable storage, too, where that is asked for.
+ */
 export const uploadBig = async (
   session: Session,
   file: OutgoingFile,
@@ -35,7 +39,7 @@ export const uploadBig = async (
   attempt: Attempt,
   signal: AbortSignal,
   first = session.channels.leastBusy(),
-): Promise<void> => {
+): Promise<boolean> => {
   const size = Number(file.identity.size);
   const temporary = `${parentOf(final)}/${attempt.temporary}`;
   const { losses } = session.habits;
@@ -51,12 +55,14 @@ export const uploadBig = async (
     if (size >= STRIPED_FROM_BYTES) attempt.save(attempt.known);
     const earlier = await findEarlierAttempt(first, source, temporary, size, attempt, signal);
     const opened = { channel: first, handle: await openTemporary(first, temporary, earlier, size) };
-    let sum: ContentSum | undefined;
+    const isCommitted = session.habits.commit.isOfferedOn(first);
+    let sha256: Buffer | undefined;
     let written: Written;
     try {
       const missing = await stillMissing({ ...opened, temporary }, earlier, size, attempt);
       // Of a part there is no sum.
-      if (file.tellSha256 !== undefined && bytesOf(missing) === size) sum = new ContentSum();
+      const isSummed = (isCommitted || file.tellSha256 !== undefined) && bytesOf(missing) === size;
+      const sum = isSummed ? new ContentSum() : undefined;
       session.underWay.set(file.targetPath, size - bytesOf(missing));
       content = { source, file, missing, sum, confirmed: { bytes: 0 } };
       written = isInOrder
@@ -68,19 +74,18 @@ export const uploadBig = async (
         stopped = { written: bytesOf(written.there), isKept };
         throw signal.reason;
       }
+      sha256 = sum?.end(size) ?? (isCommitted ? await sumOfSource(source, file, signal) : undefined);
       checkUnchanged(file, await source.stat({ bigint: true }));
-      const told = sum?.end(size);
-      if (told !== undefined) file.tellSha256?.(told);
+      if (sha256 !== undefined) file.tellSha256?.(sha256);
     } catch (error) {
       await first.close(opened.handle).catch(() => undefined);
       throw error;
     }
-    await seal(session, { ...opened, temporary, file });
-    await written.closed;
-    attempt.checkOurs();
-    await publish(session, first, { temporary, final, file }, signal);
+    const closing = { final, sha256, isCommitted, othersClosed: written.closed };
+    const isSynced = await close(session, { ...opened, temporary, file }, closing, attempt, signal);
     attempt.clear();
     losses.forget(file);
+    return isSynced;
   } catch (error) {
     if (!signal.aborted && error instanceof ChannelClosedError && content !== undefined) {
       attempt.leave();
@@ -103,6 +108,46 @@ export const uploadBig = async (
     endTurn();
     await source?.close();
   }
+};
+
+interface Closing {
+  readonly final: Name;
+  readonly sha256: Buffer | undefined;
+  readonly isCommitted: boolean;
+  /** The stripes on other channels. */
+  readonly othersClosed: Promise<void>;
+}
+
+/** Gives what is written its times and its name. */
+const close = async (
+  session: Session,
+  written: WrittenFile,
+  { final, sha256, isCommitted, othersClosed }: Closing,
+  attempt: Attempt,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const { channel, handle, temporary, file } = written;
+  const sealAndPublish = async (open: WrittenFile): Promise<void> => {
+    await seal(session, open);
+    await othersClosed;
+    attempt.checkOurs();
+    await publish(session, channel, { temporary, final, file }, signal);
+  };
+  if (!isCommitted || sha256 === undefined) {
+    await sealAndPublish(written);
+    return false;
+  }
+  attempt.checkOurs();
+  // They are served in order. What CLOSE reports is of this file, whatever became of it.
+  const committing = Promise.all([
+    othersClosed,
+    channel.close(handle),
+    commit(session, channel, { temporary: attempt.temporary, final, file, sha256 }),
+  ]).then(() => undefined);
+  return commitOr(session, committing, async () => {
+    const again = await channel.open(temporary, OpenFlag.WRITE, {});
+    await sealAndPublish({ ...written, handle: again });
+  });
 };
 
 /** What is written so far is on stable storage, where the server can do that, and a later attempt need not read it back. */
@@ -129,9 +174,12 @@ const tellStopped = ({ context, label }: Session, file: OutgoingFile, stopped: S
 const isFullError = (error: unknown): error is TransportError =>
   error instanceof TransportError && error.class === 'destination-full';
 
-/** A quota or a limit, of which OpenSSH says "Failure" and no more; it may be an error of the disk, of which nothing is lost then but time. */
+/**
+ * A quota or a limit, of which OpenSSH says "Failure" and no more; it may be an error of the disk, of which nothing is lost then but time. Of a
+ * commit: the content is another there.
+ */
 const mayBeQuota = ({ status, request = '' }: SftpStatusError): boolean =>
-  status === Status.FAILURE && /^(?:WRITE|CLOSE|fsync)$/.test(request);
+  status === Status.FAILURE && /^(?:WRITE|CLOSE|fsync|commit)$/.test(request);
 
 /**
  * The temporary file is of no use: the source is another one, an unknown server has refused a part of the content, or the destination is

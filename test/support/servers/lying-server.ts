@@ -2,6 +2,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { silentLog } from '../../../src/receiver/client-log.ts';
+import { unrestricted } from '../../../src/receiver/change-rules.ts';
+import { openConfinedFolder } from '../../../src/receiver/confined-folder.ts';
+import { createHandles } from '../../../src/receiver/handles.ts';
+import { createRequestServer } from '../../../src/receiver/requests.ts';
 import ssh2, { type ServerChannel } from 'ssh2';
 import { createPacketSplitter, PacketReader } from '../../../src/sftp/packet-reader.ts';
 import { PacketWriter } from '../../../src/sftp/packet-writer.ts';
@@ -207,18 +212,82 @@ export const lies: Readonly<Record<string, Lie>> = {
   })),
 };
 
-const serve = (channel: ServerChannel, lie: Lie): void => {
+/** What a session talks to: packets without their length. */
+interface Upstream {
+  readonly request: (packet: Buffer) => void;
+  readonly kill: () => void;
+}
+
+type OpenUpstream = (reply: (packet: Buffer) => void, onEnd: () => void) => Upstream;
+
+const framed = (packet: Buffer): Buffer => {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(packet.length);
+  return Buffer.concat([length, packet]);
+};
+
+const sftpServer: OpenUpstream = (reply, onEnd) => {
   const server = spawn('/usr/lib/openssh/sftp-server', { stdio: ['pipe', 'pipe', 'ignore'] });
-  const framed = (packet: Buffer): Buffer => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(packet.length);
-    return Buffer.concat([length, packet]);
+  server.stdout.on('data', createPacketSplitter(reply));
+  server.stdin.on('error', () => undefined);
+  server.on('exit', onEnd);
+  return {
+    request: (packet) => server.stdin.writable && server.stdin.write(framed(packet)),
+    kill: () => server.kill('SIGKILL'),
   };
+};
+
+/** Serves the folder as `isocket receive` does, in this process. */
+const ownServer =
+  (root: string): OpenUpstream =>
+  (reply) => {
+    const folder = openConfinedFolder(root);
+    const handles = createHandles(1024);
+    const writer = new PacketWriter();
+    let isOver = false;
+    const split = createPacketSplitter(reply);
+    const flush = (): void => {
+      const replies = Buffer.from(writer.take());
+      if (!isOver && replies.length > 0) split(replies);
+    };
+    const aside = (work: Promise<void>): void => void work.then(flush);
+    const serve = createRequestServer({
+      folder,
+      handles,
+      rules: unrestricted,
+      log: silentLog,
+      reply: writer,
+      aside,
+      isOver: () => isOver,
+    });
+    let last = Promise.resolve();
+    const serveOne = async (packet: Buffer): Promise<void> => {
+      if (isOver) return;
+      await serve(packet);
+      flush();
+    };
+    return {
+      request: (packet) => {
+        const copy = Buffer.from(packet);
+        last = last.then(() => serveOne(copy));
+      },
+      kill: () => {
+        if (isOver) return;
+        isOver = true;
+        void last.then(() => {
+          handles.closeAll();
+          folder[Symbol.dispose]();
+        });
+      },
+    };
+  };
+
+const serve = (channel: ServerChannel, lie: Lie, open: OpenUpstream): void => {
   const wire: Wire = {
-    toServer: (packet) => server.stdin.writable && server.stdin.write(framed(packet)),
+    toServer: (packet) => server.request(packet),
     toClient: (packet) => channel.writable && channel.write(framed(packet)),
     hangUp: () => {
-      server.kill('SIGKILL');
+      server.kill();
       channel.end();
     },
   };
@@ -227,16 +296,19 @@ const serve = (channel: ServerChannel, lie: Lie): void => {
     'data',
     createPacketSplitter((packet) => (packet[0] === Packet.INIT ? wire.toServer(packet) : request(packet))),
   );
-  server.stdout.on('data', createPacketSplitter(reply));
-  server.stdin.on('error', () => undefined);
+  const server = open(reply, () => channel.end());
   channel.on('error', () => undefined);
-  channel.on('close', () => server.kill('SIGKILL'));
-  server.on('exit', () => channel.end());
+  channel.on('close', () => server.kill());
 };
 
-/** OpenSSH's sftp-server behind a server of ours that lies about what it says. */
-export const startLyingServer = async (folder: string, lie: Lie): Promise<TestServer> => {
+/** OpenSSH's sftp-server, or our own receiver, behind a server of ours that lies about what it says. */
+export const startLyingServer = async (
+  folder: string,
+  lie: Lie,
+  { isOurs = false }: { readonly isOurs?: boolean } = {},
+): Promise<TestServer> => {
   const made = await makeServerFiles(folder);
+  const open = isOurs ? ownServer(made.destination) : sftpServer;
   const clients = new Set<ssh2.Connection>();
   const server = new ssh2.Server({ hostKeys: [readFileSync(made.hostKey)] }, (client) => {
     clients.add(client);
@@ -246,7 +318,7 @@ export const startLyingServer = async (folder: string, lie: Lie): Promise<TestSe
       login.method === 'publickey' ? login.accept() : login.reject(['publickey']),
     );
     client.on('session', (accept) => {
-      accept().on('subsystem', (acceptSubsystem) => serve(acceptSubsystem(), lie));
+      accept().on('subsystem', (acceptSubsystem) => serve(acceptSubsystem(), lie, open));
     });
   });
   // ssh2 sets no TCP_NODELAY: each reply would wait 40 ms for the one before to be acknowledged.
@@ -254,6 +326,7 @@ export const startLyingServer = async (folder: string, lie: Lie): Promise<TestSe
   listener.listen(made.port, '127.0.0.1');
   await once(listener, 'listening');
   return describeServer(made, {
+    ...(isOurs ? { path: '/' } : {}),
     dispose: async () => {
       for (const client of clients) client.end();
       const closed = once(listener, 'close');

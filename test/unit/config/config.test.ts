@@ -160,7 +160,7 @@ describe('config', () => {
     const receive = { root: '/backup', listen: '[::]:2222', authorizedKeys: '/etc/isocket/keys' };
     expect(parseReceiveSection(least, 'rc')).toBeNull();
     const whole = {
-      ...{ ...receive, hostKey: null, appendOnly: false, atomicPuts: false, allowRoot: false },
+      ...{ ...receive, hostKey: null, appendOnly: false, keepVersions: false, atomicPuts: false, allowRoot: false },
       limits: DEFAULT_LIMITS,
       status: { listen: null, textfile: null },
     };

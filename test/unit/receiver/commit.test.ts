@@ -138,6 +138,15 @@ describe('a commit of a whole file', () => {
   });
 });
 
+it('gives no name for a client that has gone meanwhile', async () => {
+  const { ask } = openSession({ folder, handles, rules: unrestricted, isOver: () => true });
+  expect((await ask(Packet.EXTENDED, commitFields({}))).status).toBe(Status.FAILURE);
+  write(TEMPORARY, BIG);
+  const written = { kind: CommitKind.WRITTEN, content: BIG };
+  expect((await ask(Packet.EXTENDED, commitFields(written))).status).toBe(Status.FAILURE);
+  expect(names()).toEqual([TEMPORARY, 'folder', 'link']);
+});
+
 describe('a commit of what was written', () => {
   const written = { kind: CommitKind.WRITTEN, content: BIG, path: 'big' } as const;
 

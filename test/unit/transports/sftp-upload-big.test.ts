@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
+import { Extension } from '../../../src/sftp/protocol.ts';
 import type { SftpClient } from '../../../src/sftp/client.ts';
 import { OpenFlag, Status } from '../../../src/sftp/protocol.ts';
 import { SftpStatusError } from '../../../src/sftp/replies.ts';
@@ -18,7 +19,7 @@ const countingChannel = (open: () => Promise<Buffer>, close: () => Promise<void>
   const channel = {
     limits: { write: 32_000, handles: 0 },
     handlesAtOnce: Infinity,
-    has: () => true,
+    has: (extension: string) => extension !== Extension.COMMIT,
     lstat: () => Promise.resolve(undefined),
     open: async () => {
       const handle = await open();
