@@ -9,7 +9,8 @@ import { lookForUnsent } from '../../status/notify/look-for-unsent.ts';
 import { Ping } from '../../status/notify/ping.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
-import { shellWord, showName, type Name } from '../../name.ts';
+import { ownCommand } from '../../host/own-command.ts';
+import { showName, type Name } from '../../name.ts';
 import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { removeDaemonLife } from '../../status/daemon-life.ts';
@@ -70,7 +71,7 @@ export const scan = async (
 const tellFinished =
   (report: Report) =>
   (name: Name): void => {
-    const message = `${showName(name)} is finished: nothing of it is sent; to send it again: isocket reset ${shellWord(name)}`;
+    const message = `${showName(name)} is finished: nothing of it is sent; to send it again: ${ownCommand('reset', name)}`;
     report({ type: 'note', level: 'warning', message });
   };
 
