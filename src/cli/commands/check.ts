@@ -6,6 +6,7 @@ import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { defaultStatePath } from '../../marks/state.ts';
 import { tryHooks } from '../../status/notify/try-hooks.ts';
+import { wrapFor } from '../reporters/wrap-lines.ts';
 import { connectAll, readConfig } from './open-site.ts';
 
 export interface CheckCommandOptions extends CommonOptions {
@@ -25,7 +26,8 @@ export const check = async (options: CheckCommandOptions): Promise<number> => {
     count[result.state] += 1;
     if (result.state === 'failure') failed.add(result.end);
     if (options.json === true) writeJson(result);
-    else if (options.quiet !== true || result.state !== 'ok') process.stdout.write(show(result));
+    else if (options.quiet !== true || result.state !== 'ok')
+      process.stdout.write(wrapFor(process.stdout, show(result)));
   };
   try {
     for await (const result of checkAll(options, shutdown.signal)) report(result);

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { describe } from '../reporters/describe.ts';
+import { wrapFor } from '../reporters/wrap-lines.ts';
 import { runPass, type PassEnd } from '../../delivery/pass.ts';
 import { planPass } from '../../delivery/plan-pass.ts';
 import { UserError } from '../../errors.ts';
@@ -139,6 +140,6 @@ const tellPlan =
     // What is excluded is what nobody wants: --verbose names it.
     const isSkipped = event.type === 'skipped' && event.kind !== 'excluded';
     if (event.type === 'planned' || event.type === 'held-back' || isSkipped)
-      process.stdout.write(`${describe(event)?.text ?? ''}\n`);
+      process.stdout.write(wrapFor(process.stdout, `${describe(event)?.text ?? ''}\n`));
     else report(event);
   };
