@@ -16,6 +16,7 @@ import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { removeDaemonLife } from '../../status/daemon-life.ts';
 import { FailureLog } from '../../status/last-failures.ts';
+import { warnOfNewInodes } from '../../source/unreliable-mount.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
 import { namesOf } from './named-directories.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
@@ -97,6 +98,7 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
   await using notifier = new Notifier({ config, configPath, statePath: state.path, report, ping, graceMs: 0 });
   void ping?.send('start');
   report(startedEvent('scan', site));
+  warnOfNewInodes(config.source.root, report);
   using failures = new FailureLog(state.path, notifier.report, 'earlier');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
   const tellAll: Report = (event) => {
