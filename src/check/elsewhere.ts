@@ -1,6 +1,7 @@
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { finishedElsewhere } from '../marks/finished-elsewhere.ts';
-import { shellWord, showName, type Name } from '../name.ts';
+import { ownCommand } from '../host/own-command.ts';
+import { showName, type Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 
 const MOST_NAMED = 5;
@@ -20,6 +21,6 @@ export const elsewhereLine = (
     what: 'other destination',
     state: 'warning',
     message: `finished before ${lacked} was a destination, and not sent there: ${named.map(showName).join(', ')}${more}`,
-    hint: `to send them there: isocket reset ${named.map(shellWord).join(' ')}`,
+    hint: `to send them there: ${ownCommand('reset', ...named)}`,
   };
 };

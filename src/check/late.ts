@@ -1,5 +1,6 @@
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { shellWord, showName } from '../name.ts';
+import { ownCommand } from '../host/own-command.ts';
+import { showName } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 
 const MOST_NAMED = 5;
@@ -14,6 +15,6 @@ export const lateLine = (directories: readonly DirectorySnapshot[]): ProbeResult
     what: 'late files',
     state: 'warning',
     message: `changed after finished.watch was written, and not sent since: ${named}${more}`,
-    hint: `to send what came late: isocket reset ${late.slice(0, MOST_NAMED).map(shellWord).join(' ')}`,
+    hint: `to send what came late: ${ownCommand('reset', ...late.slice(0, MOST_NAMED))}`,
   };
 };

@@ -7,32 +7,8 @@ import { unmatchedTag } from '../source/unmatched-tag.ts';
 import { cannotWork } from '../source/directory-failures.ts';
 import { LINKED_CURE, linkedDirectories } from '../source/linked-directories.ts';
 import { readRoot, type RootListing } from '../source/root.ts';
+import { unreliable } from '../source/unreliable-mount.ts';
 import type { ProbeResult } from '../transport.ts';
-
-/** File systems that other hosts change without an event here, or that keep no permission bits: statfs(2). */
-const UNRELIABLE: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'nfs'],
-  [0xff534d42, 'cifs'],
-  [0xfe534d42, 'smb2'],
-  [0x65735546, 'fuse'],
-  [0x4d44, 'vfat'],
-  [0x2011bab0, 'exfat'],
-  [0x01021997, '9p'],
-]);
-
-/** Those that may give a file another inode number whenever it is looked at anew. */
-const MAY_RENUMBER: ReadonlySet<string> = new Set(['fuse', 'cifs', 'smb2', '9p']);
-
-/** What is to be known of the file system of the root, by its type as statfs(2) has it; undefined: nothing. Pure. */
-export const unreliable = (type: number): { readonly state: string; readonly hint: string } | undefined => {
-  const kind = UNRELIABLE.get(type >>> 0);
-  if (kind === undefined) return undefined;
-  const mayRenumber = MAY_RENUMBER.has(kind);
-  return {
-    state: `it is ${kind}: changes by other hosts raise no event${mayRenumber ? ', and where it gives files new inode numbers from time to time, they are sent again' : ''}`,
-    hint: `run isocket on the host that has the disk; otherwise source.rescan finds the files, and the "mark" line below says whether permission bits are kept${mayRenumber ? '; mount it so that inode numbers stay (use_ino or noforget, serverino)' : ''}`,
-  };
-};
 
 /** A directory of which the disk does not say what it is. */
 export function* unreadableLines({ unreadable }: RootListing): Generator<ProbeResult> {

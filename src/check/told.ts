@@ -35,7 +35,8 @@ export async function* checkTold(config: Config, configPath: string | undefined)
   if (status.textfile !== null) yield folderLine('status.textfile', status.textfile);
 }
 
-const whyDistrusted = (path: string): string | undefined => {
+/** Why commands and files of this configuration are not obeyed; undefined: they are. */
+export const whyDistrusted = (path: string): string | undefined => {
   try {
     return distrust(path);
   } catch (error) {
@@ -58,15 +59,23 @@ const programOf = (command: HookCommand): string | undefined => {
   return word === undefined || SHELL_WORDS.has(word) ? undefined : word;
 };
 
+/** They take rights that they lose again, or write where only they may. */
+const MAILERS = /(?:^|[\s/;&|(])(?:mailx?|bsd-mailx|sendmail|exim4?)(?:\s|$)/;
+const NOT_IN_UNITS =
+  ' (by hand and by cron: it may not work in isocket’s hardened units, for which docs/being-told.md has another way)';
+
+const untried = (what: string): string => (what === 'hooks.alert' ? '; isocket check --notify tries it' : '');
+
 const commandLine = (what: string, command: HookCommand): ProbeResult => {
   const program = programOf(command);
-  if (program === undefined) return { what, state: 'ok', message: 'a command line for /bin/sh' };
+  const more = `${MAILERS.test([command].flat().join(' ')) ? NOT_IN_UNITS : ''}${untried(what)}`;
+  if (program === undefined) return { what, state: 'ok', message: `a command line for /bin/sh${more}` };
   const reason = program.includes('/')
     ? whyNotRun(program)
     : isInPath(program)
       ? undefined
       : 'it is in no folder of PATH';
-  if (reason === undefined) return { what, state: 'ok', message: `${program} can be run` };
+  if (reason === undefined) return { what, state: 'ok', message: `${program} can be run${more}` };
   return {
     what,
     state: 'warning',
@@ -105,7 +114,7 @@ const pingLine = async (text: string): Promise<ProbeResult> => {
       );
     });
     const { address } = await Promise.race([lookup(host), late]);
-    return { what, state: 'ok', message: `${host} is ${address}; it is not pinged now` };
+    return { what, state: 'ok', message: `${host} is ${address}; isocket check --notify pings it` };
   } catch (error) {
     const message = `Cannot find ${host}: ${plainMessage(error)}`;
     return { what, state: 'warning', message, hint: 'correct hooks.ping, or the name service of this host' };

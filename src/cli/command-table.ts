@@ -124,6 +124,12 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     usage: 'check',
     description: 'check everything before a file is sent: one line each, with the fix',
+    options: [
+      [
+        '--notify',
+        'give a test alert to hooks.alert and hooks.ping instead, and print what came back; exit code 2: failed',
+      ],
+    ],
     run: async (parsed) => (await import('./commands/check.ts')).check(parsed.optsWithGlobals()),
   },
   {

@@ -5,6 +5,7 @@ import { errorMessage, isHostFailure, TransportError, UserError } from '../error
 import { knownCureOf } from '../source/directory-failures.ts';
 import { isJournal } from './log/journal.ts';
 import { withPriority } from './reporters/log-line.ts';
+import { wrapFor } from './reporters/wrap-lines.ts';
 import { refuseTakenByNpm } from './taken-by-npm.ts';
 import { readVersion } from './version.ts';
 
@@ -102,7 +103,7 @@ const describeFailure = (message: string, hint: string | undefined): string =>
 /** Each line for the journal is an error to it. */
 const printError = (text: string): void => {
   const journal = isJournal(process.stderr.fd, process.env.JOURNAL_STREAM);
-  process.stderr.write(withPriority(text, 'error', journal));
+  process.stderr.write(wrapFor(process.stderr, withPriority(text, 'error', journal)));
 };
 
 /** Prints an error on stderr; returns its exit code. */

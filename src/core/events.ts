@@ -69,7 +69,7 @@ export type IsocketEvent =
   /** A restore left it as it is here: it is another one at the destination. */
   | { readonly type: 'differs'; readonly path: Name; readonly reason: string; readonly hint?: string }
   | BroughtBackEvent
-  | { readonly type: 'kept'; readonly directory: Name; readonly reason: string }
+  | { readonly type: 'kept'; readonly directory: Name; readonly reason: string; readonly hint?: string }
   | AlertEvent
   | {
       readonly type: 'unfinished';

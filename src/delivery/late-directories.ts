@@ -4,7 +4,8 @@ import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { counted } from '../core/units.ts';
 import { systemErrorCode } from '../errors.ts';
-import { shellWord, showName, type Name } from '../name.ts';
+import { ownCommand } from '../host/own-command.ts';
+import { showName, type Name } from '../name.ts';
 
 /** Directories named one by one in a pass; the rest are counted. */
 const MOST_NAMED = 10;
@@ -55,8 +56,8 @@ export class LateDirectories {
 const lateWarning = ({ name, finishedAs }: DirectorySnapshot): string => {
   const shown = showName(name);
   if (finishedAs !== undefined)
-    return `${shown} was finished under the name ${showName(finishedAs)}: its files are at the destination under that name, and not sent under this one; to send it: isocket reset ${shellWord(name)}`;
-  return `${shown} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shellWord(name)}`;
+    return `${shown} was finished under the name ${showName(finishedAs)}: its files are at the destination under that name, and not sent under this one; to send it: ${ownCommand('reset', name)}`;
+  return `${shown} was changed after it was finished: what came since is not sent; to send it: ${ownCommand('reset', name)}`;
 };
 
 const readReported = (file: string): Map<Name, string> => {

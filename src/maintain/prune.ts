@@ -1,10 +1,20 @@
 import { fsyncSync, lstatSync, rmSync, statfsSync } from 'node:fs';
 import { deleteDirectory } from './delete-directory.ts';
-import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
-import { counted } from '../core/units.ts';
+import {
+  absentThere,
+  CHANGED_MEANWHILE,
+  changedIn,
+  failing,
+  reservedIn,
+  skippedIn,
+  unmarkedIn,
+  writtenIn,
+  type Doubt,
+} from './doubt.ts';
+import { systemErrorCode, TransportError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import { createIsExcluded } from '../source/exclude.ts';
-import type { Report, SkippedKind } from '../core/events.ts';
+import type { Report } from '../core/events.ts';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
 import { plan, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked } from '../marks/mark.ts';
@@ -13,7 +23,7 @@ import { fsPath, showName, type Name } from '../name.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import { createStateSet, type StateSet } from '../marks/state-set.ts';
-import { cureOf, unreadableIn } from '../source/directory-failures.ts';
+import { unreadableIn } from '../source/directory-failures.ts';
 import { provenTotal, readProof } from '../source/read-proof.ts';
 import { readRoot } from '../source/root.ts';
 import { walk } from '../source/scanner.ts';
@@ -58,7 +68,7 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const { directories, unreadable } = readRoot(root, tag, createIsExcluded(exclude));
   for (const { name, error } of unreadable) {
     result.kept += 1;
-    report({ type: 'kept', directory: name, reason: `it cannot be read: ${plainMessage(error)}; ${cureOf(error)}` });
+    report({ type: 'kept', directory: name, ...failing(error, 'it cannot be read: ') });
   }
   const candidates = plan(directories, newest)
     .slice(0, -1)
@@ -71,22 +81,17 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
     if (before !== undefined) report({ type: 'looked-through', directory: before });
     if (isStopped() || (untilFree !== undefined && freeShare(root) >= untilFree)) break;
     const verdict = await examine(work, options, writers);
-    if (typeof verdict === 'string') {
-      if (isStopped()) break;
+    if (isDoubt(verdict) && isStopped()) break;
+    const outcome = isDoubt(verdict) || dryRun ? verdict : deleteVerified(directory, verdict, options);
+    if (isDoubt(outcome)) {
       result.kept += 1;
-      report({ type: 'kept', directory: directory.name, reason: verdict });
-      continue;
-    }
-    const doubt = dryRun ? undefined : deleteVerified(directory, verdict, options);
-    if (doubt !== undefined) {
-      result.kept += 1;
-      report({ type: 'kept', directory: directory.name, reason: doubt });
+      report({ type: 'kept', directory: directory.name, ...outcome });
       continue;
     }
     result.pruned += 1;
-    result.files += verdict.files;
-    result.bytes += verdict.bytes;
-    const { files, bytes } = verdict;
+    const { files, bytes } = outcome;
+    result.files += files;
+    result.bytes += bytes;
     report({ type: 'pruned', directory: directory.name, files, bytes, dryRun });
   }
   return result;
@@ -102,12 +107,14 @@ interface Verified {
   readonly known: StateSet;
 }
 
-/** Everything that is verified of a directory, or the doubt that keeps it, in words. */
+const isDoubt = (verdict: Verified | Doubt): verdict is Doubt => 'reason' in verdict;
+
+/** Everything that is verified of a directory, or the doubt that keeps it. */
 const examine = async (
   work: DirectoryPlan,
   { config, state, destinations, quick, report, signal }: PruneOptions,
   writers: OpenFilesView,
-): Promise<Verified | string> => {
+): Promise<Verified | Doubt> => {
   const { root, exclude } = config.source;
   const { directory } = work;
   const isExcluded = createIsExcluded(exclude);
@@ -118,17 +125,17 @@ const examine = async (
     const openFilesNow = writers(0);
     let [files, bytes] = [0, 0];
     for (const entry of walk(`${root}/${directory.name}`, isExcluded)) {
-      if (entry.kind === 'skipped') return whySkippedKeeps(entry.path, entry.why);
+      if (entry.kind === 'skipped') return skippedIn(entry.path, entry.why);
       if (entry.kind === 'folder') continue;
-      if (entry.kind === 'unreadable') return unreadableIn(entry).message;
-      if (entry.kind === 'reserved')
-        return `"${showName(entry.path)}" in it was never sent (a reserved name): rename it and isocket reset the directory, or delete it yourself`;
+      if (entry.kind === 'unreadable') return failing(unreadableIn(entry));
+      if (entry.kind === 'reserved') return reservedIn(directory.name, entry.path);
       const { stats } = entry;
-      if (!isMarked(stats)) return `"${showName(entry.path)}" in it is not marked`;
+      if (!isMarked(stats)) return unmarkedIn(directory.name, entry.path);
       const knowledge = record?.lookUp(entry.path, stats);
-      if (knowledge === 'changed') return `"${showName(entry.path)}" in it changed since it was sent`;
+      if (knowledge === 'changed') return changedIn(directory.name, entry.path);
       isRecorded &&= knowledge === 'confirmed';
-      if (openFilesNow.writerOf(stats) !== undefined) return `"${showName(entry.path)}" in it is open for writing`;
+      const writer = openFilesNow.writerOf(stats);
+      if (writer !== undefined) return writtenIn(entry.path, writer);
       known.add(stats);
       files += 1;
       bytes += Number(stats.size);
@@ -147,34 +154,28 @@ const examine = async (
       compared: (some, size) => report({ type: 'compared', directory: directory.name, files: some, bytes: size }),
       signal,
     });
-    if (wrong > 0) return `${counted(wrong, 'file is', 'files are')} missing or different: ${first}`;
-    return checked === files ? { files, bytes, known } : 'it changed while it was verified';
+    if (wrong > 0) return absentThere(directory.name, wrong, first);
+    return checked === files ? { files, bytes, known } : CHANGED_MEANWHILE;
   } catch (error) {
     if (!(error instanceof TransportError) && systemErrorCode(error) === undefined && !signal.aborted) throw error;
-    return plainMessage(error);
+    return failing(error);
   }
 };
 
-/** An excluded file may have been sent by hand; no record of excluded names is compared. */
-const whySkippedKeeps = (path: Name, why: SkippedKind): string =>
-  why === 'excluded'
-    ? `"${showName(path)}" in it is excluded (source.exclude) and not compared: delete it by hand, or no longer exclude it`
-    : `"${showName(path)}" in it was never sent (${why}): remove it, or delete the directory yourself`;
-
 const deleteVerified = (
   directory: DirectorySnapshot,
-  { known }: Verified,
+  verified: Verified,
   { config, state }: PruneOptions,
-): string | undefined => {
+): Verified | Doubt => {
   const { root } = config.source;
   try {
-    deleteDirectory(root, directory, known.has);
+    deleteDirectory(root, directory, verified.known.has);
     rmSync(state.recordPath(directory.name), { force: true });
     inFolder(root, '', fsyncSync);
-    return undefined;
+    return verified;
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
-    return plainMessage(error);
+    return failing(error);
   }
 };
 

@@ -4,7 +4,8 @@ import type { Report } from '../core/events.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { counted } from '../core/units.ts';
 import { systemErrorCode } from '../errors.ts';
-import { shellWord, showName, type Name } from '../name.ts';
+import { ownCommand } from '../host/own-command.ts';
+import { showName, type Name } from '../name.ts';
 import { readProof } from '../source/read-proof.ts';
 
 /** The part of `finished.watch` that says where everything is. */
@@ -72,7 +73,7 @@ export const noteFinishedElsewhere = async (
 
 const elsewhereWarning = (name: Name, lacks: readonly string[]): string => {
   const shown = showName(name);
-  return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: isocket reset ${shellWord(name)}`;
+  return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: ${ownCommand('reset', name)}`;
 };
 
 /** Undefined where the disk refuses, or holds something else: then it is found, and told, once more. */

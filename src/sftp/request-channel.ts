@@ -181,8 +181,8 @@ export class RequestChannel {
   }
 
   #onEnd(error: Error | undefined): void {
-    const closed = new ChannelClosedError(`the SFTP channel was closed${error?.message ? `: ${error.message}` : ''}`);
-    this.close(closed);
+    const how = error?.message ? `: ${error.message}` : ' by the server';
+    this.close(new ChannelClosedError(`the SFTP channel was closed${how}`));
   }
 
   #scheduleFlush(): void {

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
+import { plainMessage } from '../errors.ts';
 import { openSftpClient, type SftpClient } from '../sftp/client.ts';
 import { INITIAL_WINDOW_BYTES } from '../sftp/receive-window.ts';
 import { SessionRefusedError, type SshConnection } from './connection.ts';
@@ -13,6 +14,8 @@ export class Ssh2Connection implements SshConnection {
   readonly #closeListeners: ((reason: Error) => void)[] = [];
   #lastInboundMs = performance.now();
   #isClosed = false;
+  /** How it ended; the first that is known counts. */
+  #end: string | undefined;
   #handshakeMs: number | undefined;
 
   /** @param where user@host:port, for messages */
@@ -22,6 +25,14 @@ export class Ssh2Connection implements SshConnection {
     this.#where = where;
     socket.on('data', () => {
       this.#lastInboundMs = performance.now();
+    });
+    socket.once('end', () => (this.#end ??= `the server closed the connection to ${where}`));
+    // A reason that the server sends (RFC 4253 §11.1) comes as an error without a level.
+    client.on('error', (error: Error & { level?: string }) => {
+      this.#end ??=
+        error.level === undefined
+          ? `the server closed the connection to ${where}: ${error.message}`
+          : `the connection to ${where} broke: ${plainMessage(error)}`;
     });
     const startedMs = this.#lastInboundMs;
     client.once('handshake', () => {
@@ -67,6 +78,7 @@ export class Ssh2Connection implements SshConnection {
   }
 
   close(): Promise<void> {
+    this.#end ??= `isocket closed the connection to ${this.#where}`;
     this.#client.end();
     this.#client.destroy();
     this.#socket.destroy();
@@ -75,7 +87,7 @@ export class Ssh2Connection implements SshConnection {
 
   /** ssh2 never calls back for a channel that was requested on a connection that closes: its close is awaited as well. */
   async #openChannel(request: (done: ClientCallback) => unknown): Promise<ClientChannel> {
-    if (this.#isClosed) throw new Error('the connection is closed');
+    if (this.#isClosed) throw this.#lost();
     const { promise, resolve, reject } = Promise.withResolvers<ClientChannel>();
     const onClose = (): void => reject(this.#lost());
     this.#client.once('close', onClose);
@@ -90,7 +102,7 @@ export class Ssh2Connection implements SshConnection {
   }
 
   #lost(): Error {
-    return new Error(`the connection to ${this.#where} was lost`);
+    return new Error(this.#end ?? `the connection to ${this.#where} was lost`);
   }
 }
 

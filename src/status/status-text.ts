@@ -1,4 +1,5 @@
-import { shellWord, showName } from '../name.ts';
+import { ownCommand } from '../host/own-command.ts';
+import { showName } from '../name.ts';
 import { counted, formatBytes, formatDuration, formatShare } from '../core/units.ts';
 import type { Activity } from '../instance/activity.ts';
 import type { DirectoryStatus, SiteStatus } from './site-status.ts';
@@ -72,8 +73,8 @@ const notes = (directory: DirectoryStatus): string[] => {
     excluded === 0 ? '' : `${excluded} excluded`,
     lacks === undefined
       ? ''
-      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: isocket reset ${shellWord(name)}`,
-    late ? `LATE: changed after it was finished, and not sent since; to send it: isocket reset ${shellWord(name)}` : '',
+      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: ${ownCommand('reset', name)}`,
+    late ? `LATE: changed after it was finished, and not sent since; to send it: ${ownCommand('reset', name)}` : '',
   ].filter((part) => part !== '');
 };
 

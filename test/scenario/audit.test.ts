@@ -271,6 +271,7 @@ describe.each([
         type: 'kept',
         directory: 'DC1',
         reason: expect.stringMatching(reason) as string,
+        hint: expect.any(String) as string,
       });
       expect(readdirSync(`${site.root}/DC1`)).toEqual(before);
       expect(left()).toEqual(['DC1', 'DC3']);

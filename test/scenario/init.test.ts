@@ -147,7 +147,12 @@ it('does all of it by flags, and says everything that is missing at once', async
   authorize(other, `${home}/.ssh/id_ed25519.pub`);
   expect((await isocket('check', '--quiet')).exitCode).toBe(0);
   // Every comment of the sample is in it.
-  expect(readFileSync(`${home}/.isocketrc`, 'utf8')).toContain('# a file is marked only when the destination has it');
+  const written = readFileSync(`${home}/.isocketrc`, 'utf8');
+  expect(written).toContain('# a file is marked only when the destination has it');
+  // What it refers to is found from anywhere.
+  const named = [...written.matchAll(/[\w./-]*(?:docs|templates)\/[\w.-]+/g)].map(([name]) => name);
+  expect(named.some((name) => name.endsWith('/docs/being-told.md'))).toBe(true);
+  expect(named.filter((name) => !name.startsWith('/') || !existsSync(name))).toEqual([]);
 });
 
 it('does all of it for rsync: init, check, scan', async () => {

@@ -226,6 +226,7 @@ describe('prune', () => {
       type: 'kept',
       directory: 'DC1',
       reason: expect.stringMatching(/^1 file is missing or different: "DC1\/file-1"/) as string,
+      hint: 'to send them again: isocket verify --repair DC1',
     });
     expect(existsSync(`${site.root}/DC1/file-1`)).toBe(true);
     const quick = await site.run(['prune', '--older-than', '0s', '--json', '--quick']);

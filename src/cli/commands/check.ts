@@ -1,16 +1,24 @@
 import { checkSite, type CheckResult } from '../../check/check-site.ts';
 import type { Config } from '../../config/config.ts';
+import { whyDistrusted } from '../../check/told.ts';
 import { UserError } from '../../errors.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { defaultStatePath } from '../../marks/state.ts';
+import { tryHooks } from '../../status/notify/try-hooks.ts';
+import { wrapFor } from '../reporters/wrap-lines.ts';
 import { connectAll, readConfig } from './open-site.ts';
+
+export interface CheckCommandOptions extends CommonOptions {
+  /** Those who are told are given a test alert; nothing else is checked. */
+  readonly notify?: boolean;
+}
 
 /**
  * `isocket check`: every check that can run before a file is sent, one line each. Resolves with the exit code: 2 for a failure at this
  * end, 3 for one at the destination.
  */
-export const check = async (options: CommonOptions): Promise<number> => {
+export const check = async (options: CheckCommandOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   const count = { ok: 0, warning: 0, failure: 0 };
   const failed = new Set<CheckResult['end']>();
@@ -18,7 +26,8 @@ export const check = async (options: CommonOptions): Promise<number> => {
     count[result.state] += 1;
     if (result.state === 'failure') failed.add(result.end);
     if (options.json === true) writeJson(result);
-    else if (options.quiet !== true || result.state !== 'ok') process.stdout.write(show(result));
+    else if (options.quiet !== true || result.state !== 'ok')
+      process.stdout.write(wrapFor(process.stdout, show(result)));
   };
   try {
     for await (const result of checkAll(options, shutdown.signal)) report(result);
@@ -32,7 +41,7 @@ export const check = async (options: CommonOptions): Promise<number> => {
   return shutdown.exitCode ?? (failed.has('here') ? 2 : failed.has('destination') ? 3 : 0);
 };
 
-async function* checkAll(options: CommonOptions, signal: AbortSignal): AsyncGenerator<CheckResult> {
+async function* checkAll(options: CheckCommandOptions, signal: AbortSignal): AsyncGenerator<CheckResult> {
   let path = '';
   let config: Config;
   try {
@@ -46,6 +55,11 @@ async function* checkAll(options: CommonOptions, signal: AbortSignal): AsyncGene
     return;
   }
   yield { what: 'config', state: 'ok', message: `${path}: site ${config.site}`, end: 'here' };
+  if (options.notify === true) {
+    const tried = tryHooks({ config, configPath: path, distrusted: whyDistrusted(path), signal });
+    for await (const result of tried) yield { ...result, end: 'here' };
+    return;
+  }
   const statePath = config.state ?? defaultStatePath(config.site);
   await using stack = new AsyncDisposableStack();
   const destinations = connectAll(config, statePath, () => undefined);

@@ -7,6 +7,7 @@ import { partialBytesAt, underWayAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { connectServiceManager, type ServiceManager } from '../service-manager.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
+import { warnOfNewInodes } from '../../source/unreliable-mount.ts';
 import { removeDaemonLife, writeDaemonLife } from '../../status/daemon-life.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { chooseSource, describeSource } from '../../watcher/choose-source.ts';
@@ -93,6 +94,7 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
   const choice = chooseSource(site.config.source.watcher, facts);
   const watching = describeSource(choice, facts, site.config.source);
   report({ type: 'watching', message: watching });
+  warnOfNewInodes(site.config.source.root, report);
   await using watcher = openWatcher(choice, { reportFailure: tellTrouble });
   const { config, configPath, state } = site;
   using ping = config.hooks.ping === null ? undefined : new Ping(config.hooks.ping, report);

@@ -180,7 +180,10 @@ const textFor = (answers: Answers, configPath: string, knownHosts: string | unde
     'destination.knownHosts': knownHosts,
     // The service and commands run by hand must share one state folder: the unit's StateDirectory.
     state: service === undefined ? undefined : `/var/lib/isocket/${service}`,
-  }).replace('$schema=./', `$schema=${dirname(template)}/`);
+  })
+    .replace('$schema=./', `$schema=${dirname(template)}/`)
+    // Whoever reads it is not in our folder.
+    .replaceAll(/(?<![\w/])(?:docs|templates)\/[\w.-]+/g, (name) => fileURLToPath(packageFile(name)));
   parseInput(defaultLoaders['.yaml'](configPath, text), configPath);
   return text;
 };

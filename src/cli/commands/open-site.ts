@@ -22,6 +22,7 @@ import { bundledTransportNames } from '../../transports/index.ts';
 import type { CommonOptions } from '../options.ts';
 import { loadTransports } from './load-transports.ts';
 import { homeFolder, workingFolder } from '../../host/home.ts';
+import { nameConfig } from '../../host/own-command.ts';
 import { obeyedConfig } from './obeyed-config.ts';
 import { refuseFirstRunAsRoot, serviceState } from './service-state.ts';
 
@@ -34,6 +35,7 @@ export const findConfigFor = async ({ config: flag }: CommonOptions, report: Rep
     cwd: workingFolder(),
     home: homeFolder(),
   });
+  if ((flag ?? env ?? '') !== '') nameConfig(found.path);
   report({ type: 'config', path: found.path });
   return found;
 };

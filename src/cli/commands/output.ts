@@ -12,6 +12,7 @@ import { createLogReporter, type LogSettings } from '../reporters/log-reporter.t
 import type { ProgressReporterOptions } from '../reporters/progress-reporter.ts';
 import type { Reporter } from '../reporters/reporter.ts';
 import { canRedraw, showsColours } from '../reporters/terminal-line.ts';
+import { wrapFor } from '../reporters/wrap-lines.ts';
 import { noteUnprinted } from '../unprinted.ts';
 
 /** Where a command's events go, as its options say. */
@@ -44,7 +45,8 @@ export const openOutput = async (options: CommonOptions, { isEndless = false } =
       file ??= openFileLog(log, (message) => screen.report({ type: 'note', level: 'warning', message }));
     },
     print: (text) => {
-      const write = (): void => void process.stdout.write(text);
+      const shown = options.json === true ? text : wrapFor(process.stdout, text);
+      const write = (): void => void process.stdout.write(shown);
       if (screen.beside === undefined) write();
       else screen.beside(write);
     },
@@ -91,7 +93,7 @@ const openScreen = async (
     return endingWith(sink, createJsonReporter({ write: (text) => sink.write(text) }));
   }
   if (quiet || !canRedraw(process.stderr, process.env.TERM))
-    return openLog(streamOutput(process.stderr), () => settings);
+    return openLog(wrapped(streamOutput(process.stderr)), () => settings);
   const { createProgressReporter } = await import('../reporters/progress-reporter.ts');
   return createProgressReporter({
     ...how,
@@ -99,6 +101,8 @@ const openScreen = async (
     openText: (write) => createLogReporter({ settings: () => settings, write }),
   });
 };
+
+const wrapped = (output: LogOutput): LogOutput => ({ print: (text) => output.print(wrapFor(process.stderr, text)) });
 
 const openLog = (
   output: LogOutput,

@@ -5,7 +5,9 @@ import { describe } from '../reporters/describe.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { counted, countedDirectories, formatBytes, parseDurationMs } from '../../core/units.ts';
 import type { Report } from '../../core/events.ts';
+import { ownCommand } from '../../host/own-command.ts';
 import { openSite } from './open-site.ts';
+import { orStop } from './or-stop.ts';
 import { openOutput, useLog } from './output.ts';
 
 export interface PruneCommandOptions extends CommonOptions {
@@ -31,19 +33,28 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
     if (json || (event.type !== 'pruned' && event.type !== 'kept')) output.report(event);
     else output.print(`${describe(event)?.text ?? ''}\n`);
   };
-  await using site = await openSite(options, output.report, { onConfig: useLog(output) });
+  await using site = await orStop(openSite(options, output.report, { onConfig: useLog(output) }));
   const signal = shutdown.signal;
   const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
   site.refused.throwIfAborted();
   if (json) output.print(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
   else if (!quiet && result.pruned + result.kept > 0) {
     const what = dryRun ? 'would delete' : 'deleted';
+    const next = dryRun && result.pruned > 0 ? `; to delete: ${ownCommand(...withoutDryRun(options))}` : '';
     output.print(
-      `${what} ${countedDirectories(result.pruned)}, ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}; kept ${result.kept} because of a doubt\n`,
+      `${what} ${countedDirectories(result.pruned)}, ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}; kept ${result.kept} because of a doubt${next}\n`,
     );
   }
   return shutdown.exitCode ?? (result.kept > 0 ? 3 : 0);
 };
+
+const withoutDryRun = ({ olderThan, untilFree, quick = false }: PruneCommandOptions): string[] => [
+  'prune',
+  '--older-than',
+  olderThan,
+  ...(untilFree === undefined ? [] : ['--until-free', untilFree]),
+  ...(quick ? ['--quick'] : []),
+];
 
 const parseShare = (text: string): number => {
   const percent = /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text)?.[1];

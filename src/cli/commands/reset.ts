@@ -5,6 +5,7 @@ import { resetDirectory } from '../../maintain/reset.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { namedDirectories } from './named-directories.ts';
 import { openSite } from './open-site.ts';
+import { orStop } from './or-stop.ts';
 import { openOutput, useLog } from './output.ts';
 
 /** `isocket reset`: takes the marks and `finished.watch` away, so that the directories are sent again. */
@@ -12,7 +13,7 @@ export const reset = async (named: readonly string[], options: CommonOptions): P
   using shutdown = listenForShutdown();
   using output = await openOutput(options);
   const { report } = output;
-  await using site = await openSite(options, report, { onConfig: useLog(output) });
+  await using site = await orStop(openSite(options, report, { onConfig: useLog(output) }));
   const { root, exclude } = site.config.source;
   const isExcluded = createIsExcluded(exclude);
   const { plans, unreadable } = namedDirectories(site.config.source, named);

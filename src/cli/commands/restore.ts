@@ -21,6 +21,7 @@ import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
 import { connectForReading, orAnother } from './connect-for-reading.ts';
 import { openSite, readConfig, statePathOf } from './open-site.ts';
+import { orStop } from './or-stop.ts';
 import { openOutput, useLog, type Output } from './output.ts';
 import { namedDirectory, refuseRootIn, targetFolder } from './restore-target.ts';
 
@@ -96,7 +97,9 @@ const openWay = async (
   const { to, dryRun = false } = options;
   await using stack = new AsyncDisposableStack();
   if (to === undefined && !dryRun) {
-    const site = stack.use(await openSite(options, report, { onConfig }).catch(withWayOut));
+    const site = stack.use(
+      await orStop(openSite(options, report, { onConfig }), '; or restore to another folder with --to'),
+    );
     const transport = chooseDestination(site.destinations, options.from);
     const openPlace = (directory: Name): Place =>
       openRootPlace({ ...site, from: transport, directory, report, signal });
@@ -132,14 +135,6 @@ const openWay = async (
 };
 
 const GOES_ON = 'what is here is kept, and the same command goes on with it';
-
-/** Beside another isocket. */
-const withWayOut = (error: unknown): never => {
-  if (!(error instanceof UserError) || error.exitCode !== 4 || error.hint !== undefined) throw error;
-  const hint =
-    'stop it for the time being (a service: systemctl stop isocket@SITE), or restore to another folder with --to';
-  throw new UserError(error.message, { exitCode: 4, hint, cause: error });
-};
 
 /** What the site does not have as its own would never be looked at again. */
 const refuseStrangers = (directories: ReadonlySet<Name>, { tag, exclude }: Config['source']): void => {

@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { describe } from '../reporters/describe.ts';
+import { wrapFor } from '../reporters/wrap-lines.ts';
 import { runPass, type PassEnd } from '../../delivery/pass.ts';
 import { planPass } from '../../delivery/plan-pass.ts';
 import { UserError } from '../../errors.ts';
@@ -9,11 +10,13 @@ import { lookForUnsent } from '../../status/notify/look-for-unsent.ts';
 import { Ping } from '../../status/notify/ping.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { listenForShutdown, type Shutdown } from '../shutdown.ts';
-import { shellWord, showName, type Name } from '../../name.ts';
+import { ownCommand } from '../../host/own-command.ts';
+import { showName, type Name } from '../../name.ts';
 import { partialBytesAt } from '../../delivery/under-way.ts';
 import type { CommonOptions } from '../options.ts';
 import { removeDaemonLife } from '../../status/daemon-life.ts';
 import { FailureLog } from '../../status/last-failures.ts';
+import { warnOfNewInodes } from '../../source/unreliable-mount.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
 import { namesOf } from './named-directories.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
@@ -70,7 +73,7 @@ export const scan = async (
 const tellFinished =
   (report: Report) =>
   (name: Name): void => {
-    const message = `${showName(name)} is finished: nothing of it is sent; to send it again: isocket reset ${shellWord(name)}`;
+    const message = `${showName(name)} is finished: nothing of it is sent; to send it again: ${ownCommand('reset', name)}`;
     report({ type: 'note', level: 'warning', message });
   };
 
@@ -95,6 +98,7 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
   await using notifier = new Notifier({ config, configPath, statePath: state.path, report, ping, graceMs: 0 });
   void ping?.send('start');
   report(startedEvent('scan', site));
+  warnOfNewInodes(config.source.root, report);
   using failures = new FailureLog(state.path, notifier.report, 'earlier');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
   const tellAll: Report = (event) => {
@@ -138,6 +142,6 @@ const tellPlan =
     // What is excluded is what nobody wants: --verbose names it.
     const isSkipped = event.type === 'skipped' && event.kind !== 'excluded';
     if (event.type === 'planned' || event.type === 'held-back' || isSkipped)
-      process.stdout.write(`${describe(event)?.text ?? ''}\n`);
+      process.stdout.write(wrapFor(process.stdout, `${describe(event)?.text ?? ''}\n`));
     else report(event);
   };

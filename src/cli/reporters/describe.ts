@@ -6,6 +6,7 @@ import type {
   StartedEvent,
   StoppedEvent,
 } from '../../core/events.ts';
+import { ownCommand } from '../../host/own-command.ts';
 import { showName, type Name } from '../../name.ts';
 import { isTemporaryOfRestore, MANIFEST } from '../../source/markers.ts';
 import { splitPath } from '../../source/open-beneath.ts';
@@ -63,7 +64,7 @@ export const describe = (event: IsocketEvent): Description | undefined => {
     case 'reset':
       return {
         severity: 'result',
-        text: `${showName(event.directory)} is reset: ${counted(event.files, 'file is', 'files are')} sent again`,
+        text: `${showName(event.directory)} is reset: ${counted(event.files, 'file is', 'files are')} sent again by the next scan, or by the daemon once it runs; now: ${ownCommand('scan', event.directory)}`,
       };
     case 'pruned':
       return {
@@ -80,7 +81,7 @@ export const describe = (event: IsocketEvent): Description | undefined => {
     case 'brought-back':
       return { severity: 'result', text: describeBroughtBack(event) };
     case 'kept':
-      return { severity: 'failure', text: `kept ${showName(event.directory)}: ${event.reason}` };
+      return { severity: 'failure', text: withHint(`kept ${showName(event.directory)}: ${event.reason}`, event.hint) };
     case 'unfinished':
       return { severity: 'detail', text: `${showName(event.directory)} is not finished: ${event.reason}` };
     case 'finished':

@@ -61,11 +61,14 @@ export class TerminalLine {
     this.#terminal.write(this.#isOpen ? ERASE_LINE + wrapped + this.#drawn : wrapped);
   }
 
-  /** Lets somebody else write to the terminal meanwhile. */
+  /** Lets somebody else write to the terminal: the line comes back a moment later, for who reads a pipe may write there after us. */
   beside(write: () => void): void {
-    if (this.#isOpen) this.#terminal.write(ERASE_LINE);
+    if (this.#isOpen && this.#drawn !== '') {
+      this.#terminal.write(ERASE_LINE);
+      this.#drawn = '';
+      this.#redrawIn(REDRAW_MS);
+    }
     write();
-    if (this.#isOpen) this.#terminal.write(this.#drawn);
   }
 
   /** Erases the line; an `update` opens it again. */

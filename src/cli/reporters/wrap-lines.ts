@@ -8,6 +8,10 @@ const LEAST_COLUMNS = 20;
 export const wrapLines = (text: string, columns: number): string =>
   columns < LEAST_COLUMNS ? text : text.replaceAll(/[^\n]+/g, (line) => wrapLine(line, columns));
 
+/** The same where the stream is a terminal; what a program reads stays as it is. */
+export const wrapFor = (stream: { readonly isTTY?: boolean; readonly columns?: number }, text: string): string =>
+  stream.isTTY === true && stream.columns !== undefined ? wrapLines(text, stream.columns) : text;
+
 const wrapLine = (line: string, columns: number): string => {
   if (line.length < columns) return line;
   let [wrapped, width] = ['', 0];

@@ -8,6 +8,7 @@ import { isMarked } from '../../marks/mark.ts';
 import { destinationKeys } from '../../marks/record-hash.ts';
 import { beginRecord, openDirectoryRecord, type MarkRecord } from '../../marks/record.ts';
 import type { StateFolder } from '../../marks/state.ts';
+import { ownCommand } from '../../host/own-command.ts';
 import { fsPath, showName, type Name } from '../../name.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
 import { createIsReserved, isMarker } from '../../source/markers.ts';
@@ -227,7 +228,7 @@ class RootPlace implements Place {
     if (now?.finishedWatch !== true) return { isFinished: false };
     const { files, bytes, excluded, isProven } = this.#lookAtAll();
     if (!isProven) {
-      const note = `${showName(directory)} was finished, and has files that no record proves: isocket verify ${showName(directory)} shows which, isocket reset sends it again`;
+      const note = `${showName(directory)} was finished, and has files that no record proves: ${ownCommand('verify', directory)} shows which, ${ownCommand('reset', directory)} sends it again`;
       return { isFinished: false, note };
     }
     writeFinishedWatch(root, now, proofOf({ ...done, files, bytes, excluded }, this.#options));

@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import { errorMessage } from '../../errors.ts';
 import { openSftpClient } from '../../sftp/client.ts';
 import type { OpenSshLogin } from './options.ts';
 import { startMaster } from './master.ts';
@@ -27,7 +26,7 @@ export const connectSystemSsh = async (
   const noteInbound = (): void => {
     lastInbound = performance.now();
   };
-  const lost = (): Promise<never> => Promise.reject(new Error(`the connection to ${where} was lost`));
+  const lost = (): Promise<never> => Promise.reject(new Error(master.lost()));
   return {
     get closed() {
       return master.closed;
@@ -37,9 +36,7 @@ export const connectSystemSsh = async (
       openSftpClient(await (master.closed ? lost() : track(openSftpChannel(master.socket, noteInbound)))),
     openExec: (command) => (master.closed ? lost() : track(openExecChannel(master.socket, command, noteInbound))),
     silentMs: () => performance.now() - lastInbound,
-    onClose: (listener) => {
-      master.onClose((reason) => listener(new Error(errorMessage(reason))));
-    },
+    onClose: (listener) => master.onClose(listener),
     close: async () => {
       const open = [...channels];
       for (const { duplex } of open) duplex.destroy();

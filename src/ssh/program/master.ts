@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, watch, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode, TransportError } from '../../errors.ts';
+import { showName } from '../../name.ts';
 import { collectStderr, isOnPath, startChild } from './child.ts';
 import { fastCiphers } from './ciphers.ts';
 import { neededOverrides, readConfiguration } from './configuration.ts';
@@ -20,7 +21,9 @@ export interface Master extends AsyncDisposable {
   /** Resolves when the connection is gone. */
   readonly ended: Promise<void>;
   /** Called once when the connection is gone. */
-  onClose(listener: (reason: TransportError) => void): void;
+  onClose(listener: (reason: Error) => void): void;
+  /** Who ended it, once it is gone. */
+  readonly lost: () => string;
 }
 
 /** ssh's own timeouts do not cover a server that falls silent in the middle of a login. */
@@ -53,11 +56,17 @@ export const startMaster = async (
   child.stdout.resume();
   child.stdin.end();
   let closed = false;
-  const listeners: ((reason: TransportError) => void)[] = [];
+  const listeners: ((reason: Error) => void)[] = [];
+  let isOurs = false;
+  let saidAtLogin = 0;
+  const lost = (): string => {
+    if (isOurs) return `isocket closed the connection to ${where}`;
+    const said = lastLine(stderr().slice(saidAtLogin));
+    return `the connection to ${where} was lost${said === '' ? '' : `: ${said}`}`;
+  };
   const ended = child.ended.then(() => {
     closed = true;
-    for (const listener of listeners.splice(0))
-      listener(new TransportError('network', `The connection to ${where} was lost`));
+    for (const listener of listeners.splice(0)) listener(new Error(lost()));
   });
 
   try {
@@ -77,6 +86,7 @@ export const startMaster = async (
   } finally {
     appeared.stop();
   }
+  saidAtLogin = stderr().length;
   // The socket's mtime, not the time of its event: the event loop may have been busy.
   const loginMs = (lstatSync(socket, { throwIfNoEntry: false })?.mtimeMs ?? Infinity) - startedMs;
   const latency = { loginMs, retransmitMs: child.pid === undefined ? undefined : retransmitMs(child.pid) };
@@ -91,13 +101,18 @@ export const startMaster = async (
     onClose: (listener) => {
       listeners.push(listener);
     },
+    lost,
     [Symbol.asyncDispose]: async () => {
+      isOurs ||= !closed;
       child.end();
       await ended;
       resources.dispose();
     },
   };
 };
+
+/** As a rule the ssh program says who ended it: "Connection to HOST closed by remote host." */
+const lastLine = (text: string): string => showName(text.trim().split('\n').at(-1)?.trim().replace(/\.$/, '') ?? '');
 
 /** What happens first: the login, the end of ssh, an abort, or the deadline. */
 const waitForLogin = async (

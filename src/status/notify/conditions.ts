@@ -1,7 +1,8 @@
 import type { AlertsConfig } from '../../config/config.ts';
 import type { BornMarked, Overview, Unfinishable } from '../../core/overview.ts';
 import { counted, formatDuration } from '../../core/units.ts';
-import { shellWord, showName, type Name } from '../../name.ts';
+import { ownCommand } from '../../host/own-command.ts';
+import { showName, type Name } from '../../name.ts';
 
 /** What somebody is told of. */
 export const ALERT_KINDS = ['root', 'refused', 'down', 'held', 'unsent', 'success', 'silent', 'late', 'umask'] as const;
@@ -143,14 +144,14 @@ const unsentCondition = ({ oldestUnsent }: SiteFacts, { unsentMs }: AlertsConfig
 
 const successCondition = ({ wholeMs }: Since, { successMs }: AlertsConfig, nowMs: number): Condition[] => {
   if (successMs === null || nowMs - wholeMs < successMs) return [];
-  const message = `something has been left unsent at every look since ${new Date(wholeMs).toISOString()}: isocket status says what`;
+  const message = `something has been left unsent at every look since ${new Date(wholeMs).toISOString()}: ${ownCommand('status')} says what`;
   return [{ kind: 'success', subject: SITE, message, sinceMs: wholeMs }];
 };
 
 const lateCondition = (directory: Name): Condition => ({
   kind: 'late',
   subject: directory,
-  message: `${showName(directory)} was changed after it was finished: what came since is not sent; to send it: isocket reset ${shellWord(directory)}`,
+  message: `${showName(directory)} was changed after it was finished: what came since is not sent; to send it: ${ownCommand('reset', directory)}`,
 });
 
 const silentCondition = ({ open }: SiteFacts, { silentMs }: AlertsConfig, nowMs: number): Condition[] => {

@@ -17,6 +17,14 @@ export const finishedInput = (event: FinishedEvent, { site, source }: Config, no
 export const alertInput = (notice: Notice, { site, source }: Config, now: Date): string =>
   line({ ...alertEvent(notice), site, root: source.root, at: now.toISOString() });
 
+/** What `hooks.alert` reads where somebody tries it. */
+export const testInput = ({ site, source }: Config, now: Date): string => {
+  const message = 'a test of hooks.alert (isocket check --notify): nothing is wrong';
+  const at = now.toISOString();
+  const about = { type: 'alert', state: 'raised', kind: 'test', subjects: [site], message, since: at };
+  return line({ ...about, site, root: source.root, at });
+};
+
 export const alertEvent = ({ kind, state, conditions }: Notice): AlertEvent => {
   const messages = conditions.slice(0, MOST_MESSAGES).map(({ message }) => message);
   const more = conditions.length - messages.length;

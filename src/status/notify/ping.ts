@@ -43,24 +43,30 @@ export class Ping implements Disposable {
     this.#stopped.abort();
   }
 
-  async #send(signal: Signal): Promise<void> {
-    const { signal: stopped } = this.#stopped;
-    if (stopped.aborted) return;
+  /** One ping, of which nothing is reported. Resolves with the reason where it fails. */
+  async attempt(signal: Signal): Promise<string | undefined> {
     try {
-      await get(urlFor(this.#url, signal), AbortSignal.any([stopped, AbortSignal.timeout(this.#timeoutMs)]));
-      if (this.fails) this.#note('info', `${this.#shown} is pinged again`);
-      this.fails = false;
+      const ended = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(this.#timeoutMs)]);
+      await get(urlFor(this.#url, signal), ended);
+      return undefined;
     } catch (error) {
-      if (this.#stopped.signal.aborted) return;
-      const why = isTimeout(error) ? `no answer within ${this.#timeoutMs / 1000} s` : plainMessage(error);
-      const cure = 'correct hooks.ping if it goes on; nothing else waits for it';
-      if (!this.fails) this.#note('warning', `Cannot ping ${this.#shown}: ${why}; ${cure}`);
-      this.fails = true;
+      return isTimeout(error) ? `no answer within ${this.#timeoutMs / 1000} s` : plainMessage(error);
     }
   }
 
-  get #shown(): string {
+  /** The URL without its secret. */
+  get shown(): string {
     return `${this.#url.protocol}//${this.#url.host}/…`;
+  }
+
+  async #send(signal: Signal): Promise<void> {
+    const { signal: stopped } = this.#stopped;
+    const why = stopped.aborted ? undefined : await this.attempt(signal);
+    if (stopped.aborted) return;
+    const cure = 'correct hooks.ping if it goes on; nothing else waits for it';
+    if (why !== undefined && !this.fails) this.#note('warning', `Cannot ping ${this.shown}: ${why}; ${cure}`);
+    if (why === undefined && this.fails) this.#note('info', `${this.shown} is pinged again`);
+    this.fails = why !== undefined;
   }
 
   #note(level: 'info' | 'warning', message: string): void {

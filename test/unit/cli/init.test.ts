@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { defaultLoaders } from 'cosmiconfig';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -51,6 +51,40 @@ describe('fillTemplate', () => {
 
   it('minds a key that the sample does not have', () => {
     expect(() => fillTemplate(template, { 'destination.nothing': 'x' })).toThrow('no line for destination.nothing');
+  });
+});
+
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly default?: unknown;
+}
+
+/** "hooks.timeout" → "30s", for each key of the schema in these sections. */
+const defaultsOf = (schema: Schema, sections: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(
+    sections.flatMap((section) =>
+      Object.entries(schema.properties?.[section]?.properties ?? {}).map(([key, { default: value = null }]) => [
+        `${section}.${key}`,
+        value,
+      ]),
+    ),
+  );
+
+describe('the sample', () => {
+  it('has every key of who is told, with its default', () => {
+    const file = new URL('../../../templates/isocketrc.schema.json', import.meta.url);
+    const sections = ['log', 'status', 'hooks', 'alerts'];
+    const sample = read(template) as Record<string, Record<string, unknown>>;
+    const found = sections.flatMap((section) =>
+      Object.entries(sample[section] ?? {}).map(([key, value]) => [`${section}.${key}`, value]),
+    );
+    expect(Object.fromEntries(found)).toEqual(defaultsOf(JSON.parse(readFileSync(file, 'utf8')) as Schema, sections));
+  });
+
+  it('names no file of isocket that is not there', () => {
+    const named = [...template.matchAll(/(?:docs|templates)\/[\w.-]+/g)].map(([name]) => name);
+    expect(named).toContain('docs/being-told.md');
+    expect(named.filter((name) => !existsSync(new URL(`../../../${name}`, import.meta.url)))).toEqual([]);
   });
 });
 

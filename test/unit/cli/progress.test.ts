@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { TerminalLine } from '../../../src/cli/reporters/terminal-line.ts';
 import { Progress, progressLine, type ProgressState } from '../../../src/cli/reporters/progress.ts';
 import { onScreen } from '../../../src/cli/commands/status.ts';
 import { wrapLines } from '../../../src/cli/reporters/wrap-lines.ts';
@@ -105,4 +106,15 @@ it('status breaks its lines between words, and a redrawn one stays within the te
   const redrawn = onScreen(text, { columns: 24, rows: 4, redraws: true });
   expect(redrawn.split('\n')).toHaveLength(3);
   expect(redrawn.startsWith('\x1b[H\x1b[2Jbrk: ')).toBe(true);
+});
+
+it('leaves the line away while somebody else writes, whose reader may show it a moment later, then redraws it', async () => {
+  const written: string[] = [];
+  const terminal = { columns: 80, write: (text: string) => written.push(text) > 0 };
+  const line = new TerminalLine(terminal, () => '3/10 files', 60_000);
+  line.update();
+  line.beside(() => written.push('a result\n'));
+  expect(written.at(-1)).toBe('a result\n');
+  await expect.poll(() => written.at(-1)).toContain('3/10 files');
+  line.close();
 });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { unreliable } from '../../../src/check/root.ts';
+import { unreliable } from '../../../src/source/unreliable-mount.ts';
 
 it.each([
   ['fuse', 0x65735546, true],
