@@ -1,13 +1,14 @@
 import type { Socket } from 'node:net';
-import ssh2, { type AuthContext, type Connection, type ParsedKey, type ServerChannel, type Session } from 'ssh2';
+import ssh2, { type AuthContext, type Connection, type ServerChannel, type Session } from 'ssh2';
 import { errorMessage } from '../errors.ts';
-import { showName, type Name } from '../name.ts';
-import type { ReceiverLimits } from '../core/receiver-limits.ts';
+import { showName } from '../name.ts';
+import { batchWrites } from '../ssh/internals/batch-writes.ts';
+import { prepareCipherKeys } from '../ssh/internals/cipher-keys.ts';
 import { ALGORITHMS, withoutSha1 } from './algorithms.ts';
-import { chooseKey, fingerprintOf, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
-import type { ChangeRules } from './change-rules.ts';
-import type { ClientLog, Refusal } from './client-log.ts';
+import { chooseKey, fingerprintOf, type AuthorizedKey } from './authorized-keys.ts';
+import type { Refusal } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
+import type { ConnectionOptions } from './connection-options.ts';
 import { plainAddress } from './from-patterns.ts';
 import { takesSftpOnly } from './sftp-only.ts';
 import { SftpSession } from './sftp-session.ts';
@@ -21,23 +22,6 @@ const MAX_SESSIONS = 16;
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 /** How long a client may take to read the disconnect message and what was sent before it. */
 const DISCONNECT_SECONDS = 2;
-
-export interface ConnectionOptions {
-  /** Address and port. */
-  readonly peer: string;
-  readonly hostKeys: readonly ParsedKey[];
-  /** As they are now. */
-  readonly keys: () => AuthorizedKeys;
-  /** Called once for each session, which disposes of the folder. */
-  readonly openFolder: (below: readonly Name[]) => ConfinedFolder;
-  /** Called once for each session. */
-  readonly rules: (folder: ConfinedFolder) => ChangeRules;
-  readonly limits: Pick<ReceiverLimits, 'loginMs' | 'idleMs' | 'keepAliveMs'>;
-  readonly clientLog: ClientLog;
-  readonly log: (level: 'info' | 'warning', message: string) => void;
-  /** @returns why it may not stay */
-  readonly onLogin: (key: AuthorizedKey) => string | undefined;
-}
 
 /** Serves SSH on a socket: authorized keys can log in, and get SFTP and nothing else. */
 export class ReceiverConnection {
@@ -61,6 +45,7 @@ export class ReceiverConnection {
     this.peer = options.peer;
     // Otherwise each small reply may wait 40 ms for the acknowledgement of the one before (Nagle, delayed ACK).
     socket.setNoDelay(true);
+    batchWrites(socket);
     // Otherwise connections whose client is gone without a word stay open until no new one is accepted (limits.connections).
     socket.setKeepAlive(true, KEEPALIVE_SECONDS * 1000);
     // Each session may wait for the socket's drain: more of them than Node's limit of 10 is no leak.
@@ -134,6 +119,7 @@ export class ReceiverConnection {
 
   #onClient(client: Connection): void {
     this.#client = client;
+    prepareCipherKeys(client);
     // ssh2 emits several errors for one failure; without a listener each would end the process.
     client.on('error', (error) => this.#options.log('info', `${this.peer}: ${error.message}`));
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));

@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ssh: ['sftp'],
   transports: ['ssh', 'sftp', 'core'],
   'transport-suite': [],
-  receiver: ['sftp', 'core'],
+  receiver: ['ssh', 'sftp', 'core'],
 };
 
 /** The files directly in `src`: the contract, which imports nothing but itself; `cli.ts`, which starts the program. */
