@@ -1,12 +1,11 @@
 import type { Socket } from 'node:net';
-import type { AuthContext, Connection, ParsedKey, ServerChannel, Session } from 'ssh2';
+import type { AuthContext, Connection, ServerChannel, Session } from 'ssh2';
 import { errorMessage } from '../errors.ts';
-import { showName, type Name } from '../name.ts';
-import type { ReceiverLimits } from '../core/receiver-limits.ts';
-import { chooseKey, fingerprintOf, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
-import type { ChangeRules } from './change-rules.ts';
-import type { ClientLog, Refusal } from './client-log.ts';
+import { showName } from '../name.ts';
+import { chooseKey, fingerprintOf, type AuthorizedKey } from './authorized-keys.ts';
+import type { Refusal } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
+import type { ConnectionOptions } from './connection-options.ts';
 import { plainAddress } from './from-patterns.ts';
 import { takesSftpOnly } from './sftp-only.ts';
 import { SftpSession } from './sftp-session.ts';
@@ -21,23 +20,6 @@ const MAX_SESSIONS = 16;
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 /** How long a client may take to read the disconnect message and what was sent before it. */
 const DISCONNECT_SECONDS = 2;
-
-export interface ConnectionOptions {
-  /** Address and port. */
-  readonly peer: string;
-  readonly hostKeys: readonly ParsedKey[];
-  /** As they are now. */
-  readonly keys: () => AuthorizedKeys;
-  /** Called once for each session, which disposes of the folder. */
-  readonly openFolder: (below: readonly Name[]) => ConfinedFolder;
-  /** Called once for each session. */
-  readonly rules: (folder: ConfinedFolder) => ChangeRules;
-  readonly limits: Pick<ReceiverLimits, 'loginMs' | 'idleMs' | 'keepAliveMs'>;
-  readonly clientLog: ClientLog;
-  readonly log: (level: 'info' | 'warning', message: string) => void;
-  /** @returns why it may not stay */
-  readonly onLogin: (key: AuthorizedKey) => string | undefined;
-}
 
 /** Serves SSH on a socket: authorized keys can log in, and get SFTP and nothing else. */
 export class ReceiverConnection {
