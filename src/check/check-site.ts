@@ -54,7 +54,10 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
     if (isWell) reached.push(transport.label);
   }
   // Of a destination that is mistyped, that is what is to be told.
-  const elsewhere = elsewhereLine(root, found.listing?.directories ?? [], reached);
+  const elsewhere = elsewhereLine(root, found.listing?.directories ?? [], {
+    site: options.config.site,
+    labels: reached,
+  });
   if (elsewhere !== undefined) yield { ...elsewhere, end: 'here' };
 }
 

@@ -188,11 +188,15 @@ export class Daemon {
     const labels = destinations.map(({ label }) => label);
     const { sender, signal } = this.#site;
     const isReached = (): Promise<boolean> => areReached(sender.destinations, { root: config.source.root, signal });
-    void noteFinishedElsewhere(state.path, config.source.root, directories, labels, { report, isReached }).then(
-      (isTold) => {
-        this.#isCompared = isTold;
-      },
-    );
+    void noteFinishedElsewhere(
+      state.path,
+      config.source.root,
+      directories,
+      { site: config.site, labels },
+      { report, isReached },
+    ).then((isTold) => {
+      this.#isCompared = isTold;
+    });
   }
 
   #noteFailure(state: string): void {

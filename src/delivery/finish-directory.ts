@@ -56,6 +56,7 @@ const proofOf = (
 ): object => {
   const excluded = skipped.get('excluded') ?? 0;
   return {
+    site: config.site,
     directory: directory.name,
     files,
     bytes,

@@ -61,10 +61,16 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const late = new LateDirectories(state.path, site.report);
   late.note(directories);
   const labels = sender.destinations.map(({ label }) => label);
-  await noteFinishedElsewhere(state.path, root, directories, labels, {
-    report: site.report,
-    isReached: () => areReached(sender.destinations, { root, signal: site.signal }),
-  });
+  await noteFinishedElsewhere(
+    state.path,
+    root,
+    directories,
+    { site: config.site, labels },
+    {
+      report: site.report,
+      isReached: () => areReached(sender.destinations, { root, signal: site.signal }),
+    },
+  );
   const limits = createLimits();
   const unsentIn: Name[] = [];
   const unfinished = liveFirst(plan(directories, newest)).filter(

@@ -28,16 +28,38 @@ export const unnamedIn = (proof: unknown, labels: readonly string[]): string[] =
   return labels.filter((label) => !named.has(label));
 };
 
+/** A site as its directories' proofs name it. */
+export interface OwnSite {
+  readonly site: string;
+  /** Its destinations, as messages name them. */
+  readonly labels: readonly string[];
+}
+
+export interface FinishedElsewhere {
+  readonly name: Name;
+  readonly lacks: readonly string[];
+  /** The other site that finished it, if another did: it works on the same root, or this one had that name. */
+  readonly by: string | undefined;
+}
+
 /** Finished directories whose proof does not name every destination, with those that it lacks. Reads a small file of each. */
 export const finishedElsewhere = (
   root: Name,
   directories: readonly DirectorySnapshot[],
-  labels: readonly string[],
-): { readonly name: Name; readonly lacks: readonly string[] }[] =>
+  { site, labels }: OwnSite,
+): FinishedElsewhere[] =>
   directories
     .filter(({ finishedWatch }) => finishedWatch)
-    .map(({ name }) => ({ name, lacks: unnamedIn(readProof(`${root}/${name}`), labels) }))
+    .map(({ name }) => {
+      const proof = readProof(`${root}/${name}`);
+      const { site: by } = (proof ?? {}) as { readonly site?: unknown };
+      return { name, lacks: unnamedIn(proof, labels), by: typeof by === 'string' && by !== site ? by : undefined };
+    })
     .filter(({ lacks }) => lacks.length > 0);
+
+/** Why a reset is no way where another site works on the same root: that one would send it again in its turn. */
+export const ONE_ROOT_ONE_SITE =
+  'if both sites work on this root, each reset takes the other’s finished.watch away: name all destinations in one configuration (destination: a list) instead';
 
 /**
  * Warns, once for each change of the destinations, of directories that were finished before it: nothing of them is sent to the new ones,
@@ -48,17 +70,17 @@ export const noteFinishedElsewhere = async (
   statePath: string,
   root: Name,
   directories: readonly DirectorySnapshot[],
-  labels: readonly string[],
+  own: OwnSite,
   { report, isReached }: { readonly report: Report; readonly isReached: () => Promise<boolean> },
 ): Promise<boolean> => {
   const file = join(statePath, 'destinations.json');
-  const now = JSON.stringify(labels.toSorted());
+  const now = JSON.stringify(own.labels.toSorted());
   if (attempt(() => readFileSync(file, 'utf8')) === now) return true;
-  const found = finishedElsewhere(root, directories, labels);
+  const found = finishedElsewhere(root, directories, own);
   // A mistyped destination is told as that: nothing is to be sent to it anew.
   if (found.length > 0 && !(await isReached())) return false;
   const warn = (message: string): void => report({ type: 'note', level: 'warning', message });
-  for (const { name, lacks } of found.slice(0, MOST_NAMED)) warn(elsewhereWarning(name, lacks));
+  for (const one of found.slice(0, MOST_NAMED)) warn(elsewhereWarning(one));
   const more = found.length - MOST_NAMED;
   if (more > 0)
     warn(
@@ -71,8 +93,10 @@ export const noteFinishedElsewhere = async (
   return true;
 };
 
-const elsewhereWarning = (name: Name, lacks: readonly string[]): string => {
+const elsewhereWarning = ({ name, lacks, by }: FinishedElsewhere): string => {
   const shown = showName(name);
+  if (by !== undefined)
+    return `${shown} was finished by the site "${showName(by)}", and is not sent to ${lacks.map(showName).join(', ')}; to send it there: ${ownCommand('reset', name)}; ${ONE_ROOT_ONE_SITE}`;
   return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: ${ownCommand('reset', name)}`;
 };
 

@@ -71,7 +71,7 @@ it(
     sendTo('there1', 'there2');
     const warning = (name: string): unknown =>
       expect.stringMatching(
-        new RegExp(`^${name} was finished before .*/there2 was a destination.*: isocket reset ${name}$`),
+        new RegExp(`^${name} was finished before .*/there2 was a destination.*: isocket .*reset ${name}$`),
       );
     expect(told((await scanHere(site.config)).events)).toEqual([warning('DC1'), warning('DC2')]);
     expect(told((await scanHere(site.config)).events)).toEqual([]);
@@ -91,3 +91,22 @@ it(
     expect(told(daemon.events)).toEqual([warning('DC2')]);
   },
 );
+
+it('a directory that another site on the same root has finished is told as that, with the way that ends it', async () => {
+  const { writeFiles, closeDirectory } = parser(site.root);
+  writeFiles('DC1', 2);
+  closeDirectory('DC1');
+  expect((await scanHere(site.config)).summary).toMatchObject({ finished: 1 });
+  expect(JSON.parse(readFileSync(`${site.root}/DC1/finished.watch`, 'utf8'))).toMatchObject({ site: 'site' });
+  const config = JSON.parse(readFileSync(site.config, 'utf8')) as object;
+  const destination = { transport: FOLDER_TRANSPORT, path: `${folder}/there2` };
+  const other = { ...config, site: 'other', destination, state: `${folder}/other-state` };
+  writeFileSync(site.config, JSON.stringify(other));
+  const words =
+    /finished by the site "?site"?.*if both sites work on this root, each reset takes the other’s finished\.watch away: name all destinations in one configuration/s;
+  const { events } = await scanHere(site.config);
+  expect(events.flatMap((event) => (event.type === 'note' ? [event.message] : []))).toContainEqual(
+    expect.stringMatching(words),
+  );
+  expect((await site.run(['check'])).stdout).toMatch(words);
+});

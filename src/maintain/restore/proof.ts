@@ -1,4 +1,5 @@
 import { closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync } from 'node:fs';
+import type { Config } from '../../config/config.ts';
 import { fsPath, type Name } from '../../name.ts';
 import { FINISHED_PARSE, FINISHED_WATCH } from '../../source/markers.ts';
 import { pathAt } from '../../source/open-beneath.ts';
@@ -8,11 +9,20 @@ import type { Complete } from './place.ts';
 /** What `finished.watch` of a directory says that was brought back (contract.md §2): every destination was asked for all of it. Pure but for the time. */
 export const proofOf = (
   { files, bytes, excluded, first, last, areContentsCompared }: Complete,
-  { directory, destinations }: { readonly directory: Name; readonly destinations: readonly Transport[] },
+  {
+    config,
+    directory,
+    destinations,
+  }: {
+    readonly config: Pick<Config, 'site'>;
+    readonly directory: Name;
+    readonly destinations: readonly Transport[];
+  },
 ): object => {
   const showTime = (seconds: number | undefined): string | null =>
     seconds === undefined ? null : new Date(seconds * 1000).toISOString();
   return {
+    site: config.site,
     directory,
     files,
     bytes,
