@@ -38,7 +38,7 @@ export const tellReceiverStatus = async (
 };
 
 /** @throws UserError */
-export const statusAddress = (listen: string) => {
+const statusAddress = (listen: string) => {
   const address = parseListenAddress(listen);
   if (address !== undefined) return address;
   throw new UserError(`Cannot tell the status on "${listen}": it is not HOST:PORT`, {
