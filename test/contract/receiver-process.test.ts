@@ -51,7 +51,7 @@ const slowPut = (name: string) => {
   return client;
 };
 const isBegun = (name: string): Promise<void> =>
-  expect.poll(() => existsSync(`${server.folder}/${name}`), SOON).toBe(true) as unknown as Promise<void>;
+  expect.poll(() => existsSync(`${server.folder}/${name}`), SOON).toBe(true);
 
 describe('SIGTERM', () => {
   it('lets a transfer end, takes nobody more, and ends with 143', async () => {

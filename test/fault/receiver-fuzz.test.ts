@@ -239,7 +239,7 @@ const recordHandshake = async (): Promise<Buffer> => {
   sock.write = ((chunk: Buffer, ...rest: never[]) => {
     sent.push(Buffer.from(chunk));
     return write(chunk, ...rest);
-  }) as typeof sock.write;
+  });
   const shaken = once(client, 'handshake');
   client.connect({ sock, username: 'x', password: 'x' });
   await shaken;
