@@ -236,10 +236,10 @@ const recordHandshake = async (): Promise<Buffer> => {
   const sent: Buffer[] = [];
   const sock = createConnection(server.port, '127.0.0.1');
   const write = sock.write.bind(sock);
-  sock.write = ((chunk: Buffer, ...rest: never[]) => {
+  sock.write = (chunk: Buffer, ...rest: never[]) => {
     sent.push(Buffer.from(chunk));
     return write(chunk, ...rest);
-  });
+  };
   const shaken = once(client, 'handshake');
   client.connect({ sock, username: 'x', password: 'x' });
   await shaken;
