@@ -20,19 +20,20 @@ export interface FileSum {
   readonly sha256: Buffer;
 }
 
-/** A small one is read at once: a promise costs more. */
-export const sumOf = (fd: number): FileSum | Promise<FileSum> => {
-  if (fstatSync(fd).size >= PIECE_BYTES) return sumOfBig(fd);
+/** A small one is read at once: a promise costs more. A big one is given up when the client has gone: a sparse file may take years. */
+export const sumOf = (fd: number, isOver: RequestContext['isOver']): FileSum | Promise<FileSum> => {
+  if (fstatSync(fd).size >= PIECE_BYTES) return sumOfBig(fd, isOver);
   const length = readSync(fd, smallBuffer, 0, PIECE_BYTES, 0);
   // Less than it takes: all of it, as long as nobody makes it longer meanwhile.
-  if (length === PIECE_BYTES) return sumOfBig(fd);
+  if (length === PIECE_BYTES) return sumOfBig(fd, isOver);
   return { size: length, sha256: hash('sha256', smallBuffer.subarray(0, length), 'buffer') };
 };
 
-const sumOfBig = async (fd: number): Promise<FileSum> => {
+const sumOfBig = async (fd: number, isOver: RequestContext['isOver']): Promise<FileSum> => {
   const sum = createHash('sha256');
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   for (let size = 0; ;) {
+    if (isOver?.() === true) throw new RefusedError(Status.FAILURE, 'the client has gone');
     const { bytesRead } = await readAsync(fd, piece, 0, PIECE_BYTES, size);
     if (bytesRead === 0) return { size, sha256: sum.digest() };
     sum.update(piece.subarray(0, bytesRead));
@@ -46,7 +47,7 @@ export const serveSum: RequestHandler = (context, id, request) => {
   let sum: FileSum | Promise<FileSum>;
   try {
     if (!fstatSync(fd).isFile()) throw new RefusedError(Status.FAILURE, 'not a regular file');
-    sum = sumOf(fd);
+    sum = sumOf(fd, context.isOver);
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -87,7 +87,7 @@ const publish = async (context: RequestContext, id: number, wanted: CommitReques
   try {
     try {
       if (content === undefined) {
-        const sum = await sumOf(fd);
+        const sum = await sumOf(fd, context.isOver);
         if (!sum.sha256.equals(sha256)) throw otherContent();
         setAttributes(fd, wanted);
       }

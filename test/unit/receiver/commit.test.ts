@@ -207,6 +207,16 @@ describe('the sum of a file', () => {
   });
 });
 
+it('a sum of what has no end is given up when the client has gone', async () => {
+  write('endless', '');
+  fs.truncateSync(join(root, 'endless'), 2 ** 42);
+  let isOver = false;
+  const { ask } = openSession({ folder, handles, rules: unrestricted, isOver: () => isOver });
+  const asked = ask(Packet.EXTENDED, (packet) => packet.bytes(Extension.SHA256).bytes('endless'));
+  isOver = true;
+  expect((await asked).status).toBe(Status.FAILURE);
+});
+
 it('many at once are answered each, and others are served meanwhile', async () => {
   const reply = new PacketWriter();
   const aside: Promise<void>[] = [];
