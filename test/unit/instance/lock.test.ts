@@ -1,7 +1,7 @@
 import { execaNode } from 'execa';
 import { once } from 'node:events';
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -54,6 +54,27 @@ const takeName = async (): Promise<void> => {
 };
 
 describe('the lock of a root', () => {
+  it('is given back while somebody who asked stays connected, and the process ends', async () => {
+    writeFileSync(
+      `${folder}/holder.mjs`,
+      `const { lockRoot } = await import(${JSON.stringify(instance('lock'))});
+      const lock = await lockRoot(${JSON.stringify(site)}, () => ({ inFlight: [], held: [] }));
+      process.send('ready');
+      await new Promise((asked) => process.once('message', asked));
+      process.disconnect();
+      await lock[Symbol.asyncDispose]();
+      console.log('given back');`,
+    );
+    const holder = execaNode({ reject: false, ipc: true, timeout: 20_000 })`${folder}/holder.mjs`;
+    await holder.getOneMessage();
+    // It does not end its side, as a process that is stopped.
+    const asking = createConnection({ path: abstractAddress(site), allowHalfOpen: true });
+    resources.defer(() => void asking.destroy());
+    await once(asking, 'data');
+    await holder.sendMessage('end');
+    expect(await holder).toMatchObject({ exitCode: 0, stdout: 'given back' });
+  });
+
   it('is not taken from an isocket that is stopped: its process id is told', async () => {
     const holder = await child(`
       const { lockRoot } = await import(${JSON.stringify(instance('lock'))});
