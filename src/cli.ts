@@ -2,7 +2,8 @@
 // The flags keep the heap near its live size: each file leaves some kilobytes of garbage, and by default V8 lets the heap of a large
 // machine grow to 200 MB before it collects. 8 MiB for each half of the young generation: smaller re-scans in-flight objects at each
 // minor GC, larger showed no gain. The old generation is collected when it has grown by a fifth, but not before it has 48 MB: with so
-// little in it that costs more than it gains. V8 reads them only at its start, so whoever starts Node by itself gives them again
+// little in it that costs more than it gains. Buffers count as a part of it: by themselves they have a limit of 64 MB, and a big file made
+// a full collection of each 64 MB that it sent. V8 reads them only at its start, so whoever starts Node by itself gives them again
 // (install.sh, package.json); without them isocket works, and takes more memory.
 //
 // The only file that reads process.argv and sets the exit code. Nothing is imported before the version check:

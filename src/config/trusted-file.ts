@@ -2,6 +2,9 @@ import { lstatSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { userName } from '../host/user-name.ts';
 
+/** What helps where a configuration is not obeyed in everything. */
+export const TRUST_CURE = 'let you or root alone own and write it and its folder, or run isocket as its owner';
+
 /**
  * Why what a file says must not be obeyed unasked, as "it belongs to user parser"; undefined: it may be. As git's `safe.directory`: the
  * file, the link that leads to it and its folder belong to the caller, to root or to one of `also`, and nobody else can write them.

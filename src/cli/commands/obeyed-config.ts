@@ -1,9 +1,7 @@
 import type { Config, ReceiveSection } from '../../config/config.ts';
-import { distrust } from '../../config/trusted-file.ts';
+import { distrust, TRUST_CURE } from '../../config/trusted-file.ts';
 import type { Report } from '../../core/events.ts';
 import { systemErrorCode } from '../../errors.ts';
-
-const CURE = 'let you or root alone own and write it and its folder, or run isocket as its owner';
 
 /**
  * The configuration without what would let whoever can write it run commands, or write files, as the user that runs isocket: as modules of
@@ -19,7 +17,7 @@ export const obeyedConfig = (config: Config, path: string, report: Report): Conf
   ];
   const because = left.length === 0 ? undefined : whyNot(path);
   if (because === undefined) return config;
-  const message = `Cannot obey ${left.join(', ')} of configuration "${path}": ${because}; ${CURE}. Files are sent without`;
+  const message = `Cannot obey ${left.join(', ')} of configuration "${path}": ${because}; ${TRUST_CURE}. Files are sent without`;
   report({ type: 'note', level: 'warning', message });
   return {
     ...config,
@@ -33,7 +31,7 @@ export const obeyedConfig = (config: Config, path: string, report: Report): Conf
 export const obeyedReceiveSection = (section: ReceiveSection, path: string, report: Report): ReceiveSection => {
   const because = section.status.textfile === null ? undefined : whyNot(path);
   if (because === undefined) return section;
-  const message = `Cannot obey receive.status.textfile of configuration "${path}": ${because}; ${CURE}. Files are received without`;
+  const message = `Cannot obey receive.status.textfile of configuration "${path}": ${because}; ${TRUST_CURE}. Files are received without`;
   report({ type: 'note', level: 'warning', message });
   return { ...section, status: { ...section.status, textfile: null } };
 };

@@ -1,4 +1,5 @@
 import type { Config, HookCommand } from '../../config/config.ts';
+import { TRUST_CURE } from '../../config/trusted-file.ts';
 import { formatDuration } from '../../core/units.ts';
 import type { ProbeResult } from '../../transport.ts';
 import { hookEnvironment } from './hook-environment.ts';
@@ -38,7 +39,7 @@ const tryAlert = async (
       what,
       state: 'failure',
       message: `Did not run it: others can change the configuration, ${distrusted}`,
-      hint: 'let you or root alone own and write it and its folder, or run isocket as its owner',
+      hint: TRUST_CURE,
     };
   const env = hookEnvironment(process.env, { hook: 'alert', site: config.site, config: configPath });
   const begunMs = performance.now();
