@@ -189,6 +189,7 @@ const compare = async (
 interface Kept {
   readonly id: string;
   readonly work: string;
+  readonly machine: string;
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
 }
 
@@ -204,14 +205,18 @@ for (const contest of contests) if (isWanted(contest.id)) show(await runContest(
 if (isWanted('P6')) show(await live());
 if (isWanted('P8') || isWanted('P9')) for (const result of await idle()) if (isWanted(result.id)) show(result);
 if ((only.length === 0 || process.argv.includes('--keep')) && !isQuick) {
-  const now: Kept[] = results.map(({ id, work, samples }) => ({ id, work, samples: Object.fromEntries(samples) }));
+  const now: Kept[] = results.map(({ id, work, samples }) => ({
+    ...{ id, work, machine },
+    samples: Object.fromEntries(samples),
+  }));
   const before = only.length === 0 ? [] : (JSON.parse(readFileSync(RESULTS, 'utf8')) as { results: Kept[] }).results;
   const isSame = (one: Kept) => (other: Kept) => one.id === other.id && one.work === other.work;
   const kept = [
     ...before.map((one) => now.find(isSame(one)) ?? one),
     ...now.filter((one) => !before.some(isSame(one))),
   ];
-  writeFileSync(RESULTS, `${JSON.stringify({ machine, rounds: ROUNDS, results: kept }, undefined, 1)}\n`);
+  writeFileSync(RESULTS, `${JSON.stringify({ rounds: ROUNDS, results: kept }, undefined, 1)}\n`);
   const drawn = kept.map(({ id, work, samples }) => ({ id, work, samples: new Map(Object.entries(samples)) }));
-  writeFileSync(DRAWING, drawing(drawn, machine));
+  const machines = [...new Set(kept.map((one) => one.machine))];
+  writeFileSync(DRAWING, drawing(drawn, machines));
 }

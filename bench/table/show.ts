@@ -34,7 +34,7 @@ const BARS = 420;
 const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 /** Bars of wall time, each contest to its own scale. */
-export const drawing = (results: readonly Result[], machine: string): string => {
+export const drawing = (results: readonly Result[], machines: readonly string[]): string => {
   const parts: string[] = [];
   let y = ROW;
   const text = (x: number, value: string, style = ''): void => {
@@ -54,8 +54,11 @@ export const drawing = (results: readonly Result[], machine: string): string => 
     }
     y += ROW * 2;
   }
-  text(0, machine, ' fill="#868e96"');
-  const [width, height] = [720 + 2 * MARGIN, y + ROW + 2 * MARGIN];
+  for (const machine of machines) {
+    text(0, machine, ' fill="#868e96"');
+    y += ROW;
+  }
+  const [width, height] = [720 + 2 * MARGIN, y + 2 * MARGIN];
   const size = `width="${width}" height="${height}" viewBox="${-MARGIN} ${-MARGIN} ${width} ${height}"`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" ${size} font-family="sans-serif" font-size="12">`,
