@@ -46,10 +46,12 @@ describe.each(['sftp-server', 'sshd'])('%s killed', (victim) => {
           ended,
         ]);
         if (reached === 'over') break;
+        proxy.stall(); // Nothing more passes until it is killed, however slow the machine is.
         for (const child of await childrenOf(pid, victim)) {
           process.kill(child, 'SIGKILL');
           kills += 1;
         }
+        proxy.resume();
         expectNothingWrong(site.root, server.folder);
       }
       const { exitCode, stderr } = await scan;

@@ -43,8 +43,10 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
   let limit = Infinity;
   let isStalled = false;
   const swallowed = new WeakSet<Socket>();
+  /** Clients of which a part of a chunk waits: what they send next must not overtake it. */
+  const trickling = new WeakSet<Socket>();
   const resume = (socket: Socket): void => {
-    if (!isStalled && !swallowed.has(socket)) socket.resume();
+    if (!isStalled && !swallowed.has(socket) && !trickling.has(socket)) socket.resume();
   };
   let bytesPerSecond = Infinity;
   let total = 0;
@@ -66,8 +68,10 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
     const passSlowly = (chunk: Buffer): void => {
       const length = Math.min(chunk.length, Math.ceil(bytesPerSecond / 10));
       upstream.write(chunk.subarray(0, length));
-      if (length === chunk.length) resume(client);
-      else setTimeout(() => passSlowly(chunk.subarray(length)), 100).unref();
+      if (length === chunk.length) {
+        trickling.delete(client);
+        resume(client);
+      } else setTimeout(() => passSlowly(chunk.subarray(length)), 100).unref();
     };
     for (const [one, other] of [
       [client, upstream],
@@ -99,6 +103,7 @@ export const startProxy = async (targetPort: number, { delayMs = 0 }: ProxyOptio
         void untilRead(upstream).then(() => client.destroy());
       } else if (bytesPerSecond < Infinity) {
         client.pause();
+        trickling.add(client);
         passSlowly(chunk);
       } else if (!upstream.write(chunk)) {
         client.pause();
