@@ -1,6 +1,8 @@
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { build, type CodeSplittingNameFunction } from 'rolldown';
+import { bashCompletion, fishCompletion, zshCompletion } from './src/cli/manual/completions.ts';
+import { manPage } from './src/cli/manual/man-page.ts';
 
 // Usage: node build.ts [FOLDER]. One bundle of a few files in place of three hundred modules: finding and reading those took as long as
 // sending a thousand files. ssh2 stays a separate package: the part that guards the connection can be updated by itself.
@@ -184,9 +186,24 @@ const softwareBill = (root: Manifest, libraries: readonly Library[]): object => 
   };
 };
 
+/** What a shell and man(1) read: where they look for it, under its name there. */
+const writeManual = (): void => {
+  const files = {
+    'share/man/man1/isocket.1': manPage(readManifest('.').version),
+    'share/bash-completion/completions/isocket': bashCompletion(),
+    'share/zsh/site-functions/_isocket': zshCompletion(),
+    'share/fish/vendor_completions.d/isocket.fish': fishCompletion(),
+  };
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(`${FOLDER}/${path}`), { recursive: true });
+    writeFileSync(`${FOLDER}/${path}`, content);
+  }
+};
+
 rmSync(FOLDER, { recursive: true, force: true });
 const byName = (libraries: readonly Library[]): Library[] => libraries.toSorted((a, b) => (purl(a) < purl(b) ? -1 : 1));
 const bundled = byName(bundledLibraries([...(await bundle()), ...(await bundlePage())]));
 writeFileSync(`${FOLDER}/licences.txt`, bundled.map(licenceText).join('\n'));
 const bill = softwareBill(readManifest('.'), byName([...bundled, ...installedLibraries()]));
 writeFileSync(`${FOLDER}/sbom.cdx.json`, `${JSON.stringify(bill, null, 2)}\n`);
+writeManual();

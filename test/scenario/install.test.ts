@@ -78,6 +78,8 @@ it(
     expect(readFileSync(`${folder}/P/bin/isocket`, 'utf8')).toContain(
       ` --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48 --external-memory-accounted-in-global-limit '${folder}/P/lib/isocket/dist/cli.js'`,
     );
+    for (const path of ['man/man1/isocket.1', 'bash-completion/completions/isocket', 'zsh/site-functions/_isocket'])
+      expect(existsSync(`${folder}/P/share/${path}`), path).toBe(true);
     const system = `${folder}/system/etc`;
     expect(readFileSync(`${system}/systemd/system/isocket@.service`, 'utf8')).toContain(
       `ExecStart=${folder}/P/bin/isocket --config %E/isocket/%i/.isocketrc daemon`,
