@@ -36,16 +36,19 @@ export const showSeconds = (seconds: number): string =>
 export const phaseOf = ({ phase, closedBy }: DirectoryStatus): string =>
   phase === 'closed' && closedBy === 'superseded' ? 'closed (a newer one is there)' : phase;
 
-/** What a person should know of a directory, with the next step. Pure. */
-export const remarksOn = (directory: DirectoryStatus): string => {
+/**
+ * What a person should know of a directory, with the next step. Pure.
+ * @param command isocket for this site, as a shell takes it
+ */
+export const remarksOn = (directory: DirectoryStatus, command: string): string => {
   const { name, held, late, lacks, reserved, unreadable, skipped } = directory;
   const remarks = [
     ...(unreadable === undefined ? [] : [`cannot be read: ${showMessage(unreadable)}`]),
     ...(held > 0 ? [`${counted(held, 'file')} held back`] : []),
-    ...(late ? [`changed after it was finished: isocket reset ${shellWord(name)}`] : []),
+    ...(late ? [`changed after it was finished: ${command} reset ${shellWord(name)}`] : []),
     ...(lacks === undefined || lacks.length === 0
       ? []
-      : [`not at ${lacks.map(showName).join(', ')}: isocket reset ${shellWord(name)}`]),
+      : [`not at ${lacks.map(showName).join(', ')}: ${command} reset ${shellWord(name)}`]),
     ...(reserved === undefined || reserved.length === 0
       ? []
       : [
