@@ -3,8 +3,8 @@ import type { LiveSiteStatus } from '../live/live-status.ts';
 import type { DirectoryStatus } from '../site-status.ts';
 import { Plots } from './plots.ts';
 import { element, setText, showFigures, showList, showRows, type Row } from './rows.ts';
-import { showName } from '../../name.ts';
-import { inOrder, phaseOf, remarksOn, shareOf, showMessage, showSeconds, stateOf, summaryOf } from './words.ts';
+import { showMessage, showName } from '../../name.ts';
+import { inOrder, phaseOf, remarksOn, shareOf, showSeconds, stateOf, summaryOf } from './words.ts';
 
 /** As `/events` tells it: the oldest finished directories are summed up. */
 interface Shown extends LiveSiteStatus {

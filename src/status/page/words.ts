@@ -1,5 +1,5 @@
 import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
-import { shellWord, showName } from '../../name.ts';
+import { shellWord, showMessage, showName } from '../../name.ts';
 import type { LiveSiteStatus } from '../live/live-status.ts';
 import type { DirectoryStatus } from '../site-status.ts';
 
@@ -24,9 +24,6 @@ export const stateOf = ({
   const what = `${more}${counted(backlog.files, 'file')}, ${formatBytes(backlog.bytes)}`;
   return { state: 'busy', sentence: `Sending: ${what} to go` };
 };
-
-/** A sentence of ours, in which names are shown already: what a server said in it moves nothing. Pure. */
-export const showMessage = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, showName);
 
 /** "1 h 5 m", "12 s"; a page does not need tenths. Pure. */
 export const showSeconds = (seconds: number): string =>
