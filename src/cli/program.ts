@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../core/config-problems.ts';
 import { COMMANDS, COMMON_OPTIONS, ENVIRONMENT, EXIT_CODES, type CommandDefinition } from './command-table.ts';
 import { errorMessage, isHostFailure, TransportError, UserError } from '../errors.ts';
+import { showLines } from '../name.ts';
 import { knownCureOf } from '../source/directory-failures.ts';
 import { isJournal } from './log/journal.ts';
 import { withPriority } from './reporters/log-line.ts';
@@ -108,7 +109,7 @@ const describeFailure = (message: string, hint: string | undefined): string =>
 /** Each line for the journal is an error to it. */
 const printError = (text: string): void => {
   const journal = isJournal(process.stderr.fd, process.env.JOURNAL_STREAM);
-  process.stderr.write(wrapFor(process.stderr, withPriority(text, 'error', journal)));
+  process.stderr.write(wrapFor(process.stderr, withPriority(showLines(text), 'error', journal)));
 };
 
 /** Prints an error on stderr; returns its exit code. */

@@ -7,19 +7,23 @@ import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 export interface StatusTextOptions {
   /** Lists every finished directory and every held file. */
   readonly verbose: boolean;
+  /** What is wrong comes first: a terminal may have no room for all. Else it comes last, where the eye is when all was printed. */
+  readonly problemsFirst: boolean;
 }
 
 const MAX_HELD_SHOWN = 10;
 
 /** The status as text, one line a directory. Pure. */
-export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): string => {
+export const statusText = (status: SiteStatus, { verbose, problemsFirst }: StatusTextOptions): string => {
   const { site, root, directories, totals } = status;
   const finished = directories.filter(({ phase }) => phase === 'finished');
   const shown = verbose
     ? directories
     : directories.filter(({ phase, late, lacks }) => phase !== 'finished' || late || lacks !== undefined);
+  const problems = status.problems.map((problem) => `PROBLEM: ${problem}`);
   return [
     `${showName(site)}: ${showName(root)}, ${describeProcess(status)}`,
+    ...(problemsFirst ? problems : []),
     ...(directories.length === 0 ? ['no directories'] : []),
     ...table(shown.map(row)),
     ...(verbose || finished.length === 0
@@ -29,7 +33,7 @@ export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): 
     ...describeActivity(status, verbose),
     ...describeLastFailures(status, verbose),
     ...(status.notes ?? []).map((note) => `note: ${note}`),
-    ...status.problems.map((problem) => `PROBLEM: ${problem}`),
+    ...(problemsFirst ? [] : problems),
     '',
   ].join('\n');
 };

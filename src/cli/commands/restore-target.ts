@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isWithin, resolvePath } from '../../check/overlap.ts';
+import { isWithin, leadsInto, resolvePath } from '../../check/overlap.ts';
 import { systemErrorCode, UserError } from '../../errors.ts';
 import { workingFolder } from '../../host/home.ts';
 import { makeFolders } from '../../host/make-folders.ts';
@@ -31,11 +31,11 @@ export const targetFolder = (
     throw new UserError(`Cannot restore to "${showName(to)}": "${showName(file)}" is no folder`, {
       hint: 'name a folder with --to',
     });
-  if (isWithin(resolvePath(path), resolvePath(state)))
+  if (leadsInto(path, state))
     throw new UserError(`Cannot restore to "${showName(to)}": isocket keeps its own state there`, {
       hint: 'name another folder with --to',
     });
-  if (isWithin(resolvePath(path), resolvePath(root)))
+  if (leadsInto(path, root))
     throw new UserError(`Cannot restore to "${showName(to)}": it lies in source.root, and would be sent again`, {
       hint: 'leave --to out to bring directories back into the site, or name a folder outside',
     });
