@@ -24,7 +24,9 @@ export interface OpenHandle {
 
 /** The open handles of one channel. */
 export interface Handles {
-  /** Takes ownership of the descriptor. @throws RefusedError when too many are open; the descriptor is closed then */
+  /** Before anything is opened, which may create or empty a file. @throws RefusedError when too many are open */
+  readonly assertRoom: () => void;
+  /** Takes ownership of the descriptor. */
   readonly add: (handle: OpenHandle) => Buffer;
   /** @throws RefusedError where this channel has no such handle open */
   readonly get: (id: Buffer) => OpenHandle;
@@ -49,11 +51,10 @@ export const createHandles = (max: number): Handles => {
 
   return {
     get,
+    assertRoom: () => {
+      if (open.size >= max) throw new RefusedError(Status.FAILURE, `more than ${max} open handles`);
+    },
     add: (handle) => {
-      if (open.size >= max) {
-        release(handle);
-        throw new RefusedError(Status.FAILURE, `more than ${max} open handles`);
-      }
       // Numbers are not reused: a late request for a closed handle must not reach another file.
       do last = last >= 0xffffffff ? 1 : last + 1;
       while (open.has(last));
