@@ -16,6 +16,7 @@ import { Status, TEMPORARY_NAME } from '../sftp/protocol.ts';
 import { openFileOrFolder, type ChangeRules } from './change-rules.ts';
 import { parseClientPath } from './client-path.ts';
 import type { ResolvedPath } from './confined-folder.ts';
+import { changedMeanwhile, stateOf } from './file-state.ts';
 import type { OpenHandle } from './handles.ts';
 import { RefusedError } from './refused-error.ts';
 import { keepVersion } from './kept-versions.ts';
@@ -83,21 +84,23 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
 
     assertName: assertTemporaryFile,
 
-    rename: (folder, from, to) => {
+    rename: (folder, from, to, isOver) => {
+      let compared = '';
       const comparison = folder.atBoth(from, to, (source, target) => {
         assertTemporaryFile(from, () => lstatSync(source));
+        compared = stateOf(source);
         const existing = isTemporary(to) ? undefined : lstatSync(target, { bigint: true, throwIfNoEntry: false });
         assertComplete(existing);
         if (!existing) renameSync(source, target);
-        return existing && haveSameContent(source, target);
+        return existing && haveSameContent(source, target, isOver);
       });
       return comparison?.then((isSame) => {
+        if (folder.at(from, stateOf) !== compared) throw changedMeanwhile();
         if (isSame) folder.at(from, (source) => unlinkSync(source));
         else if (!keepVersions)
           throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name');
         else
           folder.atBoth(from, to, (source, target) => {
-            assertTemporaryFile(from, () => lstatSync(source));
             // It may be another one by now.
             const existing = lstatSync(target, { bigint: true, throwIfNoEntry: false });
             assertComplete(existing);

@@ -22,8 +22,16 @@ export interface ChangeRules {
   readonly assertFile: (path: Buffer, stats: () => Stats) => void;
   /** Before a name is removed or moved. @throws RefusedError */
   readonly assertName: (path: Buffer, stats: () => Stats) => void;
-  /** Serves posix-rename. Returns a promise where both files must be compared first. @throws RefusedError */
-  readonly rename: (folder: ConfinedFolder, from: Buffer, to: Buffer) => Promise<void> | undefined;
+  /**
+   * Serves posix-rename. Returns a promise where both files must be compared first, which is given up once `isOver` says so.
+   * @throws RefusedError
+   */
+  readonly rename: (
+    folder: ConfinedFolder,
+    from: Buffer,
+    to: Buffer,
+    isOver?: () => boolean,
+  ) => Promise<void> | undefined;
 }
 
 const allowed = (): void => undefined;

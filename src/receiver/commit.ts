@@ -16,7 +16,7 @@ import { Packet, Status } from '../sftp/protocol.ts';
 import { FolderSyncs } from './commit-folder-syncs.ts';
 import { readCommit, type CommitRequest } from './commit-request.ts';
 import { putAside, sumOf } from './commit-sum.ts';
-import type { ResolvedPath } from './confined-folder.ts';
+import { changedMeanwhile, clientHasGone, stateOf } from './file-state.ts';
 import { RefusedError } from './refused-error.ts';
 import { writeError } from './replies.ts';
 import { tellRefusal } from './tell-refusal.ts';
@@ -91,19 +91,19 @@ const publish = async (context: RequestContext, id: number, wanted: CommitReques
         const before = stateOf(fd);
         const sum = await sumOf(fd, context.isOver);
         if (!sum.sha256.equals(sha256)) throw otherContent();
-        if (stateOf(fd) !== before) throw changed();
+        if (stateOf(fd) !== before) throw changedMeanwhile();
         setAttributes(fd, wanted);
       }
       const compared = stateOf(fd);
       if (isDurable) await fsyncAsync(fd);
       // Later it could take the place of what the client sends on its next connection.
-      if (context.isOver?.() === true) throw new RefusedError(Status.FAILURE, 'commit: the client has gone');
+      if (context.isOver?.() === true) throw clientHasGone();
       // That connection may be served already: a line that is dead is noticed late.
-      if (stateOf(fd) !== compared || folder.at(temporary, stateOf) !== compared) throw changed();
+      if (stateOf(fd) !== compared || folder.at(temporary, stateOf) !== compared) throw changedMeanwhile();
     } finally {
       closeSync(fd);
     }
-    await rules.rename(folder, temporary, path);
+    await rules.rename(folder, temporary, path, context.isOver);
   } catch (error) {
     // What was written for long is the client's: it may go on with it, unless it is wrong.
     if (content !== undefined || error instanceof OtherContentError) removeTemporary(context, wanted);
@@ -129,16 +129,6 @@ class OtherContentError extends RefusedError {}
 
 const otherContent = (): RefusedError =>
   new OtherContentError(Status.FAILURE, 'commit: the content has another SHA-256 than it was sent with');
-
-/** Which file it is, and when it was written last. Not its ctime: that of a network file system may come late. */
-const stateOf = (file: number | ResolvedPath): string => {
-  const { dev, ino, size, mtimeNs } =
-    typeof file === 'number' ? fstatSync(file, { bigint: true }) : lstatSync(file, { bigint: true });
-  return [dev, ino, size, mtimeNs].join(':');
-};
-
-const changed = (): RefusedError =>
-  new RefusedError(Status.FAILURE, 'commit: the temporary file was changed meanwhile');
 
 /** What cannot be removed is found by the client's own tidying: its name is one of the client's. */
 const removeTemporary = ({ folder }: RequestContext, { temporary }: CommitRequest): void => {

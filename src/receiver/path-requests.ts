@@ -80,9 +80,9 @@ export const pathRequests: RequestTable = {
 
 /** posix-rename@openssh.com: replaces an existing target atomically. */
 export const posixRename: RequestTable[number] = (context, id, request) => {
-  const { folder, log, rules, reply } = context;
+  const { folder, log, rules, reply, isOver } = context;
   const [from, to] = [Buffer.from(request.bytes()), Buffer.from(request.bytes())];
-  const later = rules.rename(folder, from, to);
+  const later = rules.rename(folder, from, to, isOver);
   if (later === undefined) {
     log.renamed(from, to);
     writeOk(reply, id);
