@@ -12,6 +12,7 @@ import { loadHostKey } from '../../src/receiver/host-key.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { Packet } from '../../src/sftp/protocol.ts';
+import { startProxy } from '../support/proxy.ts';
 
 let home: string;
 let root: string;
@@ -64,8 +65,8 @@ const sftp = async (commands: string, more: readonly string[] = []): Promise<boo
   );
 };
 /** An `sftp` that stays, and is told what to do. */
-const openSftp = () => {
-  const client = spawn('sftp', [...options(), '-P', String(receiver?.port), '-b', '-', 'x@127.0.0.1'], {
+const openSftp = (port = receiver?.port) => {
+  const client = spawn('sftp', [...options(), '-P', String(port), '-b', '-', 'x@127.0.0.1'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   client.stdin.on('error', () => undefined);
@@ -210,6 +211,20 @@ describe('strangers', () => {
     await receiver?.[Symbol.asyncDispose]();
     expect(fs.readdirSync(root)).toEqual(['own']);
     expect(fs.readdirSync(join(root, 'own'))).toEqual([]);
+  });
+
+  it('a connection that moves stays, though its answer to a keep-alive is long under way', async () => {
+    const { port } = await start(key, { limits: { keepAliveMs: 200 } });
+    await using proxy = await startProxy(port);
+    fs.writeFileSync(inHome('data'), Buffer.alloc(8000, 1));
+    const client = openSftp(proxy.port);
+    await expect.poll(actions).toContain('login');
+    proxy.trickle(3000);
+    client.stdin.write(`put ${inHome('data')} data\n`);
+    await expect.poll(actions, { timeout: 20_000 }).toContain('wrote');
+    expect(fs.statSync(join(root, 'data')).size).toBe(8000);
+    client.stdin.end();
+    await once(client, 'close');
   });
 
   it('connections of one key are limited, and one that asks for nothing ends', async () => {
