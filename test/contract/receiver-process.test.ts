@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { makeKey } from '../support/keys.ts';
 import { startReceiverProcess, type ReceiverProcess } from '../support/receiver-process.ts';
 
@@ -42,6 +43,26 @@ const logsIn = async (key?: string): Promise<boolean> => {
   const client = openSftp([], key);
   client.stdin.end('pwd\n');
   return (await client).exitCode === 0;
+};
+const SIGHUP = 1;
+/** Whether a process has a handler for a signal. */
+const catches = (pid: number, signal: number): boolean => {
+  const caught = /^SigCgt:\s*([\da-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${caught}`) >> BigInt(signal - 1)) & 1n) === 1n;
+};
+const spawnUntilDisposed = (args: readonly string[]) => {
+  const child = execa(process.execPath, args, { reject: false, buffer: false, all: true });
+  let said = '';
+  child.all.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  return {
+    pid: child.pid ?? 0,
+    said: () => said,
+    kill: (signal: 'SIGHUP') => child.kill(signal),
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await child;
+    },
+  };
 };
 /** A put of 3 MB that takes three seconds. */
 const slowPut = (name: string) => {
@@ -96,6 +117,23 @@ describe('SIGTERM', () => {
 });
 
 describe('SIGHUP', () => {
+  it('does not end it while it starts', async () => {
+    await start();
+    const { port, folder: root } = server;
+    await server[Symbol.asyncDispose]();
+    const files = `${folder}/receiver`;
+    const [listen, hostKey, authorizedKeys] = [`127.0.0.1:${port}`, `${files}/host_key`, `${files}/authorized_keys`];
+    // It waits for its configuration.
+    await execa('mkfifo', ['-m', '600', `${folder}/pipe.json`]);
+    await using child = spawnUntilDisposed([CLI, 'receive', '--config', `${folder}/pipe.json`]);
+    await expect.poll(() => catches(child.pid, SIGHUP), SOON).toBe(true);
+    child.kill('SIGHUP');
+    const receive = { root, listen, hostKey, authorizedKeys, allowRoot: true };
+    writeFileSync(`${folder}/pipe.json`, JSON.stringify({ receive }));
+    await expect.poll(child.said, SOON).toContain('receiving into');
+    expect(await logsIn()).toBe(true);
+  });
+
   const reload = async (): Promise<void> => {
     const before = server.said().split('read the authorized keys and the limits again').length;
     server.signal('SIGHUP');

@@ -128,6 +128,19 @@ describe('authorized keys', () => {
     await once(client, 'exit');
   });
 
+  it('that become a pipe, or a folder, let nobody new in, and hold nothing up', async () => {
+    await start(key);
+    for (const make of ['mkfifo', 'mkdir']) {
+      fs.renameSync(inHome('keys'), inHome('away'));
+      execFileSync(make, [inHome('keys')]);
+      expect(await sftp('pwd')).toBe(false);
+      expect(warnings.at(-1)).toContain('it is not a regular file');
+      fs.rmSync(inHome('keys'), { recursive: true });
+      fs.renameSync(inHome('away'), inHome('keys'));
+      expect(await sftp('pwd')).toBe(true);
+    }
+  });
+
   it('with path= see their own folder as the root, and nothing beside it', async () => {
     fs.mkdirSync(join(root, 'ED1'));
     fs.writeFileSync(join(root, 'outside'), 'secret');
