@@ -194,6 +194,18 @@ describe('strangers', () => {
     for (const socket of sockets) socket.destroy();
   });
 
+  it('fill no log: what they choose is told in part', async () => {
+    const { port } = await start(makeKey('other'));
+    const client = new ssh2.Client();
+    client.on('error', () => undefined);
+    const gone = new Promise((resolve) => client.on('close', resolve));
+    const privateKey = fs.readFileSync(inHome('key'));
+    client.connect({ host: '127.0.0.1', port, username: 'x'.repeat(30_000), privateKey });
+    await gone;
+    await expect.poll(actions).toContain('refused');
+    expect(told.at(-1)?.reason).toMatch(/^"x{64}…" with the key SHA256:/);
+  });
+
   it('who is refused after its login is served nothing, though it does not wait for a reply', async () => {
     fs.mkdirSync(join(root, 'own'));
     await start(`path="own" ${key}`, { limits: { connectionsPerKey: 1 } });
