@@ -19,7 +19,7 @@ const MAX_SESSIONS = 16;
 /** Twice the window that ssh2 grants: it buffers whatever a client sends beyond it (mscdex/ssh2#1505). */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
 /** Of a text that a client chooses, in the log. */
-const MOST_SHOWN = 64;
+const MOST_SHOWN = 200;
 /** How long a client may take to read the disconnect message and what was sent before it. */
 const DISCONNECT_SECONDS = 2;
 

@@ -1,5 +1,6 @@
 import { closeSync, type Dir } from 'node:fs';
 import { Status } from '../sftp/protocol.ts';
+import { HandleRoom } from './handle-room.ts';
 import { RefusedError } from './refused-error.ts';
 
 /** What a client has open: a descriptor, and for OPENDIR the listing, which continues where the last READDIR stopped. */
@@ -38,7 +39,8 @@ export interface Handles {
   readonly isWriting: () => boolean;
 }
 
-export const createHandles = (max: number): Handles => {
+/** @param room of all sessions together */
+export const createHandles = (max: number, room = new HandleRoom(max)): Handles => {
   const open = new Map<number, OpenHandle>();
   let last = 0;
 
@@ -53,12 +55,14 @@ export const createHandles = (max: number): Handles => {
     get,
     assertRoom: () => {
       if (open.size >= max) throw new RefusedError(Status.FAILURE, `more than ${max} open handles`);
+      if (room.isFull) throw new RefusedError(Status.FAILURE, 'too many open handles, of all clients together');
     },
     add: (handle) => {
       // Numbers are not reused: a late request for a closed handle must not reach another file.
       do last = last >= 0xffffffff ? 1 : last + 1;
       while (open.has(last));
       open.set(last, handle);
+      room.take(descriptorsOf(handle));
       const id = Buffer.allocUnsafe(4);
       id.writeUInt32BE(last);
       return id;
@@ -66,6 +70,7 @@ export const createHandles = (max: number): Handles => {
     close: (id) => {
       const handle = get(id);
       open.delete(keyOf(id));
+      room.leave(descriptorsOf(handle));
       try {
         release(handle);
         // Many clients close a file whatever became of their writes.
@@ -81,6 +86,7 @@ export const createHandles = (max: number): Handles => {
     isWriting: () => [...open.values()].some(({ path }) => path !== undefined),
     closeAll: (onCut) => {
       for (const handle of open.values()) {
+        room.leave(descriptorsOf(handle));
         try {
           release(handle);
         } catch {
@@ -93,6 +99,9 @@ export const createHandles = (max: number): Handles => {
     },
   };
 };
+
+/** A listing has one of its own. */
+const descriptorsOf = ({ listing }: OpenHandle): number => (listing === undefined ? 1 : 2);
 
 const release = ({ fd, listing, onClose }: OpenHandle): void => {
   onClose?.();

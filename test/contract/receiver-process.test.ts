@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CLI } from '../support/cli.ts';
 import { makeKey } from '../support/keys.ts';
@@ -206,4 +207,26 @@ describe('through a ControlMaster', () => {
     master.kill();
     await master;
   });
+});
+
+it('a client that opens what it can keeps nobody out', async () => {
+  const command = ['prlimit', '--nofile=300:300', '--', process.execPath, CLI];
+  server = await startReceiverProcess(folder, { command });
+  const client = new ssh2.Client();
+  const { port, identityFile } = server;
+  const sftp = await new Promise<ssh2.SFTPWrapper>((resolve, reject) => {
+    client.on('error', reject);
+    client.on('ready', () => client.sftp((error, session) => (error ? reject(error) : resolve(session))));
+    client.connect({ host: '127.0.0.1', port, username: 'x', privateKey: readFileSync(identityFile) });
+  });
+  const opened = await Promise.all(
+    Array.from(
+      { length: 400 },
+      () => new Promise((resolve) => sftp.opendir('/', (error) => resolve(error === undefined))),
+    ),
+  );
+  expect(opened).toContain(true);
+  expect(opened).toContain(false);
+  expect(await logsIn()).toBe(true);
+  client.end();
 });

@@ -6,6 +6,7 @@ import { createAppendOnlyRules } from '../../../src/receiver/append-only.ts';
 import { createAtomicPuts } from '../../../src/receiver/atomic-puts.ts';
 import { unrestricted } from '../../../src/receiver/change-rules.ts';
 import { openConfinedFolder, type ConfinedFolder } from '../../../src/receiver/confined-folder.ts';
+import { HandleRoom } from '../../../src/receiver/handle-room.ts';
 import { createHandles, type Handles } from '../../../src/receiver/handles.ts';
 import { OpenFlag, Packet, Status } from '../../../src/sftp/protocol.ts';
 import { openSession } from '../../support/request-client.ts';
@@ -50,4 +51,23 @@ it.each([
     ).toBe(Status.FAILURE);
   expect(fs.readdirSync(root)).toEqual(['whole']);
   expect(fs.readFileSync(join(root, 'whole'), 'utf8')).toBe('whole');
+});
+
+it('handles of all sessions together are limited, and what one gives back another can have', async () => {
+  const room = new HandleRoom(6);
+  const [one, other] = [createHandles(8, room), createHandles(8, room)];
+  const [ask, askOther] = [one, other].map((of) => openSession({ folder, handles: of, rules: unrestricted }).ask);
+  const openDir = async (by = ask) => {
+    const { status, body } = (await by?.(Packet.OPENDIR, (w) => w.bytes('/'))) ?? {};
+    return { status, handle: status === Status.OK ? Buffer.from(body?.bytes() ?? '') : Buffer.alloc(4) };
+  };
+  await openDir();
+  await openDir();
+  const { handle } = await openDir(askOther);
+  expect((await openDir()).status).toBe(Status.FAILURE);
+  await askOther?.(Packet.CLOSE, (w) => w.bytes(handle));
+  expect((await openDir()).status).toBe(Status.OK);
+  one.closeAll();
+  for (let n = 0; n < 3; n += 1) expect((await openDir(askOther)).status).toBe(Status.OK);
+  other.closeAll();
 });
