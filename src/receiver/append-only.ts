@@ -53,11 +53,13 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
     throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another client is writing this file');
   };
 
-  /** The file that is there stays beside, and its name is free. */
-  const replace = (resolved: ResolvedPath, existing: BigIntStats): void => {
+  /** The file that is there stays beside. */
+  const replace = (resolved: ResolvedPath, existing: BigIntStats, flags: number, mode: number): OpenHandle => {
     assertComplete(existing);
-    keepVersion(resolved);
-    rmSync(resolved, { force: true });
+    return keepVersion(resolved, () => {
+      rmSync(resolved, { force: true });
+      return create(resolved, flags, mode);
+    });
   };
 
   return {
@@ -70,8 +72,7 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
       const existing = lstatSync(resolved, { bigint: true, throwIfNoEntry: false });
       const isReplaced = keepVersions && existing !== undefined && (flags & REPLACES) === constants.O_TRUNC;
       if ((flags & constants.O_CREAT) === 0 || (existing !== undefined && !isReplaced)) throw existingFile();
-      if (existing !== undefined) replace(resolved, existing);
-      return create(resolved, flags, mode);
+      return existing === undefined ? create(resolved, flags, mode) : replace(resolved, existing, flags, mode);
     },
 
     assertHandle: ({ mayChange }) => {
@@ -104,8 +105,9 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
             // It may be another one by now.
             const existing = lstatSync(target, { bigint: true, throwIfNoEntry: false });
             assertComplete(existing);
-            if (existing) keepVersion(target);
-            renameSync(source, target);
+            const give = (): void => renameSync(source, target);
+            if (existing) keepVersion(target, give);
+            else give();
           });
       });
     },

@@ -14,8 +14,8 @@ export interface ChangeRules {
   readonly whereIs?: (path: Buffer) => Buffer | undefined;
   /** Nothing that is there may be replaced, but by what `keepVersion` allows. */
   readonly keepsFiles?: true;
-  /** Keeps a complete file under another name, before it is replaced. undefined: it is not. @throws RefusedError, the system's error */
-  readonly keepVersion?: (resolved: ResolvedPath) => void;
+  /** Keeps a complete file under another name, and replaces it. undefined: it is not kept. @throws RefusedError, the system's error */
+  readonly keepVersion?: <T>(resolved: ResolvedPath, replace: () => T) => T;
   /** Before WRITE and FSETSTAT. @throws RefusedError */
   readonly assertHandle: (handle: OpenHandle) => void;
   /** Before SETSTAT. @throws RefusedError */
