@@ -12,6 +12,7 @@ import { loadHostKey } from '../../src/receiver/host-key.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { Packet } from '../../src/sftp/protocol.ts';
+import { startProxy } from '../support/proxy.ts';
 
 let home: string;
 let root: string;
@@ -64,8 +65,8 @@ const sftp = async (commands: string, more: readonly string[] = []): Promise<boo
   );
 };
 /** An `sftp` that stays, and is told what to do. */
-const openSftp = () => {
-  const client = spawn('sftp', [...options(), '-P', String(receiver?.port), '-b', '-', 'x@127.0.0.1'], {
+const openSftp = (port = receiver?.port) => {
+  const client = spawn('sftp', [...options(), '-P', String(port), '-b', '-', 'x@127.0.0.1'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   client.stdin.on('error', () => undefined);
@@ -127,6 +128,19 @@ describe('authorized keys', () => {
     await once(client, 'exit');
   });
 
+  it('that become a pipe, or a folder, let nobody new in, and hold nothing up', async () => {
+    await start(key);
+    for (const make of ['mkfifo', 'mkdir']) {
+      fs.renameSync(inHome('keys'), inHome('away'));
+      execFileSync(make, [inHome('keys')]);
+      expect(await sftp('pwd')).toBe(false);
+      expect(warnings.at(-1)).toContain('it is not a regular file');
+      fs.rmSync(inHome('keys'), { recursive: true });
+      fs.renameSync(inHome('away'), inHome('keys'));
+      expect(await sftp('pwd')).toBe(true);
+    }
+  });
+
   it('with path= see their own folder as the root, and nothing beside it', async () => {
     fs.mkdirSync(join(root, 'ED1'));
     fs.writeFileSync(join(root, 'outside'), 'secret');
@@ -180,6 +194,18 @@ describe('strangers', () => {
     for (const socket of sockets) socket.destroy();
   });
 
+  it('fill no log: what they choose is told in part', async () => {
+    const { port } = await start(makeKey('other'));
+    const client = new ssh2.Client();
+    client.on('error', () => undefined);
+    const gone = new Promise<void>((resolve) => client.on('close', () => resolve()));
+    const privateKey = fs.readFileSync(inHome('key'));
+    client.connect({ host: '127.0.0.1', port, username: 'x'.repeat(30_000), privateKey });
+    await gone;
+    await expect.poll(actions).toContain('refused');
+    expect(told.at(-1)?.reason).toMatch(/^"x{200}…" with the key SHA256:/);
+  });
+
   it('who is refused after its login is served nothing, though it does not wait for a reply', async () => {
     fs.mkdirSync(join(root, 'own'));
     await start(`path="own" ${key}`, { limits: { connectionsPerKey: 1 } });
@@ -210,6 +236,20 @@ describe('strangers', () => {
     await receiver?.[Symbol.asyncDispose]();
     expect(fs.readdirSync(root)).toEqual(['own']);
     expect(fs.readdirSync(join(root, 'own'))).toEqual([]);
+  });
+
+  it('a connection that moves stays, though its answer to a keep-alive is long under way', async () => {
+    const { port } = await start(key, { limits: { keepAliveMs: 200 } });
+    await using proxy = await startProxy(port);
+    fs.writeFileSync(inHome('data'), Buffer.alloc(8000, 1));
+    const client = openSftp(proxy.port);
+    await expect.poll(actions).toContain('login');
+    proxy.trickle(3000);
+    client.stdin.write(`put ${inHome('data')} data\n`);
+    await expect.poll(actions, { timeout: 20_000 }).toContain('wrote');
+    expect(fs.statSync(join(root, 'data')).size).toBe(8000);
+    client.stdin.end();
+    await once(client, 'close');
   });
 
   it('connections of one key are limited, and one that asks for nothing ends', async () => {
