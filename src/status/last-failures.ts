@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { IsocketEvent, Report } from '../core/events.ts';
 import { systemErrorCode } from '../errors.ts';
 import { fsPath, showName, type Name } from '../name.ts';
+import { ownCommand } from '../host/own-command.ts';
 
 const FILE = 'last-failures.json';
 const MOST_FILES = 100;
@@ -58,7 +59,6 @@ type Entry<T> = Omit<T, 'at' | 'message' | 'hint'> & { message: string; hint?: s
 type File = Entry<LastFailures['files'][number]>;
 type Destination = Entry<LastFailures['destinations'][number]>;
 
-const REFUTED = 'isocket check shows what that destination makes of a file';
 const refuted = ({ path, detail }: Extract<IsocketEvent, { type: 'refuted' }>): string =>
   `"${showName(path)}" was sent, and is another one at the destination: ${detail}`;
 
@@ -120,7 +120,11 @@ export class FailureLog implements Disposable {
   #note(event: IsocketEvent): void {
     if (event.type === 'sent') this.#hasSent = true;
     if (event.type === 'failed') this.#noteFile(event.path, event);
-    else if (event.type === 'refuted') this.#noteFile(event.path, { message: refuted(event), hint: REFUTED });
+    else if (event.type === 'refuted')
+      this.#noteFile(event.path, {
+        message: refuted(event),
+        hint: `${ownCommand('check')} shows what that destination makes of a file`,
+      });
     else if (event.type === 'connection') this.#noteDestination(event);
     else if (event.type === 'sent' && this.#files.size > 0) this.#resolve(event.path);
     else if (event.type === 'finished') this.#resolveDirectory(event.directory);
