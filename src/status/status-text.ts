@@ -134,13 +134,17 @@ const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] =>
   ];
 };
 
-const describeLastFailures = ({ lastFailures }: SiteStatus, verbose: boolean): string[] => {
+/** Those that no problem names already: of destinations each one does, of files the last. */
+const describeLastFailures = ({ lastFailures, problems }: SiteStatus, verbose: boolean): string[] => {
   if (lastFailures === undefined) return [];
   const { destinations, files, more } = lastFailures;
   const shown = verbose ? files : files.slice(-MAX_HELD_SHOWN);
   const left = files.length - shown.length + more;
+  const untold = [...destinations, ...shown].filter(
+    ({ message }) => !problems.some((problem) => problem.includes(showName(message))),
+  );
   return [
-    ...[...destinations, ...shown].map(({ message, hint, at }) => {
+    ...untold.map(({ message, hint, at }) => {
       const fix = hint === undefined ? '' : `; ${showName(hint)}`;
       return `last failure, ${showName(at)}: ${showName(message)}${fix}`;
     }),

@@ -169,6 +169,25 @@ describe('authorized keys', () => {
   });
 });
 
+it('nothing is written where the disk of the root is not mounted any more', async () => {
+  const mount = (): Buffer => execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', root]);
+  const put = `put ${inHome('key.pub')} file`;
+  mount();
+  try {
+    await start(key);
+    expect(await sftp(put)).toBe(true);
+    execFileSync('umount', [root]);
+    expect(await sftp(put)).toBe(false);
+    expect(fs.readdirSync(root)).toEqual([]);
+    expect(warnings.at(-1)).toContain('is not mounted any more');
+    expect((await receiver?.figures())?.problems.join()).toContain('is not mounted any more');
+  } finally {
+    mount();
+  }
+  expect(await sftp(put)).toBe(true);
+  execFileSync('umount', ['-l', root]);
+});
+
 describe('strangers', () => {
   it('a client gets in within 5 s while 200 silent connections are held and renewed elsewhere', async () => {
     const { port } = await start(key);

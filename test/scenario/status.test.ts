@@ -267,6 +267,8 @@ describe('status', () => {
     const message = lastFailures?.destinations[0]?.message;
     expect(message).toContain('Cannot read destination.identityFile "/none"');
     expect(problems).toEqual([expect.stringContaining(String(message))]);
+    // Once is enough.
+    expect((await site.run(['status'])).stdout.split(String(message))).toHaveLength(2);
   });
 
   it('reports a missing root', async () => {

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { isWithin, leadsInto, resolvePath } from '../../check/overlap.ts';
 import { systemErrorCode, UserError } from '../../errors.ts';
 import { workingFolder } from '../../host/home.ts';
+import { ownCommand } from '../../host/own-command.ts';
 import { makeFolders } from '../../host/make-folders.ts';
 import { fsPath, showName, type Name } from '../../name.ts';
 import { cannotKeep } from '../../maintain/restore/local-errors.ts';
@@ -13,7 +14,7 @@ export const namedDirectory = (argument: Name, root: Name): Name => {
   const name = belowRoot(argument, root, workingFolder());
   if (name !== undefined && !name.includes('/')) return name;
   throw new UserError(`Cannot use "${showName(argument)}": it is not the name of a directory of the site`, {
-    hint: 'name a directory as isocket list shows it; a whole one is brought back',
+    hint: `name a directory as ${ownCommand('list')} shows it; a whole one is brought back`,
   });
 };
 
