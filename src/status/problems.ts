@@ -18,7 +18,7 @@ export const problemsOf = ({
 }: Pick<SiteStatus, 'directories' | 'daemon' | 'lastFailures' | 'lostDaemon'>): string[] => [
   ...(lostDaemon === undefined ? [] : [lostMessage(lostDaemon)]),
   ...(activity?.connections ?? [])
-    .filter(({ state }) => state !== 'up')
+    .filter(({ state }) => state === 'down')
     .map(
       ({ destination, message, hint }) =>
         `${showName(destination)} is down${message === null ? '' : `: ${withCure({ message, hint })}`}`,

@@ -71,7 +71,9 @@ const destinationRows = ({ daemon }: Shown): Row[] =>
         showName(destination),
         state === 'up'
           ? { text: '✓ reached', kind: 'ok' }
-          : { text: `✕ down${since === undefined ? '' : ` since ${showTime(since)}`}`, kind: 'bad' },
+          : state === 'lost'
+            ? 'not connected'
+            : { text: `✕ down${since === undefined ? '' : ` since ${showTime(since)}`}`, kind: 'bad' },
         showMessage([message ?? [], hint ?? [], ...nextTry(nextSeconds)].flat().join('; ')),
       ],
     };
