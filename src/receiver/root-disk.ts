@@ -1,27 +1,29 @@
 import { statSync } from 'node:fs';
 import { fsPath, type Name } from '../name.ts';
 
-/** Whether the disk is still mounted that was seen at the root: what is written below it otherwise is hidden once it is back. */
+/** Whether the disk is still mounted that was at the root at the start: what is written below it otherwise is hidden once it is back. */
 export class RootDisk {
   readonly #root: Name;
-  #wasSeen = false;
+  readonly #wasMounted: boolean;
 
   constructor(root: Name) {
     this.#root = root;
-    this.problem();
+    this.#wasMounted = this.#isMounted() === true;
   }
 
-  /** Why nothing may be written; undefined: it may. A disk that is mounted later counts from then on. */
+  /** Why nothing may be written; undefined: it may. */
   problem(): string | undefined {
-    let isMounted: boolean;
-    try {
-      isMounted = this.#device('') !== this.#device('/..');
-    } catch {
-      return undefined; // It is not there at all: whoever opens it hears why.
-    }
-    if (isMounted) this.#wasSeen = true;
-    if (isMounted || !this.#wasSeen) return undefined;
+    if (!this.#wasMounted || this.#isMounted() !== false) return undefined;
     return `the disk of "${this.#root}" is not mounted any more; mount it, or restart isocket to use the folder as it is`;
+  }
+
+  /** undefined: it is not there at all; whoever opens it hears why. */
+  #isMounted(): boolean | undefined {
+    try {
+      return this.#device('') !== this.#device('/..');
+    } catch {
+      return undefined;
+    }
   }
 
   #device(below: '' | '/..'): bigint {
