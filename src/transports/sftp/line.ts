@@ -9,8 +9,7 @@ export const LOW_LATENCY_MS = 1;
 const HANDSHAKE_ROUND_TRIPS = 2;
 /** Beyond this round trip latency limits the throughput, and not the CPU. */
 export const HIGH_LATENCY_MS = 5;
-/** Each has a window of 2 MiB. sshd's MaxSessions is 10: one is left for a command. */
-export const CHANNELS = { lowLatency: 1, durable: 4, highLatency: 9 } as const;
+export const CHANNELS = { lowLatency: 1, durable: 4, highLatency: 8 } as const;
 
 /** One connection with its channels. */
 export class Line {
