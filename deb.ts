@@ -19,20 +19,19 @@ import { basename, dirname, join, resolve } from 'node:path';
 const [FOLDER = '.', PACKAGE] = process.argv.slice(2);
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 const PROGRAM = '/usr/lib/isocket';
-/** What isocket's files under `share` are called in Debian where that differs. */
-const ELSEWHERE = [['zsh/site-functions', 'zsh/vendor-completions']] as const;
-
-const { name, version, description, license } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
-  string,
-  string
->;
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  readonly [key in 'name' | 'version' | 'description' | 'license']: string;
+};
+const { name, description, license } = manifest;
+/** A "~" sorts before nothing at all: 1.0.0~beta is older than 1.0.0. */
+const version = manifest.version.replace('-', '~');
 const architecture = ARCHITECTURES[process.arch];
 if (architecture === undefined) throw new Error(`there is no Node to pack for ${process.arch}`);
 
 const control = (kilobytes: number): string =>
   [
     `Package: ${name}`,
-    `Version: ${version?.replace('-', '~')}`,
+    `Version: ${version}`,
     `Architecture: ${architecture}`,
     `Maintainer: ${name} <root@localhost>`,
     `Installed-Size: ${kilobytes}`,
@@ -77,10 +76,8 @@ const fill = async (root: string, stage: string): Promise<void> => {
     write(`${root}/usr/lib/systemd/system/${unit}`, text);
   }
   cpSync(`${lib}/dist/share`, `${root}/usr/share`, { recursive: true });
-  for (const [from, to] of ELSEWHERE) {
-    mkdirSync(dirname(`${root}/usr/share/${to}`), { recursive: true });
-    renameSync(`${root}/usr/share/${from}`, `${root}/usr/share/${to}`);
-  }
+  // Debian's name of the folder.
+  renameSync(`${root}/usr/share/zsh/site-functions`, `${root}/usr/share/zsh/vendor-completions`);
   const licences = [readFileSync(`${lib}/LICENSE`, 'utf8'), readFileSync(`${lib}/dist/licences.txt`, 'utf8')];
   write(`${root}/usr/share/doc/${name}/copyright`, `License: ${license}\n\n${licences.join('\n')}`);
 };
@@ -93,7 +90,7 @@ try {
   for (const script of readdirSync('templates/debian'))
     write(`${root}/DEBIAN/${script}`, readFileSync(`templates/debian/${script}`, 'utf8'), 0o755);
   write(`${root}/DEBIAN/control`, control(kilobytesBelow(`${root}/usr`)));
-  const file = resolve(FOLDER, `${name}_${version?.replace('-', '~')}_${architecture}.deb`);
+  const file = resolve(FOLDER, `${name}_${version}_${architecture}.deb`);
   // gzip: a tenth larger than xz, and every dpkg reads it.
   await execa('dpkg-deb', ['-Zgzip', '--root-owner-group', '--build', root, file]);
   console.log(`made ${basename(file)}: apt install ./${basename(file)}`);

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { execa } from 'execa';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { childrenOf } from '../test/support/children-of.ts';
 import { proportionalMbOf } from '../test/support/process-memory.ts';
 import { makeSite } from '../test/support/site.ts';
 import { startSshd } from '../test/support/sshd.ts';
@@ -15,11 +16,6 @@ const TICKS_PER_SECOND = 100;
 const processorMsOf = (pid: number): number => {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? [];
   return (fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) * 1000) / TICKS_PER_SECOND;
-};
-
-const descendantsOf = (pid: number): number[] => {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean);
-  return children.flatMap((child) => [Number(child), ...descendantsOf(Number(child))]);
 };
 
 const folder = mkdtempSync(join(tmpdir(), 'isocket-collector-'));
@@ -55,7 +51,7 @@ try {
     writeFileSync(`${site.root}/DC1/file-${file}`, 'x');
     await daemon.event((event) => event.type === 'sent' && event.path === `DC1/file-${file}`);
   }
-  const all = descendantsOf(pid);
+  const all = [...(await childrenOf(pid, 'sshd')), ...(await childrenOf(pid, 'sftp-server'))];
   console.log(`the connection of a daemon: ${all.length} processes, ${proportionalMbOf(all).toFixed(1)} MB`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -30,12 +30,11 @@ export const activityOf = (
 /** A server may end a connection on which nothing goes on for long: that one was lost says nothing of the next one. */
 const connectionOf = ({ health, isLost }: RetryingTransport): Activity['connections'][number] => {
   const { destination, failure, retryInMs } = health;
-  if (failure === undefined && isLost?.() === true)
-    return { destination, state: 'lost', message: LOST, hint: null, nextSeconds: null };
+  const hasEnded = failure === undefined && isLost?.() === true;
   return {
     destination,
-    state: failure === undefined ? 'up' : 'down',
-    message: failure?.message ?? null,
+    state: failure !== undefined ? 'down' : hasEnded ? 'lost' : 'up',
+    message: failure?.message ?? (hasEnded ? LOST : null),
     hint: failure?.hint ?? null,
     nextSeconds: retryInMs === undefined ? null : Math.round(retryInMs / 1000),
   };

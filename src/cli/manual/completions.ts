@@ -5,9 +5,11 @@ const NAMES = COMMANDS.map(({ usage }) => usage.split(' ', 1)[0] ?? '');
 const WITH_HELP: readonly Option[] = [...COMMON_OPTIONS, ['--help', 'what a command takes']];
 
 /** Of all commands together: a word behind one of these is its value, not the command. */
-const LONG_WITH_VALUE = [...new Set([...COMMON_OPTIONS, ...COMMANDS.flatMap(({ options = [] }) => options)])]
-  .map(flagsOf)
-  .flatMap(({ long, value }) => (value === undefined ? [] : [`--${long}`]));
+const LONG_WITH_VALUE = new Set(
+  [...COMMON_OPTIONS, ...COMMANDS.flatMap(({ options = [] }) => options)]
+    .map(flagsOf)
+    .flatMap(({ long, value }) => (value === undefined ? [] : [`--${long}`])),
+);
 
 const words = (options: readonly Option[]): string => options.map((option) => `--${flagsOf(option).long}`).join(' ');
 
@@ -17,7 +19,7 @@ _isocket() {
   local word=\${COMP_WORDS[COMP_CWORD]} command= words index
   for ((index = 1; index < COMP_CWORD; index++)); do
     case \${COMP_WORDS[index]} in
-      ${LONG_WITH_VALUE.join(' | ')}) ((index++)) ;;
+      ${[...LONG_WITH_VALUE].join(' | ')}) ((index++)) ;;
       -*) ;;
       *) command=\${COMP_WORDS[index]}; break ;;
     esac
