@@ -40,7 +40,7 @@ export class Lane {
   readonly transport: RetryingTransport;
   readonly #active = { live: 0, backlog: 0 };
   readonly #waiting: Record<Urgency, Waiting[]> = { live: [], backlog: [] };
-  /** Sends to a destination that has not answered: each is given up where it need not be waited for. */
+  /** Sends to a destination that has not answered: all but the first are given up where they need not be waited for. */
   readonly #unanswered = new Set<{ readonly isTakenElsewhere: () => boolean; readonly giveUp: AbortController }>();
   readonly #now: () => number;
   #askedMs: number | undefined;
@@ -52,29 +52,27 @@ export class Lane {
     this.#now = now;
   }
 
-  /** It answers, and takes what comes. */
-  get keepsUp(): boolean {
-    return this.#answers && this.#size < MOST_WAITING;
+  /** What it takes arrives, sooner or later. */
+  get answers(): boolean {
+    const { wasReached, failure } = this.transport.health;
+    return wasReached && failure === undefined;
   }
 
   /** Resolves when the destination has confirmed the file. @throws LeftBehind; what its transport throws; the signal's reason */
   async send(send: LaneSend): Promise<void> {
-    const { file, urgency, signal } = send;
+    const { file, urgency, isTakenElsewhere, signal } = send;
+    // One send shows when it answers again.
+    if (this.#isSilent && this.#unanswered.size > 0 && isTakenElsewhere()) throw new LeftBehind(this.transport.label);
     if (this.#isFull(urgency)) await this.#turn(send);
     else this.#active[urgency] += 1;
     try {
       signal.throwIfAborted();
-      if (this.#answers) await this.transport.send(file, signal);
+      if (this.answers) await this.transport.send(file, signal);
       else await this.#sendUnanswered(send);
     } finally {
       this.#active[urgency] -= 1;
       this.#next();
     }
-  }
-
-  get #answers(): boolean {
-    const { wasReached, failure } = this.transport.health;
-    return wasReached && failure === undefined;
   }
 
   get #size(): number {
@@ -83,7 +81,7 @@ export class Lane {
 
   /** It has had time enough to answer. */
   get #isSilent(): boolean {
-    return !this.#answers && this.#askedMs !== undefined && this.#now() - this.#askedMs >= CONNECTING_MS;
+    return !this.answers && this.#askedMs !== undefined && this.#now() - this.#askedMs >= CONNECTING_MS;
   }
 
   #isFull(urgency: Urgency): boolean {
@@ -96,8 +94,7 @@ export class Lane {
   /** Resolves when it counts as active. */
   #turn(send: LaneSend): Promise<undefined> {
     const { label } = this.transport;
-    if ((this.#size >= MOST_WAITING || this.#isSilent) && send.isTakenElsewhere())
-      return Promise.reject(new LeftBehind(label));
+    if (this.#size >= MOST_WAITING && send.isTakenElsewhere()) return Promise.reject(new LeftBehind(label));
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const begin = (): void => resolve(undefined);
     const leave = (): void => reject(new LeftBehind(label));
@@ -119,7 +116,7 @@ export class Lane {
       throw error;
     } finally {
       this.#unanswered.delete(one);
-      if (this.#answers || this.#unanswered.size === 0) this.#askedMs = undefined;
+      if (this.answers) this.#askedMs = undefined;
     }
   }
 
@@ -148,7 +145,7 @@ export class Lane {
     if (this.#isSilent) this.#leaveBehind();
     this.#next();
     if (this.#size > 0) this.#lookAgain(LOOK_AGAIN_MS);
-    else if (!this.#answers && this.#unanswered.size > 0) this.#lookAgain(CONNECTING_MS / 10);
+    else if (!this.answers && this.#unanswered.size > 0) this.#lookAgain(CONNECTING_MS / 10);
   }
 
   #leaveBehind(): void {
@@ -159,6 +156,6 @@ export class Lane {
       this.#waiting[urgency] = stay;
       for (const one of leave) one.leave();
     }
-    for (const { isTakenElsewhere, giveUp } of this.#unanswered) if (isTakenElsewhere()) giveUp.abort();
+    for (const { isTakenElsewhere, giveUp } of [...this.#unanswered].slice(1)) if (isTakenElsewhere()) giveUp.abort();
   }
 }

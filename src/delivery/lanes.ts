@@ -41,7 +41,7 @@ export class Lanes {
     const taken = new Set<Lane>();
     const sends = lacking.map(async ({ lane, index }) => {
       const isTakenElsewhere = (): boolean =>
-        lacking.some(({ lane: other }) => other !== lane && (taken.has(other) || other.keepsUp));
+        lacking.some(({ lane: other }) => other !== lane && (taken.has(other) || other.answers));
       await lane.send({ file, urgency, isTakenElsewhere, signal: this.#signal });
       taken.add(lane);
       if (isPresumed) record.presumeFor(path, state, index);
