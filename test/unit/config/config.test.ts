@@ -51,7 +51,7 @@ describe('config', () => {
     expect(page).toBe(configurationPage(JSON.parse(template('isocketrc.schema.json')) as object));
     const rows = page.split('\n').filter((line) => /^\| \**`/.test(line));
     expect(rows.length).toBeGreaterThan(50);
-    expect(rows.filter((line) => / \|  \|$/.test(line))).toEqual([]);
+    expect(rows.filter((line) => / \| {2}\|$/.test(line))).toEqual([]);
   });
 
   it('the schema completes the keys of a destination, and its patterns are such as editors compile', () => {
