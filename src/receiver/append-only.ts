@@ -12,7 +12,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { decodeName } from '../name.ts';
-import { Status, TEMPORARY_NAME } from '../sftp/protocol.ts';
+import { BELOW_PROBE_FOLDER, PROBE_FOLDER, Status, TEMPORARY_NAME } from '../sftp/protocol.ts';
 import { openFileOrFolder, type ChangeRules } from './change-rules.ts';
 import { parseClientPath } from './client-path.ts';
 import type { ResolvedPath } from './confined-folder.ts';
@@ -31,8 +31,8 @@ const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | con
  * contract.md §8: clients can add files, and cannot change complete ones.
  *
  * Files with a temporary name of isocket are incomplete. Every other file is complete: from its rename to the final name or,
- * where it was created under that name, from the close of the handle that created it. Folders can be created, but not removed,
- * renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the temporary file and
+ * where it was created under that name, from the close of the handle that created it. Folders can be created, but not
+ * removed (that of a probe aside, once it is empty), renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the temporary file and
  * succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
  *
  * With `keepVersions` a complete file may be replaced, by a rename or from its beginning: it stays beside, as a numbered version.
@@ -85,6 +85,10 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
 
     assertName: assertTemporaryFile,
 
+    assertFolder: (path) => {
+      if (!isOfProbe(parseClientPath(path))) throw existingFile();
+    },
+
     rename: (folder, from, to, isOver) => {
       let compared = '';
       const comparison = folder.atBoth(from, to, (source, target) => {
@@ -126,6 +130,12 @@ const existingFile = (): RefusedError =>
 const always = (): boolean => true;
 
 export const isTemporary = (path: Buffer): boolean => TEMPORARY_NAME.test(parseClientPath(path).at(-1) ?? '');
+
+/** Of `isocket check`, which is to leave nothing. */
+const isOfProbe = (names: readonly string[]): boolean => {
+  const [parent = '', name = ''] = names.slice(-2);
+  return PROBE_FOLDER.test(names.at(-1) ?? '') || (name === BELOW_PROBE_FOLDER && PROBE_FOLDER.test(parent));
+};
 
 /** A second name may be that of a complete file: a RENAME of version 3 that was interrupted between link and unlink leaves both. */
 const hasNoOtherName = (stats: Stats): boolean => stats.isFile() && stats.nlink === 1;
