@@ -1,9 +1,8 @@
 import type { Socket } from 'node:net';
 import type { AuthContext, Connection, ServerChannel, Session } from 'ssh2';
-import { errorMessage } from '../errors.ts';
-import { showName } from '../name.ts';
+import { plainMessage } from '../errors.ts';
 import { chooseKey, fingerprintOf, type AuthorizedKey } from './authorized-keys.ts';
-import type { Refusal } from './client-log.ts';
+import type { Login, Refusal } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import { plainAddress } from './from-patterns.ts';
@@ -40,7 +39,7 @@ export class ReceiverConnection {
   #loginAttempts = 0;
   #openSessions = 0;
   /** Whose signature was right. */
-  #proved: AuthorizedKey | undefined;
+  #proved: { readonly key: AuthorizedKey; readonly login: Login } | undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -130,23 +129,27 @@ export class ReceiverConnection {
       attempt.reject(['publickey']);
     } else {
       const chosen = chooseKey(this.#options.keys(), attempt, this.address);
+      const login = { user: briefly(attempt.username), key: fingerprintOf(attempt.key.data) };
       if ('fingerprint' in chosen) {
-        if (attempt.signature !== undefined) this.#proved = chosen;
+        if (attempt.signature !== undefined) this.#proved = { key: chosen, login };
         attempt.accept();
         return;
       }
-      const who = `"${showName(briefly(attempt.username))}" with the key ${fingerprintOf(attempt.key.data)}`;
-      this.#options.clientLog.refused({ kind: chosen.kind, reason: `${who}: ${chosen.reason}` });
+      this.#options.clientLog.refused({ ...chosen, login });
       attempt.reject(['publickey']);
     }
   }
 
   #onReady(): void {
     clearTimeout(this.#timer);
-    const key = this.#proved;
-    const refusal = key === undefined ? 'it has no key' : this.#options.onLogin(key);
-    if (key === undefined || refusal !== undefined) {
-      this.#options.clientLog.refused({ kind: 'limit', reason: refusal ?? '' });
+    if (this.#proved === undefined) {
+      this.end();
+      return;
+    }
+    const { key, login } = this.#proved;
+    const reason = this.#options.onLogin(key);
+    if (reason !== undefined) {
+      this.#options.clientLog.refused({ kind: 'limit', reason, login });
       this.end();
       return;
     }
@@ -195,7 +198,7 @@ export class ReceiverConnection {
       return this.#options.openFolder(folder);
     } catch (error) {
       this.#warn(
-        `refused a session: its folder "${folder.join('/')}" below the root cannot be opened: ${errorMessage(error)}`,
+        `refused a session: its folder "${folder.join('/')}" below the root cannot be opened: ${plainMessage(error)}`,
       );
       return undefined;
     }

@@ -188,6 +188,23 @@ describe('SIGHUP', () => {
   });
 });
 
+it('with --json each event has its time, and a refused login its user, key and reason', async () => {
+  server = await startReceiverProcess(folder, { args: ['--json'] });
+  await makeKey(`${folder}/stranger`);
+  expect(await logsIn(`${folder}/stranger`)).toBe(false);
+  await expect.poll(server.said, SOON).toContain('"refused"');
+  const events = server
+    .said()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(events.map(({ time }) => new Date(String(time)).toISOString())).toEqual(events.map(({ time }) => time));
+  const { stdout } = await execa('ssh-keygen', ['-lf', `${folder}/stranger`]);
+  expect(events.find(({ action }) => action === 'refused')).toMatchObject({
+    ...{ user: 'x', key: stdout.split(' ')[1], kind: 'key', reason: 'it is not authorized' },
+  });
+});
+
 it('a second receiver on the same folder says so', async () => {
   await start();
   const port = String(await freePort());

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { errorMessage, plainMessage, systemErrorCode, UserError } from '../../errors.ts';
-import type { Report } from '../../core/events.ts';
+import type { IsocketEvent, Report } from '../../core/events.ts';
 import { parseAuthorizedKeys } from '../../receiver/authorized-keys.ts';
 import { loadHostKeys } from '../../receiver/host-key.ts';
 import { readKeysFile } from '../../receiver/keys-file.ts';
@@ -30,14 +30,18 @@ export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
   using output = await openOutput(flags);
   const write = (line: string): void => {
     if (flags.json !== true) process.stdout.write(`${line}\n`);
-    else output.report({ type: 'note', level: 'info', message: line });
+    else report({ type: 'note', level: 'info', message: line });
   };
+  const report: Report = flags.json === true ? (event) => output.report(timed(event)) : output.report;
   using shutdown = listenForShutdown(() => write('ended at once by a second signal'));
-  const options = await receiveOptions(flags, output.report);
-  const reread = (): Promise<ReceiveOptions> => receiveOptions(flags, output.report);
-  await receive(options, { write, report: output.report, reread }, shutdown.signal);
+  const options = await receiveOptions(flags, report);
+  const reread = (): Promise<ReceiveOptions> => receiveOptions(flags, report);
+  await receive(options, { write, report, reread }, shutdown.signal);
   return shutdown.exitCode ?? 0;
 };
+
+/** Nobody else says when it was. */
+const timed = <E extends IsocketEvent>(event: E): E => ({ time: new Date().toISOString(), ...event });
 
 /**
  * Serves until the signal aborts, then ends every connection.
