@@ -10,7 +10,7 @@ import { createAppendOnlyRules } from './append-only.ts';
 import { createAtomicPuts } from './atomic-puts.ts';
 import { isStillAllowed, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
 import { unrestricted, type ChangeRules } from './change-rules.ts';
-import { ClientLog } from './client-log.ts';
+import { ClientLog, type Refusal } from './client-log.ts';
 import { openConfinedFolder, type ConfinedFolder } from './confined-folder.ts';
 import { ReceiverConnection } from './connection.ts';
 import { plainAddress, sourceOf } from './from-patterns.ts';
@@ -167,7 +167,8 @@ export class Clients {
     for (const connection of this.#connections) {
       const { key, address } = connection;
       if (key === undefined || isStillAllowed(keys, key, address, Date.now())) continue;
-      connection.drop({ kind: 'unauthorized', reason: 'its key is not authorized any more' });
+      const refusal: Refusal = { kind: 'unauthorized', reason: 'its key is not authorized any more' };
+      connection.drop(refusal, 'put it back into the authorized keys there');
     }
   }
 

@@ -2,6 +2,7 @@ import { existsSync, lstatSync, watch, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { showName } from '../../name.ts';
+import { RECEIVER_SAYS, refusalIn } from '../../sftp/receiver-words.ts';
 import { collectStderr, isOnPath, startChild } from './child.ts';
 import { fastCiphers } from './ciphers.ts';
 import { neededOverrides, readConfiguration } from './configuration.ts';
@@ -61,7 +62,9 @@ export const startMaster = async (
   let saidAtLogin = 0;
   const lost = (): string => {
     if (isOurs) return `isocket closed the connection to ${where}`;
-    const said = lastLine(stderr().slice(saidAtLogin));
+    const text = stderr().slice(saidAtLogin);
+    const refusal = refusalIn(text);
+    const said = refusal === undefined ? lastLine(text) : showName(`${RECEIVER_SAYS}${refusal.state}; ${refusal.hint}`);
     return `the connection to ${where} was lost${said === '' ? '' : `: ${said}`}`;
   };
   const ended = child.ended.then(() => {
