@@ -120,7 +120,11 @@ export class ReceiverConnection {
   #onClient(client: Connection): void {
     this.#client = client;
     // ssh2 emits several errors for one failure; without a listener each would end the process.
-    client.on('error', (error) => this.#options.log('info', `${this.peer}: ${briefly(error.message)}`));
+    client.on('error', (error: Error & { readonly level?: string }) => {
+      this.#options.log('info', `${this.peer}: ${briefly(error.message)}`);
+      // ssh2 waits for the client to close, too: one that is stopped never does.
+      if (error.level === 'client-timeout') this.end();
+    });
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
     client.on('ready', () => this.#onReady());
     client.on('session', (accept, reject) => {
