@@ -71,7 +71,8 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
       if (isTemporary(path)) return openTemporary(resolved, flags, mode);
       const existing = lstatSync(resolved, { bigint: true, throwIfNoEntry: false });
       const isReplaced = keepVersions && existing !== undefined && (flags & REPLACES) === constants.O_TRUNC;
-      if ((flags & constants.O_CREAT) === 0 || (existing !== undefined && !isReplaced)) throw existingFile();
+      if ((flags & constants.O_CREAT) === 0) throw existingFile();
+      if (existing !== undefined && !isReplaced) throw keepVersions ? changedInPlace() : existingFile();
       return existing === undefined ? create(resolved, flags, mode) : replace(resolved, existing, flags, mode);
     },
 
@@ -126,6 +127,13 @@ const inodeOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 
 const existingFile = (): RefusedError =>
   new RefusedError(Status.PERMISSION_DENIED, 'append-only: existing files and folders cannot be changed');
+
+/** To continue it looks the same: it could be the whole file, or the rest of it. */
+const changedInPlace = (): RefusedError =>
+  new RefusedError(
+    Status.PERMISSION_DENIED,
+    'append-only: a file is replaced from its beginning (put), not in place, as scp does and whoever resumes',
+  );
 
 const always = (): boolean => true;
 
