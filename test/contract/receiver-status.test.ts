@@ -88,6 +88,11 @@ describe('the metrics of a receiver', () => {
     expect(valueOf('isocket_receiver_disk_free_bytes')).toBeGreaterThan(0);
     expect(valueOf('isocket_receiver_problems')).toBe(0);
     expect(valueOf('process_open_fds')).toBeGreaterThan(0);
+    // A rule about nothing would never tell.
+    const rules = readFileSync(new URL('../../templates/alert-rules.yaml', import.meta.url), 'utf8');
+    const named = new Set(rules.match(/isocket_receiver_\w+/g));
+    expect(named.size).toBeGreaterThan(3);
+    for (const name of named) expect.soft(text).toContain(`\n${name}{`);
     const { all } = await execa('promtool', ['check', 'metrics'], { input: text, reject: false, all: true });
     expect(all).toBe('');
     await expect.poll(() => readFileSync(textfile, 'utf8'), { timeout: 20_000 }).toContain('isocket_receiver_logins');

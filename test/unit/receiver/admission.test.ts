@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { manPage } from '../../../src/cli/manual/man-page.ts';
+import { RECEIVE_HELP } from '../../../src/cli/receive-help.ts';
 import { Admission, DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
 import { RefusalLog } from '../../../src/receiver/refusal-log.ts';
 
@@ -54,6 +56,13 @@ describe('those who log in', () => {
     admission.limits = { ...limits, connections: 1 };
     expect(logIn('10', 'd', 'o')).toBe('1 connection in all is open (limits.connections)');
   });
+});
+
+it('the help and the manual name the limits as they are, and the signals', () => {
+  const counts = Object.entries(DEFAULT_LIMITS).filter(([key]) => !key.endsWith('Ms'));
+  for (const text of [JSON.stringify(RECEIVE_HELP), manPage('1.0.0')])
+    for (const word of [...counts.map(([key, value]) => `${key}: ${value}`), 'SIGHUP', 'SIGTERM'])
+      expect.soft(text).toContain(word);
 });
 
 it('of many refusals of one kind one is told, and the others in one event', () => {
