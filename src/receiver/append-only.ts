@@ -86,9 +86,7 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
 
     assertName: assertTemporaryFile,
 
-    assertFolder: (path) => {
-      if (!isOfProbe(parseClientPath(path))) throw existingFile();
-    },
+    assertFolder: assertProbeFolder,
 
     rename: (folder, from, to, isOver) => {
       let compared = '';
@@ -140,9 +138,10 @@ const always = (): boolean => true;
 export const isTemporary = (path: Buffer): boolean => TEMPORARY_NAME.test(parseClientPath(path).at(-1) ?? '');
 
 /** Of `isocket check`, which is to leave nothing. */
-const isOfProbe = (names: readonly string[]): boolean => {
-  const [parent = '', name = ''] = names.slice(-2);
-  return PROBE_FOLDER.test(names.at(-1) ?? '') || (name === BELOW_PROBE_FOLDER && PROBE_FOLDER.test(parent));
+const assertProbeFolder: ChangeRules['assertFolder'] = (path) => {
+  const names = parseClientPath(path);
+  const isInside = names.at(-1) === BELOW_PROBE_FOLDER;
+  if (!PROBE_FOLDER.test(names.at(isInside ? -2 : -1) ?? '')) throw existingFile();
 };
 
 /** A second name may be that of a complete file: a RENAME of version 3 that was interrupted between link and unlink leaves both. */

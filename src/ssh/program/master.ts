@@ -62,9 +62,7 @@ export const startMaster = async (
   let saidAtLogin = 0;
   const lost = (): string => {
     if (isOurs) return `isocket closed the connection to ${where}`;
-    const text = stderr().slice(saidAtLogin);
-    const refusal = refusalIn(text);
-    const said = refusal === undefined ? lastLine(text) : showName(`${RECEIVER_SAYS}${refusal.state}; ${refusal.hint}`);
+    const said = reasonIn(stderr().slice(saidAtLogin));
     return `the connection to ${where} was lost${said === '' ? '' : `: ${said}`}`;
   };
   const ended = child.ended.then(() => {
@@ -114,8 +112,12 @@ export const startMaster = async (
   };
 };
 
-/** As a rule the ssh program says who ended it: "Connection to HOST closed by remote host." */
-const lastLine = (text: string): string => showName(text.trim().split('\n').at(-1)?.trim().replace(/\.$/, '') ?? '');
+/** As a rule the ssh program says last who ended it: "Connection to HOST closed by remote host." */
+const reasonIn = (text: string): string => {
+  const refusal = refusalIn(text);
+  if (refusal !== undefined) return showName(`${RECEIVER_SAYS}${refusal.state}; ${refusal.hint}`);
+  return showName(text.trim().split('\n').at(-1)?.trim().replace(/\.$/, '') ?? '');
+};
 
 /** What happens first: the login, the end of ssh, an abort, or the deadline. */
 const waitForLogin = async (
