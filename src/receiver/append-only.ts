@@ -31,9 +31,9 @@ const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | con
  * contract.md §8: clients can add files, and cannot change complete ones.
  *
  * Files with a temporary name of isocket are incomplete. Every other file is complete: from its rename to the final name or,
- * where it was created under that name, from the close of the handle that created it. Folders can be created, but not
- * removed (that of a probe aside, once it is empty), renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the temporary file and
- * succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
+ * where it was created under that name, from the close of the handle that created it. Folders can be created, but not removed (that
+ * of a probe aside, once it is empty), renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the
+ * temporary file and succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
  *
  * With `keepVersions` a complete file may be replaced, by a rename or from its beginning: it stays beside, as a numbered version.
  */

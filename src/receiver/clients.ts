@@ -110,14 +110,14 @@ export class Clients {
 
   /**
    * Reads the keys again, and ends the connections of those that are gone. Limits of time hold for new connections.
-   * @returns why nobody new gets in
+   * @returns whether somebody can get in
    */
-  reload(limits: Partial<ReceiverLimits> = this.#limits): string | undefined {
+  reload(limits: Partial<ReceiverLimits> = this.#limits): boolean {
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#admission.limits = this.#limits;
     this.#keys.reload();
     this.#endRemoved();
-    return this.#keys.problem() === '' ? undefined : this.#keys.problem();
+    return this.#keys.problem() === '';
   }
 
   /** Resolves with the number of clients that were still writing when the time was over. */

@@ -13,7 +13,7 @@ export interface KeyRing {
   readonly lastRead: () => AuthorizedKeys;
   /** Why nobody new gets in; "": somebody can. */
   readonly problem: () => string;
-  /** Reads the file again, whatever its times say. */
+  /** Reads the file again, whatever its times say, and tells of a problem once more. */
   readonly reload: () => void;
 }
 
@@ -65,8 +65,10 @@ export const openKeys = (
     lastRead: () => last,
     problem: () => problem,
     reload: () => {
+      const before = problem;
       stamp = '';
       read();
+      if (problem !== '' && problem === before) onProblem(problem);
     },
   };
 };

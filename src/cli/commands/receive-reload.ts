@@ -19,10 +19,10 @@ export const reloadOnHangup = (reload: ReloadOptions): Disposable => {
     const again = await readAgain(reload);
     // A configuration that is wrong now changes nothing, and keeps no key from being read again.
     if (typeof again !== 'string') limits = again.limits ?? limits;
-    const keysProblem = reload.receiver.reload(limits);
+    const hasKeys = reload.receiver.reload(limits);
     const restart = typeof again === 'string' ? [] : needRestart(reload.options, again);
     for (const { level, message } of reloadLines({
-      keysProblem,
+      hasKeys,
       limitsProblem: typeof again === 'string' ? again : undefined,
       restart,
     }))
@@ -42,8 +42,8 @@ const readAgain = async ({ reread }: ReloadOptions): Promise<ReceiveOptions | st
 };
 
 export interface Reloaded {
-  /** Why nobody gets in with the keys as they are now. */
-  readonly keysProblem: string | undefined;
+  /** Whether somebody gets in with the keys as they are now; why not is said by the receiver. */
+  readonly hasKeys: boolean;
   /** Why the limits stay as they are. */
   readonly limitsProblem: string | undefined;
   /** Keys of the configuration. */
@@ -56,14 +56,10 @@ interface Line {
 }
 
 /** Pure. What is said of it: of what was refused nothing is said that sounds like success. */
-export const reloadLines = ({ keysProblem, limitsProblem, restart }: Reloaded): readonly Line[] => {
-  const read = [
-    ...(keysProblem === undefined ? ['the authorized keys'] : []),
-    ...(limitsProblem === undefined ? ['the limits'] : []),
-  ];
+export const reloadLines = ({ hasKeys, limitsProblem, restart }: Reloaded): readonly Line[] => {
+  const read = [...(hasKeys ? ['the authorized keys'] : []), ...(limitsProblem === undefined ? ['the limits'] : [])];
   const lines: Line[] = [];
   if (read.length > 0) lines.push({ level: 'result', message: `read ${read.join(' and ')} again` });
-  if (keysProblem !== undefined) lines.push({ level: 'warning', message: keysProblem });
   if (limitsProblem !== undefined)
     lines.push({ level: 'warning', message: `the limits stay as they are: ${limitsProblem}` });
   if (restart.length > 0)

@@ -27,13 +27,11 @@ export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
   process.on('SIGHUP', tooEarly);
   using stack = new DisposableStack();
   stack.defer(() => process.off('SIGHUP', tooEarly));
-  using output = await openOutput(flags);
-  const write = (line: string): void => {
-    if (flags.json !== true) process.stdout.write(`${line}\n`);
-    else report({ type: 'note', level: 'info', message: line });
-  };
-  const report: Report = flags.json === true ? (event) => output.report(timed(event)) : output.report;
+  let write = (line: string): void => void process.stdout.write(`${line}\n`);
   using shutdown = listenForShutdown(() => write('ended at once by a second signal'));
+  using output = await openOutput(flags);
+  const report: Report = flags.json === true ? (event) => output.report(timed(event)) : output.report;
+  if (flags.json === true) write = (message) => report({ type: 'note', level: 'info', message });
   const options = await receiveOptions(flags, report);
   const reread = (): Promise<ReceiveOptions> => receiveOptions(flags, report);
   await receive(options, { write, report, reread }, shutdown.signal);

@@ -6,8 +6,9 @@ interface Counting {
   readonly _protocol?: { readonly _onPacket?: () => void };
 }
 
-/** A client that reads reads so much a millisecond, or more. */
+/** The slowest reader that is waited for, in bytes a millisecond. */
 const LEAST_BYTES_PER_MS = 16;
+const LEAST_EVERY_MS = 50;
 /** A login, keep-alives: read in a moment. */
 const LITTLE_BYTES = 16 * 1024;
 /** Of what was sent, at most so much is still unread: the windows of the channels, and what the kernels hold. */
@@ -23,15 +24,18 @@ export const countAllLife = (client: Connection, socket: Socket, everyMs: number
   const isAlive = (): void => (client as Counting)._protocol?._onPacket?.();
   const unread = new UnreadBytes(performance.now());
   socket.on('data', isAlive);
-  const timer = setInterval(() => {
-    if (unread.mayRemain(socket.bytesWritten, performance.now())) isAlive();
-  }, everyMs);
+  const timer = setInterval(
+    () => {
+      if (unread.mayRemain(socket.bytesWritten, performance.now())) isAlive();
+    },
+    Math.max(everyMs, LEAST_EVERY_MS),
+  );
   timer.unref();
   socket.once('close', () => clearInterval(timer));
 };
 
 /** How much of what was sent a slow client may not have read yet. */
-export class UnreadBytes {
+class UnreadBytes {
   #bytes = 0;
   #written = 0;
   #ms: number;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rememberConfig } from '../../../src/cli/commands/config-since.ts';
-import { needRestart, reloadLines } from '../../../src/cli/commands/receive-reload.ts';
+import { needRestart, reloadLines, type Reloaded } from '../../../src/cli/commands/receive-reload.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -52,18 +52,16 @@ describe('a receiver that is told to read its configuration again', () => {
   });
 
   it('says of what was refused nothing that sounds like success', () => {
-    const all = { keysProblem: undefined, limitsProblem: undefined, restart: [] };
-    const lines = (of: Partial<typeof all | { keysProblem: string; limitsProblem: string; restart: string[] }>) =>
+    const all = { hasKeys: true, limitsProblem: undefined, restart: [] };
+    const lines = (of: Partial<Reloaded>) =>
       reloadLines({ ...all, ...of }).map(({ level, message }) => `${level}: ${message}`);
     expect(lines({})).toEqual(['result: read the authorized keys and the limits again']);
     expect(lines({ limitsProblem: 'wrong' })).toEqual([
       'result: read the authorized keys again',
       'warning: the limits stay as they are: wrong',
     ]);
-    expect(lines({ keysProblem: 'gone', limitsProblem: 'wrong' })).toEqual([
-      'warning: gone',
-      'warning: the limits stay as they are: wrong',
-    ]);
+    expect(lines({ hasKeys: false })).toEqual(['result: read the limits again']);
+    expect(lines({ hasKeys: false, limitsProblem: 'wrong' })).toEqual(['warning: the limits stay as they are: wrong']);
     expect(lines({ restart: ['receive.listen'] }).at(-1)).toBe(
       'warning: receive.listen: changed in the configuration, and not in use yet; restart isocket to use it',
     );
