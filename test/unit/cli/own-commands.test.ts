@@ -9,6 +9,7 @@ const isComment = (line: string): boolean => /^\s*(?:\/\/|\/?\*)/.test(line);
 const EXEMPT = [
   'cli/commands/init.ts',
   'cli/command-table.ts',
+  'cli/manual/topics.ts',
   'cli/reporters/describe.ts',
   'status/notify/messages.ts',
 ];
