@@ -57,6 +57,7 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   const elsewhere = elsewhereLine(root, found.listing?.directories ?? [], {
     site: options.config.site,
     labels: reached,
+    all: options.destinations.map(({ label }) => label),
   });
   if (elsewhere !== undefined) yield { ...elsewhere, end: 'here' };
 }

@@ -68,7 +68,7 @@ const readDirectory = (
 ): Omit<DirectoryStatus, 'held'> | undefined => {
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
-  if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), labels);
+  if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), { site: config.site, labels });
   const silentMs = phase === 'open' ? config.alerts.silentMs : null;
   const count = countQuietly(() => countOnDisk(name, config, state, isExcluded), silentMs);
   return count && { name, phase, closedBy, ...count, late: false };

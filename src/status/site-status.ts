@@ -28,6 +28,8 @@ export interface DirectoryStatus {
   readonly late: boolean;
   /** Finished, and not for these destinations, which were added or changed since. */
   readonly lacks?: readonly string[];
+  /** With `lacks`: `isocket fill` brings it there, since another destination of this site has it. Else it takes a reset. */
+  readonly isFillable?: boolean;
   /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
   readonly reserved?: readonly Name[];
   /** Unsent files that had the mark from their birth: whoever looks at marks alone takes them for sent. */
@@ -84,14 +86,14 @@ export const siteStatus = (
 ): Omit<SiteStatus, 'problems'> => {
   const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
   const directories = onDisk.map(
-    ({ skipped, oldestUnsentSeconds, excluded, late, lacks, reserved, unreadable, ...one }) => ({
+    ({ skipped, oldestUnsentSeconds, excluded, late, lacks, isFillable, reserved, unreadable, ...one }) => ({
       ...one,
       held: held.get(one.name)?.length ?? 0,
       skipped,
       oldestUnsentSeconds,
       excluded,
       late,
-      ...(lacks === undefined ? {} : { lacks }),
+      ...(lacks === undefined ? {} : { lacks, isFillable }),
       ...(reserved === undefined ? {} : { reserved }),
       ...(unreadable === undefined ? {} : { unreadable }),
     }),

@@ -1,4 +1,5 @@
 import { ownCommand } from '../host/own-command.ts';
+import { fillCommand } from '../marks/finished-elsewhere.ts';
 import { showName } from '../name.ts';
 import { counted, formatBytes, formatDuration, formatShare } from '../core/units.ts';
 import type { Activity } from '../instance/activity.ts';
@@ -68,8 +69,20 @@ const row = (directory: DirectoryStatus): string[] => {
 
 /** What there is to know of a directory beside its figures. */
 const notes = (directory: DirectoryStatus): string[] => {
-  const { name, files, sent, held, skipped, excluded, oldestUnsentSeconds, late, lacks, reserved, unreadable } =
-    directory;
+  const {
+    name,
+    files,
+    sent,
+    held,
+    skipped,
+    excluded,
+    oldestUnsentSeconds,
+    late,
+    lacks,
+    isFillable,
+    reserved,
+    unreadable,
+  } = directory;
   const unsent = files === null || sent === null ? 0 : files - sent;
   return [
     unreadable === undefined
@@ -83,7 +96,7 @@ const notes = (directory: DirectoryStatus): string[] => {
     excluded === 0 ? '' : `${excluded} excluded`,
     lacks === undefined
       ? ''
-      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: ${ownCommand('reset', name)}`,
+      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: ${fillCommand([{ name, lacks, isFillable: isFillable === true }])}`,
     late ? `LATE: changed after it was finished, and not sent since; to send it: ${ownCommand('reset', name)}` : '',
   ].filter((part) => part !== '');
 };

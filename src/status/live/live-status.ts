@@ -81,7 +81,7 @@ export class LiveStatus implements Disposable {
     const { config, labels, isExcluded, survey, failed } = options;
     const { root, rescanMs } = config.source;
     this.#options = options;
-    this.#finished = new FinishedDirectories(root, labels);
+    this.#finished = new FinishedDirectories(root, { site: config.site, labels });
     this.#census = new Census({ root, isExcluded, oldMs: rescanMs + 10_000, failed });
     this.#history = new History(() => this.#backlogOf(survey().unfinished));
     this.#troubles = new Troubles(config.alerts);
