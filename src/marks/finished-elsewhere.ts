@@ -20,7 +20,7 @@ const MOST_NAMED = 10;
  * Which of these destinations a proof does not name: the configuration was changed since. None where it names no destination at all (an
  * empty file of the old tool, trusted marks, no files). Pure.
  */
-const unnamedIn = (proof: unknown, labels: readonly string[]): string[] => {
+export const unnamedIn = (proof: unknown, labels: readonly string[]): string[] => {
   const named = namedIn(proof);
   return named.size === 0 ? [] : labels.filter((label) => !named.has(label));
 };
@@ -40,6 +40,8 @@ export interface OwnSite {
   readonly labels: readonly string[];
   /** All of its destinations, where there are more. */
   readonly all?: readonly string[];
+  /** Those that are not required. */
+  readonly bestEffort?: readonly string[];
 }
 
 /** What a directory was finished without. */

@@ -1,5 +1,5 @@
 import type { ClosedBy, DirectorySnapshot } from '../core/lifecycle.ts';
-import { lackingIn, type OwnSite } from '../marks/finished-elsewhere.ts';
+import { lackingIn, unnamedIn, type OwnSite } from '../marks/finished-elsewhere.ts';
 import type { Name } from '../name.ts';
 import { readProof } from '../source/read-proof.ts';
 import type { DirectoryStatus } from './site-status.ts';
@@ -47,6 +47,7 @@ export const finishedStatus = (
 ): Omit<DirectoryStatus, 'held'> => {
   const { files, bytes, skipped, excluded, closedBy } = proof;
   const { lacks, isFillable } = lackingIn(proof, own);
+  const notAt = unnamedIn(proof, own.bestEffort ?? []);
   return {
     name,
     phase: 'finished',
@@ -60,5 +61,6 @@ export const finishedStatus = (
     excluded,
     late,
     ...(lacks.length === 0 ? {} : { lacks, isFillable }),
+    ...(notAt.length === 0 ? {} : { notAt }),
   };
 };

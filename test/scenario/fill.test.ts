@@ -207,7 +207,10 @@ it('SHA256SUMS and finished.parse are there before finished.watch says so; of an
 it('beside a daemon, without another destination, or with one that is not there it says what to do', async () => {
   await finish('DC1');
   const alone = await site.run(['fill', '1']);
-  expect([alone.exitCode, alone.stderr]).toEqual([2, expect.stringContaining('the site has no other destination')]);
+  expect([alone.exitCode, alone.stderr]).toEqual([
+    2,
+    expect.stringContaining('the site has no other destination that is required'),
+  ]);
   addSecond();
   const unknown = await site.run(['fill', 'elsewhere']);
   expect([unknown.exitCode, unknown.stderr]).toEqual([2, expect.stringContaining('there is no such destination')]);
@@ -222,4 +225,80 @@ it('beside a daemon, without another destination, or with one that is not there 
   expect(down.exitCode).toBe(3);
   expect(down.events.filter((event) => event.type === 'connection')).toHaveLength(1);
   expect(proofOf('DC1').destinations).toHaveLength(1);
+});
+
+const warnings = ({ events }: Pick<Outcome, 'events'>): string[] =>
+  events.flatMap((event) => (event.type === 'note' && event.level === 'warning' ? [event.message] : []));
+
+it('nothing waits for a best-effort destination: scan finishes without it, and fills it when it is back', async () => {
+  addSecond({ required: false });
+  await proxy.refuse();
+  parser(site.root).writeFiles('DC1', 3);
+  parser(site.root).closeDirectory('DC1');
+  const without = await site.scan();
+  expect([without.exitCode, without.summary]).toMatchObject([0, { sent: 3, finished: 1, failed: 0 }]);
+  expect(warnings(without)).toEqual([expect.stringMatching(/^best effort, nothing waits for it: .*nothing listens/)]);
+  expect(proofOf('DC1').destinations).toEqual([{ label: label(first), checked: 3 }]);
+  // The outage is told once; meanwhile the site is well.
+  expect(warnings(await site.scan())).toEqual([]);
+  const status = await site.run(['status']);
+  expect([status.exitCode, status.stdout]).toEqual([
+    0,
+    expect.stringMatching(/best effort, .*: 1 finished directory is not known to be whole there.*; down since /),
+  ]);
+  const { stdout } = await site.run(['status', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ bestEffort: [{ destination: label(proxy), behind: 1, state: 'down' }] });
+  expect((await site.run(['prune', '--older-than', '0s', '--dry-run'])).exitCode).toBe(0);
+
+  await proxy.accept();
+  parser(site.root).writeFiles('DC2', 2);
+  const back = await site.scan();
+  expect([back.exitCode, back.summary]).toMatchObject([0, { sent: 2, finished: 0 }]);
+  expect(filesAt(second, 'DC1')).toEqual(['file-1', 'file-2', 'file-3']);
+  expect(filesAt(second, 'DC2')).toEqual(['file-1', 'file-2']); // Open: what is sent of it.
+  expect(proofOf('DC1').destinations).toHaveLength(2);
+  expect((await site.run(['status'])).stdout).toMatch(/best effort, .*: it has all that is finished$/m);
+
+  rmSync(`${second.folder}/DC1/file-2`);
+  const verified = await site.run(['verify', '--json']);
+  expect([verified.exitCode, verified.summary]).toMatchObject([0, { missing: 0, bestEffort: { missing: 1 } }]);
+  rmSync(`${second.folder}/DC1`, { recursive: true });
+  expect((await filled(label(proxy), 'DC1')).summary).toMatchObject({ sent: 3, failed: 0 });
+  const restored = await site.run(['restore', 'DC1', '--from', '2', '--to', `${folder}/back`]);
+  expect([restored.exitCode, readdirSync(`${folder}/back/DC1`).length]).toEqual([0, 3]);
+});
+
+it('the daemon fills a best-effort destination beside its work, and finishes without it', async () => {
+  addSecond({ required: false });
+  const config = read(site.config);
+  writeFileSync(site.config, JSON.stringify({ ...config, source: { ...(config.source as object), rescan: '1s' } }));
+  await proxy.refuse();
+  await using daemon = site.start(['daemon']);
+  await daemon.event(({ type }) => type === 'watching');
+  parser(site.root).writeFiles('DC1', 3);
+  parser(site.root).closeDirectory('DC1');
+  await daemon.event((event) => event.type === 'finished' && event.directory === 'DC1');
+  await daemon.event((event) => event.type === 'note' && event.message.startsWith('best effort'));
+  parser(site.root).writeFiles('DC2', 2);
+  parser(site.root).closeDirectory('DC2');
+  await daemon.event((event) => event.type === 'finished' && event.directory === 'DC2');
+  await proxy.accept();
+  for (const name of ['DC1', 'DC2'])
+    await daemon.event((event) => event.type === 'filled' && event.directory === name && event.isFinished);
+  expect(filesAt(second, 'DC1')).toEqual(['file-1', 'file-2', 'file-3']);
+  expect(proofOf('DC2').destinations).toHaveLength(2);
+  expect(warnings(daemon).filter((message) => message.startsWith('best effort'))).toHaveLength(1);
+  expect(await daemon.stop()).toBe(143);
+});
+
+it('one destination at least is required', async () => {
+  addSecond({ required: false });
+  const config = read(site.config) as { destination: object[] };
+  const destination = config.destination.map((one) => ({ ...one, required: false }));
+  writeFileSync(site.config, JSON.stringify({ ...config, destination }));
+  const outcome = await site.run(['scan']);
+  expect([outcome.exitCode, outcome.stderr]).toEqual([
+    2,
+    expect.stringContaining('one destination at least must be required'),
+  ]);
 });

@@ -2,7 +2,7 @@ import type { Report } from '../../core/events.ts';
 import type { DirectoryPlan } from '../../core/lifecycle.ts';
 import { counted, countedDirectories, formatBytes } from '../../core/units.ts';
 import { UserError } from '../../errors.ts';
-import { fill, type FillResult, type SiteEnd } from '../../maintain/fill/fill.ts';
+import { endsIn, fill, type FillResult, type SiteEnd } from '../../maintain/fill/fill.ts';
 import { namedIn } from '../../marks/finished-elsewhere.ts';
 import { showName } from '../../name.ts';
 import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
@@ -13,7 +13,7 @@ import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { findDestination } from './choose-destination.ts';
 import { namedDirectories } from './named-directories.ts';
-import { openSite, type OpenSite } from './open-site.ts';
+import { openSite, withBestEffort, type OpenSite } from './open-site.ts';
 import { orStop } from './or-stop.ts';
 import { openOutput, useLog } from './output.ts';
 
@@ -52,18 +52,16 @@ export const runFill = async (
 
 /** @throws UserError where there is no such destination, or no other one */
 const endsOf = (
-  { config, destinations }: Pick<OpenSite, 'config' | 'destinations'>,
+  site: Pick<OpenSite, 'config' | 'destinations' | 'bestEffort'>,
   wanted: string,
 ): { readonly to: SiteEnd; readonly from: readonly SiteEnd[] } => {
+  const { config, destinations } = withBestEffort(site);
   const chosen = findDestination(destinations, wanted, '');
-  const ends = config.destinations.flatMap((destination, index): SiteEnd[] => {
-    const transport = destinations[index];
-    return transport === undefined ? [] : [{ destination, transport }];
-  });
-  const to = ends.find(({ transport }) => transport === chosen);
-  const from = ends.filter((one) => one !== to);
+  const to = endsIn(config.destinations, destinations).find(({ transport }) => transport === chosen);
+  // What a best-effort destination has proves nothing.
+  const from = endsIn(site.config.destinations, site.destinations).filter(({ transport }) => transport !== chosen);
   if (to !== undefined && from.length > 0) return { to, from };
-  throw new UserError(`Cannot fill ${showName(chosen.label)}: the site has no other destination`, {
+  throw new UserError(`Cannot fill ${showName(chosen.label)}: the site has no other destination that is required`, {
     hint: 'fill brings to one destination what the others have: name both in the configuration (destination: a list)',
   });
 };

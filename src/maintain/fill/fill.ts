@@ -22,6 +22,13 @@ export interface SiteEnd {
   readonly transport: Transport;
 }
 
+/** Pure. @param transports of these destinations, in their order */
+export const endsIn = (destinations: readonly Destination[], transports: readonly Transport[]): SiteEnd[] =>
+  destinations.flatMap((destination, index) => {
+    const transport = transports[index];
+    return transport === undefined ? [] : { destination, transport };
+  });
+
 export interface FillOptions {
   readonly config: Config;
   readonly state: StateFolder;

@@ -35,6 +35,11 @@ export class FinishedDirectories {
   }
 
   note(event: IsocketEvent): void {
+    if (event.type === 'filled') {
+      // Its proof says more than it did.
+      this.#known.delete(event.directory);
+      this.#listed = [];
+    }
     if (event.type !== 'finished') return;
     const { directory: name, files, bytes, closedBy } = event;
     const proof = { files, bytes, closedBy, skipped: 0, excluded: 0, site: this.#own.site, destinations: [] };
