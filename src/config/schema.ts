@@ -167,8 +167,8 @@ export const configJsonSchema = (destinations: readonly z.ZodObject[]): object =
     ...rest
   } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
   const bundled = destinations.map((section) => {
-    const { properties: keys = {}, ...more } = z.toJSONSchema(section, { io: 'input' });
-    return { ...more, properties: { ...keys, required: REQUIRED }, $schema: undefined };
+    const one = z.toJSONSchema(section, { io: 'input' });
+    return { ...one, properties: { ...one.properties, required: REQUIRED }, $schema: undefined };
   });
   const names = bundled.map((section) => valueAt(section, ['properties', 'transport', 'const']));
   const other = {

@@ -21,13 +21,22 @@ const fileIn = (statePath: string): string => join(statePath, 'best-effort.json'
 /** By the destination's label. Nothing where there is no such file, or one that is not ours. */
 export const readBestEffort = (statePath: string): ReadonlyMap<string, BestEffortState> => {
   try {
-    const content = JSON.parse(readFileSync(fileIn(statePath), 'utf8')) as Record<string, Partial<BestEffortState>>;
-    return new Map(Object.entries(content).map(([label, one]) => [label, { ...UNTRIED, ...one }]));
+    const content: unknown = JSON.parse(readFileSync(fileIn(statePath), 'utf8'));
+    return new Map(Object.entries(content ?? {}).map(([label, one]) => [label, stateIn(one)]));
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError || systemErrorCode(error) !== undefined)
-      return new Map();
+    if (error instanceof SyntaxError || systemErrorCode(error) !== undefined) return new Map();
     throw error;
   }
+};
+
+const stateIn = (content: unknown): BestEffortState => {
+  const { waiting, down, isUp } = (content ?? {}) as Partial<Record<keyof BestEffortState, unknown>>;
+  const { message, since } = (down ?? {}) as { readonly message?: unknown; readonly since?: unknown };
+  return {
+    waiting: Array.isArray(waiting) ? waiting.filter((name) => typeof name === 'string') : [],
+    down: typeof message === 'string' && typeof since === 'string' ? { message, since } : null,
+    isUp: isUp === true,
+  };
 };
 
 /**
