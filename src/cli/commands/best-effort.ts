@@ -61,8 +61,8 @@ export const loopBestEffort = (
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
       isWanted = false;
-      await running;
       bestEffort[Symbol.dispose]();
+      await running;
     },
   };
 };

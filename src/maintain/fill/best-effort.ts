@@ -32,9 +32,12 @@ export class BestEffort implements Disposable {
   readonly #notes: BestEffortNotes;
   /** Those that nothing got to when they were tried last. */
   readonly #down = new Set<string>();
+  readonly #ended = new AbortController();
+  readonly #signal: AbortSignal;
 
   constructor(options: BestEffortOptions) {
     this.#options = options;
+    this.#signal = AbortSignal.any([options.signal, this.#ended.signal]);
     const labels = options.destinations.map(({ transport }) => transport.label);
     this.#notes = new BestEffortNotes(options.state.path, labels);
   }
@@ -56,12 +59,15 @@ export class BestEffort implements Disposable {
     this.#notes.save();
   }
 
+  /** What is under way ends; the next run goes on with it. */
   [Symbol.dispose](): void {
+    this.#ended.abort();
     this.#notes[Symbol.dispose]();
   }
 
   async #fill(to: SiteEnd, only: ReadonlySet<Name> | undefined): Promise<void> {
-    const { config, state, required, isBeside, signal } = this.#options;
+    const { config, state, required, isBeside, report } = this.#options;
+    const signal = this.#signal;
     const { label } = to.transport;
     const wanted = this.#waitingFor(label).filter(
       ({ phase, directory }) => only?.has(directory.name) !== false && (phase === 'finished' || !isBeside),
@@ -72,9 +78,9 @@ export class BestEffort implements Disposable {
       await this.#askIfDown(to);
       return;
     }
-    const told = new Told(this.#options.report, label, this.#notes);
-    const from = required;
-    await fill({ config, state, to, from, plans: wanted, isBeside, report: told.report, signal });
+    const finished = new Set(wanted.flatMap(({ phase, directory }) => (phase === 'finished' ? [directory.name] : [])));
+    const told = new Told(report, { label, finished, notes: this.#notes });
+    await fill({ config, state, to, from: required, plans: wanted, isBeside, report: told.report, signal });
     if (isStopped()) return;
     if (told.isDown) {
       this.#down.add(label);
@@ -83,14 +89,14 @@ export class BestEffort implements Disposable {
     this.#down.delete(label);
     if (this.#notes.answered(label)) told.restored();
     // What is refused was told: it is not tried each minute. `status` goes on counting it.
-    for (const { phase, directory } of wanted) if (phase === 'finished') this.#notes.forget(label, directory.name);
+    for (const name of finished) this.#notes.forget(label, name);
   }
 
   /** `isocket fill` may have brought there what it waited for. */
   async #askIfDown({ transport }: SiteEnd): Promise<void> {
-    const { config, signal } = this.#options;
     if (!this.#notes.isDown(transport.label)) return;
-    if (await areReached([transport], { root: config.source.root, signal })) this.#notes.answered(transport.label);
+    const { root } = this.#options.config.source;
+    if (await areReached([transport], { root, signal: this.#signal })) this.#notes.answered(transport.label);
   }
 
   /** What it waits for, as it is on the disk now. */
@@ -125,35 +131,43 @@ const lookAt = (root: Name, name: Name): DirectorySnapshot | 'unreadable' | unde
   }
 };
 
+interface ToldAbout {
+  readonly label: string;
+  /** Directories that are tried once. */
+  readonly finished: ReadonlySet<Name>;
+  readonly notes: BestEffortNotes;
+}
+
 /** What is told of a fill that nobody asked for. */
 class Told {
   isDown = false;
   readonly #report: Report;
-  readonly #label: string;
-  readonly #notes: BestEffortNotes;
+  readonly #about: ToldAbout;
 
-  constructor(report: Report, label: string, notes: BestEffortNotes) {
+  constructor(report: Report, about: ToldAbout) {
     this.#report = report;
-    this.#label = label;
-    this.#notes = notes;
+    this.#about = about;
   }
 
   readonly report: Report = (event) => {
+    const { label, finished, notes } = this.#about;
     if (event.type === 'filled' || event.type === 'note') this.#report(event);
-    else if (event.type === 'failed') this.#warn(event.message, event.hint);
+    else if (event.type === 'failed') this.#tell(event, finished.has(event.path.split('/', 1)[0] ?? ''));
     else if (event.type === 'connection' && event.state === 'lost' && !event.retrying) {
       this.isDown = true;
-      if (event.destination !== this.#label || this.#notes.failed(this.#label, event.message))
-        this.#warn(event.message, event.hint);
+      // Of a required one the work on the site says it.
+      if (event.destination === label) this.#tell(event, notes.failed(label, event.message));
     }
   };
 
   restored(): void {
-    this.#report({ type: 'note', level: 'info', message: `best effort: ${this.#label} is reached again` });
+    const message = `best effort: ${this.#about.label} is reached again`;
+    this.#report({ type: 'note', level: 'info', message });
   }
 
-  #warn(message: string, hint: string | undefined): void {
+  /** @param isNew else it was told, or is told when the directory is finished */
+  #tell({ message, hint }: { readonly message: string; readonly hint?: string }, isNew: boolean): void {
     const text = `best effort, nothing waits for it: ${message}${hint === undefined ? '' : `; ${hint}`}`;
-    this.#report({ type: 'note', level: 'warning', message: text });
+    this.#report({ type: 'note', level: isNew ? 'warning' : 'info', message: text });
   }
 }
