@@ -15,8 +15,16 @@ it.each<[string, FillFacts, unknown]>([
   // Of a finished directory every file is asked for: the proof counts what was checked.
   ['recorded there too', { ...finished, isHere: true }, 'compare'],
   ['known by no record', { ...finished, elsewhere: 'unknown' }, 'ask'],
-  ['changed since', { ...finished, elsewhere: 'changed' }, { refusal: expect.stringContaining('it changed since') }],
-  ['without a mark', { ...finished, isMarked: false }, { refusal: expect.stringContaining('it is not marked') }],
+  [
+    'changed since',
+    { ...finished, elsewhere: 'changed' },
+    { refusal: 'it changed since the other destinations confirmed it' },
+  ],
+  [
+    'without a mark',
+    { ...finished, isMarked: false },
+    { refusal: 'it is not marked: it came, or was changed, after the directory was finished' },
+  ],
   ['open for writing', { ...finished, writer: 7 }, { refusal: 'process 7 has it open for writing' }],
   ['sent, of an open directory', open, 'compare'],
   ['there already', { ...open, isHere: true }, 'pass'],
