@@ -288,6 +288,9 @@ it('the daemon fills a best-effort destination beside its work, and finishes wit
   expect(filesAt(second, 'DC1')).toEqual(['file-1', 'file-2', 'file-3']);
   expect(proofOf('DC2').destinations).toHaveLength(2);
   expect(warnings(daemon).filter((message) => message.startsWith('best effort'))).toHaveLength(1);
+  const bestEffort = async (): Promise<unknown> =>
+    (JSON.parse((await site.run(['status', '--json'])).stdout) as { bestEffort: unknown }).bestEffort;
+  await expect.poll(bestEffort, { timeout: 30_000 }).toEqual([{ destination: label(proxy), behind: 0, state: 'up' }]);
   expect(await daemon.stop()).toBe(143);
 });
 
