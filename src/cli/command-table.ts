@@ -16,10 +16,7 @@ export const EXIT_CODES: readonly (readonly [code: string, means: string])[] = [
   ['0', 'done'],
   ['1', 'a defect of isocket'],
   ['2', 'usage or configuration'],
-  [
-    '3',
-    'files left unsent; of status: a problem; of prune, verify, restore and fill: something is not as it should be',
-  ],
+  ['3', 'files left unsent; of status: a problem; of prune, verify, restore, fill: not all is as it should be'],
   ['4', 'another isocket works on this root'],
   ['130, 143', 'stopped by SIGINT, SIGTERM'],
 ];
