@@ -73,6 +73,14 @@ describe('config', () => {
     expect(parse({ ...least, status: {}, hooks: {}, alerts: {} })).toEqual(parse(least));
   });
 
+  it('tells best-effort destinations apart; which one it is to a record does not change with that', () => {
+    const at = (host: string, more = {}) => ({ ...least.destination, host, ...more });
+    const both = parse({ ...least, destination: [at('a', { required: false }), at('b', { required: true })] });
+    expect([both.destinations, both.bestEffort].map((some) => some.map(({ place }) => place))).toEqual([[1], [0]]);
+    const { identity } = parse({ ...least, destination: at('a') }).destinations[0] ?? {};
+    expect(both.bestEffort[0]?.identity).toBe(identity);
+  });
+
   it('reads where the daemon answers', () => {
     const listen = (value: unknown) => parse({ ...least, status: { listen: value } }).status.listen;
     expect(listen('[::1]:9180')).toEqual({ host: '::1', port: 9180 });

@@ -86,6 +86,12 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
     'line 3: status.listen is ":9180"',
     'expected HOST:PORT, such as 127.0.0.1:9180',
   ],
+  [
+    'no destination that is required',
+    sftp('required: false'),
+    'line 2: destination: one destination at least must be required',
+  ],
+  ['a requirement that is none', sftp('required: no way'), 'destination.required is "no way": expected true or false'],
 ];
 
 describe('a mistake in the configuration', () => {
