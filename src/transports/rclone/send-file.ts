@@ -1,0 +1,104 @@
+import { showName, TransportError, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
+import { holdSource } from '../rsync/outgoing.ts';
+import { createTemporaryNames, type TemporaryNames } from '../sftp/temporary-names.ts';
+import { explain } from './failures.ts';
+import { toRemotePath } from './names.ts';
+import { RcError } from './rc-client.ts';
+import { DESTINATION } from './rclone-process.ts';
+import type { Session } from './session.ts';
+import { statStored } from './stored-files.ts';
+
+export { createTemporaryNames, type TemporaryNames };
+
+/**
+ * Resolves when the destination has the whole file under its name. rclone compares what it has written with what it has read: the size,
+ * and the sum of it where the store has one. It reads the file through our descriptor.
+ */
+export const sendFile = async (
+  session: Session,
+  file: OutgoingFile,
+  names: TemporaryNames,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { targetPath, identity } = file;
+  if (!targetPath.isWellFormed()) throw notUtf8(file);
+  const { traits, shared } = session;
+  if (!traits.isAtomic && !traits.canMove) throw cannotPublish(session);
+  await session.transfers.acquire(1);
+  try {
+    signal.throwIfAborted();
+    using source = holdSource(file);
+    const descriptor = source.link.slice(source.link.lastIndexOf('/') + 1);
+    const final = toRemotePath(targetPath);
+    if (traits.isAtomic) await session.copy(descriptor, targetPath, final, signal);
+    else {
+      const temporary = toRemotePath(besideOf(targetPath, names.of(names.nextId())));
+      try {
+        await session.copy(descriptor, targetPath, temporary, signal);
+        source.checkUnchanged();
+        signal.throwIfAborted();
+        await publish(session, file, temporary, final);
+      } catch (error) {
+        await remove(session, temporary).catch(() => undefined); // `tidy` finds what is left.
+        throw error;
+      }
+    }
+    source.checkUnchanged();
+    if (traits.timesWithin === undefined && traits.hash === undefined)
+      shared.sent.set(targetPath, stateOf(identity.size, wholeSeconds(identity.mtimeNs)));
+  } catch (error) {
+    throw explain(`send "${showName(targetPath)}" to ${shared.label}`, error);
+  } finally {
+    session.transfers.release(1);
+  }
+};
+
+/** A file in one state, as far as a destination without times and sums can be asked for it. */
+export const stateOf = (size: bigint, mtimeSeconds: number): string => `${size} ${mtimeSeconds}`;
+
+/** Takes a moment, and is not called off. */
+const publish = async (session: Session, file: OutgoingFile, temporary: string, final: string): Promise<void> => {
+  const move = (): Promise<unknown> =>
+    session.call('operations/movefile', {
+      srcFs: DESTINATION,
+      srcRemote: temporary,
+      dstFs: DESTINATION,
+      dstRemote: final,
+    });
+  try {
+    await move();
+  } catch (error) {
+    if (!(error instanceof RcError) || (await statStored(session, file.targetPath, {})) === undefined) throw error;
+    if (!session.shared.options.allowDeleteFirst) throw cannotReplace(session, file, error);
+    await remove(session, final);
+    await move();
+  }
+};
+
+const remove = (session: Session, remote: string): Promise<unknown> =>
+  session.call('operations/deletefile', { fs: DESTINATION, remote });
+
+const besideOf = (path: Name, name: Name): Name => `${path.slice(0, path.lastIndexOf('/') + 1)}${name}`;
+
+const notUtf8 = ({ targetPath }: OutgoingFile): TransportError =>
+  new TransportError('file', `Cannot send "${showName(targetPath)}" through rclone: its name is not UTF-8`, {
+    hint: 'rename it at the source; transport sftp and rsync carry every name',
+  });
+
+/** For `check` too. */
+export const NEITHER =
+  'a file that is written there may be seen before it is whole, and the remote gives no file another name';
+export const ANOTHER_REMOTE = 'use another kind of remote, or put a local folder before it';
+
+const cannotPublish = ({ shared }: Session): TransportError =>
+  new TransportError('auth', `Cannot send to ${shared.label}: ${NEITHER}`, { hint: ANOTHER_REMOTE });
+
+const cannotReplace = ({ shared }: Session, { targetPath }: OutgoingFile, cause: RcError): TransportError =>
+  new TransportError(
+    'file',
+    `Cannot replace "${showName(targetPath)}" at ${shared.label}: an older one is there (${cause.message})`,
+    {
+      hint: 'set destination.allowDeleteFirst: true, and the older one is deleted first; or see whether a newer rclone can replace it',
+      cause,
+    },
+  );

@@ -1,0 +1,37 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { transportSuite } from '../../src/transport-suite/suite.ts';
+import { rclone } from '../../src/transports/rclone/plugin.ts';
+import { startLocal, startS3, startWebdav, type TestRemote } from '../support/rclone-remotes.ts';
+
+describe.each([
+  ['a local folder', startLocal, {}],
+  ['S3', startS3, {}],
+  ['WebDAV', startWebdav, { allowDeleteFirst: true }],
+] as const)('rclone to %s', (_kind, start, more) => {
+  const stack = new AsyncDisposableStack();
+  let remote: TestRemote;
+
+  beforeAll(async () => {
+    const folder = stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-rclone-')), (path) =>
+      rmSync(path, { recursive: true }),
+    );
+    remote = stack.use(await start(folder));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  transportSuite({
+    test,
+    target: () => ({
+      folder: remote.folder,
+      connect: (context) =>
+        rclone.connect(
+          rclone.parseOptions({ transport: 'rclone', remote: remote.remote, config: remote.config, ...more }),
+          context,
+        ),
+    }),
+    has: ['fetch'],
+  });
+});
