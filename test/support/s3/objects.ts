@@ -132,7 +132,8 @@ export class Objects implements Disposable {
   }
 }
 
-const stateOf = (path: string, { ino, size, mtimeMs }: Stats): string => `${path}\0${ino}\0${size}\0${mtimeMs}`;
+const stateOf = (path: string, { ino, size, mtimeMs, ctimeMs }: Stats): string =>
+  `${path}\0${ino}\0${size}\0${mtimeMs}\0${ctimeMs}`;
 
 const entriesOf = (folder: string) => {
   try {
