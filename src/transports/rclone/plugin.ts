@@ -12,6 +12,9 @@ export const rclone = definePlugin<RcloneOptions>({
   connect: (options, context) => createRcloneTransport(options, context),
 });
 
+/** Small files go in batches: enough of them wait for the next one. */
+const MOST_IN_FLIGHT = 1000;
+
 const createRcloneTransport = (options: RcloneOptions, context: TransportContext): Transport => {
   const label = `rclone://${showRemote(options.remote)}`;
   const underWay = new Map<Name, number>();
@@ -45,10 +48,19 @@ const createRcloneTransport = (options: RcloneOptions, context: TransportContext
 
   return {
     label,
-    inFlight: options.transfers,
+    get inFlight() {
+      return connection.live?.traits.isAtomic === true
+        ? Math.max(MOST_IN_FLIGHT, options.transfers)
+        : options.transfers;
+    },
     underWay: () => underWay,
     send: (file, signal) =>
-      run(signal, async (session, either) => (await import('./send-file.ts')).sendFile(session, file, names, either)),
+      run(signal, async (session, either) => {
+        const { goesInBatches, queueOf } = await import('./batch-queue.ts');
+        if (goesInBatches(session, file)) return queueOf(session).send(file, either);
+        const { sendFile } = await import('./send-file.ts');
+        return sendFile(session, file, names, either);
+      }),
     verify: (files, how, signal) =>
       run(signal, async (session, either) => (await import('./verify.ts')).verifyFiles(session, files, how, either)),
     listTree: (folder, how, signal) =>

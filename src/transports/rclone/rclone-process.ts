@@ -4,6 +4,7 @@ import { TransportError } from '../../errors.ts';
 import { makeControlFolder, type ControlFolder } from '../../ssh/program/control-folder.ts';
 import { isOnPath, startChild, type Child } from '../../ssh/program/child.ts';
 import { expandHome } from '../../ssh/key-file.ts';
+import { LogLines } from './log-lines.ts';
 import type { RcloneOptions } from './options.ts';
 import { RC_USER, RcClient, type RcAddress } from './rc-client.ts';
 
@@ -11,6 +12,8 @@ import { RC_USER, RcClient, type RcAddress } from './rc-client.ts';
 export const DESTINATION = 'isocketdest:';
 /** Files that this process holds open, by the number of their descriptor. */
 export const SOURCE = `isocketsource:/proc/${process.pid}/fd`;
+/** A folder of this host, of which links are followed. */
+export const sourceFolder = (path: string): string => `isocketsource:${path}`;
 
 /** A running `rclone rcd`. */
 export interface RcloneProcess {
@@ -18,8 +21,7 @@ export interface RcloneProcess {
   readonly pid: number | undefined;
   /** Aborted once it has ended. */
   readonly ended: AbortSignal;
-  /** What it said last. */
-  lastWords(): string;
+  readonly log: LogLines;
   /** Resolves when it has ended. */
   close(): Promise<void>;
 }
@@ -44,7 +46,9 @@ const environment = (options: RcloneOptions, listen: string, password: string): 
   RCLONE_RC_USER: RC_USER,
   RCLONE_RC_PASS: password,
   RCLONE_RC_SERVE: 'true',
-  RCLONE_LOG_LEVEL: 'NOTICE',
+  RCLONE_LOG_LEVEL: 'INFO', // It says of each file that it is copied.
+  RCLONE_USE_JSON_LOG: 'true',
+  RCLONE_TRANSFERS: String(options.transfers),
   RCLONE_ASK_PASSWORD: 'false',
   // Without these a file that looks the same is left out, and a move deletes what it replaces first.
   RCLONE_IGNORE_TIMES: 'true',
@@ -74,14 +78,14 @@ export const startRclone = async (
     if (!withoutUnixSockets.has(program)) {
       const listen = `unix://${folder.socket}`;
       const started = await start(program, environment(options, listen, password), signal);
-      if (!(started instanceof Error)) return running(started.child, { socketPath: folder.socket }, password, folder);
+      if (!(started instanceof Error)) return running(started, { socketPath: folder.socket }, password, folder);
       if (!/rc server|address|listen/i.test(started.message)) throw started;
       withoutUnixSockets.add(program);
     }
     const started = await start(program, environment(options, '127.0.0.1:0', password), signal);
     if (started instanceof Error) throw started;
     const port = Number(/:(\d+)/.exec(started.address)?.[1]);
-    return running(started.child, { host: '127.0.0.1', port }, password, folder);
+    return running(started, { host: '127.0.0.1', port }, password, folder);
   } catch (error) {
     folder[Symbol.dispose]();
     throw error;
@@ -102,10 +106,11 @@ const cannotStart = (state: string, hint: string): TransportError =>
   new TransportError('auth', `Cannot use rclone: ${state}`, { hint });
 
 const START_MS = 60_000;
-const SERVING = /serving remote control on \[?(\S+?)\]?\s*\n/i;
+const SERVING = /serving remote control on \[?([^\s\]]+)/i;
 
 interface Started {
-  readonly child: Child & { readonly words: () => string };
+  readonly child: Child;
+  readonly log: LogLines;
   readonly address: string;
 }
 
@@ -116,46 +121,33 @@ const start = async (
   signal: AbortSignal,
 ): Promise<Started | TransportError> => {
   const child = startChild(program, ['rcd'], { env });
-  const words = lastWords(child);
+  const log = new LogLines(child.stderr);
   child.stdin.end();
   child.stdout.resume();
-  const address = new Promise<string>((resolve) => {
-    child.stderr.on('data', () => {
-      const found = SERVING.exec(words())?.[1];
-      if (found !== undefined) resolve(found);
-    });
-  });
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
   const stopped = Promise.withResolvers<undefined>();
+  const serving = Promise.withResolvers<string>();
   const stop = (): void => stopped.resolve(undefined);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(START_MS)]);
   limit.addEventListener('abort', stop, { once: true });
-  try {
-    const found = await Promise.race([address, child.ended.then(() => undefined), stopped.promise]);
-    if (found !== undefined) return { child: { ...child, words }, address: found };
-    child.end();
-    await child.ended;
-    signal.throwIfAborted();
-    const said = words().trim() || 'it ended, or did not begin to listen, without a word';
-    return cannotStart(said, 'try "rclone rcd" by hand, as this user');
-  } finally {
-    limit.removeEventListener('abort', stop);
-  }
-};
-
-const MOST_WORDS = 4096;
-
-/** The end of what it says, without times. */
-const lastWords = (child: Child): (() => string) => {
-  let text = '';
-  child.stderr.setEncoding('utf8');
-  child.stderr.on('data', (piece: string) => {
-    text = (text + piece).slice(-MOST_WORDS);
-  });
-  return () => text.replaceAll(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /gm, '');
+  using stack = new DisposableStack();
+  stack.defer(() => limit.removeEventListener('abort', stop));
+  stack.use(
+    log.listen(({ text }) => {
+      const address = SERVING.exec(text)?.[1];
+      if (address !== undefined) serving.resolve(address);
+    }),
+  );
+  const address = await Promise.race([serving.promise, child.ended.then(() => undefined), stopped.promise]);
+  if (address !== undefined) return { child, log, address };
+  child.end();
+  await child.ended;
+  signal.throwIfAborted();
+  const said = log.lastWords === '' ? 'it ended, or did not begin to listen, without a word' : log.lastWords;
+  return cannotStart(said, 'try "rclone rcd" by hand, as this user');
 };
 
 const running = (
-  child: Started['child'],
+  { child, log }: Started,
   address: RcAddress,
   password: string,
   folder: ControlFolder,
@@ -167,7 +159,7 @@ const running = (
     client,
     pid: child.pid,
     ended: ended.signal,
-    lastWords: child.words,
+    log,
     close: async () => {
       child.end();
       await child.ended;

@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createSemaphore, type Semaphore } from '../../core/semaphore.ts';
 import { TransportError } from '../../errors.ts';
 import type { Name } from '../../transport.ts';
+import type { TemporaryFolder } from '../../ssh/program/control-folder.ts';
 import type { Closable } from '../reconnecting.ts';
+import { makeStagingFolder } from '../rsync/staging-tree.ts';
 import { explain, SEE_REMOTE } from './failures.ts';
 import type { RcAnswer } from './rc-client.ts';
 import { DESTINATION, SOURCE, startRclone, type RcloneProcess } from './rclone-process.ts';
@@ -26,6 +28,7 @@ export class Session implements Closable {
   readonly questions: Semaphore = createSemaphore(() => QUESTIONS_AT_ONCE);
   readonly #process: RcloneProcess;
   readonly #watch: TransferWatch;
+  #staging: TemporaryFolder | undefined;
 
   constructor(process: RcloneProcess, shared: Shared, traits: RemoteTraits, version: string) {
     this.#process = process;
@@ -36,12 +39,21 @@ export class Session implements Closable {
     this.#watch = new TransferWatch(process, shared);
   }
 
+  /** Where folders of links are made. */
+  get stagingFolder(): string {
+    return (this.#staging ??= makeStagingFolder(this.shared.context.stateFolder)).path;
+  }
+
   get closed(): boolean {
     return this.#process.ended.aborted;
   }
 
   get client(): RcloneProcess['client'] {
     return this.#process.client;
+  }
+
+  get log(): RcloneProcess['log'] {
+    return this.#process.log;
   }
 
   /** A call that is watched: where nothing moves any more, rclone is ended. Rejects as `RcClient.call` does. */
@@ -55,12 +67,18 @@ export class Session implements Closable {
   async copy(descriptor: string, name: Name, remote: string, signal: AbortSignal): Promise<void> {
     using stack = new DisposableStack();
     stack.use(this.#watch.transfer(descriptor, name));
+    const from = { srcFs: SOURCE, srcRemote: descriptor };
+    const isOurs = (one: string): boolean => one === descriptor;
+    await this.transfer('operations/copyfile', { ...from, dstFs: DESTINATION, dstRemote: remote }, isOurs, signal);
+  }
+
+  /** A call that transfers files. After an abort it rejects once nothing of it goes on. @param isOurs whether a name of rclone's is one of them */
+  async transfer(path: string, input: object, isOurs: (name: string) => boolean, signal: AbortSignal): Promise<void> {
     await this.#watch.setRate();
     try {
-      const from = { srcFs: SOURCE, srcRemote: descriptor };
-      await this.call('operations/copyfile', { ...from, dstFs: DESTINATION, dstRemote: remote }, signal);
+      await this.call(path, input, signal);
     } catch (error) {
-      if (signal.aborted) await this.#untilGone(descriptor);
+      if (signal.aborted) await this.#untilGone(isOurs);
       throw error;
     }
   }
@@ -70,17 +88,19 @@ export class Session implements Closable {
     return this.#watch.begin();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#watch[Symbol.dispose]();
-    return this.#process.close();
+    await this.#process.close();
+    this.#staging?.[Symbol.dispose]();
+    this.#staging = undefined;
   }
 
   /** rclone notices that a connection was closed, and ends what it was asked for over it; or it is ended itself. */
-  async #untilGone(descriptor: string): Promise<void> {
+  async #untilGone(isOurs: (name: string) => boolean): Promise<void> {
     const untilMs = performance.now() + CALLED_OFF_MS;
     while (!this.closed && performance.now() < untilMs) {
       const running = await this.#watch.transferring().catch(() => undefined);
-      if (running?.has(descriptor) === false) return;
+      if (running !== undefined && ![...running.keys()].some(isOurs)) return;
       await delay(LOOK_EVERY_MS);
     }
     await this.close();
@@ -99,7 +119,7 @@ export const openSession = async (shared: Shared, signal: AbortSignal): Promise<
     return session;
   } catch (error) {
     await process.close();
-    const why = process.lastWords().trim();
+    const why = process.log.lastWords;
     const explained = explain(`use ${label}`, error);
     // It ends where it cannot read its configuration, and says why there alone.
     if (explained instanceof TransportError && explained.wasReached && why !== '')
