@@ -8,8 +8,10 @@ import { statStored } from './stored-files.ts';
 
 /** A remote keeps no permission bits: nobody but the owner is let in. */
 const MODE = 0o600;
+/** A smaller file is little more than a question. */
+const SMALL_BYTES = 128 * 1024;
 
-/** `Transport.fetch`: as many at once as are sent at once. */
+/** `Transport.fetch`: of big files as many at once as are sent at once. */
 export const fetchFiles = async (
   session: Session,
   files: readonly IncomingFile[],
@@ -19,7 +21,8 @@ export const fetchFiles = async (
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
   const fetch = async (file: IncomingFile): Promise<void> => {
-    await session.transfers.acquire(1);
+    const slots = file.size <= SMALL_BYTES ? session.questions : session.transfers;
+    await slots.acquire(1);
     try {
       either.throwIfAborted();
       fetched(file, await fetchOne(session, file, either));
@@ -27,7 +30,7 @@ export const fetchFiles = async (
       over.abort(error);
       throw error;
     } finally {
-      session.transfers.release(1);
+      slots.release(1);
     }
   };
   await Promise.allSettled(files.map(fetch));
