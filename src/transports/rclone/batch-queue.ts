@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import type { OutgoingFile } from '../../transport.ts';
 import { PendingSend } from '../rsync/pending-send.ts';
 import { createTemporaryNames } from '../sftp/temporary-names.ts';
+import { filesPerRun } from '../rsync/run-policy.ts';
 import { sendBatch } from './batch.ts';
 import { sendFile } from './send-file.ts';
 import type { Session } from './session.ts';
@@ -8,7 +10,8 @@ import type { Session } from './session.ts';
 /** A call for each file costs more than a small file itself. */
 const MOST_BYTES_A_FILE = 1024 * 1024;
 const MOST_BYTES = 64 * 1024 * 1024;
-const MOST_FILES = 500;
+/** Each is held open. */
+const MOST_FILES = Math.min(1000, filesPerRun(readFileSync('/proc/self/limits', 'latin1')));
 /** Fewer go one by one: each is confirmed as soon as it is there. */
 const FEW = 4;
 /** One runs, and the next one is made ready. */

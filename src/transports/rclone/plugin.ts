@@ -13,7 +13,7 @@ export const rclone = definePlugin<RcloneOptions>({
 });
 
 /** Small files go in batches: enough of them wait for the next one. */
-const MOST_IN_FLIGHT = 1000;
+const MOST_IN_FLIGHT = 2000;
 
 const createRcloneTransport = (options: RcloneOptions, context: TransportContext): Transport => {
   const label = `rclone://${showRemote(options.remote)}`;

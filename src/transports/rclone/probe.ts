@@ -28,8 +28,8 @@ export async function* probeDestination(
     return;
   }
   signal.throwIfAborted();
-  const { traits, version, shared } = session;
-  yield { what: 'rclone here', state: 'ok', message: version };
+  const { traits, shared } = session;
+  yield { what: 'rclone here', state: 'ok', message: session.program.version };
   const way = traits.isAtomic
     ? 'a file appears when it is whole'
     : 'files get their name by a move when they are whole';

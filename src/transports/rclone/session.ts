@@ -6,7 +6,7 @@ import type { TemporaryFolder } from '../../ssh/program/control-folder.ts';
 import type { Closable } from '../reconnecting.ts';
 import { makeStagingFolder } from '../rsync/staging-tree.ts';
 import { explain, SEE_REMOTE } from './failures.ts';
-import type { RcAnswer } from './rc-client.ts';
+import { RcError, type RcAnswer } from './rc-client.ts';
 import { DESTINATION, SOURCE, startRclone, type RcloneProcess } from './rclone-process.ts';
 import type { Shared } from './shared.ts';
 import { traitsOf, type RemoteTraits } from './traits.ts';
@@ -18,23 +18,30 @@ const QUESTIONS_AT_ONCE = 16;
 const CALLED_OFF_MS = 5_000;
 const LOOK_EVERY_MS = 20;
 
+/** What this rclone can do. */
+export interface Program {
+  /** "v1.60.1" */
+  readonly version: string;
+  /** Asks for one file, and lists those of which it is given the names: 1.57. */
+  readonly canStat: boolean;
+}
+
 /** A running rclone that has reached the remote. */
 export class Session implements Closable {
   readonly shared: Shared;
   readonly traits: RemoteTraits;
-  /** Of rclone: "v1.60.1". */
-  readonly version: string;
+  readonly program: Program;
   readonly transfers: Semaphore;
   readonly questions: Semaphore = createSemaphore(() => QUESTIONS_AT_ONCE);
   readonly #process: RcloneProcess;
   readonly #watch: TransferWatch;
   #staging: TemporaryFolder | undefined;
 
-  constructor(process: RcloneProcess, shared: Shared, traits: RemoteTraits, version: string) {
+  constructor(process: RcloneProcess, shared: Shared, traits: RemoteTraits, program: Program) {
     this.#process = process;
     this.shared = shared;
     this.traits = traits;
-    this.version = version;
+    this.program = program;
     this.transfers = createSemaphore(() => shared.options.transfers);
     this.#watch = new TransferWatch(process, shared);
   }
@@ -114,7 +121,8 @@ export const openSession = async (shared: Shared, signal: AbortSignal): Promise<
   try {
     const { version } = await process.client.call('core/version', {}, signal);
     const traits = traitsOf(await process.client.call('operations/fsinfo', { fs: DESTINATION }, signal));
-    const session = new Session(process, shared, traits, String(version));
+    const canStat = await hasCall(process, 'operations/stat', signal);
+    const session = new Session(process, shared, traits, { version: String(version), canStat });
     if (context.durable && !traits.isAtomic) context.log('info', NOT_SYNCED);
     return session;
   } catch (error) {
@@ -130,6 +138,17 @@ export const openSession = async (shared: Shared, signal: AbortSignal): Promise<
     if (explained instanceof TransportError && explained.class === 'file')
       throw new TransportError('auth', explained.message, { hint: SEE_REMOTE, cause: explained });
     throw explained;
+  }
+};
+
+/** What a call lacks is told otherwise. */
+const hasCall = async ({ client }: RcloneProcess, path: string, signal: AbortSignal): Promise<boolean> => {
+  try {
+    await client.call(path, {}, signal);
+    return true;
+  } catch (error) {
+    if (!(error instanceof RcError)) throw error;
+    return error.status !== 404;
   }
 };
 

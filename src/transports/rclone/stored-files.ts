@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { explain, isMissing } from './failures.ts';
 import { fromRemotePath, toRemotePath } from './names.ts';
 import { RcError, type RcAnswer } from './rc-client.ts';
@@ -22,25 +25,29 @@ interface StatOptions {
   readonly hash?: string | undefined;
 }
 
+const hashOption = (hash: string | undefined): object => (hash === undefined ? {} : { showHash: true, hashTypes: [hash] }); // prettier-ignore
+
+/** Fewer are asked for one by one. */
+const FEW = 8;
+
 /** undefined: it is not there, or no file. Rejects as `RcClient.call` does. */
 export const statFile = async (
   session: Session,
   { fs, remote, hash }: StatOptions,
   signal?: AbortSignal,
 ): Promise<StoredFile | undefined> => {
-  const opt = { filesOnly: true, noMimeType: true, ...(hash === undefined ? {} : { showHash: true, hashTypes: [hash] }) }; // prettier-ignore
+  const opt = { filesOnly: true, noMimeType: true, ...hashOption(hash) };
   try {
+    if (!session.program.canStat) return await findListed(session, { fs, remote, opt }, signal);
     const { item } = await session.call('operations/stat', { fs, remote, opt }, signal);
     return item === null ? undefined : toFile(item);
   } catch (error) {
     if (isMissing(error)) return undefined;
-    // Before 1.56 it can only list.
-    if (error instanceof RcError && error.status === 404) return await findListed(session, { fs, remote, opt }, signal);
     throw error;
   }
 };
 
-/** The same by a listing of its folder. */
+/** The same by a listing of its folder: all that rclone before 1.57 can. */
 export const findListed = async (
   session: Session,
   { fs, remote, opt }: { readonly fs: string; readonly remote: string; readonly opt: object },
@@ -62,6 +69,32 @@ export const statStored = async (
     return await statFile(session, { fs: DESTINATION, remote: toRemotePath(path), hash }, signal);
   } catch (error) {
     throw explain(`look at files of ${session.shared.label}`, error);
+  }
+};
+
+/**
+ * Those of many files that are there, in one call: rclone asks for several at once by itself. It reads their names from a file. Before 1.57 it
+ * would list everything, and each is asked for by itself.
+ */
+export const statMany = async (
+  session: Session,
+  paths: readonly Name[],
+  { hash }: Pick<StatOptions, 'hash'>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Name, StoredFile>> => {
+  if (paths.length < FEW || !session.program.canStat) return new Map();
+  const names = join(session.stagingFolder, `names-${randomUUID()}`);
+  writeFileSync(names, paths.map((path) => `${toRemotePath(path)}\n`).join(''), { mode: 0o600 });
+  try {
+    const opt = { recurse: true, filesOnly: true, noMimeType: true, ...hashOption(hash) };
+    const input = { fs: DESTINATION, remote: '', opt, _filter: { FilesFromRaw: [names] } };
+    const found = await list(session, input, signal);
+    return new Map(found.map((item) => [fromRemotePath(String(item.Path)), toFile(item)]));
+  } catch (error) {
+    if (error instanceof RcError) return new Map(); // Each of them says what is wrong with it.
+    throw explain(`look at files of ${session.shared.label}`, error);
+  } finally {
+    rmSync(names, { force: true });
   }
 };
 

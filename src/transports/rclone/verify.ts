@@ -2,7 +2,7 @@ import type { Discrepancy, ExpectedFile } from '../../transport.ts';
 import { hasSameContent } from './compare-content.ts';
 import { stateOf } from './send-file.ts';
 import type { Session } from './session.ts';
-import { statStored, type StoredFile } from './stored-files.ts';
+import { statMany, statStored, type StoredFile } from './stored-files.ts';
 
 /** `Transport.verify`: each file by itself, many at once. Where the store keeps no times, its sums are compared in their place. */
 export const verifyFiles = async (
@@ -11,12 +11,17 @@ export const verifyFiles = async (
   { checksum }: { readonly checksum: boolean },
   signal: AbortSignal,
 ): Promise<Discrepancy[]> => {
+  const { timesWithin, hash } = session.traits;
+  const byContent = checksum || (timesWithin === undefined && hash !== undefined);
+  const asked = byContent ? hash : undefined;
+  const paths = files.map(({ targetPath }) => targetPath).filter((path) => path.isWellFormed());
+  const seen = await statMany(session, paths, { hash: asked }, signal);
   const found: Discrepancy[] = [];
   const check = async (file: ExpectedFile): Promise<void> => {
     await session.questions.acquire(1);
     try {
       signal.throwIfAborted();
-      const detail = await whatDiffers(session, file, checksum, signal);
+      const detail = await whatDiffers(session, file, { byContent, seen: seen.get(file.targetPath) }, signal);
       if (detail !== undefined) found.push({ file, kind: detail === MISSING ? 'missing' : 'different', detail });
     } finally {
       session.questions.release(1);
@@ -32,13 +37,12 @@ const MISSING = 'it does not exist';
 const whatDiffers = async (
   session: Session,
   file: ExpectedFile,
-  checksum: boolean,
+  { byContent, seen }: { readonly byContent: boolean; readonly seen: StoredFile | undefined },
   signal: AbortSignal,
 ): Promise<string | undefined> => {
   const { timesWithin, hash } = session.traits;
   if (!file.targetPath.isWellFormed()) return MISSING; // rclone has no such name.
-  const byContent = checksum || (timesWithin === undefined && hash !== undefined);
-  const stored = await statStored(session, file.targetPath, { hash: byContent ? hash : undefined }, signal);
+  const stored = seen ?? (await statStored(session, file.targetPath, { hash: byContent ? hash : undefined }, signal));
   if (stored === undefined) return MISSING;
   const detail = sizeOrTime(file, stored, timesWithin);
   if (detail !== undefined) return detail;
