@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { childrenOf } from '../support/children-of.ts';
-import { startCrypt, startLocal, startS3, type TestRemote } from '../support/rclone-remotes.ts';
-import { makeSite, type TestSite } from '../support/site.ts';
+import { makeRcloneSite, startCrypt, startLocal, startS3, type TestRemote } from '../support/rclone-remotes.ts';
+import type { TestSite } from '../support/site.ts';
 import { until } from '../support/until.ts';
 
 const LIMIT = { timeout: 120_000 };
@@ -34,13 +34,6 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const makeRcloneSite = ({ remote, config }: TestRemote, more: Readonly<Record<string, unknown>> = {}): TestSite => {
-  const site = makeSite(folder, { kind: 'program', port: 1, identityFile: '', knownHosts: '', path: '/', folder: '' } as never, { more }); // prettier-ignore
-  const written = JSON.parse(readFileSync(site.config, 'utf8')) as object;
-  writeFileSync(site.config, JSON.stringify({ ...written, destination: { transport: 'rclone', remote, config } }));
-  return site;
-};
-
 const produce = (site: TestSite, name: string, content: Buffer): void => {
   const path = `${site.root}/DC1/${name}`;
   mkdirSync(dirname(path), { recursive: true });
@@ -67,7 +60,7 @@ describe.each([
 ] as const)('%s', (_kind, start) => {
   it('scan sends everything, byte for byte, and finishes; verify and restore agree', LIMIT, async () => {
     await using remote = await start(folder);
-    const site = makeRcloneSite(remote);
+    const site = makeRcloneSite(folder, remote);
     for (const name of NAMES) produce(site, name, name === 'empty' ? Buffer.alloc(0) : randomBytes(1000));
     for (let index = 0; index < 200; index += 1) produce(site, `many/${index}`, randomBytes(4096));
     produce(site, 'big', randomBytes(9 * MIB + 7));
@@ -88,7 +81,7 @@ describe.each([
 
 it('a name that is not UTF-8 is a failed file that keeps its directory unfinished', LIMIT, async () => {
   await using remote = await startS3(folder);
-  const site = makeRcloneSite(remote);
+  const site = makeRcloneSite(folder, remote);
   produce(site, 'good', randomBytes(10));
   writeFileSync(Buffer.concat([Buffer.from(`${site.root}/DC1/bad-`), Buffer.from([0xff])]), 'x');
   writeFileSync(`${site.root}/DC1/finished.parse`, '');
@@ -110,7 +103,7 @@ describe.each([
 ] as const)('to %s', (_kind, start) => {
   it('rclone killed with -9 again and again: nothing is half, and in the end all is there', LIMIT, async () => {
     await using remote = await start(folder);
-    const site = makeRcloneSite(remote, { send: { durable: false, bandwidth: '8MB/s' } });
+    const site = makeRcloneSite(folder, remote, { more: { send: { durable: false, bandwidth: '8MB/s' } } });
     for (let index = 0; index < 100; index += 1) produce(site, `many/${index}`, randomBytes(20_000));
     for (const name of ['big', 'other']) produce(site, name, randomBytes(6 * MIB));
     writeFileSync(`${site.root}/DC1/finished.parse`, '');
@@ -141,7 +134,7 @@ describe.each([
 
 it('rclone ends with isocket, after kill -9 too', LIMIT, async () => {
   await using remote = await startLocal(folder);
-  const site = makeRcloneSite(remote, { send: { durable: false, bandwidth: '1MB/s' } });
+  const site = makeRcloneSite(folder, remote, { more: { send: { durable: false, bandwidth: '1MB/s' } } });
   produce(site, 'big', randomBytes(20 * MIB));
   await using scan = site.start(['scan']);
   await until(() => filesIn(remote.folder).length > 0);

@@ -1,9 +1,10 @@
 import { execa } from 'execa';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { freePort, listening } from './ports.ts';
 import { ACCESS_KEY } from './s3/server.ts';
+import { makeSite, type SiteOptions, type TestSite } from './site.ts';
 
 /** A remote in a rclone.conf of its own. */
 export interface TestRemote extends AsyncDisposable {
@@ -105,4 +106,14 @@ export const startS3 = async (folder: string, { keys = {} }: S3Options = {}): Pr
       await server;
     },
   };
+};
+
+/** A site whose destination is that remote. */
+export const makeRcloneSite = (folder: string, { remote, config }: TestRemote, more: SiteOptions = {}): TestSite => {
+  const nobody = { kind: 'program', port: 1, identityFile: '', knownHosts: '', path: '/', folder } as const;
+  const site = makeSite(folder, { ...nobody, [Symbol.asyncDispose]: NOTHING }, more);
+  const written = JSON.parse(readFileSync(site.config, 'utf8')) as object;
+  const destination = { transport: 'rclone', remote, config, ...more.destination };
+  writeFileSync(site.config, JSON.stringify({ ...written, destination }));
+  return site;
 };

@@ -19,7 +19,7 @@ const TRANSFERS = 'a whole number from 1 to 256';
 const file = z.string().regex(/^[^\0]+$/, { error: 'a file' });
 
 /** "name:path", ":type,option=value:path" or a path of this host. */
-const REMOTE_FORM = /^(?::?[\p{L}\p{N}_.+@ -]+(?:,[^\0\r\n]*)?:|\/)[^\0\r\n]*$/u;
+const REMOTE_FORM = /^(?::?[\p{L}\p{N}_.+@ ][\p{L}\p{N}_.+@ -]*(?:,[^\0\r\n]*)?:|\/)[^\0\r\n]*$/u;
 
 export const rcloneOptionsSchema = z.strictObject({
   transport: z.literal('rclone'),
