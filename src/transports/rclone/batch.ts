@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
+import type { HeldSource } from '../rsync/outgoing.ts';
 import type { PendingSend } from '../rsync/pending-send.ts';
 import { StagedBatch } from '../rsync/staged-batch.ts';
 import { classify, explain } from './failures.ts';
@@ -36,7 +37,7 @@ export const sendBatch = async (session: Session, sends: readonly PendingSend[])
   const untilMs = performance.now() + SAID_WITHIN_MS;
   const isSaid = (): boolean => session.closed || stop.signal.aborted || [...left].every((name) => failed.has(name));
   while (!isSaid() && performance.now() < untilMs) await delay(LOOK_EVERY_MS);
-  staged.settleRest((file) => failureOf(session, file, failed.get(file.targetPath) ?? error));
+  staged.settleRest((file, source) => failureOf(session, file, source, failed.get(file.targetPath) ?? error));
   return staged.unsent;
 };
 
@@ -70,7 +71,17 @@ const stopWithAll = (sends: readonly PendingSend[]): Disposable & { readonly sig
 };
 
 /** undefined: it is tried again by itself. @param why what rclone said of this file, or what the call ended with */
-const failureOf = (session: Session, { targetPath }: OutgoingFile, why: unknown): TransportError | undefined => {
+const failureOf = (
+  session: Session,
+  { targetPath }: OutgoingFile,
+  source: HeldSource,
+  why: unknown,
+): TransportError | undefined => {
+  try {
+    source.checkUnchanged();
+  } catch (changed) {
+    if (changed instanceof TransportError) return changed;
+  }
   const action = `send "${showName(targetPath)}" to ${session.shared.label}`;
   if (typeof why === 'string') {
     const { errorClass, hint } = classify(why);

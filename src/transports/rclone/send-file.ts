@@ -1,5 +1,5 @@
 import { showName, TransportError, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
-import { holdSource } from '../rsync/outgoing.ts';
+import { holdSource, type HeldSource } from '../rsync/outgoing.ts';
 import { createTemporaryNames, type TemporaryNames } from '../sftp/temporary-names.ts';
 import { explain } from './failures.ts';
 import { toRemotePath } from './names.ts';
@@ -30,18 +30,13 @@ export const sendFile = async (
     using source = holdSource(file);
     const descriptor = source.link.slice(source.link.lastIndexOf('/') + 1);
     const final = toRemotePath(targetPath);
-    if (traits.isAtomic) await session.copy(descriptor, targetPath, final, signal);
-    else {
-      const temporary = toRemotePath(besideOf(targetPath, names.of(names.nextId())));
-      try {
-        await session.copy(descriptor, targetPath, temporary, signal);
-        source.checkUnchanged();
-        signal.throwIfAborted();
-        await publish(session, file, temporary, final);
-      } catch (error) {
-        await remove(session, temporary).catch(() => undefined); // `tidy` finds what is left.
-        throw error;
-      }
+    try {
+      await (traits.isAtomic
+        ? session.copy(descriptor, targetPath, final, signal)
+        : copyAside(session, file, { descriptor, final, source, names }, signal));
+    } catch (error) {
+      if (error instanceof RcError) source.checkUnchanged(); // What changed while it was read fails in many ways.
+      throw error;
     }
     source.checkUnchanged();
     if (traits.timesWithin === undefined && traits.hash === undefined)
@@ -50,6 +45,32 @@ export const sendFile = async (
     throw explain(`send "${showName(targetPath)}" to ${shared.label}`, error);
   } finally {
     session.transfers.release(1);
+  }
+};
+
+interface Aside {
+  readonly descriptor: string;
+  /** As rclone takes it. */
+  readonly final: string;
+  readonly source: HeldSource;
+  readonly names: TemporaryNames;
+}
+
+const copyAside = async (
+  session: Session,
+  file: OutgoingFile,
+  { descriptor, final, source, names }: Aside,
+  signal: AbortSignal,
+): Promise<void> => {
+  const temporary = toRemotePath(besideOf(file.targetPath, names.of(names.nextId())));
+  try {
+    await session.copy(descriptor, file.targetPath, temporary, signal);
+    source.checkUnchanged();
+    signal.throwIfAborted();
+    await publish(session, file, temporary, final);
+  } catch (error) {
+    await remove(session, temporary).catch(() => undefined); // `tidy` finds what is left.
+    throw error;
   }
 };
 
