@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Seconds that the slowest files take. They start first, so that none of them is left running alone at the end. */
 const SECONDS: Readonly<Record<string, number>> = {
   'contract/transports': 240,
+  'contract/rclone': 150,
   'scenario/audit': 174,
   'fault/line': 113,
   'scenario/servers-1': 112,
