@@ -237,16 +237,9 @@ const keyMeaning = (wanted: string, section: object): string | undefined =>
   meantWord(wanted, Object.keys(section), MISSPELT_KEY);
 
 /** Keys that say how to get to a destination, and not which one it is. */
-const NOT_IDENTITY = new Set([
-  'identityFile',
-  'agent',
-  'passphraseFile',
-  'knownHosts',
-  'ssh',
-  'allowDeleteFirst',
-  'program',
-  'transfers',
-]);
+const NOT_IDENTITY = new Set(
+  'identityFile agent passphraseFile knownHosts ssh allowDeleteFirst program transfers'.split(' '),
+);
 
 const identityOf = (section: object): string =>
   JSON.stringify(
