@@ -60,7 +60,7 @@ class BatchQueue {
     this.#isRunning = true;
     for (;;) {
       await new Promise(setImmediate); // What comes in this turn goes together.
-      if (this.#running.size >= MOST_BATCHES) await Promise.race(this.#running);
+      while (this.#mustWait()) await Promise.race(this.#running);
       const batch = this.#take();
       if (batch.length === 0) break;
       const ending = (batch.length < FEW ? this.#alone(batch) : this.#together(batch)).finally(() => {
@@ -69,6 +69,12 @@ class BatchQueue {
       if (batch.length >= FEW) this.#running.add(ending);
     }
     this.#isRunning = false;
+  }
+
+  /** A small batch that is made ready early would stay small: more come while the other one runs. */
+  #mustWait(): boolean {
+    const { size } = this.#running;
+    return size >= MOST_BATCHES || (size > 0 && this.#waiting.size < MOST_FILES / 2);
   }
 
   #take(): PendingSend[] {
