@@ -1,6 +1,8 @@
-import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { build } from 'rolldown';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { build, type CodeSplittingNameFunction } from 'rolldown';
+import { bashCompletion, fishCompletion, zshCompletion } from './src/cli/manual/completions.ts';
+import { manPage } from './src/cli/manual/man-page.ts';
 
 // Usage: node build.ts [FOLDER]. One bundle of a few files in place of three hundred modules: finding and reading those took as long as
 // sending a thousand files. ssh2 stays a separate package: the part that guards the connection can be updated by itself.
@@ -27,6 +29,31 @@ interface Library extends Manifest {
   readonly optional: boolean;
 }
 
+type Modules = Parameters<CodeSplittingNameFunction>[1];
+
+/** The modules that are loaded with these, unless on demand. */
+const loadedWith = (modules: Modules, ...paths: string[]): ReadonlySet<string> => {
+  const found = new Set(paths.map((path) => join(import.meta.dirname, path)));
+  for (const id of found) for (const imported of modules.getModuleInfo(id)?.importedIds ?? []) found.add(imported);
+  return found;
+};
+
+/**
+ * Two files for what each command needs, and what a pass over a site does. rolldown has one for each set of commands that share something,
+ * 72 of them for an empty scan: a quarter of its processor time was for finding and reading them. What a plug-in imports stays apart.
+ */
+const createParts = (): CodeSplittingNameFunction => {
+  let parts: readonly (readonly [name: string, part: ReadonlySet<string>])[] | undefined;
+  return (id, modules) => {
+    parts ??= [
+      ['shared', loadedWith(modules, 'src/transport.ts')],
+      ['start', loadedWith(modules, 'src/host/home.ts', 'src/cli/unprinted.ts', 'src/cli/program.ts')],
+      ['pass', loadedWith(modules, 'src/cli/commands/scan.ts')],
+    ];
+    return parts.find(([, part]) => part.has(id))?.[0];
+  };
+};
+
 const bundle = async (): Promise<string[]> => {
   const { output } = await build({
     input: {
@@ -36,7 +63,14 @@ const bundle = async (): Promise<string[]> => {
     },
     platform: 'node',
     external: EXTERNAL,
-    output: { dir: FOLDER, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
+    preserveEntrySignatures: 'allow-extension',
+    output: {
+      dir: FOLDER,
+      format: 'esm',
+      entryFileNames: '[name].js',
+      chunkFileNames: '[name]-[hash].js',
+      codeSplitting: { includeDependenciesRecursively: false, groups: [{ debugName: 'parts', name: createParts() }] },
+    },
   });
   return output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []));
 };
@@ -152,9 +186,24 @@ const softwareBill = (root: Manifest, libraries: readonly Library[]): object => 
   };
 };
 
+/** What a shell and man(1) read: where they look for it, under its name there. */
+const writeManual = (): void => {
+  const files = {
+    'share/man/man1/isocket.1': manPage(readManifest('.').version),
+    'share/bash-completion/completions/isocket': bashCompletion(),
+    'share/zsh/site-functions/_isocket': zshCompletion(),
+    'share/fish/vendor_completions.d/isocket.fish': fishCompletion(),
+  };
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(dirname(`${FOLDER}/${path}`), { recursive: true });
+    writeFileSync(`${FOLDER}/${path}`, content);
+  }
+};
+
 rmSync(FOLDER, { recursive: true, force: true });
 const byName = (libraries: readonly Library[]): Library[] => libraries.toSorted((a, b) => (purl(a) < purl(b) ? -1 : 1));
 const bundled = byName(bundledLibraries([...(await bundle()), ...(await bundlePage())]));
 writeFileSync(`${FOLDER}/licences.txt`, bundled.map(licenceText).join('\n'));
 const bill = softwareBill(readManifest('.'), byName([...bundled, ...installedLibraries()]));
 writeFileSync(`${FOLDER}/sbom.cdx.json`, `${JSON.stringify(bill, null, 2)}\n`);
+writeManual();

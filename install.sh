@@ -285,6 +285,7 @@ install_program() {
   put "$program" 755 "#!/bin/sh
 exec '$node' $(heap_flags "$node")'$lib/dist/cli.js' \"\$@\""
   "$program" --version >/dev/null || fail "cannot run $program" 'please report this' 1
+  for page in $(cd "$lib/dist" && find share -type f | LC_ALL=C sort); do put "$prefix/$page" 644 "$(cat "$lib/dist/$page")"; done
   if [ -d "$stage/old" ]; then systemd try-restart 'isocket@*.service' isocket-receive.service; fi
 }
 
@@ -562,7 +563,10 @@ remove_all() {
   done
   disable_unit isocket-receive.service
   if [ -f "$lib/files" ]; then
-    while read -r file; do [ "$file" = "$program" ] || drop "$file"; done <"$lib/files"
+    while read -r file; do
+      [ "$file" = "$program" ] || drop "$file"
+      case $file in "$prefix"/share/*) [ -n "$dry" ] || rmdir -p "${file%/*}" 2>/dev/null || :; esac
+    done <"$lib/files"
   fi
   if [ "$uid" -ne 0 ] && has crontab; then
     for site in $(crontab -l 2>/dev/null | sed -n 's/.* # isocket \([^ ]*\)$/\1/p'); do remove_cron "$site"; done

@@ -51,6 +51,12 @@ export const showName = (name: Name): string =>
     return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u{${code.toString(16)}}`;
   });
 
+/** A sentence of ours, in which names are shown already: what a server or a command said in it begins no line and moves no cursor. */
+export const showMessage = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, showName);
+
+/** The same of several lines. */
+export const showLines = (text: string): string => text.split('\n').map(showMessage).join('\n');
+
 const PLAIN_WORD = /^[\w@%+=:,./][\w@%+=:,./-]*$/;
 
 /** Name → one word of a command line that may be pasted into a shell, whoever chose the name: quoted where it needs it (bytes that cannot be shown: as bash has it). */

@@ -153,6 +153,8 @@ export interface Transport extends AsyncDisposable {
    * least. Asked a few times a second, by people only: not async.
    */
   readonly underWay?: () => ReadonlyMap<Name, number>;
+  /** For whoever watches: the connection that it had was lost, and none was needed since. Not async. */
+  readonly isLost?: () => boolean;
   /**
    * Resolves only when the destination has confirmed the whole file under its final name. Rejects with a
    * `TransportError`; each file succeeds or fails alone. Connects when first needed and again after the connection was lost.

@@ -36,6 +36,7 @@ export const keptApart = (transport: Transport, options: ApartOptions): Transpor
       return transport.inFlight;
     },
     ...(transport.underWay === undefined ? {} : { underWay: transport.underWay }),
+    ...(transport.isLost === undefined ? {} : { isLost: transport.isLost }),
     send: (file, signal) => gate.send(file, signal),
     verify: (files, how, signal) => gate.verify(files, how, signal),
     ...(gate.list === undefined ? {} : { list: gate.list }),

@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync, rmdirSync } from 'node:fs';
+import { lstatSync, realpathSync, rmdirSync, statSync, type BigIntStats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { systemErrorCode, UserError } from '../errors.ts';
 import { decodeName, fsPath, showName, type Name } from '../name.ts';
@@ -15,7 +15,7 @@ export const isWithin = (path: string, folder: string): boolean =>
 
 /** @throws UserError where the state folder lies in the root */
 export const refuseStateInRoot = (state: string, root: string): void => {
-  if (!isWithin(resolvePath(state), resolvePath(root))) return;
+  if (!leadsInto(state, root)) return;
   throw new UserError(`Cannot use the state folder "${state}": it lies in source.root`, {
     hint: 'set state in the configuration to a folder outside source.root: what is below the root may be sent and pruned',
   });
@@ -31,6 +31,28 @@ export const resolvePath = (path: string): string => {
     return realpathSync(path);
   } catch {
     return path === dirname(path) ? path : join(resolvePath(dirname(path)), basename(path));
+  }
+};
+
+/** Does the path lead into the folder, by whatever name: through links, or through another mount of it? Neither need exist. */
+export const leadsInto = (path: Name, folder: Name): boolean => {
+  const real = resolvePath(path);
+  if (isWithin(real, resolvePath(folder))) return true;
+  const wanted = folderAt(folder);
+  if (wanted === undefined) return false;
+  for (let above = real; ; above = dirname(above)) {
+    const one = folderAt(above);
+    if (one?.dev === wanted.dev && one.ino === wanted.ino) return true;
+    if (above === dirname(above)) return false;
+  }
+};
+
+const folderAt = (path: Name): BigIntStats | undefined => {
+  try {
+    return statSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error;
+    return undefined;
   }
 };
 

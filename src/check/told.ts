@@ -6,6 +6,7 @@ import { distrust } from '../config/trusted-file.ts';
 import { plainMessage, systemErrorCode } from '../errors.ts';
 import { ownUserName } from '../host/home.ts';
 import type { ProbeResult } from '../transport.ts';
+import { ownCommand } from '../host/own-command.ts';
 
 const USUAL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const LOOKUP_MS = 5000;
@@ -64,7 +65,8 @@ const MAILERS = /(?:^|[\s/;&|(])(?:mailx?|bsd-mailx|sendmail|exim4?)(?:\s|$)/;
 const NOT_IN_UNITS =
   ' (by hand and by cron: it may not work in isocket’s hardened units, for which docs/being-told.md has another way)';
 
-const untried = (what: string): string => (what === 'hooks.alert' ? '; isocket check --notify tries it' : '');
+const untried = (what: string): string =>
+  what === 'hooks.alert' ? `; ${ownCommand('check', '--notify')} tries it` : '';
 
 const commandLine = (what: string, command: HookCommand): ProbeResult => {
   const program = programOf(command);
@@ -114,7 +116,7 @@ const pingLine = async (text: string): Promise<ProbeResult> => {
       );
     });
     const { address } = await Promise.race([lookup(host), late]);
-    return { what, state: 'ok', message: `${host} is ${address}; isocket check --notify pings it` };
+    return { what, state: 'ok', message: `${host} is ${address}; ${ownCommand('check', '--notify')} pings it` };
   } catch (error) {
     const message = `Cannot find ${host}: ${plainMessage(error)}`;
     return { what, state: 'warning', message, hint: 'correct hooks.ping, or the name service of this host' };

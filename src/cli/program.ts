@@ -1,7 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../core/config-problems.ts';
-import { COMMANDS, type CommandDefinition } from './command-table.ts';
+import { COMMANDS, COMMON_OPTIONS, ENVIRONMENT, EXIT_CODES, type CommandDefinition } from './command-table.ts';
 import { errorMessage, isHostFailure, TransportError, UserError } from '../errors.ts';
+import { showLines } from '../name.ts';
 import { knownCureOf } from '../source/directory-failures.ts';
 import { isJournal } from './log/journal.ts';
 import { withPriority } from './reporters/log-line.ts';
@@ -65,35 +66,40 @@ const createProgram = (end: (exitCode: number) => void, writeOut: ((text: string
   const program = new Command('isocket')
     .description('Ships the files that a program keeps producing to another host: once, whole, provably.')
     .version(readVersion())
-    .option('--config <file>', 'the configuration (default: .isocketrc here or above, ~/.config/isocket, /etc/isocket)')
-    .option('--json', 'one JSON object a line on stdout, nothing else there')
-    .option('--verbose', 'print more: every file, and which configuration is used')
-    .option('--quiet', 'print nothing but errors')
     .exitOverride()
     .configureOutput(writeOut === undefined ? {} : { writeOut })
     .configureHelp({ showGlobalOptions: true })
-    .addHelpText('after', EXIT_CODES)
+    .addHelpText('after', AFTER_HELP)
     .showHelpAfterError('(isocket --help lists the commands, isocket COMMAND --help its options)');
+  for (const [flags, text] of COMMON_OPTIONS) program.option(flags, text);
   for (const definition of COMMANDS) addCommand(program, definition, end);
   return program;
 };
 
 const addCommand = (
   program: Command,
-  { usage, description, options = [], run: runCommand }: CommandDefinition,
+  { usage, group, description, options = [], examples = [], run: runCommand }: CommandDefinition,
   end: (exitCode: number) => void,
 ): void => {
-  const command = program.command(usage).description(description);
+  const command = program.command(usage).description(description).helpGroup(`${group}:`);
   for (const [flags, text, presence] of options) {
     if (presence === 'required') command.requiredOption(flags, text);
     else command.option(flags, text);
   }
+  if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${shown(examples)}`);
   command.action(async () => end(await runCommand(command)));
 };
 
-const EXIT_CODES = `
-Exit codes: 0 done · 1 a defect of isocket · 2 usage or configuration · 3 files left unsent ·
-  4 another isocket works on this root · 130, 143 stopped by SIGINT, SIGTERM`;
+const rows = (all: readonly (readonly [left: string, right: string])[]): string => {
+  const width = Math.max(...all.map(([left]) => left.length));
+  return all.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n');
+};
+
+/** A command is as long as it is: what it does is below it. */
+const shown = (examples: readonly (readonly [command: string, does: string])[]): string =>
+  examples.map(([command, does]) => `  ${command}\n      ${does}`).join('\n');
+
+const AFTER_HELP = `\nEnvironment:\n${rows(ENVIRONMENT)}\n\nExit codes:\n${rows(EXIT_CODES)}`;
 
 const MOST_CAUSES = 3;
 
@@ -103,7 +109,7 @@ const describeFailure = (message: string, hint: string | undefined): string =>
 /** Each line for the journal is an error to it. */
 const printError = (text: string): void => {
   const journal = isJournal(process.stderr.fd, process.env.JOURNAL_STREAM);
-  process.stderr.write(wrapFor(process.stderr, withPriority(text, 'error', journal)));
+  process.stderr.write(wrapFor(process.stderr, withPriority(showLines(text), 'error', journal)));
 };
 
 /** Prints an error on stderr; returns its exit code. */

@@ -9,3 +9,10 @@ export const noteUnprinted = (error: unknown): void => {
 
 /** Why a result could not be printed; undefined: all was. */
 export const unprintedReason = (): string | undefined => reason;
+
+/** Aborted when stdout cannot be written any more: as a rule its reader is gone. */
+export const whenUnread = (): AbortSignal => {
+  const unread = new AbortController();
+  process.stdout.once('error', () => unread.abort());
+  return unread.signal;
+};

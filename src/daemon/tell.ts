@@ -22,16 +22,25 @@ export const activityOf = (
     inFlight: all.flatMap(({ plan, work }) => [...work.queue.inFlight].map((path) => `${plan.directory.name}/${path}`)),
     sending: firstSizes(all, underWayAt(destinations)),
     held: all.flatMap(heldIn),
-    connections: destinations.map(({ health: { destination, failure, retryInMs } }) => ({
-      destination,
-      state: failure === undefined ? 'up' : 'down',
-      message: failure?.message ?? null,
-      hint: failure?.hint ?? null,
-      nextSeconds: retryInMs === undefined ? null : Math.round(retryInMs / 1000),
-    })),
+    connections: destinations.map(connectionOf),
     foundByRescan: jobs.foundByListing,
   };
 };
+
+/** A server may end a connection on which nothing goes on for long: that one was lost says nothing of the next one. */
+const connectionOf = ({ health, isLost }: RetryingTransport): Activity['connections'][number] => {
+  const { destination, failure, retryInMs } = health;
+  const hasEnded = failure === undefined && isLost?.() === true;
+  return {
+    destination,
+    state: failure !== undefined ? 'down' : hasEnded ? 'lost' : 'up',
+    message: failure?.message ?? (hasEnded ? LOST : null),
+    hint: failure?.hint ?? null,
+    nextSeconds: retryInMs === undefined ? null : Math.round(retryInMs / 1000),
+  };
+};
+
+const LOST = 'the connection was ended at the other side; another one is made when there is something to send';
 
 const firstSizes = (
   jobs: readonly DirectoryJob[],

@@ -42,7 +42,7 @@ export class LateDirectories {
     const more = added.length - MOST_NAMED;
     if (more > 0)
       this.#warn(
-        `${counted(more, 'more directory was changed after it was', 'more directories were changed after they were')} finished: isocket status names them`,
+        `${counted(more, 'more directory was changed after it was', 'more directories were changed after they were')} finished: ${ownCommand('status')} names them`,
       );
     this.#reported = new Map(late.map(({ name, mtimeNs }) => [name, String(mtimeNs)]));
     writeReported(this.#file, this.#reported);

@@ -18,12 +18,14 @@ export class RetryingTransport implements Transport {
   readonly #options: RetryingOptions;
   readonly list?: NonNullable<Transport['list']>;
   readonly underWay?: NonNullable<Transport['underWay']>;
+  readonly isLost?: NonNullable<Transport['isLost']>;
 
   constructor(inner: Transport, options: RetryingOptions) {
     this.#inner = inner;
     this.#options = options;
-    const { list, underWay } = inner;
+    const { list, underWay, isLost } = inner;
     if (underWay !== undefined) this.underWay = underWay;
+    if (isLost !== undefined) this.isLost = isLost;
     if (list !== undefined) {
       this.list = (folder: Name, visit: (file: ListedFile) => void, signal: AbortSignal) =>
         this.#retry(() => list.call(inner, folder, visit, signal), signal);

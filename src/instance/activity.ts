@@ -29,6 +29,7 @@ export const activitySchema = z.object({
     .array(
       z.object({
         destination: z.string(),
+        /** `up`; `down`; `lost`: it ended while nothing was sent. */
         state: z.string(),
         message: z.string().nullable().catch(null),
         hint: z.string().nullish().catch(null),

@@ -84,7 +84,7 @@ export const noteFinishedElsewhere = async (
   const more = found.length - MOST_NAMED;
   if (more > 0)
     warn(
-      `${counted(more, 'more directory was', 'more directories were')} finished for other destinations: isocket status names them`,
+      `${counted(more, 'more directory was', 'more directories were')} finished for other destinations: ${ownCommand('status')} names them`,
     );
   attempt(() => {
     writeFileSync(`${file}.new`, now, { mode: 0o600 });

@@ -16,6 +16,7 @@ import { Status, TEMPORARY_NAME } from '../sftp/protocol.ts';
 import { openFileOrFolder, type ChangeRules } from './change-rules.ts';
 import { parseClientPath } from './client-path.ts';
 import type { ResolvedPath } from './confined-folder.ts';
+import { changedMeanwhile, stateOf } from './file-state.ts';
 import type { OpenHandle } from './handles.ts';
 import { RefusedError } from './refused-error.ts';
 import { keepVersion } from './kept-versions.ts';
@@ -52,11 +53,13 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
     throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another client is writing this file');
   };
 
-  /** The file that is there stays beside, and its name is free. */
-  const replace = (resolved: ResolvedPath, existing: BigIntStats): void => {
+  /** The file that is there stays beside. */
+  const replace = (resolved: ResolvedPath, existing: BigIntStats, flags: number, mode: number): OpenHandle => {
     assertComplete(existing);
-    keepVersion(resolved);
-    rmSync(resolved, { force: true });
+    return keepVersion(resolved, () => {
+      rmSync(resolved, { force: true });
+      return create(resolved, flags, mode);
+    });
   };
 
   return {
@@ -69,8 +72,7 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
       const existing = lstatSync(resolved, { bigint: true, throwIfNoEntry: false });
       const isReplaced = keepVersions && existing !== undefined && (flags & REPLACES) === constants.O_TRUNC;
       if ((flags & constants.O_CREAT) === 0 || (existing !== undefined && !isReplaced)) throw existingFile();
-      if (existing !== undefined) replace(resolved, existing);
-      return create(resolved, flags, mode);
+      return existing === undefined ? create(resolved, flags, mode) : replace(resolved, existing, flags, mode);
     },
 
     assertHandle: ({ mayChange }) => {
@@ -83,26 +85,29 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
 
     assertName: assertTemporaryFile,
 
-    rename: (folder, from, to) => {
+    rename: (folder, from, to, isOver) => {
+      let compared = '';
       const comparison = folder.atBoth(from, to, (source, target) => {
         assertTemporaryFile(from, () => lstatSync(source));
+        compared = stateOf(source);
         const existing = isTemporary(to) ? undefined : lstatSync(target, { bigint: true, throwIfNoEntry: false });
         assertComplete(existing);
         if (!existing) renameSync(source, target);
-        return existing && haveSameContent(source, target);
+        return existing && haveSameContent(source, target, isOver);
       });
       return comparison?.then((isSame) => {
+        if (folder.at(from, stateOf) !== compared) throw changedMeanwhile();
         if (isSame) folder.at(from, (source) => unlinkSync(source));
         else if (!keepVersions)
           throw new RefusedError(Status.PERMISSION_DENIED, 'append-only: another file has this name');
         else
           folder.atBoth(from, to, (source, target) => {
-            assertTemporaryFile(from, () => lstatSync(source));
             // It may be another one by now.
             const existing = lstatSync(target, { bigint: true, throwIfNoEntry: false });
             assertComplete(existing);
-            if (existing) keepVersion(target);
-            renameSync(source, target);
+            const give = (): void => renameSync(source, target);
+            if (existing) keepVersion(target, give);
+            else give();
           });
       });
     },

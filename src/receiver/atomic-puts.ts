@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { constants, fchmodSync, fstatSync, linkSync, lstatSync, renameSync, unlinkSync, type Stats } from 'node:fs';
+import { constants, fchmodSync, fstatSync, lstatSync, renameSync, unlinkSync, type Stats } from 'node:fs';
 import { encodeName } from '../name.ts';
 import { Status } from '../sftp/protocol.ts';
 import { isTemporary } from './append-only.ts';
 import type { ChangeRules } from './change-rules.ts';
 import { parseClientPath, showClientPath } from './client-path.ts';
 import type { ConfinedFolder, ResolvedPath } from './confined-folder.ts';
+import { moveIfFree } from './name-if-free.ts';
 import { RefusedError } from './refused-error.ts';
 
 /** A temporary name of isocket, with an owner that no site has. */
@@ -43,8 +44,10 @@ export const createAtomicPuts = (rules: ChangeRules, folder: ConfinedFolder): Ch
       publish: () => {
         folder.atBoth(temporary, final, (source, target) => {
           assertOurs(source, ino);
-          if (!isNew && keepVersion !== undefined && lstatSync(target, { throwIfNoEntry: false })) keepVersion(target);
-          publish(source, target, isNew);
+          const give = (): void => publish(source, target, isNew);
+          if (!isNew && keepVersion !== undefined && lstatSync(target, { throwIfNoEntry: false }))
+            keepVersion(target, give);
+          else give();
         });
         forget(pending, name, temporary);
       },
@@ -76,12 +79,8 @@ const assertOurs = (source: ResolvedPath, ino: number): void => {
 };
 
 const publish = (source: ResolvedPath, target: ResolvedPath, isNew: boolean): void => {
-  if (!isNew) {
-    renameSync(source, target);
-    return;
-  }
-  linkSync(source, target);
-  unlinkSync(source);
+  if (isNew) moveIfFree(source, target);
+  else renameSync(source, target);
 };
 
 const discard = (folder: ConfinedFolder, temporary: Buffer, ino: number): void => {

@@ -88,7 +88,7 @@ const parseLine = (line: string): Omit<AuthorizedKey, 'line'> | string => {
   const limits = parseKeyOptions(options);
   if (typeof limits === 'string') return limits;
   if (rest.startsWith('sk-')) return 'security keys (sk-…) are not supported';
-  const key: unknown = ssh2.utils.parseKey(rest);
+  const key: unknown = ssh2.utils.parseKey(rest.replaceAll('\t', ' '));
   if (!isParsedKey(key) || key.isPrivateKey()) return 'it holds no public key';
   if (key.type === 'ssh-dss') return 'DSA keys are too weak';
   return { ...limits, key, fingerprint: fingerprintOf(key.getPublicSSH()) };

@@ -14,16 +14,24 @@ export interface ChangeRules {
   readonly whereIs?: (path: Buffer) => Buffer | undefined;
   /** Nothing that is there may be replaced, but by what `keepVersion` allows. */
   readonly keepsFiles?: true;
-  /** Keeps a complete file under another name, before it is replaced. undefined: it is not. @throws RefusedError, the system's error */
-  readonly keepVersion?: (resolved: ResolvedPath) => void;
+  /** Keeps a complete file under another name, and replaces it. undefined: it is not kept. @throws RefusedError, the system's error */
+  readonly keepVersion?: <T>(resolved: ResolvedPath, replace: () => T) => T;
   /** Before WRITE and FSETSTAT. @throws RefusedError */
   readonly assertHandle: (handle: OpenHandle) => void;
   /** Before SETSTAT. @throws RefusedError */
   readonly assertFile: (path: Buffer, stats: () => Stats) => void;
   /** Before a name is removed or moved. @throws RefusedError */
   readonly assertName: (path: Buffer, stats: () => Stats) => void;
-  /** Serves posix-rename. Returns a promise where both files must be compared first. @throws RefusedError */
-  readonly rename: (folder: ConfinedFolder, from: Buffer, to: Buffer) => Promise<void> | undefined;
+  /**
+   * Serves posix-rename. Returns a promise where both files must be compared first, which is given up once `isOver` says so.
+   * @throws RefusedError
+   */
+  readonly rename: (
+    folder: ConfinedFolder,
+    from: Buffer,
+    to: Buffer,
+    isOver?: () => boolean,
+  ) => Promise<void> | undefined;
 }
 
 const allowed = (): void => undefined;

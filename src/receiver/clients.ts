@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ParsedKey } from 'ssh2';
 import { errorMessage } from '../errors.ts';
+import type { Name } from '../name.ts';
 import { noCounts, type ReceiverFigures } from '../core/receiver-figures.ts';
 import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import { Admission, DEFAULT_LIMITS } from './admission.ts';
@@ -15,6 +16,7 @@ import { ReceiverConnection } from './connection.ts';
 import { plainAddress, sourceOf } from './from-patterns.ts';
 import { openKeys, type KeyRing } from './keys-file.ts';
 import type { ReceiverOptions } from './receiver-options.ts';
+import type { RootDisk } from './root-disk.ts';
 import { RefusalLog } from './refusal-log.ts';
 
 /** How often the keys are compared with those who are in. */
@@ -33,11 +35,13 @@ export class Clients {
   readonly #refusals: RefusalLog;
   readonly #rules: ChangeRules;
   readonly #keys: KeyRing;
+  readonly #disk: RootDisk;
   readonly #timer: NodeJS.Timeout;
   #seen: AuthorizedKeys | undefined;
 
-  constructor(options: ReceiverOptions, hostKeys: readonly ParsedKey[]) {
+  constructor(options: ReceiverOptions, hostKeys: readonly ParsedKey[], disk: RootDisk) {
     this.#options = options;
+    this.#disk = disk;
     this.#hostKeys = hostKeys;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#admission = new Admission(this.#limits);
@@ -65,7 +69,7 @@ export class Clients {
       hostKeys: this.#hostKeys,
       keys: () => this.#keys.current(),
       // Each session reopens the root, so that it uses a disk that was mounted there since the start.
-      openFolder: (below) => openConfinedFolder(this.#options.root, below),
+      openFolder: (below) => this.#openFolder(below),
       rules: (folder) => this.#rulesFor(folder),
       limits: this.#limits,
       clientLog,
@@ -121,6 +125,12 @@ export class Clients {
     for (const connection of this.#connections) connection.end();
     await Promise.all([...this.#connections].map((connection) => connection.closed));
     this.#refusals[Symbol.dispose]();
+  }
+
+  #openFolder(below: readonly Name[]): ConfinedFolder {
+    const problem = this.#disk.problem();
+    if (problem !== undefined) throw new Error(problem);
+    return openConfinedFolder(this.#options.root, below);
   }
 
   #rulesFor(folder: ConfinedFolder): ChangeRules {

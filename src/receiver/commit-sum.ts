@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { Packet, Status } from '../sftp/protocol.ts';
 import { openFileOrFolder } from './change-rules.ts';
+import { clientHasGone } from './file-state.ts';
 import { RefusedError } from './refused-error.ts';
 import { writeError } from './replies.ts';
 import type { RequestContext, RequestHandler } from './request-table.ts';
@@ -33,7 +34,7 @@ const sumOfBig = async (fd: number, isOver: RequestContext['isOver']): Promise<F
   const sum = createHash('sha256');
   const piece = Buffer.allocUnsafe(PIECE_BYTES);
   for (let size = 0; ;) {
-    if (isOver?.() === true) throw new RefusedError(Status.FAILURE, 'the client has gone');
+    if (isOver?.() === true) throw clientHasGone();
     const { bytesRead } = await readAsync(fd, piece, 0, PIECE_BYTES, size);
     if (bytesRead === 0) return { size, sha256: sum.digest() };
     sum.update(piece.subarray(0, bytesRead));

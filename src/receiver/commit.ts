@@ -16,6 +16,7 @@ import { Packet, Status } from '../sftp/protocol.ts';
 import { FolderSyncs } from './commit-folder-syncs.ts';
 import { readCommit, type CommitRequest } from './commit-request.ts';
 import { putAside, sumOf } from './commit-sum.ts';
+import { changedMeanwhile, clientHasGone, stateOf } from './file-state.ts';
 import { RefusedError } from './refused-error.ts';
 import { writeError } from './replies.ts';
 import { tellRefusal } from './tell-refusal.ts';
@@ -87,17 +88,22 @@ const publish = async (context: RequestContext, id: number, wanted: CommitReques
   try {
     try {
       if (content === undefined) {
+        const before = stateOf(fd);
         const sum = await sumOf(fd, context.isOver);
         if (!sum.sha256.equals(sha256)) throw otherContent();
+        if (stateOf(fd) !== before) throw changedMeanwhile();
         setAttributes(fd, wanted);
       }
+      const compared = stateOf(fd);
       if (isDurable) await fsyncAsync(fd);
+      // Later it could take the place of what the client sends on its next connection.
+      if (context.isOver?.() === true) throw clientHasGone();
+      // That connection may be served already: a line that is dead is noticed late.
+      if (stateOf(fd) !== compared || folder.at(temporary, stateOf) !== compared) throw changedMeanwhile();
     } finally {
       closeSync(fd);
     }
-    // Later it could take the place of what the client sends on its next connection.
-    if (context.isOver?.() === true) throw new RefusedError(Status.FAILURE, 'commit: the client has gone');
-    await rules.rename(folder, temporary, path);
+    await rules.rename(folder, temporary, path, context.isOver);
   } catch (error) {
     // What was written for long is the client's: it may go on with it, unless it is wrong.
     if (content !== undefined || error instanceof OtherContentError) removeTemporary(context, wanted);

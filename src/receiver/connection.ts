@@ -18,8 +18,13 @@ const MAX_LOGIN_ATTEMPTS = 20;
 const MAX_SESSIONS = 16;
 /** Twice the window that ssh2 grants: it buffers whatever a client sends beyond it (mscdex/ssh2#1505). */
 const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+/** Of a text that a client chooses, in the log. */
+const MOST_SHOWN = 200;
 /** How long a client may take to read the disconnect message and what was sent before it. */
 const DISCONNECT_SECONDS = 2;
+
+/** A stranger chooses it, up to a whole packet of it. */
+const briefly = (text: string): string => (text.length <= MOST_SHOWN ? text : `${text.slice(0, MOST_SHOWN)}…`);
 
 /** Serves SSH on a socket: authorized keys can log in, and get SFTP and nothing else. */
 export class ReceiverConnection {
@@ -106,7 +111,7 @@ export class ReceiverConnection {
   #onClient(client: Connection): void {
     this.#client = client;
     // ssh2 emits several errors for one failure; without a listener each would end the process.
-    client.on('error', (error) => this.#options.log('info', `${this.peer}: ${error.message}`));
+    client.on('error', (error) => this.#options.log('info', `${this.peer}: ${briefly(error.message)}`));
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
     client.on('ready', () => this.#onReady());
     client.on('session', (accept, reject) => {
@@ -130,7 +135,7 @@ export class ReceiverConnection {
         attempt.accept();
         return;
       }
-      const who = `"${showName(attempt.username)}" with the key ${fingerprintOf(attempt.key.data)}`;
+      const who = `"${showName(briefly(attempt.username))}" with the key ${fingerprintOf(attempt.key.data)}`;
       this.#options.clientLog.refused({ kind: chosen.kind, reason: `${who}: ${chosen.reason}` });
       attempt.reject(['publickey']);
     }

@@ -12,6 +12,7 @@ const ENTRIES_PER_REPLY = 100;
 /** The requests that list a folder. Entries "." and ".." are left out: every client skips them. */
 export const directoryRequests: RequestTable = {
   [Packet.OPENDIR]: ({ folder, handles, reply }, id, request) => {
+    handles.assertRoom();
     const fd = folder.at(request.bytes(), (resolved) =>
       openSync(resolved, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW),
     );

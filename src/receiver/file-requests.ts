@@ -17,6 +17,7 @@ export const fileRequests: RequestTable = {
     const path = request.bytes();
     const flags = openFlags(request.u32());
     const mode = (request.attributes().permissions ?? 0o666) & CLIENT_BITS;
+    handles.assertRoom();
     const opened = folder.at(path, (resolved) => rules.open(path, resolved, flags, mode));
     // A view of the packet: kept, it is copied.
     const isWriter = (flags & (constants.O_WRONLY | constants.O_RDWR)) !== 0;

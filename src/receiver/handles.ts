@@ -1,5 +1,6 @@
 import { closeSync, type Dir } from 'node:fs';
 import { Status } from '../sftp/protocol.ts';
+import { HandleRoom } from './handle-room.ts';
 import { RefusedError } from './refused-error.ts';
 
 /** What a client has open: a descriptor, and for OPENDIR the listing, which continues where the last READDIR stopped. */
@@ -24,7 +25,9 @@ export interface OpenHandle {
 
 /** The open handles of one channel. */
 export interface Handles {
-  /** Takes ownership of the descriptor. @throws RefusedError when too many are open; the descriptor is closed then */
+  /** Before anything is opened, which may create or empty a file. @throws RefusedError when too many are open */
+  readonly assertRoom: () => void;
+  /** Takes ownership of the descriptor. */
   readonly add: (handle: OpenHandle) => Buffer;
   /** @throws RefusedError where this channel has no such handle open */
   readonly get: (id: Buffer) => OpenHandle;
@@ -36,7 +39,8 @@ export interface Handles {
   readonly isWriting: () => boolean;
 }
 
-export const createHandles = (max: number): Handles => {
+/** @param room of all sessions together */
+export const createHandles = (max: number, room = new HandleRoom(max)): Handles => {
   const open = new Map<number, OpenHandle>();
   let last = 0;
 
@@ -49,15 +53,16 @@ export const createHandles = (max: number): Handles => {
 
   return {
     get,
+    assertRoom: () => {
+      if (open.size >= max) throw new RefusedError(Status.FAILURE, `more than ${max} open handles`);
+      if (room.isFull) throw new RefusedError(Status.FAILURE, 'too many open handles, of all clients together');
+    },
     add: (handle) => {
-      if (open.size >= max) {
-        release(handle);
-        throw new RefusedError(Status.FAILURE, `more than ${max} open handles`);
-      }
       // Numbers are not reused: a late request for a closed handle must not reach another file.
       do last = last >= 0xffffffff ? 1 : last + 1;
       while (open.has(last));
       open.set(last, handle);
+      room.take(descriptorsOf(handle));
       const id = Buffer.allocUnsafe(4);
       id.writeUInt32BE(last);
       return id;
@@ -65,6 +70,7 @@ export const createHandles = (max: number): Handles => {
     close: (id) => {
       const handle = get(id);
       open.delete(keyOf(id));
+      room.leave(descriptorsOf(handle));
       try {
         release(handle);
         // Many clients close a file whatever became of their writes.
@@ -80,6 +86,7 @@ export const createHandles = (max: number): Handles => {
     isWriting: () => [...open.values()].some(({ path }) => path !== undefined),
     closeAll: (onCut) => {
       for (const handle of open.values()) {
+        room.leave(descriptorsOf(handle));
         try {
           release(handle);
         } catch {
@@ -92,6 +99,9 @@ export const createHandles = (max: number): Handles => {
     },
   };
 };
+
+/** A listing has one of its own. */
+const descriptorsOf = ({ listing }: OpenHandle): number => (listing === undefined ? 1 : 2);
 
 const release = ({ fd, listing, onClose }: OpenHandle): void => {
   onClose?.();

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { plainMessage } from '../errors.ts';
 import { parseAuthorizedKeys, type AuthorizedKeys } from './authorized-keys.ts';
 
@@ -39,7 +39,7 @@ export const openKeys = (
       const found = stampOf(source.file);
       if (found === stamp) return;
       // The stamp is that from before: what is written meanwhile is read the next time.
-      now = last = parseAuthorizedKeys(readFileSync(source.file, 'utf8'));
+      now = last = parseAuthorizedKeys(readKeysFile(source.file));
       [stamp, problem] = [found, ''];
       onRead(last);
     } catch (error) {
@@ -63,6 +63,20 @@ export const openKeys = (
       read();
     },
   };
+};
+
+/**
+ * The text of a file of keys.
+ * @throws the system's error, and an Error for what is no file: a pipe gives what it has once, and whoever opens one may wait for ever
+ */
+export const readKeysFile = (file: string): string => {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    if (!fstatSync(fd).isFile()) throw new Error('it is not a regular file, which can be read again');
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
 };
 
 const stampOf = (file: string): string => {

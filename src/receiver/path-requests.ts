@@ -1,8 +1,9 @@
-import { linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { Packet, Status } from '../sftp/protocol.ts';
 import { parseClientPath, showClientPath } from './client-path.ts';
 import { assertFileOrFolder, type ResolvedPath } from './confined-folder.ts';
 import type { ChangeRules } from './change-rules.ts';
+import { alreadyThere, moveIfFree } from './name-if-free.ts';
 import { RefusedError } from './refused-error.ts';
 import { attributesOf, writeError, writeOk } from './replies.ts';
 import { tellRefusal } from './tell-refusal.ts';
@@ -80,9 +81,9 @@ export const pathRequests: RequestTable = {
 
 /** posix-rename@openssh.com: replaces an existing target atomically. */
 export const posixRename: RequestTable[number] = (context, id, request) => {
-  const { folder, log, rules, reply } = context;
+  const { folder, log, rules, reply, isOver } = context;
   const [from, to] = [Buffer.from(request.bytes()), Buffer.from(request.bytes())];
-  const later = rules.rename(folder, from, to);
+  const later = rules.rename(folder, from, to, isOver);
   if (later === undefined) {
     log.renamed(from, to);
     writeOk(reply, id);
@@ -126,10 +127,9 @@ const noSuchFile = new RefusedError(Status.NO_SUCH_FILE, 'no such file or direct
 /** SFTP 3 never replaces: link fails where the name exists. Folders cannot be linked, so the name is checked first. */
 const renameWithoutReplacing = (source: ResolvedPath, target: ResolvedPath): void => {
   if (statsOf(source).isFile()) {
-    linkSync(source, target);
-    unlinkSync(source);
+    moveIfFree(source, target);
     return;
   }
-  if (lstatSync(target, { throwIfNoEntry: false })) throw new RefusedError(Status.FAILURE, 'file already exists');
+  if (lstatSync(target, { throwIfNoEntry: false })) throw alreadyThere();
   renameSync(source, target);
 };

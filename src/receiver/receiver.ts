@@ -7,6 +7,7 @@ import { Clients } from './clients.ts';
 import { openConfinedFolder } from './confined-folder.ts';
 import { parseHostKey } from './host-key.ts';
 import type { ReceiverOptions } from './receiver-options.ts';
+import { RootDisk } from './root-disk.ts';
 import { lookAtRoot } from './root-problems.ts';
 
 export type { ReceiverOptions };
@@ -36,7 +37,8 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
   openConfinedFolder(root)[Symbol.dispose]();
   const given = options.hostKey;
   const hostKeys = (typeof given === 'string' || Buffer.isBuffer(given) ? [given] : given).map(parseHostKey);
-  const clients = new Clients(options, hostKeys);
+  const disk = new RootDisk(root);
+  const clients = new Clients(options, hostKeys, disk);
   const server = createServer((socket) => clients.accept(socket));
   server.listen({ host: options.host, port: options.port });
   await once(server, 'listening');
@@ -52,9 +54,9 @@ export const startReceiver = async (options: ReceiverOptions): Promise<Receiver>
     fingerprints,
     reload: (limits) => clients.reload(limits),
     figures: async () => {
-      const { disk, problems } = await lookAtRoot(root);
+      const { disk: space, problems } = await lookAtRoot(root);
       const figures = clients.figures();
-      return { ...figures, disk, problems: [...figures.problems, ...problems] };
+      return { ...figures, disk: space, problems: [...figures.problems, disk.problem() ?? [], problems].flat() };
     },
     drain: () => {
       server.close();

@@ -5,6 +5,7 @@ import { MalformedPacketError, createPacketSplitter } from '../sftp/packet-reade
 import type { ActionLog } from './client-log.ts';
 import type { ChangeRules } from './change-rules.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
+import { roomOfProcess } from './handle-room.ts';
 import { createHandles, type Handles } from './handles.ts';
 import { ReplyOutput } from './reply-output.ts';
 import { RequestQueue } from './request-queue.ts';
@@ -35,7 +36,7 @@ export class SftpSession {
   readonly #warn: (message: string) => void;
   readonly #log: ActionLog;
   readonly #onActivity: () => void;
-  readonly #handles: Handles = createHandles(MAX_HANDLES);
+  readonly #handles: Handles = createHandles(MAX_HANDLES, roomOfProcess);
   readonly #output: ReplyOutput;
   readonly #queue: RequestQueue;
   readonly #closed = Promise.withResolvers<undefined>();

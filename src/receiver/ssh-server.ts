@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import ssh2, { type Connection, type ParsedKey } from 'ssh2';
+import { letAnyByteCount } from '../ssh/internals/any-byte-counts.ts';
 import { batchWrites } from '../ssh/internals/batch-writes.ts';
 import { prepareCiphers } from '../ssh/internals/ciphers.ts';
 import { ALGORITHMS, withoutSha1 } from './algorithms.ts';
@@ -25,6 +26,7 @@ export const serveSsh = (
     },
     (client) => {
       prepareCiphers(client);
+      letAnyByteCount(client, socket);
       onClient(client);
     },
   );

@@ -23,6 +23,7 @@ export class Ssh2Connection implements SshConnection {
     this.#client = client;
     this.#socket = socket;
     this.#where = where;
+    client.setMaxListeners(0); // Each channel that is being opened waits for its end, too.
     socket.on('data', () => {
       this.#lastInboundMs = performance.now();
     });

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { IsocketEvent, Report } from '../core/events.ts';
 import { systemErrorCode } from '../errors.ts';
 import { fsPath, showName, type Name } from '../name.ts';
+import { ownCommand } from '../host/own-command.ts';
 
 const FILE = 'last-failures.json';
 const MOST_FILES = 100;
@@ -58,7 +59,6 @@ type Entry<T> = Omit<T, 'at' | 'message' | 'hint'> & { message: string; hint?: s
 type File = Entry<LastFailures['files'][number]>;
 type Destination = Entry<LastFailures['destinations'][number]>;
 
-const REFUTED = 'isocket check shows what that destination makes of a file';
 const refuted = ({ path, detail }: Extract<IsocketEvent, { type: 'refuted' }>): string =>
   `"${showName(path)}" was sent, and is another one at the destination: ${detail}`;
 
@@ -71,7 +71,8 @@ export class FailureLog implements Disposable {
   readonly #report: Report;
   readonly #files = new Map<Name, File>();
   readonly #destinations = new Map<string, Destination>();
-  readonly #startedAt = new Date().toISOString();
+  /** Files and destinations that failed in this run. By time it would not be known: clocks are set. */
+  readonly #own = new WeakSet<File | Destination>();
   #more = 0;
   #hasSent = false;
   #timer: NodeJS.Timeout | undefined;
@@ -103,7 +104,7 @@ export class FailureLog implements Disposable {
    * @param only it tried these directories; undefined: all
    */
   ended(only?: ReadonlySet<Name>): void {
-    const isOld = ({ at }: { readonly at: string }): boolean => at < this.#startedAt;
+    const isOld = (one: File | Destination): boolean => !this.#own.has(one);
     for (const [path, file] of this.#files)
       if (isOld(file) && only?.has(directoryOf(path)) !== false) this.#files.delete(path);
     // Where nothing was sent, the destination need not have been tried.
@@ -120,7 +121,11 @@ export class FailureLog implements Disposable {
   #note(event: IsocketEvent): void {
     if (event.type === 'sent') this.#hasSent = true;
     if (event.type === 'failed') this.#noteFile(event.path, event);
-    else if (event.type === 'refuted') this.#noteFile(event.path, { message: refuted(event), hint: REFUTED });
+    else if (event.type === 'refuted')
+      this.#noteFile(event.path, {
+        message: refuted(event),
+        hint: `${ownCommand('check')} shows what that destination makes of a file`,
+      });
     else if (event.type === 'connection') this.#noteDestination(event);
     else if (event.type === 'sent' && this.#files.size > 0) this.#resolve(event.path);
     else if (event.type === 'finished') this.#resolveDirectory(event.directory);
@@ -128,7 +133,9 @@ export class FailureLog implements Disposable {
 
   #noteFile(path: Name, { message, hint }: { readonly message: string; readonly hint?: string }): void {
     this.#files.delete(path); // The newest are last.
-    this.#files.set(path, { path, message, hint, at: new Date().toISOString() });
+    const file = { path, message, hint, at: new Date().toISOString() };
+    this.#own.add(file);
+    this.#files.set(path, file);
     for (const [oldest] of this.#files) {
       if (this.#files.size <= MOST_FILES) break;
       this.#files.delete(oldest);
@@ -142,7 +149,9 @@ export class FailureLog implements Disposable {
     this.#destinations.delete(destination);
     if (event.state === 'lost') {
       const { message, hint } = event;
-      this.#destinations.set(destination, { destination, message, hint, at: new Date().toISOString() });
+      const failure = { destination, message, hint, at: new Date().toISOString() };
+      this.#own.add(failure);
+      this.#destinations.set(destination, failure);
     }
     this.#saveSoon();
   }

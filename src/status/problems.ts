@@ -18,7 +18,7 @@ export const problemsOf = ({
 }: Pick<SiteStatus, 'directories' | 'daemon' | 'lastFailures' | 'lostDaemon'>): string[] => [
   ...(lostDaemon === undefined ? [] : [lostMessage(lostDaemon)]),
   ...(activity?.connections ?? [])
-    .filter(({ state }) => state !== 'up')
+    .filter(({ state }) => state === 'down')
     .map(
       ({ destination, message, hint }) =>
         `${showName(destination)} is down${message === null ? '' : `: ${withCure({ message, hint })}`}`,
@@ -27,10 +27,13 @@ export const problemsOf = ({
   // A process that works on the root says itself what fails.
   ...(activity === undefined && lastFailures !== undefined
     ? [
-        ...lastFailures.destinations.map((one) => `${withCure(one)} (${one.at})`),
+        ...lastFailures.destinations.map(withTime),
         ...counted(
           lastFailures.files.length + lastFailures.more,
-          `failed in the last run${becauseOf(lastFailures.files.at(-1))}`,
+          `failed in the last run${lastFailures.files
+            .slice(-1)
+            .map((one) => `: ${withTime(one)}`)
+            .join('')}`,
         ),
       ]
     : []),
@@ -44,6 +47,8 @@ interface Cause {
 /** Whoever watches it need not look for the next step. */
 const withCure = ({ message, hint }: Cause): string =>
   hint === null || hint === undefined ? showName(message) : `${showName(message)}; ${showName(hint)}`;
+
+const withTime = (cause: Cause & { readonly at: string }): string => `${withCure(cause)} (${showName(cause.at)})`;
 
 const becauseOf = (cause: Cause | undefined): string => (cause === undefined ? '' : `: ${withCure(cause)}`);
 

@@ -7,19 +7,23 @@ import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 export interface StatusTextOptions {
   /** Lists every finished directory and every held file. */
   readonly verbose: boolean;
+  /** What is wrong comes first: a terminal may have no room for all. Else it comes last, where the eye is when all was printed. */
+  readonly problemsFirst: boolean;
 }
 
 const MAX_HELD_SHOWN = 10;
 
 /** The status as text, one line a directory. Pure. */
-export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): string => {
+export const statusText = (status: SiteStatus, { verbose, problemsFirst }: StatusTextOptions): string => {
   const { site, root, directories, totals } = status;
   const finished = directories.filter(({ phase }) => phase === 'finished');
   const shown = verbose
     ? directories
     : directories.filter(({ phase, late, lacks }) => phase !== 'finished' || late || lacks !== undefined);
+  const problems = status.problems.map((problem) => `PROBLEM: ${problem}`);
   return [
     `${showName(site)}: ${showName(root)}, ${describeProcess(status)}`,
+    ...(problemsFirst ? problems : []),
     ...(directories.length === 0 ? ['no directories'] : []),
     ...table(shown.map(row)),
     ...(verbose || finished.length === 0
@@ -29,7 +33,7 @@ export const statusText = (status: SiteStatus, { verbose }: StatusTextOptions): 
     ...describeActivity(status, verbose),
     ...describeLastFailures(status, verbose),
     ...(status.notes ?? []).map((note) => `note: ${note}`),
-    ...status.problems.map((problem) => `PROBLEM: ${problem}`),
+    ...(problemsFirst ? [] : problems),
     '',
   ].join('\n');
 };
@@ -130,13 +134,17 @@ const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] =>
   ];
 };
 
-const describeLastFailures = ({ lastFailures }: SiteStatus, verbose: boolean): string[] => {
+/** Those that no problem names already: of destinations each one does, of files the last. */
+const describeLastFailures = ({ lastFailures, problems }: SiteStatus, verbose: boolean): string[] => {
   if (lastFailures === undefined) return [];
   const { destinations, files, more } = lastFailures;
   const shown = verbose ? files : files.slice(-MAX_HELD_SHOWN);
   const left = files.length - shown.length + more;
+  const untold = [...destinations, ...shown].filter(
+    ({ message }) => !problems.some((problem) => problem.includes(showName(message))),
+  );
   return [
-    ...[...destinations, ...shown].map(({ message, hint, at }) => {
+    ...untold.map(({ message, hint, at }) => {
       const fix = hint === undefined ? '' : `; ${showName(hint)}`;
       return `last failure, ${showName(at)}: ${showName(message)}${fix}`;
     }),

@@ -32,6 +32,11 @@ export class Reconnecting<S extends Closable> implements AsyncDisposable {
     return this.#session?.closed === false ? this.#session : undefined;
   }
 
+  /** It was lost, and was not needed since. */
+  get isLost(): boolean {
+    return this.#session?.closed === true && this.#opening === undefined;
+  }
+
   /**
    * The live session, without a promise where there is one: this is a hot path. Callers that come while one is opened share it.
    * @throws TransportError `network` after `stop`; it rejects with what `open` rejected with

@@ -2,7 +2,9 @@ import { execa } from 'execa';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CLI } from '../support/cli.ts';
 import { makeKey } from '../support/keys.ts';
 import { startReceiverProcess, type ReceiverProcess } from '../support/receiver-process.ts';
 
@@ -42,6 +44,26 @@ const logsIn = async (key?: string): Promise<boolean> => {
   const client = openSftp([], key);
   client.stdin.end('pwd\n');
   return (await client).exitCode === 0;
+};
+const SIGHUP = 1;
+/** Whether a process has a handler for a signal. */
+const catches = (pid: number, signal: number): boolean => {
+  const caught = /^SigCgt:\s*([\da-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+  return ((BigInt(`0x${caught}`) >> BigInt(signal - 1)) & 1n) === 1n;
+};
+const spawnUntilDisposed = (args: readonly string[]) => {
+  const child = execa(process.execPath, args, { reject: false, buffer: false, all: true });
+  let said = '';
+  child.all.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  return {
+    pid: child.pid ?? 0,
+    said: () => said,
+    kill: (signal: 'SIGHUP') => child.kill(signal),
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL');
+      await child;
+    },
+  };
 };
 /** A put of 3 MB that takes three seconds. */
 const slowPut = (name: string) => {
@@ -96,6 +118,23 @@ describe('SIGTERM', () => {
 });
 
 describe('SIGHUP', () => {
+  it('does not end it while it starts', async () => {
+    await start();
+    const { port, folder: root } = server;
+    await server[Symbol.asyncDispose]();
+    const files = `${folder}/receiver`;
+    const [listen, hostKey, authorizedKeys] = [`127.0.0.1:${port}`, `${files}/host_key`, `${files}/authorized_keys`];
+    // It waits for its configuration.
+    await execa('mkfifo', ['-m', '600', `${folder}/pipe.json`]);
+    await using child = spawnUntilDisposed([CLI, 'receive', '--config', `${folder}/pipe.json`]);
+    await expect.poll(() => catches(child.pid, SIGHUP), SOON).toBe(true);
+    child.kill('SIGHUP');
+    const receive = { root, listen, hostKey, authorizedKeys, allowRoot: true };
+    writeFileSync(`${folder}/pipe.json`, JSON.stringify({ receive }));
+    await expect.poll(child.said, SOON).toContain('receiving into');
+    expect(await logsIn()).toBe(true);
+  });
+
   const reload = async (): Promise<void> => {
     const before = server.said().split('read the authorized keys and the limits again').length;
     server.signal('SIGHUP');
@@ -168,4 +207,26 @@ describe('through a ControlMaster', () => {
     master.kill();
     await master;
   });
+});
+
+it('a client that opens what it can keeps nobody out', async () => {
+  const command = ['prlimit', '--nofile=300:300', '--', process.execPath, CLI];
+  server = await startReceiverProcess(folder, { command });
+  const client = new ssh2.Client();
+  const { port, identityFile } = server;
+  const sftp = await new Promise<ssh2.SFTPWrapper>((resolve, reject) => {
+    client.on('error', reject);
+    client.on('ready', () => client.sftp((error, session) => (error ? reject(error) : resolve(session))));
+    client.connect({ host: '127.0.0.1', port, username: 'x', privateKey: readFileSync(identityFile) });
+  });
+  const opened = await Promise.all(
+    Array.from(
+      { length: 400 },
+      () => new Promise((resolve) => sftp.opendir('/', (error) => resolve(error === undefined))),
+    ),
+  );
+  expect(opened).toContain(true);
+  expect(opened).toContain(false);
+  expect(await logsIn()).toBe(true);
+  client.end();
 });

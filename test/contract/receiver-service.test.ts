@@ -12,6 +12,7 @@ import { loadHostKey } from '../../src/receiver/host-key.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { Packet } from '../../src/sftp/protocol.ts';
+import { startProxy } from '../support/proxy.ts';
 
 let home: string;
 let root: string;
@@ -64,8 +65,8 @@ const sftp = async (commands: string, more: readonly string[] = []): Promise<boo
   );
 };
 /** An `sftp` that stays, and is told what to do. */
-const openSftp = () => {
-  const client = spawn('sftp', [...options(), '-P', String(receiver?.port), '-b', '-', 'x@127.0.0.1'], {
+const openSftp = (port = receiver?.port) => {
+  const client = spawn('sftp', [...options(), '-P', String(port), '-b', '-', 'x@127.0.0.1'], {
     stdio: ['pipe', 'ignore', 'ignore'],
   });
   client.stdin.on('error', () => undefined);
@@ -127,6 +128,19 @@ describe('authorized keys', () => {
     await once(client, 'exit');
   });
 
+  it('that become a pipe, or a folder, let nobody new in, and hold nothing up', async () => {
+    await start(key);
+    for (const make of ['mkfifo', 'mkdir']) {
+      fs.renameSync(inHome('keys'), inHome('away'));
+      execFileSync(make, [inHome('keys')]);
+      expect(await sftp('pwd')).toBe(false);
+      expect(warnings.at(-1)).toContain('it is not a regular file');
+      fs.rmSync(inHome('keys'), { recursive: true });
+      fs.renameSync(inHome('away'), inHome('keys'));
+      expect(await sftp('pwd')).toBe(true);
+    }
+  });
+
   it('with path= see their own folder as the root, and nothing beside it', async () => {
     fs.mkdirSync(join(root, 'ED1'));
     fs.writeFileSync(join(root, 'outside'), 'secret');
@@ -155,6 +169,25 @@ describe('authorized keys', () => {
   });
 });
 
+it('nothing is written where the disk of the root is not mounted any more', async () => {
+  const mount = (): Buffer => execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', root]);
+  const put = `put ${inHome('key.pub')} file`;
+  mount();
+  try {
+    await start(key);
+    expect(await sftp(put)).toBe(true);
+    execFileSync('umount', [root]);
+    expect(await sftp(put)).toBe(false);
+    expect(fs.readdirSync(root)).toEqual([]);
+    expect(warnings.at(-1)).toContain('is not mounted any more');
+    expect((await receiver?.figures())?.problems.join()).toContain('is not mounted any more');
+  } finally {
+    mount();
+  }
+  expect(await sftp(put)).toBe(true);
+  execFileSync('umount', ['-l', root]);
+});
+
 describe('strangers', () => {
   it('a client gets in within 5 s while 200 silent connections are held and renewed elsewhere', async () => {
     const { port } = await start(key);
@@ -178,6 +211,18 @@ describe('strangers', () => {
     expect(actions().filter((action) => action === 'refused')).toHaveLength(1);
     isOver = true;
     for (const socket of sockets) socket.destroy();
+  });
+
+  it('fill no log: what they choose is told in part', async () => {
+    const { port } = await start(makeKey('other'));
+    const client = new ssh2.Client();
+    client.on('error', () => undefined);
+    const gone = new Promise<void>((resolve) => client.on('close', () => resolve()));
+    const privateKey = fs.readFileSync(inHome('key'));
+    client.connect({ host: '127.0.0.1', port, username: 'x'.repeat(30_000), privateKey });
+    await gone;
+    await expect.poll(actions).toContain('refused');
+    expect(told.at(-1)?.reason).toMatch(/^"x{200}…" with the key SHA256:/);
   });
 
   it('who is refused after its login is served nothing, though it does not wait for a reply', async () => {
@@ -210,6 +255,20 @@ describe('strangers', () => {
     await receiver?.[Symbol.asyncDispose]();
     expect(fs.readdirSync(root)).toEqual(['own']);
     expect(fs.readdirSync(join(root, 'own'))).toEqual([]);
+  });
+
+  it('a connection that moves stays, though its answer to a keep-alive is long under way', async () => {
+    const { port } = await start(key, { limits: { keepAliveMs: 200 } });
+    await using proxy = await startProxy(port);
+    fs.writeFileSync(inHome('data'), Buffer.alloc(8000, 1));
+    const client = openSftp(proxy.port);
+    await expect.poll(actions).toContain('login');
+    proxy.trickle(3000);
+    client.stdin.write(`put ${inHome('data')} data\n`);
+    await expect.poll(actions, { timeout: 20_000 }).toContain('wrote');
+    expect(fs.statSync(join(root, 'data')).size).toBe(8000);
+    client.stdin.end();
+    await once(client, 'close');
   });
 
   it('connections of one key are limited, and one that asks for nothing ends', async () => {

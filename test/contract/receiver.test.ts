@@ -451,6 +451,11 @@ describe('isocket receive', () => {
       () => ({ authorizedKeys: inHome('none') }),
       /Cannot read the authorized keys "[^"]*": no such file/,
     ],
+    [
+      'authorized keys that are a pipe',
+      () => ({ authorizedKeys: inHome('pipe') }),
+      /Cannot read the authorized keys "[^"]*": it is not a regular file/,
+    ],
     ['authorized keys without a key', () => ({ authorizedKeys: inHome('key') }), /no key in it is accepted/],
     ['an invalid host key', () => ({ hostKey: inHome('bad_key') }), /not a private key/],
     ['a host key that others may read', () => ({ hostKey: inHome('open_key') }), /other users may read/],
@@ -462,9 +467,12 @@ describe('isocket receive', () => {
     ['a status address that is none', () => ({ status: { listen: 'x', textfile: null } }), /not HOST:PORT/],
   ])('reports %s with a hint', async (_, change, message) => {
     fs.writeFileSync(inHome('bad_key'), 'no key', { mode: 0o600 });
+    execFileSync('mkfifo', [inHome('pipe')]);
     fs.copyFileSync(inHome('host_key'), inHome('open_key'));
     fs.chmodSync(inHome('open_key'), 0o644);
-    const error: unknown = await start(change()).done.catch((thrown: unknown) => thrown);
+    const { done, lines } = start(change());
+    const error: unknown = await done.catch((thrown: unknown) => thrown);
+    expect(lines).toEqual([]);
     expect(error).toBeInstanceOf(UserError);
     expect(error).toMatchObject({ message: expect.stringMatching(message) as string, exitCode: 2 });
     expect((error as UserError).hint).toBeTruthy();

@@ -43,7 +43,7 @@ it.for([
         for (let file = 1; file <= files; file += 1)
           writeFileSync(`${site.root}/DC${attempt}/file-${file}`, Buffer.alloc(bytes, 'x'));
         writeFileSync(`${site.root}/DC${attempt}/finished.parse`, '');
-        expect((await site.scan()).summary).toMatchObject({ sent: files });
+        expect(await site.scan()).toMatchObject({ summary: { sent: files }, stderr: '' });
         expect(differences(site.root, server.folder)).toEqual([]);
         fewest = Math.min(fewest, proxy.roundTrips);
       }

@@ -48,6 +48,11 @@ it('gives one test alert and pings a failure, and says what came back', async ()
   });
 });
 
+it('what a command prints moves nothing on a terminal', async () => {
+  const { stdout } = await tryHooks({ alert: `printf 'red\\033[31m\\033[2J\\302\\205' >&2; exit 3` });
+  expect(stdout).toContain(String.raw`it said: red\x1b[31m\x1b[2J\x85`);
+});
+
 it('exit code 2 where one of them fails, with the reason of each', async () => {
   pings.status = 404;
   const { exitCode, stdout } = await tryHooks({ alert: 'echo no relay >&2; exit 3', ping: pings.url });

@@ -78,6 +78,8 @@ it(
     expect(readFileSync(`${folder}/P/bin/isocket`, 'utf8')).toContain(
       ` --max-semi-space-size=8 --heap-growing-percent=20 --initial-heap-size=48 --external-memory-accounted-in-global-limit '${folder}/P/lib/isocket/dist/cli.js'`,
     );
+    for (const path of ['man/man1/isocket.1', 'bash-completion/completions/isocket', 'zsh/site-functions/_isocket'])
+      expect(existsSync(`${folder}/P/share/${path}`), path).toBe(true);
     const system = `${folder}/system/etc`;
     expect(readFileSync(`${system}/systemd/system/isocket@.service`, 'utf8')).toContain(
       `ExecStart=${folder}/P/bin/isocket --config %E/isocket/%i/.isocketrc daemon`,
@@ -347,5 +349,54 @@ echo "$*" >>${said}
     expect(existsSync(userland.at('/var/lib/isocket/ED2'))).toBe(true);
     await setUp('--uninstall', '--purge');
     expect(await left()).toBe('');
+  });
+});
+
+describe('the .deb', () => {
+  let userland: Userland;
+  let place: string;
+
+  beforeAll(async () => {
+    place = `${folder}/deb`;
+    mkdirSync(place);
+    chmodSync(folder, 0o755);
+    await execa(process.execPath, ['deb.ts', place, `${folder}/isocket.tgz`], { cwd: CLONE });
+    userland = await startUserland(place);
+  }, 3 * MINUTES);
+  afterAll(() => userland[Symbol.asyncDispose]());
+
+  it('is installed, works, and is taken away with all that it had', { timeout: 3 * MINUTES }, async () => {
+    const ok = async (...command: readonly string[]): Promise<string> => {
+      const { exitCode, stdout, stderr } = await userland.run(...command);
+      expect(exitCode, `${command.join(' ')}: ${stdout}${stderr}`).toBe(0);
+      return stdout;
+    };
+    const [file] = readdirSync(place).filter((name) => name.endsWith('.deb'));
+    await ok('dpkg', '--install', `${place}/${file}`);
+    expect(await ok('dpkg', '--verify', 'isocket')).toBe('');
+    expect(await ok('id', '--name', '--user', 'isocket')).toBe('isocket');
+    expect(await ok('isocket', '--version')).toMatch(/^\d+\.\d+\.\d+/);
+    for (const unit of [
+      'isocket@ED1.service',
+      'isocket@ED1.timer',
+      'isocket-scan@ED1.service',
+      'isocket-receive.service',
+    ])
+      await ok('systemd-analyze', 'verify', '--man=no', '--recursive-errors=no', unit);
+    expect(await ok('runuser', '-u', 'isocket', '--', 'isocket', 'demo', '--json')).toContain(
+      '"type":"finished","directory":"DC3"',
+    );
+    await ok('install', '-d', '-o', 'isocket', '/etc/isocket/ED1', '/var/lib/isocket/ED1', '/datas');
+    const init =
+      'cd /etc/isocket/ED1 && isocket init --site ED1 --root /datas --host 127.0.0.1 --port 1 --path /x --yes';
+    await ok('runuser', '-u', 'isocket', '--', 'sh', '-c', init);
+    expect(await ok('stat', '-c', '%U', '/etc/isocket/ED1/.isocketrc')).toBe('isocket');
+
+    await ok('dpkg', '--remove', 'isocket');
+    expect(existsSync(userland.at('/usr/bin/isocket'))).toBe(false);
+    expect(existsSync(userland.at('/usr/lib/isocket'))).toBe(false);
+    expect(existsSync(userland.at('/var/lib/isocket/ED1'))).toBe(true);
+    await ok('dpkg', '--purge', 'isocket');
+    for (const gone of ['/etc/isocket', '/var/lib/isocket']) expect(existsSync(userland.at(gone)), gone).toBe(false);
   });
 });

@@ -1,7 +1,8 @@
 import axe, { type AxeResults } from 'axe-core';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { get } from 'node:http';
+import { createServer, get } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
@@ -52,14 +53,14 @@ interface Opened {
   readonly errors: readonly string[];
 }
 
-const open = async (options: BrowserContextOptions = {}): Promise<Opened> => {
+const open = async (options: BrowserContextOptions = {}, url = `http://127.0.0.1:${port}/`): Promise<Opened> => {
   const page = await (await browser.newContext(options)).newPage();
   const errors: string[] = [];
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') errors.push(message.text());
   });
   page.on('pageerror', (error) => errors.push(String(error)));
-  await page.goto(`http://127.0.0.1:${port}/`);
+  await page.goto(url);
   return { page, errors };
 };
 
@@ -173,4 +174,38 @@ it('says that what it shows is old where the daemon hangs, and shows it all the 
   const one = await open();
   await expect.poll(() => textOf(one.page, '#line'), SOON).toContain('Too many watch');
   expect(await textOf(one.page, '#sentence')).toContain('off-site');
+});
+
+it('works below a path of a server before it, and says commands as this site needs them', async () => {
+  const site = siteOf();
+  const { writeFiles, closeDirectory } = parser(site.root);
+  writeFiles('DC1', 1);
+  closeDirectory('DC1');
+  await using daemon = site.start(['daemon', '--config', site.config]);
+  await daemon.event(({ type }) => type === 'finished');
+  await daemon.event(isServing);
+  const before = createServer(({ url = '' }, answer) => {
+    if (!url.startsWith('/isocket/')) return void answer.writeHead(404).end();
+    const path = url.slice('/isocket'.length);
+    get({ host: '127.0.0.1', port, path, headers: { host: 'localhost' } }, (found) => {
+      answer.writeHead(found.statusCode ?? 0, found.headers);
+      found.pipe(answer);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(before, 'listening');
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => {
+    before.close();
+    before.closeAllConnections();
+  });
+  const at = (before.address() as AddressInfo).port;
+  const { page, errors } = await open({}, `http://127.0.0.1:${at}/isocket/`);
+  await expect.poll(() => textOf(page, '#destinations'), SOON).toContain('✓ reached');
+  const links = await page.evaluate<string[]>('[...document.querySelectorAll("a:not(.skip)")].map(({ href }) => href)');
+  expect(links).not.toEqual([]);
+  for (const link of links) expect(link).toContain(`:${at}/isocket/`);
+  writeFiles('DC1', 2);
+  await expect.poll(() => textOf(page, '#directories'), SOON).toContain(`isocket --config ${site.config} reset DC1`);
+  expect(errors).toEqual([]);
+  await page.context().close();
 });

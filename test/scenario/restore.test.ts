@@ -199,3 +199,21 @@ test.each(['sftp', 'rsync'])(
     }
   },
 );
+
+test('--to refuses the root under the name of another mount', async () => {
+  const site = newSite();
+  fill(site, 'DC1', { 'a.dat': 'a' });
+  expect((await site.scan()).exitCode).toBe(0);
+  const other = `${folder}/mounted-again`;
+  mkdirSync(other);
+  await execa('mount', ['--bind', site.root, other]);
+  try {
+    const { exitCode, stderr } = await site.run(['restore', 'DC1', '--to', `${other}/DCX`]);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('it lies in source.root')]);
+    expect(existsSync(`${other}/DCX`)).toBe(false);
+    const beside = await site.run(['restore', 'DC1', '--to', `${folder}/beside`]);
+    expect(beside.exitCode).toBe(0);
+  } finally {
+    await execa('umount', ['-l', other]);
+  }
+});

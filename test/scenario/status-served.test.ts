@@ -85,6 +85,29 @@ it('answers what isocket status --json prints, and more of the daemon', async ()
   expect(await daemon.stop()).toBe(143);
 });
 
+it('shows that a connection ended while nothing was sent, and that another one is there', async () => {
+  await using proxy = await startProxy(server.port);
+  const site = siteOf({ destination: through(folder, server, proxy.port) });
+  const { writeFile } = parser(site.root);
+  mkdirSync(`${site.root}/DC1`);
+  await using daemon = site.start(['daemon']);
+  await daemon.event(isServing);
+  const state = async (): Promise<string | undefined> => (await liveStatus()).daemon.activity?.connections[0]?.state;
+  const sent = (path: string) => (event: IsocketEvent) => event.type === 'sent' && event.path === path;
+  writeFile('DC1/first');
+  await daemon.event(sent('DC1/first'));
+  await expect.poll(state, SOON).toBe('up');
+  proxy.cut();
+  await expect.poll(state, SOON).toBe('lost');
+  // Servers end what is idle: that is no problem of the site's.
+  expect((await liveStatus()).problems).toEqual([]);
+  expect((await site.run(['status'])).exitCode).toBe(0);
+  writeFile('DC1/second');
+  await daemon.event(sent('DC1/second'));
+  await expect.poll(state, SOON).toBe('up');
+  expect(daemon.events.filter(({ type }) => type === 'connection')).toEqual([]);
+});
+
 it('is read-only, for this host’s names alone, and lets a browser do no more than it must', async () => {
   const site = siteOf();
   await using daemon = site.start(['daemon']);

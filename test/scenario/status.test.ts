@@ -215,7 +215,7 @@ describe('status', () => {
   it('redraws on a terminal with --watch, within its height, until Ctrl-C', async () => {
     for (let count = 1; count <= 9; count += 1) parser(site.root).writeFile(`DC${count}/file`);
     const isocket = [process.execPath, CLI, '--config', site.config, 'status', '--watch'];
-    const { exitCode, screen } = await onTerminal(['sh', '-c', 'stty rows 6; exec "$@"', 'sh', ...isocket], {
+    const { exitCode, screen } = await onTerminal(['sh', '-c', 'stty rows 6; TERM=xterm exec "$@"', 'sh', ...isocket], {
       cwd: folder,
       home: folder,
       answers: [
@@ -230,7 +230,34 @@ describe('status', () => {
     expect(drawn).toMatch(/^\d\d:\d\d:\d\d\r?\n/);
     expect(drawn).toContain('DC1 ');
     expect(drawn).not.toContain('DC9 ');
+    expect(drawn).toMatch(/\.\.\. \d+ more lines\s*$/);
     expect(again).toContain('DC1 ');
+  });
+
+  it('draws nothing on a dumb terminal with --watch: what it says comes anew', async () => {
+    const isocket = [process.execPath, CLI, '--config', site.config, 'status', '--watch'];
+    const { exitCode, screen } = await onTerminal(isocket, {
+      cwd: folder,
+      home: folder,
+      answers: [
+        ['total:', ''],
+        ['total:', '\x03'],
+      ],
+    });
+    expect(exitCode).toBe(130);
+    expect(screen).not.toContain('\x1b');
+  });
+
+  it('shows what is wrong first with --watch, where a terminal has no room for all', async () => {
+    for (let count = 1; count <= 9; count += 1) parser(site.root).writeFile(`DC${count}/file`);
+    expect((await site.scan()).exitCode).toBe(3);
+    const isocket = [process.execPath, CLI, '--config', site.config, 'status', '--watch'];
+    const { screen } = await onTerminal(['sh', '-c', 'stty rows 9; TERM=xterm exec "$@"', 'sh', ...isocket], {
+      cwd: folder,
+      home: folder,
+      answers: [['more lines', '\x03']],
+    });
+    expect(screen).toContain('PROBLEM: ');
   });
 
   it('shows what failed in the last run, and ends with 3', async () => {
@@ -240,6 +267,8 @@ describe('status', () => {
     const message = lastFailures?.destinations[0]?.message;
     expect(message).toContain('Cannot read destination.identityFile "/none"');
     expect(problems).toEqual([expect.stringContaining(String(message))]);
+    // Once is enough.
+    expect((await site.run(['status'])).stdout.split(String(message))).toHaveLength(2);
   });
 
   it('reports a missing root', async () => {

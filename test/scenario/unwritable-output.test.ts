@@ -94,3 +94,10 @@ it.each([
   expect((await once(command, 'close'))[0]).toBe(2);
   expect(stderr).toBe('isocket: Cannot print the result: no space left on device\n');
 });
+
+it.each(['--watch', '--watch --json'])('status %s ends when its reader is gone', async (options) => {
+  const watch = start(['status', ...options.split(' ')], ['ignore', 'pipe', 'inherit']);
+  await once(watch.stdout ?? watch, 'data');
+  watch.stdout?.destroy();
+  expect((await once(watch, 'exit'))[0]).toBe(0);
+});

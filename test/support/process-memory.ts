@@ -10,3 +10,10 @@ export const residentMbOf = (pid: number): number => mbOf(pid, 'VmRSS');
 
 /** The most that it ever was. */
 export const peakMbOf = (pid: number): number => mbOf(pid, 'VmHWM');
+
+/** Of several processes: what would be free without them. What a process shares with others is divided among all of them (PSS). */
+export const proportionalMbOf = (pids: readonly number[]): number =>
+  pids.reduce((sum, pid) => {
+    const kib = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
+    return sum + Number(kib) / 1024;
+  }, 0);

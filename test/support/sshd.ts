@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { makeKey } from './keys.ts';
 import { freePort, listening } from './ports.ts';
 import type { TestServer } from './server.ts';
@@ -9,26 +9,36 @@ export interface SshdOptions {
   readonly config?: readonly string[];
   /** The forced command of the key (`command=` in authorized_keys). */
   readonly command?: (destination: string) => string;
+  /** Shares the keys and the files of the one that was started in this folder, as receivers behind one address do. */
+  readonly twinOf?: string;
 }
 
 /** Starts a real OpenSSH server whose files are in `folder`. */
-export const startSshd = async (folder: string, { config = [], command }: SshdOptions = {}): Promise<TestServer> => {
+export const startSshd = async (
+  folder: string,
+  { config = [], command, twinOf }: SshdOptions = {},
+): Promise<TestServer> => {
   const files = `${folder}/sshd`;
+  const keys = `${twinOf ?? folder}/sshd`;
+  const destination = `${twinOf ?? folder}/destination`;
   mkdirSync(files, { recursive: true });
   mkdirSync('/run/sshd', { recursive: true }); // Debian's sshd needs it for privilege separation.
-  mkdirSync(`${folder}/destination`, { recursive: true });
-  const hostKey = await makeKey(`${files}/host_key`);
-  const restriction = command === undefined ? '' : `restrict,command="${command(`${folder}/destination`)}" `;
-  writeFileSync(`${files}/authorized_keys`, `${restriction}${await makeKey(`${files}/user_key`)}\n`);
+  mkdirSync(destination, { recursive: true });
+  if (twinOf === undefined) {
+    await makeKey(`${keys}/host_key`);
+    const restriction = command === undefined ? '' : `restrict,command="${command(destination)}" `;
+    writeFileSync(`${keys}/authorized_keys`, `${restriction}${await makeKey(`${keys}/user_key`)}\n`);
+  }
   const port = await freePort();
+  const hostKey = readFileSync(`${keys}/host_key.pub`, 'utf8').trim();
   writeFileSync(`${files}/known_hosts`, `[127.0.0.1]:${port} ${hostKey}\n`);
   writeFileSync(
     `${files}/sshd_config`,
     [
       `Port ${port}`,
       'ListenAddress 127.0.0.1',
-      `HostKey ${files}/host_key`,
-      `AuthorizedKeysFile ${files}/authorized_keys`,
+      `HostKey ${keys}/host_key`,
+      `AuthorizedKeysFile ${keys}/authorized_keys`,
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
@@ -51,10 +61,10 @@ export const startSshd = async (folder: string, { config = [], command }: SshdOp
   return {
     kind: 'openssh',
     port,
-    identityFile: `${files}/user_key`,
+    identityFile: `${keys}/user_key`,
     knownHosts: `${files}/known_hosts`,
-    path: `${folder}/destination`,
-    folder: `${folder}/destination`,
+    path: destination,
+    folder: destination,
     [Symbol.asyncDispose]: async () => {
       sshd.kill('SIGTERM');
       await sshd;

@@ -4,6 +4,7 @@ import { whyDistrusted } from '../../check/told.ts';
 import { UserError } from '../../errors.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
+import { showLines } from '../../name.ts';
 import { defaultStatePath } from '../../marks/state.ts';
 import { tryHooks } from '../../status/notify/try-hooks.ts';
 import { wrapFor } from '../reporters/wrap-lines.ts';
@@ -73,6 +74,8 @@ const writeJson = ({ what, state, message, hint }: CheckResult): void => {
 
 /** One line, and one below it with the fix. */
 const show = ({ what, state, message, hint }: CheckResult): string =>
-  `${state.padEnd(8)} ${what.padEnd(14)} ${message}\n${hint === undefined ? '' : `${' '.repeat(24)}${hint}\n`}`;
+  showLines(
+    `${state.padEnd(8)} ${what.padEnd(14)} ${message}\n${hint === undefined ? '' : `${' '.repeat(24)}${hint}\n`}`,
+  );
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

@@ -1,6 +1,7 @@
 import { UserError } from '../../errors.ts';
 import { showName } from '../../name.ts';
 import type { Transport } from '../../transport.ts';
+import { ownCommand } from '../../host/own-command.ts';
 
 export const isReadable = ({ fetch, listTree }: Transport): boolean => fetch !== undefined && listTree !== undefined;
 
@@ -37,5 +38,5 @@ const find = (destinations: readonly Transport[], from: string): Transport => {
 
 const cannotRead = (label: string): UserError =>
   new UserError(`Cannot read from ${showName(label)}: its transport only sends`, {
-    hint: 'copy the directories back with another program, then: isocket verify --checksum DIR; docs/writing-a-transport.md says what fetch and listTree must do',
+    hint: `copy the directories back with another program, then: ${ownCommand('verify', '--checksum')} DIR; docs/writing-a-transport.md says what fetch and listTree must do`,
   });

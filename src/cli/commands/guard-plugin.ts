@@ -47,7 +47,7 @@ const TRANSPORT_MEMBERS: Members = [
   [Symbol.asyncDispose, 'function'],
 ];
 
-const OPTIONAL_MEMBERS = ['underWay', 'list', 'listTree', 'fetch', 'sums'] as const;
+const OPTIONAL_MEMBERS = ['underWay', 'isLost', 'list', 'listTree', 'fetch', 'sums'] as const;
 
 const missingMembers = (value: unknown, members: Members): string[] =>
   members
@@ -100,7 +100,7 @@ const guardTransport = (name: string, transport: Transport, { log }: TransportCo
     get inFlight() {
       return Math.max(1, transport.inFlight) || 1; // NaN would let nothing wait, 0 nothing go.
     },
-    ...guardUnderWay(transport),
+    ...guardWatching(transport),
     send: (file, signal) => attempt(`send "${showName(file.targetPath)}"`, signal, () => transport.send(file, signal)),
     verify: (files, how, signal) =>
       attempt('verify files', signal, async () => {
@@ -140,18 +140,21 @@ const guardTransport = (name: string, transport: Transport, { log }: TransportCo
 };
 
 /** It is for people to look at: nothing depends on it. */
-const guardUnderWay = ({ underWay }: Transport): Pick<Transport, 'underWay'> =>
-  underWay === undefined
-    ? {}
-    : {
-        underWay: () => {
-          try {
-            return new Map(underWay());
-          } catch {
-            return new Map();
-          }
-        },
-      };
+const guardWatching = (transport: Transport): Pick<Transport, 'underWay' | 'isLost'> => {
+  const { underWay, isLost } = transport;
+  return {
+    ...(underWay === undefined ? {} : { underWay: () => orElse(new Map(), () => new Map(underWay.call(transport))) }),
+    ...(isLost === undefined ? {} : { isLost: () => orElse(false, () => isLost.call(transport)) }),
+  };
+};
+
+const orElse = <T>(otherwise: T, ask: () => T): T => {
+  try {
+    return ask();
+  } catch {
+    return otherwise;
+  }
+};
 
 /** The way back, of a transport that has it. */
 const guardReading = (transport: Transport, attempt: Attempt): Pick<Transport, 'listTree' | 'fetch' | 'sums'> => {

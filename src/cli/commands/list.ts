@@ -14,6 +14,7 @@ import { connectForReading, orAnother } from './connect-for-reading.ts';
 import { readConfig } from './open-site.ts';
 import { openOutput, useLog } from './output.ts';
 import { namedDirectory } from './restore-target.ts';
+import { ownCommand } from '../../host/own-command.ts';
 
 export interface ListOptions extends CommonOptions {
   readonly from?: string;
@@ -32,7 +33,7 @@ export const list = async (named: string | undefined, options: ListOptions): Pro
   if (shutdown.exitCode !== undefined) return shutdown.exitCode;
   if (directory !== undefined && entries.length === 0)
     throw new TransportError('file', `Cannot list ${showName(directory)}: it is not at ${transport.label}`, {
-      hint: 'isocket list without a name shows what is',
+      hint: `${ownCommand('list')} shows what is`,
     });
   const text = options.json === true ? jsonLine : directory === undefined ? directoryLine : fileLine(directory);
   for (const entry of entries) process.stdout.write(text(entry));

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorMessage, plainMessage, systemErrorCode, UserError } from '../../errors.ts';
 import type { Report } from '../../core/events.ts';
 import { parseAuthorizedKeys } from '../../receiver/authorized-keys.ts';
 import { loadHostKeys } from '../../receiver/host-key.ts';
+import { readKeysFile } from '../../receiver/keys-file.ts';
 import { counted } from '../../core/units.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openOutput } from './output.ts';
@@ -20,6 +20,11 @@ const SYNCS_AT_ONCE = '32';
 export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
   // libuv reads it when it is first asked for a thread. A journal writes all that wait for it at once: with 4 threads four files, 2.5 times slower.
   process.env.UV_THREADPOOL_SIZE ??= SYNCS_AT_ONCE;
+  // Without a listener it would end the process. All is still to be read.
+  const tooEarly = (): void => undefined;
+  process.on('SIGHUP', tooEarly);
+  using stack = new DisposableStack();
+  stack.defer(() => process.off('SIGHUP', tooEarly));
   using shutdown = listenForShutdown();
   using output = await openOutput(flags);
   const write = (line: string): void => {
@@ -60,6 +65,9 @@ export const receive = async (
   await using receiver = await start({ ...address, ...how, root, authorizedKeys, hostKey, log, tell });
   const problem = whyNotWritable(root);
   if (problem !== undefined) log('warning', problem);
+  // Who started it takes the line below for its word that all is well.
+  using stack = new DisposableStack();
+  stack.use(await tellReceiverStatus(options, receiver, io.report));
   const { host, port, fingerprints } = receiver;
   io.write(
     `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprints.join(', ')}`,
@@ -76,9 +84,7 @@ export const receive = async (
       });
   };
   process.on('SIGHUP', onHangup);
-  using stack = new DisposableStack();
   stack.defer(() => process.off('SIGHUP', onHangup));
-  stack.use(await tellReceiverStatus(options, receiver, io.report));
   if (!signal.aborted) await once(signal, 'abort');
   const cut = await receiver.drain();
   if (cut > 0) log('warning', `ended ${counted(cut, 'client')} while a file was open for writing: limits.end is over`);
@@ -112,7 +118,7 @@ export const parseListenAddress = (listen: string): { host: string; port: number
 const checkAuthorizedKeys = (file: string): void => {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readKeysFile(file);
   } catch (error) {
     throw new UserError(`Cannot read the authorized keys "${file}": ${plainMessage(error)}`, {
       hint: 'give a readable file of public keys, one per line, with --authorized-keys',

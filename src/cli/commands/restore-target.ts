@@ -1,8 +1,9 @@
 import { realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isWithin, resolvePath } from '../../check/overlap.ts';
+import { isWithin, leadsInto, resolvePath } from '../../check/overlap.ts';
 import { systemErrorCode, UserError } from '../../errors.ts';
 import { workingFolder } from '../../host/home.ts';
+import { ownCommand } from '../../host/own-command.ts';
 import { makeFolders } from '../../host/make-folders.ts';
 import { fsPath, showName, type Name } from '../../name.ts';
 import { cannotKeep } from '../../maintain/restore/local-errors.ts';
@@ -13,7 +14,7 @@ export const namedDirectory = (argument: Name, root: Name): Name => {
   const name = belowRoot(argument, root, workingFolder());
   if (name !== undefined && !name.includes('/')) return name;
   throw new UserError(`Cannot use "${showName(argument)}": it is not the name of a directory of the site`, {
-    hint: 'name a directory as isocket list shows it; a whole one is brought back',
+    hint: `name a directory as ${ownCommand('list')} shows it; a whole one is brought back`,
   });
 };
 
@@ -31,11 +32,11 @@ export const targetFolder = (
     throw new UserError(`Cannot restore to "${showName(to)}": "${showName(file)}" is no folder`, {
       hint: 'name a folder with --to',
     });
-  if (isWithin(resolvePath(path), resolvePath(state)))
+  if (leadsInto(path, state))
     throw new UserError(`Cannot restore to "${showName(to)}": isocket keeps its own state there`, {
       hint: 'name another folder with --to',
     });
-  if (isWithin(resolvePath(path), resolvePath(root)))
+  if (leadsInto(path, root))
     throw new UserError(`Cannot restore to "${showName(to)}": it lies in source.root, and would be sent again`, {
       hint: 'leave --to out to bring directories back into the site, or name a folder outside',
     });

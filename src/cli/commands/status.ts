@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../../errors.ts';
 import { listenForShutdown } from '../shutdown.ts';
+import { whenUnread } from '../unprinted.ts';
 import { statusText } from '../../status/status-text.ts';
+import { canRedraw } from '../reporters/terminal-line.ts';
 import { wrapLines } from '../reporters/wrap-lines.ts';
 import { openOutput } from './output.ts';
 import { statusSource, type StatusOptions } from './status-source.ts';
@@ -23,15 +25,16 @@ export const status = async (options: StatusOptions, named: readonly string[] = 
   // The one object on stdout is the result: everything else goes to stderr, with --json too.
   using output = await openOutput({ verbose, quiet });
   const site = await statusSource(named, options, output.report);
+  const signal = AbortSignal.any([shutdown.signal, whenUnread()]);
   for (;;) {
     const started = performance.now();
     const current = await site.read();
     if (json) process.stdout.write(`${JSON.stringify(current)}\n`);
-    else show(`${watch ? clock() : ''}${statusText(current, { verbose })}`, watch);
+    else show(`${watch ? clock() : ''}${statusText(current, { verbose, problemsFirst: watch })}`, watch);
     if (!watch) return shutdown.exitCode ?? (current.problems.length > 0 ? 3 : 0);
     const restMs = Math.max(REDRAW_MS, (performance.now() - started) * REST_FACTOR);
-    await delay(restMs, undefined, { signal: shutdown.signal }).catch(() => undefined);
-    if (shutdown.exitCode !== undefined) return shutdown.exitCode;
+    await delay(restMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return shutdown.exitCode ?? 0;
   }
 };
 
@@ -40,11 +43,14 @@ const clock = (): string => `${new Date().toTimeString().slice(0, 'HH:MM:SS'.len
 
 const HOME_AND_CLEAR = '\x1b[H\x1b[2J';
 
-const show = (text: string, redraws: boolean): void => {
-  const { isTTY, columns, rows } = process.stdout;
-  process.stdout.write(isTTY ? onScreen(text, { columns, rows, redraws }) : text);
+const show = (text: string, watches: boolean): void => {
+  const { stdout, env } = process;
+  const { isTTY, columns, rows } = stdout;
+  const redraws = watches && canRedraw(stdout, env.TERM);
+  stdout.write(isTTY ? onScreen(text, { columns, rows, redraws }) : text);
 };
 
+/** 0 where a terminal does not know. */
 export interface Screen {
   readonly columns: number;
   readonly rows: number;
@@ -56,7 +62,18 @@ export interface Screen {
 export const onScreen = (text: string, { columns, rows, redraws }: Screen): string => {
   const wrapped = wrapLines(text, columns);
   if (!redraws) return wrapped;
+  const lines = wrapped.trimEnd().split('\n');
+  if (rows === 0 || countFitting(lines, columns, rows - 1) === lines.length)
+    return `${HOME_AND_CLEAR}${lines.join('\n')}\n`;
   // Text longer than the terminal would scroll its own beginning away.
-  const shown = wrapped.split('\n').slice(0, rows - 1);
-  return HOME_AND_CLEAR + shown.join('\n');
+  const shown = lines.slice(0, countFitting(lines, columns, rows - 2));
+  return `${HOME_AND_CLEAR}${[...shown, `... ${lines.length - shown.length} more lines`].join('\n')}`;
+};
+
+/** How many of the lines have room in so many rows: a word that is longer than the terminal is wide takes several. */
+const countFitting = (lines: readonly string[], columns: number, rows: number): number => {
+  const width = columns > 0 ? columns : Infinity;
+  let used = 0;
+  const first = lines.findIndex((line) => (used += Math.max(1, Math.ceil(line.length / width))) > rows);
+  return first < 0 ? lines.length : first;
 };

@@ -6,6 +6,7 @@ import { encodeName, fsPath, showName, type Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
 import { nameCompleteFiles } from '../../daemon/name-complete-files.ts';
 import { listenForShutdown } from '../shutdown.ts';
+import { whenUnread } from '../unprinted.ts';
 import { chooseSource } from '../../watcher/choose-source.ts';
 import { findWatcherFacts, openWatcher } from '../../watcher/watcher.ts';
 import { readConfig } from './open-site.ts';
@@ -24,10 +25,7 @@ export const watch = async (dir: string, options: CommonOptions & { readonly nul
   await using watcher = openWatcher(chooseSource(config.source.watcher, await findWatcherFacts()), {
     reportFailure: tellTrouble,
   });
-  const unread = new AbortController();
-  // The reader of the names is gone.
-  process.stdout.once('error', () => unread.abort());
-  const signal = AbortSignal.any([shutdown.signal, unread.signal]);
+  const signal = AbortSignal.any([shutdown.signal, whenUnread()]);
   const name = async (path: Name): Promise<void> => {
     if (options.json === true) report({ type: 'complete', path });
     else if (!process.stdout.write(Buffer.concat([encodeName(path), Buffer.from(options.null === true ? '\0' : '\n')])))

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { IsocketEvent } from '../../core/events.ts';
-import { showName } from '../../name.ts';
+import { showMessage } from '../../name.ts';
 import type { Severity } from './description.ts';
 
 export const LOG_LEVELS = ['error', 'warning', 'info', 'debug'] as const;
@@ -45,7 +45,7 @@ export const logLine = (entry: LogEntry, { format, journal, colour = false }: Lo
   if (format === 'json') return `${priority}${JSON.stringify(logObject(entry, journal ? {} : { time }))}\n`;
   const more = entry.more === undefined ? '' : `and ${entry.more.toLocaleString('en')} more like it; the last: `;
   const level = colour ? coloured(entry.level) : entry.level;
-  return `${priority || `${time} `}${level}: ${toOneLine(more + entry.text)}\n`;
+  return `${priority || `${time} `}${level}: ${showMessage(more + entry.text)}\n`;
 };
 
 const COLOURS = { error: 'red', warning: 'yellow' } as const;
@@ -65,6 +65,3 @@ const logObject = ({ level, text, event, more }: LogEntry, time: { readonly time
 /** Text that may be of several lines, each with its level: for what is printed without the log. */
 export const withPriority = (text: string, level: LogLevel, journal: boolean): string =>
   journal ? text.replaceAll(/^(?=.)/gm, `<${PRIORITIES[level]}>`) : text;
-
-/** Escapes what would begin a line or move the cursor: messages hold a server's text. Names are escaped already, so a backslash stays. */
-const toOneLine = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, showName);

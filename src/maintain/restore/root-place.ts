@@ -141,7 +141,7 @@ class RootPlace implements Place {
     const shown = showName(this.#options.directory);
     return this.#isStaged
       ? `${shown} is not put into ${showName(this.#options.config.source.root)}, where it would pass for whole: what is here of it is kept in ${showName(this.base)}, and the next restore goes on with it`
-      : `${shown} is not all back: mend what is named above, and run it again; what came back stays, and isocket status says how it stands`;
+      : `${shown} is not all back: mend what is named above, and run it again; what came back stays, and ${ownCommand('status')} says how it stands`;
   }
 
   get #path(): Name {

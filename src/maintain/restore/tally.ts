@@ -5,6 +5,7 @@ import type { StoredEntry, Transport } from '../../transport.ts';
 import type { Stored } from './directory-plan.ts';
 import { MOVE_AWAY } from './local-errors.ts';
 import type { Finish, Place } from './place.ts';
+import { ownCommand } from '../../host/own-command.ts';
 
 /** What became of a directory. */
 export interface RestoreResult {
@@ -73,7 +74,7 @@ export class Tally {
   absent(): void {
     const { directory, transport } = this.#options;
     const message = `Cannot restore ${showName(directory)}: it is not at ${transport.label}`;
-    const hint = 'isocket list shows what is; --from names another destination';
+    const hint = `${ownCommand('list')} shows what is; --from names another destination`;
     this.failed(directory, new TransportError('file', message, { hint }));
   }
 

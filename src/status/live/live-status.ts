@@ -3,6 +3,7 @@ import type { IsocketEvent } from '../../core/events.ts';
 import { plan, type DirectorySnapshot } from '../../core/lifecycle.ts';
 import type { Overview } from '../../core/overview.ts';
 import type { FileCount, Survey, SurveyedDirectory } from '../../core/survey.ts';
+import { ownCommand } from '../../host/own-command.ts';
 import type { Activity } from '../../instance/activity.ts';
 import type { Name } from '../../name.ts';
 import type { IsExcluded } from '../../source/scanner.ts';
@@ -35,6 +36,8 @@ export type LiveSiteStatus = Omit<SiteStatus, 'daemon'> & { readonly daemon: Liv
 
 type LiveDaemon = SiteStatus['daemon'] & {
   readonly version: string;
+  /** isocket for this site, as a shell takes it: "isocket --config /etc/isocket/ED1/.isocketrc". */
+  readonly command: string;
   /** It lists everything in time. */
   readonly isAlive: boolean;
   /** Files in flight: `activity` names the first of them. */
@@ -127,6 +130,7 @@ export class LiveStatus implements Disposable {
           held: activity.held.slice(0, MOST_NAMES),
         },
         version: this.#options.version,
+        command: ownCommand(),
         isAlive: isAlive(),
         inFlight: activity.inFlight.length,
         backlog,

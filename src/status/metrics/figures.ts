@@ -25,7 +25,7 @@ export const liveFigures = ({ status: { directories, totals, daemon }, problems 
     oldestUnsentSeconds: Math.max(0, ...directories.map(({ oldestUnsentSeconds }) => oldestUnsentSeconds ?? 0)),
     heldFiles: totals.held,
     directories: phases,
-    up: new Map(daemon.activity?.connections.map(({ destination, state }) => [destination, state === 'up' ? 1 : 0])),
+    up: new Map(daemon.activity?.connections.map(({ destination, state }) => [destination, state === 'down' ? 0 : 1])),
     watching: daemon.activity,
     problems,
   };

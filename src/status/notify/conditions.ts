@@ -138,7 +138,7 @@ const unsentCondition = ({ oldestUnsent }: SiteFacts, { unsentMs }: AlertsConfig
   if (unsentMs === null || oldestUnsent === undefined) return [];
   const ageMs = nowMs - oldestUnsent.sinceMs;
   if (ageMs < unsentMs) return [];
-  const message = `"${showName(oldestUnsent.path)}" has been unsent for ${formatDuration(ageMs)}, longer than alerts.unsent: isocket status says why`;
+  const message = `"${showName(oldestUnsent.path)}" has been unsent for ${formatDuration(ageMs)}, longer than alerts.unsent: ${ownCommand('status')} says why`;
   return [{ kind: 'unsent', subject: SITE, message, sinceMs: oldestUnsent.sinceMs }];
 };
 

@@ -73,9 +73,13 @@ export const decide = (
   return { state: { wholeMs, downMs, raised }, notices: noticesOf(raised) };
 };
 
-/** Nothing is known of it now: a file cannot be tried while its destination is down, and nothing be seen while the root is away. */
-const isHidden = ({ kind }: Condition, { root, down, bornMarked }: SiteFacts): boolean =>
+/**
+ * Nothing is known of it now: a file cannot be tried while its destination is down, nothing be seen while the root is away, and whether a destination
+ * still refuses us shows when it lets us in, or not at all: it may be shut and refuse by turns.
+ */
+const isHidden = ({ kind, subject }: Condition, { root, down, bornMarked }: SiteFacts): boolean =>
   (kind === 'held' && down.length > 0) ||
+  ((kind === 'down' || kind === 'refused') && down.some(({ destination }) => destination === subject)) ||
   (kind === 'umask' && bornMarked === undefined) ||
   (root !== undefined && ['held', 'unsent', 'silent', 'late', 'umask'].includes(kind));
 

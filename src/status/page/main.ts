@@ -3,8 +3,8 @@ import type { LiveSiteStatus } from '../live/live-status.ts';
 import type { DirectoryStatus } from '../site-status.ts';
 import { Plots } from './plots.ts';
 import { element, setText, showFigures, showList, showRows, type Row } from './rows.ts';
-import { showName } from '../../name.ts';
-import { inOrder, phaseOf, remarksOn, shareOf, showMessage, showSeconds, stateOf, summaryOf } from './words.ts';
+import { showMessage, showName } from '../../name.ts';
+import { inOrder, phaseOf, remarksOn, shareOf, showSeconds, stateOf, summaryOf } from './words.ts';
 
 /** As `/events` tells it: the oldest finished directories are summed up. */
 interface Shown extends LiveSiteStatus {
@@ -21,7 +21,7 @@ let last: Shown | undefined;
 
 const show = (status: Shown): void => {
   last = status;
-  const { site, root, daemon, problems, directories, more } = status;
+  const { site, root, daemon, problems } = status;
   const { state, sentence } = stateOf(status);
   document.title = `${state === 'bad' ? '(!) ' : ''}${showName(site)} – isocket`;
   setText(element('site'), showName(site));
@@ -33,7 +33,7 @@ const show = (status: Shown): void => {
   showFigures(element('figures'), figuresOf(status));
   showRows(element('destinations'), destinationRows(status));
   plots.show(daemon.history);
-  showDirectories(directories, more?.directories ?? 0);
+  showDirectories(status);
   showHeld(status);
   showFailures(status);
   showFlight(status);
@@ -71,17 +71,20 @@ const destinationRows = ({ daemon }: Shown): Row[] =>
         showName(destination),
         state === 'up'
           ? { text: '✓ reached', kind: 'ok' }
-          : { text: `✕ down${since === undefined ? '' : ` since ${showTime(since)}`}`, kind: 'bad' },
+          : state === 'lost'
+            ? 'not connected'
+            : { text: `✕ down${since === undefined ? '' : ` since ${showTime(since)}`}`, kind: 'bad' },
         showMessage([message ?? [], hint ?? [], ...nextTry(nextSeconds)].flat().join('; ')),
       ],
     };
   });
 
-const showDirectories = (directories: readonly DirectoryStatus[], more: number): void => {
+const showDirectories = ({ directories, more, daemon: { command } }: Shown): void => {
   const { first, finished } = inOrder(directories);
   const shown = showsAll ? finished : finished.slice(0, FINISHED_AT_FIRST);
-  showRows(element('directories'), [...first, ...shown].map(directoryRow));
-  setText(element('summary'), summaryOf(finished, more));
+  const rows = [...first, ...shown].map((directory) => directoryRow(directory, command));
+  showRows(element('directories'), rows);
+  setText(element('summary'), summaryOf(finished, more?.directories ?? 0));
   const button = element('more');
   button.hidden = finished.length <= FINISHED_AT_FIRST;
   button.setAttribute('aria-expanded', String(showsAll));
@@ -93,9 +96,9 @@ const showDirectories = (directories: readonly DirectoryStatus[], more: number):
   );
 };
 
-const directoryRow = (directory: DirectoryStatus): Row => {
+const directoryRow = (directory: DirectoryStatus, command: string): Row => {
   const { name, files, bytes, oldestUnsentSeconds } = directory;
-  const remarks = remarksOn(directory);
+  const remarks = remarksOn(directory, command);
   return {
     key: name,
     cells: [
@@ -165,7 +168,7 @@ const NO_ANSWER = 'isocket does not answer: is the daemon running?';
 
 /** Where as many read the events as may. */
 const askOnce = async (): Promise<void> => {
-  const answer = await fetch('/status.json');
+  const answer = await fetch('status.json');
   if (!answer.ok) throw new Error(answer.statusText);
   show((await answer.json()) as Shown);
   setText(element('line'), `Too many watch: asked anew every ${RETRY_MS / 1000} seconds`);
@@ -173,7 +176,7 @@ const askOnce = async (): Promise<void> => {
 
 const listen = (): void => {
   events?.close();
-  events = new EventSource('/events');
+  events = new EventSource('events');
   const { CLOSED } = EventSource;
   const source = events;
   const heard = (): void => {

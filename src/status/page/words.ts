@@ -1,5 +1,5 @@
 import { counted, countedDirectories, formatBytes, formatDuration } from '../../core/units.ts';
-import { shellWord, showName } from '../../name.ts';
+import { shellWord, showMessage, showName } from '../../name.ts';
 import type { LiveSiteStatus } from '../live/live-status.ts';
 import type { DirectoryStatus } from '../site-status.ts';
 
@@ -25,9 +25,6 @@ export const stateOf = ({
   return { state: 'busy', sentence: `Sending: ${what} to go` };
 };
 
-/** A sentence of ours, in which names are shown already: what a server said in it moves nothing. Pure. */
-export const showMessage = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, showName);
-
 /** "1 h 5 m", "12 s"; a page does not need tenths. Pure. */
 export const showSeconds = (seconds: number): string =>
   seconds < 60 ? `${Math.max(0, Math.round(seconds))} s` : formatDuration(seconds * 1000);
@@ -36,16 +33,19 @@ export const showSeconds = (seconds: number): string =>
 export const phaseOf = ({ phase, closedBy }: DirectoryStatus): string =>
   phase === 'closed' && closedBy === 'superseded' ? 'closed (a newer one is there)' : phase;
 
-/** What a person should know of a directory, with the next step. Pure. */
-export const remarksOn = (directory: DirectoryStatus): string => {
+/**
+ * What a person should know of a directory, with the next step. Pure.
+ * @param command isocket for this site, as a shell takes it
+ */
+export const remarksOn = (directory: DirectoryStatus, command: string): string => {
   const { name, held, late, lacks, reserved, unreadable, skipped } = directory;
   const remarks = [
     ...(unreadable === undefined ? [] : [`cannot be read: ${showMessage(unreadable)}`]),
     ...(held > 0 ? [`${counted(held, 'file')} held back`] : []),
-    ...(late ? [`changed after it was finished: isocket reset ${shellWord(name)}`] : []),
+    ...(late ? [`changed after it was finished: ${command} reset ${shellWord(name)}`] : []),
     ...(lacks === undefined || lacks.length === 0
       ? []
-      : [`not at ${lacks.map(showName).join(', ')}: isocket reset ${shellWord(name)}`]),
+      : [`not at ${lacks.map(showName).join(', ')}: ${command} reset ${shellWord(name)}`]),
     ...(reserved === undefined || reserved.length === 0
       ? []
       : [

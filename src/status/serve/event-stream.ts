@@ -9,13 +9,17 @@ export interface EventStreamOptions {
   readonly failed: (error: unknown) => void;
 }
 
+/** What a client was given last. */
+interface Given {
+  text: string | undefined;
+  atMs: number;
+}
+
 /** Server-sent events: what `read` resolves with, at once, and whenever it is another one. Without a client nothing is read. */
 export class EventStream implements Disposable {
   readonly #options: EventStreamOptions;
-  readonly #clients = new Set<ServerResponse>();
+  readonly #clients = new Map<ServerResponse, Given>();
   #timer: NodeJS.Timeout | undefined;
-  #last = '';
-  #toldMs = 0;
   #isLooking = false;
 
   constructor(options: EventStreamOptions) {
@@ -28,22 +32,20 @@ export class EventStream implements Disposable {
 
   /** Its headers were sent. */
   add(client: ServerResponse): void {
-    this.#clients.add(client);
+    const given: Given = { text: undefined, atMs: performance.now() };
+    this.#clients.set(client, given);
     client.once('close', () => {
       this.#clients.delete(client);
       if (this.#clients.size === 0) this.#rest();
     });
     client.write('retry: 2000\n\n');
     this.#timer ??= setInterval(() => void this.#look(), LOOK_MS).unref();
-    void this.#options.read().then((text) => {
-      this.#tell(client, text);
-      if (this.#clients.size === 1) [this.#last, this.#toldMs] = [text, performance.now()];
-    }, this.#options.failed);
+    void this.#options.read().then((text) => this.#tell(client, given, text), this.#options.failed);
   }
 
   [Symbol.dispose](): void {
     this.#rest();
-    for (const client of this.#clients) client.end();
+    for (const client of this.#clients.keys()) client.end();
   }
 
   #rest(): void {
@@ -56,15 +58,7 @@ export class EventStream implements Disposable {
     this.#isLooking = true;
     try {
       const text = await this.#options.read();
-      const isQuiet = performance.now() - this.#toldMs < HEARTBEAT_MS;
-      if (text === this.#last && isQuiet) return;
-      for (const client of this.#clients) {
-        // Shows both ends that the other one is there. A comment would do for ours, but a page does not see one.
-        if (text === this.#last) this.#write(client, 'event: beat\ndata:\n\n');
-        else this.#tell(client, text);
-      }
-      this.#last = text;
-      this.#toldMs = performance.now();
+      for (const [client, given] of this.#clients) this.#tell(client, given, text);
     } catch (error) {
       this.#options.failed(error);
     } finally {
@@ -72,12 +66,13 @@ export class EventStream implements Disposable {
     }
   }
 
-  #tell(client: ServerResponse, text: string): void {
-    this.#write(client, `data: ${text}\n\n`);
-  }
-
-  /** Who does not read gets the next one; who does not read for long is cut off by the server's limit. */
-  #write(client: ServerResponse, text: string): void {
-    if (!client.writableNeedDrain && !client.destroyed) client.write(text);
+  /** Who does not read gets the latest one once he reads again; who does not read for long is cut off by the server's limit. */
+  #tell(client: ServerResponse, given: Given, text: string): void {
+    const isNews = given.text !== text;
+    const nowMs = performance.now();
+    if (client.writableNeedDrain || client.destroyed || (!isNews && nowMs - given.atMs < HEARTBEAT_MS)) return;
+    // A beat shows both ends that the other one is there. A comment would do for ours, but a page does not see one.
+    client.write(isNews ? `data: ${text}\n\n` : 'event: beat\ndata:\n\n');
+    [given.text, given.atMs] = [text, nowMs];
   }
 }

@@ -20,7 +20,7 @@ const FOLDERS = ['./page/', '../../../dist/page/'].map((path) => new URL(path, i
 const NOT_BUILT = `<!doctype html>
 <html lang="en">
 <title>isocket</title>
-<p>This isocket runs from its sources, and the page was not built: npm run build. <a href="/status.json">status.json</a> says the same.
+<p>This isocket runs from its sources, and the page was not built: npm run build. <a href="status.json">status.json</a> says the same.
 </html>
 `;
 

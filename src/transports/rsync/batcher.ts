@@ -3,7 +3,7 @@ export interface BatcherOptions<T> {
   readonly maxItems: number;
   /** Default: 1 each. */
   readonly weigh?: (item: T) => number;
-  /** Weight of a batch, at most; an item that is heavier is a batch by itself. */
+  /** Weight of a batch, at most; an item that is heavier is a batch by itself, and leaves one slot for the others. */
   readonly maxWeight?: () => number;
   /** Batches at once. 0: none yet; `wake` is called later. */
   readonly slots: () => number;
@@ -36,6 +36,8 @@ export class Batcher<T> {
   readonly #waiting = new Set<T>();
   #weight = 0;
   #running = 0;
+  /** Running batches of one heavy item. */
+  #alone = 0;
   #quiet: NodeJS.Timeout | undefined;
   #firstItemMs = 0;
 
@@ -82,12 +84,24 @@ export class Batcher<T> {
   #start(): void {
     const { slots, minimumFill, run } = this.#options;
     while (this.#waiting.size > 0 && this.#running < slots()) {
-      if (this.#running > 0 && !this.#isFull(minimumFill)) return;
+      // One that is as long as a heavy item takes is not waited for.
+      if (this.#running > this.#alone && !this.#isFull(minimumFill)) return;
+      const batch = this.#nextBatch();
+      if (batch.length === 0) return;
       clearTimeout(this.#quiet);
       this.#quiet = undefined;
+      const isAlone = batch.some((item) => this.#isHeavy(item));
       this.#running += 1;
-      void run(this.#nextBatch()).then((unfinished) => this.#ended(unfinished));
+      if (isAlone) this.#alone += 1;
+      void run(batch).then((unfinished) => {
+        if (isAlone) this.#alone -= 1;
+        this.#ended(unfinished);
+      });
     }
+  }
+
+  #isHeavy(item: T): boolean {
+    return this.#options.weigh(item) > this.#options.maxWeight();
   }
 
   #ended(unfinished: readonly T[]): void {
@@ -97,11 +111,14 @@ export class Batcher<T> {
     else this.#start();
   }
 
+  /** Empty: only heavy items wait, and as many run as may. */
   #nextBatch(): T[] {
-    const { maxItems, maxWeight, weigh } = this.#options;
+    const { maxItems, maxWeight, weigh, slots } = this.#options;
+    const mayBeHeavy = this.#alone < Math.max(1, slots() - 1);
     const batch: T[] = [];
     let weightLeft = maxWeight();
     for (const item of this.#waiting) {
+      if (!mayBeHeavy && this.#isHeavy(item)) continue;
       weightLeft -= weigh(item);
       if (batch.length === maxItems || (weightLeft < 0 && batch.length > 0)) break;
       batch.push(item);

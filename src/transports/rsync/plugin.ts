@@ -33,6 +33,7 @@ const createRsyncTransport = (options: RsyncOptions, context: TransportContext):
     label,
     inFlight: policy.maxInFlight,
     underWay: () => connection.live?.underWay ?? new Map(),
+    isLost: () => connection.isLost,
     send: (file, signal) => queue.send(file, signal),
     verify: (files, how, signal) => verifier.verify(files, how, signal),
     listTree: async (folder, how, signal) => {

@@ -28,6 +28,7 @@ const createSftpTransport = (options: SftpOptions, context: TransportContext): T
       return session.sendsAtOnce;
     },
     underWay: () => session.underWay,
+    isLost: () => session.isLost,
     send: (file, signal) =>
       session.run(
         () => ({ action: `send "${showName(file.targetPath)}"`, name: file.targetPath }),

@@ -37,6 +37,10 @@ export class ReconnectingSession {
     return this.#connection.live?.underWay ?? NOTHING;
   }
 
+  get isLost(): boolean {
+    return this.#connection.isLost;
+  }
+
   get sendsAtOnce(): number {
     return this.#connection.live?.sendsAtOnce ?? SENDS_PER_CHANNEL;
   }

@@ -106,6 +106,10 @@ it('status breaks its lines between words, and a redrawn one stays within the te
   const redrawn = onScreen(text, { columns: 24, rows: 4, redraws: true });
   expect(redrawn.split('\n')).toHaveLength(3);
   expect(redrawn.startsWith('\x1b[H\x1b[2Jbrk: ')).toBe(true);
+  expect(redrawn.endsWith('\n... 2 more lines')).toBe(true);
+  // What cannot be broken takes more than one line of the terminal.
+  const long = onScreen(`brk:\n${'x'.repeat(60)}\nlast\n`, { columns: 24, rows: 5, redraws: true });
+  expect(long).toBe('\x1b[H\x1b[2Jbrk:\n... 2 more lines');
 });
 
 it('leaves the line away while somebody else writes, whose reader may show it a moment later, then redraws it', async () => {

@@ -307,3 +307,40 @@ it('no sequence of requests by two clients changes a complete file', async () =>
     { numRuns: 300 },
   );
 });
+
+describe('a rename onto a file of the same size', () => {
+  const isOver = { now: false };
+  const connectUntil = (): Ask => {
+    const handles = createHandles(64);
+    open.push(handles);
+    return openSession({ folder, handles, rules, isOver: () => isOver.now }).ask;
+  };
+  const endless = (name: string): void => {
+    write(name, '');
+    fs.truncateSync(join(root, name), 2 ** 42);
+    fs.utimesSync(join(root, name), 1_000_000_000, 1_000_000_000);
+  };
+
+  it('is given up when the client has gone: to compare them may take years', async () => {
+    endless('whole');
+    endless(TEMPORARY);
+    isOver.now = false;
+    const asked = rename(TEMPORARY, 'whole', connectUntil());
+    isOver.now = true;
+    expect(await asked).toBe(Status.FAILURE);
+    expect(names()).toEqual([TEMPORARY, 'folder', 'whole']);
+  });
+
+  it('is refused where the temporary file is another one when they have been compared', async () => {
+    rules = createAppendOnlyRules({ keepVersions: true });
+    isOver.now = false;
+    write('whole', 'x'.repeat(900_000));
+    write(TEMPORARY, 'x'.repeat(899_999) + 'y');
+    const asked = rename(TEMPORARY, 'whole', connectUntil());
+    fs.unlinkSync(join(root, TEMPORARY));
+    write(TEMPORARY, 'half');
+    expect(await asked).toBe(Status.FAILURE);
+    expect(names()).toEqual([TEMPORARY, 'folder', 'whole']);
+    expect(fs.statSync(join(root, 'whole')).size).toBe(900_000);
+  });
+});

@@ -42,6 +42,7 @@ describe('authorized keys', () => {
     ['plain', () => key],
     ['with blanks around it', () => `  \t${key}  `],
     ['with a Windows line ending', () => `${key}\r`],
+    ['with tabs between its parts', () => key.replaceAll(' ', '\t')],
     ['with restrict', () => `restrict ${key}`],
     [
       'with what restrict means',

@@ -176,6 +176,42 @@ describe('a commit of what was written', () => {
     expect(names()).toEqual([TEMPORARY, 'folder', 'link']);
   });
 
+  it.each<[string, () => void]>([
+    [
+      'another file has its temporary name',
+      () => {
+        fs.unlinkSync(join(root, TEMPORARY));
+        write(TEMPORARY, 'half');
+      },
+    ],
+    ['it was shortened', () => fs.truncateSync(join(root, TEMPORARY), 7)],
+    ['it was overwritten', () => fs.writeFileSync(join(root, TEMPORARY), Buffer.alloc(BIG.length))],
+    ['it is gone', () => fs.unlinkSync(join(root, TEMPORARY))],
+  ])('gives no name where meanwhile %s', async (_, change) => {
+    for (const rules of [unrestricted, createAppendOnlyRules()]) {
+      write(TEMPORARY, BIG);
+      const asked = commit(written, rules);
+      // Its content is read in turns of the event loop.
+      change();
+      expect((await asked).status).not.toBe(Status.OK);
+      expect(names()).not.toContain('big');
+    }
+  });
+
+  it('gives no name where it was changed after it was compared', async () => {
+    write(TEMPORARY, BIG);
+    const asked = commit(written);
+    // Its times are set once it was compared; it is synced then.
+    while (fs.statSync(join(root, TEMPORARY)).mode !== 0o100640) await new Promise(setImmediate);
+    const fd = fs.openSync(join(root, TEMPORARY), 'r+');
+    fs.writeSync(fd, 'other', 0);
+    fs.closeSync(fd);
+    const { status, message } = await asked;
+    expect(status).toBe(Status.FAILURE);
+    expect(message).toContain('changed');
+    expect(names()).not.toContain('big');
+  });
+
   it('does not take a complete file for one, where clients may only add', async () => {
     write('whole', BIG);
     fs.linkSync(join(root, 'whole'), join(root, TEMPORARY));

@@ -9,6 +9,7 @@ const FILES: Readonly<Record<string, string>> = {
   status: 'test/contract/receiver-status.test.ts',
   process: 'test/contract/receiver-process.test.ts',
   attributes: 'test/unit/receiver/attributes.test.ts',
+  commit: 'test/unit/receiver/commit.test.ts',
 };
 
 it('each abuse in docs/receiver.md names tests that are there', () => {

@@ -99,16 +99,35 @@ describe.each([false, true])('what is replaced stays beside (atomic puts: %s)', 
   });
 });
 
+const nothing = (): void => undefined;
+
+it('a file that cannot be replaced has its name again', () => {
+  const file = join(root, 'file');
+  const failing = (act: () => void) => () => {
+    act();
+    throw new Error('full');
+  };
+  expect(() => keepVersion(file, failing(nothing))).toThrow('full');
+  expect(contents().file).toBe('first');
+  expect(() =>
+    keepVersion(
+      file,
+      failing(() => fs.unlinkSync(file)),
+    ),
+  ).toThrow('full');
+  expect(contents()).toEqual({ file: 'first' });
+});
+
 describe('the number', () => {
   it('is one more than the highest, whatever is between', () => {
     for (const name of ['file.~3~', 'file.~x~', 'file.~04~', 'file.~9~.old', 'other.~7~']) write(name, 'old');
-    keepVersion(join(root, 'file'));
+    keepVersion(join(root, 'file'), nothing);
     expect(contents()['file.~4~']).toBe('first');
   });
 
   it('is used once for a file that a killed receiver has kept and not replaced', () => {
-    keepVersion(join(root, 'file'));
-    keepVersion(join(root, 'file'));
+    keepVersion(join(root, 'file'), nothing);
+    keepVersion(join(root, 'file'), nothing);
     expect(Object.keys(contents())).toEqual(['file', 'file.~1~']);
   });
 
@@ -116,7 +135,7 @@ describe('the number', () => {
     const name = Buffer.from([0xff, 0x2e, 0x7e]);
     const path = Buffer.concat([Buffer.from(`${root}/`), name]);
     fs.writeFileSync(path, 'bytes');
-    keepVersion(path);
+    keepVersion(path, nothing);
     expect(fs.readFileSync(Buffer.concat([path, Buffer.from('.~1~')]), 'utf8')).toBe('bytes');
   });
 });

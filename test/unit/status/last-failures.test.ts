@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { IsocketEvent } from '../../../src/core/events.ts';
 import { FailureLog, readLastFailures } from '../../../src/status/last-failures.ts';
 
@@ -98,4 +98,30 @@ it('is bounded, and knows nothing of files that are gone', () => {
 it.each([['no JSON'], ['7'], ['{"files":7}'], ['{"files":[{"path":7}]}']])('takes %s for nothing', (text) => {
   writeFileSync(join(folder, 'last-failures.json'), text);
   expect(readLastFailures(folder, folder)).toBe(undefined);
+});
+
+it('what failed in this run stays, though the clock is set back while it runs', () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    using log = new FailureLog(folder, () => undefined, 'earlier');
+    vi.setSystemTime(Date.now() - 3_600_000);
+    log.report(failed('DC1/a'));
+    log.report(lost);
+    log.ended();
+    expect([log.current.files.length, log.current.destinations.length]).toEqual([1, 1]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+it('what failed before, by a clock that was ahead, is well when a run that tried everything says nothing of it', () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    vi.setSystemTime(Date.now() + 3_600_000);
+    expect(run([failed('DC1/a')], 'ended')).toEqual([[], ['DC1/a']]);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    expect(run([], 'ended')).toBeUndefined();
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -83,5 +83,5 @@ it.each<[string, string, ...Parameters<typeof problems>]>([
 it('what failed last is not, where no process can be asked', () =>
   expect(problems([], undefined, { lastFailures })).toEqual([
     `Cannot connect to h (${at})`,
-    '1 file failed in the last run: Cannot send "DC1/a"; make room',
+    `1 file failed in the last run: Cannot send "DC1/a"; make room (${at})`,
   ]));

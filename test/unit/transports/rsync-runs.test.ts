@@ -105,4 +105,17 @@ describe('batcher', () => {
     ends[1]?.();
     await expect.poll(() => started.at(-1)).toEqual([20]);
   });
+
+  it('starts any batch beside an item that is heavier than one, and leaves a slot for it', async () => {
+    const { batcher, started, ends } = batchSizes({ weights: 10, slots: () => 3 });
+    for (const item of [50, 60, 70]) batcher.add(item);
+    expect(started).toEqual([[50], [60]]);
+    batcher.add(1);
+    await expect.poll(() => started.at(-1)).toEqual([1]);
+    ends[2]?.();
+    batcher.add(2);
+    await expect.poll(() => started.at(-1)).toEqual([2]);
+    ends[0]?.();
+    await expect.poll(() => started.at(-1)).toEqual([70]);
+  });
 });

@@ -49,6 +49,16 @@ const tellings = (
 };
 
 describe('one notice a condition, and one when it is over', () => {
+  it('of a destination that refuses us, then shuts us out, and refuses again, without end', () => {
+    // As fail2ban has it: whoever is refused too often is not let in for a while.
+    const days = Array.from({ length: 20 }, (_, at): [number, Partial<SiteFacts>] => [
+      at * 20 * MINUTE,
+      { down: at % 2 === 0 ? refused : down, isWhole: false },
+    ]);
+    const told = tellings([...days, [7 * HOUR, {}]]).filter((notices) => notices.length > 0);
+    expect(told).toEqual([['refused raised'], ['down raised'], ['refused over', 'down over']]);
+  });
+
   it.each<[string, Partial<SiteFacts>, string]>([
     ['a root that is away', { root: 'Cannot read the root', isWhole: false }, 'root'],
     ['a destination that refuses us', { down: refused, isWhole: false }, 'refused'],
@@ -120,7 +130,7 @@ describe('one notice a condition, and one when it is over', () => {
       [16 * MINUTE, { down: refused }],
       [17 * MINUTE, {}],
     ] as const;
-    expect(tellings(looks)).toEqual([[], ['down raised'], ['refused raised', 'down over'], ['refused over']]);
+    expect(tellings(looks)).toEqual([[], ['down raised'], ['refused raised'], ['refused over', 'down over']]);
   });
 
   it('no success for so long: counted from the last look at which all was sent', () => {

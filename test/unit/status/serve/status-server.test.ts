@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { createConnection, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { IsocketEvent } from '../../../../src/core/events.ts';
@@ -98,6 +99,25 @@ describe('the status server', () => {
         return again.code;
       })
       .toBe(200);
+  });
+
+  it('who did not read for a while gets the last word, though nothing changes after it', async () => {
+    serve();
+    await served();
+    // More than the system keeps for a reader.
+    site = 'x'.repeat(20_000_000);
+    const { promise: begun, resolve } = Promise.withResolvers<IncomingMessage>();
+    resources.adopt(get({ host: '127.0.0.1', port, path: '/events' }, resolve), (call) => call.destroy());
+    const slow = await begun;
+    let text = '';
+    slow.on('data', (chunk: Buffer) => (text = (text + chunk.toString('latin1')).slice(-1000)));
+    await expect.poll(() => text).toMatch(/x/);
+    slow.pause();
+    site = 'the last word';
+    const before = reads;
+    await expect.poll(() => reads, { timeout: 10_000 }).toBeGreaterThan(before + 1);
+    slow.resume();
+    await expect.poll(() => text, { timeout: 10_000 }).toContain('the last word');
   });
 
   it('what is no request is refused, and headers have a limit', async () => {
