@@ -54,6 +54,7 @@ const createRcloneTransport = (options: RcloneOptions, context: TransportContext
         : options.transfers;
     },
     underWay: () => underWay,
+    isLost: () => connection.isLost,
     send: (file, signal) =>
       run(signal, async (session, either) => {
         const { goesInBatches, queueOf } = await import('./batch-queue.ts');
