@@ -18,8 +18,8 @@ const FEW = 4;
 const MOST_BATCHES = 2;
 
 /** Where a file needs another name first, each has calls of its own. */
-export const goesInBatches = ({ traits }: Session, { identity, targetPath }: OutgoingFile): boolean =>
-  traits.isAtomic && identity.size <= MOST_BYTES_A_FILE && targetPath.isWellFormed();
+export const goesInBatches = ({ traits, refusal }: Session, { identity, targetPath }: OutgoingFile): boolean =>
+  traits.isAtomic && refusal === undefined && identity.size <= MOST_BYTES_A_FILE && targetPath.isWellFormed();
 
 const queues = new WeakMap<Session, BatchQueue>();
 

@@ -6,7 +6,7 @@ import { TransportError, type OutgoingFile, type ProbeResult } from '../../trans
 import { explain, isMissing } from './failures.ts';
 import { toRemotePath } from './names.ts';
 import { DESTINATION } from './rclone-process.ts';
-import { ANOTHER_REMOTE, createTemporaryNames, NEITHER, sendFile } from './send-file.ts';
+import { createTemporaryNames, sendFile } from './send-file.ts';
 import type { Session } from './session.ts';
 import { statStored, type StoredFile } from './stored-files.ts';
 
@@ -33,8 +33,9 @@ export async function* probeDestination(
   const way = traits.isAtomic
     ? 'a file appears when it is whole'
     : 'files get their name by a move when they are whole';
-  if (!traits.isAtomic && !traits.canMove) {
-    yield { what: 'remote', state: 'failure', message: NEITHER, hint: ANOTHER_REMOTE };
+  if (session.refusal !== undefined) {
+    const { reason, hint } = session.refusal;
+    yield { what: 'remote', state: 'failure', message: `nothing is sent to ${shared.label}: ${reason}`, hint };
     return;
   }
   yield { what: 'remote', state: 'ok', message: `${shared.label} is ${traits.description}: ${way}` };

@@ -5,6 +5,7 @@ import { explain } from './failures.ts';
 import { toRemotePath } from './names.ts';
 import { RcError } from './rc-client.ts';
 import { DESTINATION } from './rclone-process.ts';
+import type { Refusal } from './refusal.ts';
 import type { Session } from './session.ts';
 import { statStored } from './stored-files.ts';
 
@@ -23,7 +24,7 @@ export const sendFile = async (
   const { targetPath, identity } = file;
   if (!targetPath.isWellFormed()) throw notUtf8(file);
   const { traits, shared } = session;
-  if (!traits.isAtomic && !traits.canMove) throw cannotPublish(session);
+  if (session.refusal !== undefined) throw refused(session.refusal, shared.label);
   await session.transfers.acquire(1);
   try {
     signal.throwIfAborted();
@@ -77,6 +78,13 @@ const copyAside = async (
 /** A file in one state, as far as a destination without times and sums can be asked for it. */
 export const stateOf = (size: bigint, mtimeSeconds: number): string => `${size} ${mtimeSeconds}`;
 
+/**
+ * Where a move fails in some ways (an I/O error, a full disk of a local folder), rclone copies, by writing under the final name. A copy may not
+ * begin where no byte may be transferred.
+ */
+const NO_COPY = { MaxTransfer: 0 };
+const NOT_COPIED = /max transfer limit reached/i;
+
 /** Takes a moment, and is not called off. */
 const publish = async (session: Session, file: OutgoingFile, temporary: string, final: string): Promise<void> => {
   const move = (): Promise<unknown> =>
@@ -85,10 +93,12 @@ const publish = async (session: Session, file: OutgoingFile, temporary: string, 
       srcRemote: temporary,
       dstFs: DESTINATION,
       dstRemote: final,
+      _config: NO_COPY,
     });
   try {
     await move();
   } catch (error) {
+    if (error instanceof RcError && NOT_COPIED.test(error.message)) throw cannotMove(session, file, error);
     if (!(error instanceof RcError) || (await statStored(session, file.targetPath, {})) === undefined) throw error;
     if (!session.shared.options.allowDeleteFirst) throw cannotReplace(session, file, error);
     await remove(session, final);
@@ -106,13 +116,15 @@ const notUtf8 = ({ targetPath }: OutgoingFile): TransportError =>
     hint: 'rename it at the source; transport sftp and rsync carry every name',
   });
 
-/** For `check` too. */
-export const NEITHER =
-  'a file that is written there may be seen before it is whole, and the remote gives no file another name';
-export const ANOTHER_REMOTE = 'use another kind of remote, or put a local folder before it';
+const refused = ({ reason, hint }: Refusal, label: string): TransportError =>
+  new TransportError('auth', `Cannot send to ${label}: ${reason}`, { hint });
 
-const cannotPublish = ({ shared }: Session): TransportError =>
-  new TransportError('auth', `Cannot send to ${shared.label}: ${NEITHER}`, { hint: ANOTHER_REMOTE });
+const cannotMove = ({ shared }: Session, { targetPath }: OutgoingFile, cause: RcError): TransportError =>
+  new TransportError(
+    'file',
+    `Cannot send "${showName(targetPath)}" to ${shared.label}: the remote did not give its temporary file the final name`,
+    { hint: 'see whether the destination is full, or has errors of its own: rename a file there by hand', cause },
+  );
 
 const cannotReplace = ({ shared }: Session, { targetPath }: OutgoingFile, cause: RcError): TransportError =>
   new TransportError(

@@ -6,8 +6,10 @@ import type { TemporaryFolder } from '../../ssh/program/control-folder.ts';
 import type { Closable } from '../reconnecting.ts';
 import { makeStagingFolder } from '../rsync/staging-tree.ts';
 import { explain, SEE_REMOTE } from './failures.ts';
+import { layersOf } from './layers.ts';
 import { RcError, type RcAnswer } from './rc-client.ts';
 import { DESTINATION, SOURCE, startRclone, type RcloneProcess } from './rclone-process.ts';
+import { refusalOf, type Refusal } from './refusal.ts';
 import type { Shared } from './shared.ts';
 import { traitsOf, type RemoteTraits } from './traits.ts';
 import { TransferWatch } from './transfer-watch.ts';
@@ -26,10 +28,18 @@ export interface Program {
   readonly canStat: boolean;
 }
 
+/** What was found of a remote when it was reached. */
+interface Remote {
+  readonly traits: RemoteTraits;
+  /** undefined: files may be sent to it. */
+  readonly refusal: Refusal | undefined;
+}
+
 /** A running rclone that has reached the remote. */
 export class Session implements Closable {
   readonly shared: Shared;
   readonly traits: RemoteTraits;
+  readonly refusal: Refusal | undefined;
   readonly program: Program;
   readonly transfers: Semaphore;
   readonly questions: Semaphore = createSemaphore(() => QUESTIONS_AT_ONCE);
@@ -37,10 +47,11 @@ export class Session implements Closable {
   readonly #watch: TransferWatch;
   #staging: TemporaryFolder | undefined;
 
-  constructor(process: RcloneProcess, shared: Shared, traits: RemoteTraits, program: Program) {
+  constructor(process: RcloneProcess, shared: Shared, { traits, refusal }: Remote, program: Program) {
     this.#process = process;
     this.shared = shared;
     this.traits = traits;
+    this.refusal = refusal;
     this.program = program;
     this.transfers = createSemaphore(() => shared.options.transfers);
     this.#watch = new TransferWatch(process, shared);
@@ -122,7 +133,10 @@ export const openSession = async (shared: Shared, signal: AbortSignal): Promise<
     const { version } = await process.client.call('core/version', {}, signal);
     const traits = traitsOf(await process.client.call('operations/fsinfo', { fs: DESTINATION }, signal));
     const canStat = await hasCall(process, 'operations/stat', signal);
-    const session = new Session(process, shared, traits, { version: String(version), canStat });
+    const canForbidCopy = await hasCall(process, 'options/local', signal); // As old as `_config` of a call.
+    const sectionOf = (name: string): Promise<RcAnswer> => process.client.call('config/get', { name }, signal);
+    const refusal = refusalOf(traits, await layersOf(options.remote, sectionOf), canForbidCopy);
+    const session = new Session(process, shared, { traits, refusal }, { version: String(version), canStat });
     if (context.durable && !traits.isAtomic) context.log('info', NOT_SYNCED);
     return session;
   } catch (error) {

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { classify } from '../../../src/transports/rclone/failures.ts';
+import { layersOf } from '../../../src/transports/rclone/layers.ts';
 import { parseLine } from '../../../src/transports/rclone/log-lines.ts';
 import { fromRemotePath, toRemotePath } from '../../../src/transports/rclone/names.ts';
 import { parseRcloneOptions, showRemote } from '../../../src/transports/rclone/options.ts';
+import { refusalOf } from '../../../src/transports/rclone/refusal.ts';
 import { traitsOf } from '../../../src/transports/rclone/traits.ts';
 import { sizeOrTime } from '../../../src/transports/rclone/verify.ts';
 
@@ -88,6 +90,61 @@ describe('what a remote can do', () => {
     expect(traitsOf({ Hashes: ['md5', 'sha1'] }).hash).toBe('sha1');
     expect(traitsOf({ Hashes: ['quickxor'] }).hash).toBe('quickxor');
     expect(traitsOf({ Hashes: [] }).hash).toBeUndefined();
+  });
+});
+
+describe('what a remote is made of', () => {
+  const SECTIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+    s3: { type: 's3' },
+    ch: { type: 'chunker', remote: 's3:bucket', meta_format: 'simplejson' },
+    sealed: { type: 'crypt', remote: 'ch:sub' },
+    both: { type: 'union', upstreams: 'sealed:x:ro "other:with space"' },
+    parts: { type: 'combine', upstreams: 'a=s3:a b=ch:b' },
+    other: { type: 'local' },
+    loop: { type: 'alias', remote: 'loop:' },
+  };
+  const layers = (remote: string, env: Readonly<Record<string, string>> = {}) =>
+    layersOf(remote, (name) => Promise.resolve(SECTIONS[name] ?? {}), env);
+
+  it.each([
+    ['/mnt/backup', []],
+    ['s3:bucket', ['s3']],
+    ['sealed:', ['crypt', 'chunker', 's3']],
+    ['both:', ['union', 'crypt', 'local', 'chunker', 's3']],
+    ['parts:', ['combine', 's3', 'chunker', 's3']],
+    ['loop:', ['alias']],
+    [`:crypt,password='a,b:''c',remote="ch:x":y`, ['crypt', 'chunker', 's3']],
+  ])('%s', async (remote, types) => expect((await layers(remote)).map(({ type }) => type)).toEqual(types));
+
+  it.each([
+    ['what is written out comes first', 'ch,meta_format=none:', { RCLONE_CONFIG_CH_META_FORMAT: 'x' }, 'none'],
+    ['then the environment', 'ch:', { RCLONE_CONFIG_CH_META_FORMAT: 'none', RCLONE_CHUNKER_META_FORMAT: 'x' }, 'none'],
+    ['then the file', 'ch:', { RCLONE_CHUNKER_META_FORMAT: 'none' }, 'simplejson'],
+    [
+      'a remote of the environment alone',
+      'env:',
+      { RCLONE_CONFIG_ENV_TYPE: 'chunker', RCLONE_CHUNKER_META_FORMAT: 'none' },
+      'none',
+    ],
+  ])('%s', async (_what, remote, env, format) => {
+    const [first] = await layers(remote, env);
+    expect([first?.type, first?.option('meta_format')]).toEqual(['chunker', format]);
+  });
+
+  const STORE = traitsOf({ Features: { BucketBased: true } });
+  const FOLDER = traitsOf({ Features: { Move: true } });
+  it.each([
+    ['an object store', STORE, 's3:', false, undefined],
+    ['a folder', FOLDER, '/mnt', true, undefined],
+    ['a folder, and an rclone that copies where it cannot move', FOLDER, '/mnt', false, '1.55'],
+    ['neither', traitsOf({ Features: {} }), '/mnt', true, 'another kind'],
+    ['chunker over an object store', STORE, 'sealed:', true, undefined],
+    ['chunker over a folder', FOLDER, 'sealed:', true, 'without chunker'],
+    ['chunker without metadata', STORE, 'ch,meta_format=none:', true, 'meta_format'],
+    ['a cache that uploads later', STORE, ':cache,remote="s3:",tmp_upload_path=/x:', true, 'tmp_upload_path'],
+  ])('%s', async (_name, traits, remote, canForbidCopy, hint) => {
+    const refusal = refusalOf(traits, await layers(remote), canForbidCopy);
+    expect(refusal?.hint).toEqual(hint === undefined ? undefined : expect.stringContaining(hint));
   });
 });
 
