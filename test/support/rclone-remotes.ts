@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { freePort, listening } from './ports.ts';
 import { ACCESS_KEY } from './s3/server.ts';
@@ -15,16 +15,24 @@ export interface TestRemote extends AsyncDisposable {
   readonly folder: string;
 }
 
-const writeConfig = (folder: string, sections: Readonly<Record<string, Readonly<Record<string, string>>>>): string => {
+type Section = Readonly<Record<string, string>>;
+
+const writeConfig = (folder: string, sections: Readonly<Record<string, Section>>): string => {
   const config = `${folder}/rclone.conf`;
-  const text = Object.entries(sections).map(
-    ([name, keys]) => `[${name}]\n${Object.entries(keys).map(([key, value]) => `${key} = ${value}\n`).join('')}`, // prettier-ignore
-  );
-  writeFileSync(config, text.join('\n'), { mode: 0o600 });
+  writeFileSync(config, Object.entries(sections).map(sectionText).join('\n'), { mode: 0o600 });
   return config;
 };
 
-const makeFolder = (path: string): string => {
+const sectionText = ([name, keys]: readonly [string, Section]): string =>
+  `[${name}]\n${Object.entries(keys).map(([key, value]) => `${key} = ${value}\n`).join('')}`; // prettier-ignore
+
+/** A remote over that one, in the same file. */
+export const over = (below: TestRemote, keys: Section): TestRemote => {
+  appendFileSync(below.config, `\n${sectionText(['top', keys])}`);
+  return { ...below, remote: 'top:', [Symbol.asyncDispose]: () => below[Symbol.asyncDispose]() };
+};
+
+export const makeFolder = (path: string): string => {
   mkdirSync(path, { recursive: true });
   return path;
 };
@@ -40,7 +48,7 @@ export const startLocal = (folder: string): Promise<TestRemote> =>
   });
 
 /** Passwords as `rclone obscure` writes them: of "isocket". */
-const obscure = async (word: string): Promise<string> => (await execa('rclone', ['obscure', word])).stdout;
+export const obscure = async (word: string): Promise<string> => (await execa('rclone', ['obscure', word])).stdout;
 
 export const startCrypt = async (folder: string): Promise<TestRemote> => {
   const destination = makeFolder(`${folder}/destination`);
