@@ -10,6 +10,9 @@ export interface LogLine {
 
 const MOST_WORDS = 4096;
 
+/** It says so as a notice, where it listens. */
+export const SERVING = /serving remote control on \[?([^\s\]]+)/i;
+
 /** rclone's log, line by line, as JSON or as it says what keeps it from writing JSON. */
 export class LogLines {
   readonly #listeners = new Set<(line: LogLine) => void>();
@@ -23,7 +26,7 @@ export class LogLines {
 
   /** What went wrong last, in its words. */
   get lastWords(): string {
-    return this.#words.trim();
+    return this.#words.trim().replaceAll('\n', '; ');
   }
 
   /** Calls `listener` with each line until it is disposed. */
@@ -37,7 +40,8 @@ export class LogLines {
     this.#rest = lines.pop() ?? '';
     for (const text of lines) {
       const line = parseLine(text);
-      if (line.level !== 'info') this.#words = `${this.#words}${line.text}\n`.slice(-MOST_WORDS);
+      if (line.level !== 'info' && !SERVING.test(line.text))
+        this.#words = `${this.#words}${line.text}\n`.slice(-MOST_WORDS);
       for (const listener of this.#listeners) listener(line);
     }
   }

@@ -5,6 +5,7 @@ import { formatBytes } from '../../core/units.ts';
 import { TransportError, type OutgoingFile, type ProbeResult } from '../../transport.ts';
 import { explain, isMissing } from './failures.ts';
 import { toRemotePath } from './names.ts';
+import { showRemote } from './options.ts';
 import { DESTINATION } from './rclone-process.ts';
 import { createTemporaryNames, sendFile } from './send-file.ts';
 import type { Session } from './session.ts';
@@ -40,6 +41,9 @@ export async function* probeDestination(
   }
   yield { what: 'remote', state: 'ok', message: `${shared.label} is ${traits.description}: ${way}` };
 
+  const missing = await missingFolder(session, signal);
+  if (missing !== undefined) yield missing;
+
   // The same name in every run: where it cannot be removed, at most one is left.
   const name = `.isocket-${shared.context.owner}-check.part`;
   try {
@@ -58,6 +62,25 @@ export async function* probeDestination(
     hint: 'nothing needs to be done: there is never more than this one file',
   };
 }
+
+/** A bucket too: rclone makes it with the first file, where the account may. A path within a bucket is never missing. */
+const missingFolder = async (session: Session, signal: AbortSignal): Promise<ProbeResult | undefined> => {
+  try {
+    const opt = { noModTime: true, noMimeType: true };
+    await session.call('operations/list', { fs: DESTINATION, remote: '', opt }, signal);
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isMissing(error)) return undefined; // What writes a file says more.
+    const { label, options } = session.shared;
+    return {
+      what: 'folder',
+      state: session.traits.isAtomic ? 'warning' : 'ok',
+      message: `there is no ${label} yet: rclone makes it with the first file, if it may`,
+      hint: `see that destination.remote is right, or make it: rclone mkdir ${showRemote(options.remote)}`,
+    };
+  }
+};
 
 async function* tryFile(session: Session, name: string, signal: AbortSignal): AsyncGenerator<ProbeResult> {
   using file = makeFile(name);

@@ -89,4 +89,9 @@ const parse = (text: string): RcAnswer => {
 };
 
 const errorOf = ({ error }: RcAnswer, { statusCode = 0, statusMessage = '' }: IncomingMessage): RcError =>
-  new RcError(typeof error === 'string' && error !== '' ? error : `${statusCode} ${statusMessage}`, statusCode);
+  new RcError(
+    oneLine(typeof error === 'string' && error !== '' ? error : `${statusCode} ${statusMessage}`),
+    statusCode,
+  );
+
+const oneLine = (text: string): string => text.trim().replace(/\s*\n\s*/g, ': ');

@@ -4,7 +4,7 @@ import { TransportError } from '../../errors.ts';
 import { makeControlFolder, type ControlFolder } from '../../ssh/program/control-folder.ts';
 import { isOnPath, startChild, type Child } from '../../ssh/program/child.ts';
 import { expandHome } from '../../ssh/key-file.ts';
-import { LogLines } from './log-lines.ts';
+import { LogLines, SERVING } from './log-lines.ts';
 import type { RcloneOptions } from './options.ts';
 import { RC_USER, RcClient, type RcAddress } from './rc-client.ts';
 
@@ -106,7 +106,6 @@ const cannotStart = (state: string, hint: string): TransportError =>
   new TransportError('auth', `Cannot use rclone: ${state}`, { hint });
 
 const START_MS = 60_000;
-const SERVING = /serving remote control on \[?([^\s\]]+)/i;
 
 interface Started {
   readonly child: Child;

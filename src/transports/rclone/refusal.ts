@@ -11,10 +11,16 @@ const ANOTHER = 'use another kind of remote, or put a local folder before it';
 
 /** Pure. undefined: it keeps the promise. @param canForbidCopy whether this rclone can be kept from copying where a move fails */
 export const refusalOf = (
-  { isAtomic, canMove }: RemoteTraits,
+  { isAtomic, canMove, lacksBucket }: RemoteTraits,
   layers: readonly Layer[],
   canForbidCopy: boolean,
 ): Refusal | undefined => {
+  // What wraps another remote has a root of its own.
+  if (lacksBucket && layers.filter(({ type }) => type !== 'alias').length === 1)
+    return {
+      reason: 'it names no bucket: each directory would be one',
+      hint: 'name the bucket in destination.remote, such as s3:bucket',
+    };
   const chunker = layers.find(({ type }) => type === 'chunker');
   if (chunker?.option('meta_format') === 'none')
     return {

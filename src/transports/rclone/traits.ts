@@ -6,6 +6,8 @@ export interface RemoteTraits {
   readonly description: string;
   /** A file that is uploaded appears when it is whole: it needs no temporary name. */
   readonly isAtomic: boolean;
+  /** The first folder of a path is a bucket (or a share), and the remote names none. */
+  readonly lacksBucket: boolean;
   /** Gives a file another name by itself. */
   readonly canMove: boolean;
   /** Seconds within which times are kept; undefined: they are not. */
@@ -27,6 +29,7 @@ export const traitsOf = ({
   String: description,
   Precision: precision,
   Hashes: hashes,
+  Root: root,
   Features,
 }: RcAnswer): RemoteTraits => {
   const features =
@@ -37,6 +40,7 @@ export const traitsOf = ({
   return {
     description: typeof description === 'string' ? description : '',
     isAtomic: isAtomic(features, has),
+    lacksBucket: has('BucketBased') && root === '',
     canMove: has('Move'),
     timesWithin: precisionNs < NO_TIMES_NS ? Math.max(1, precisionNs / 1e9) : undefined,
     hash: BEST_HASHES.find((one) => all.includes(one)) ?? all[0],

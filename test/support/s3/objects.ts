@@ -74,6 +74,10 @@ export class Objects implements Disposable {
     return { ...size, etag, [MTIME]: (stats.mtimeMs / 1000).toFixed(6) };
   }
 
+  hasBucket(bucket: string): boolean {
+    return lstatSync(this.path(bucket), { throwIfNoEntry: false })?.isDirectory() === true;
+  }
+
   makeBucket(bucket: string): void {
     mkdirSync(this.path(bucket), { recursive: true });
   }

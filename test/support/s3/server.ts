@@ -48,7 +48,8 @@ class S3 {
     const { message, bucket, key, query } = request;
     switch (message.method) {
       case 'PUT':
-        if (key === '') this.#objects.makeBucket(bucket);
+        if (key === '') this.#makeBucket(bucket);
+        else if (!this.#objects.hasBucket(bucket)) throw new S3Error(404, 'NoSuchBucket');
         else if (query.has('partNumber')) await this.#putPart(request);
         else if (message.headers['x-amz-copy-source'] !== undefined) this.#copy(request);
         else await this.#put(request);
@@ -61,9 +62,15 @@ class S3 {
         this.#remove(request);
         return;
       default:
+        if (!this.#objects.hasBucket(bucket)) throw new S3Error(404, 'NoSuchBucket');
         if (key !== '') await this.#get(request);
         else if (message.method === 'GET') this.#list(request);
     }
+  }
+
+  #makeBucket(bucket: string): void {
+    if (bucket.startsWith('forbidden')) throw new S3Error(403, 'AccessDenied');
+    this.#objects.makeBucket(bucket);
   }
 
   async #put({ message, response, name }: Request): Promise<void> {

@@ -135,6 +135,8 @@ describe('what a remote is made of', () => {
   const FOLDER = traitsOf({ Features: { Move: true } });
   it.each([
     ['an object store', STORE, 's3:', false, undefined],
+    ['an object store, and no bucket', traitsOf({ Features: { BucketBased: true }, Root: '' }), 's3:', true, 'bucket'],
+    ['crypt over a bucket', traitsOf({ Features: { BucketBased: true }, Root: '' }), 'sealed:', true, undefined],
     ['a folder', FOLDER, '/mnt', true, undefined],
     ['a folder, and an rclone that copies where it cannot move', FOLDER, '/mnt', false, '1.55'],
     ['neither', traitsOf({ Features: {} }), '/mnt', true, 'another kind'],
