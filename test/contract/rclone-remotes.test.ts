@@ -1,11 +1,27 @@
 import { execa } from 'execa';
 import { randomBytes } from 'node:crypto';
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rclone } from '../../src/transports/rclone/plugin.ts';
-import { fsPath, wholeSeconds, type OutgoingFile, type ProbeResult, type Transport } from '../../src/transport.ts';
+import {
+  fsPath,
+  wholeSeconds,
+  type ExpectedFile,
+  type OutgoingFile,
+  type ProbeResult,
+  type Transport,
+} from '../../src/transport.ts';
 import {
   makeFolder,
   obscure,
@@ -61,10 +77,15 @@ const outgoing = (name: string, content: string | Buffer): OutgoingFile => {
   return { sourcePath, targetPath: `DC1/${name}`, mode: 0o640, identity: lstatSync(sourcePath, { bigint: true }) };
 };
 
+const expected = ({ sourcePath, targetPath, identity: { size, mtimeNs } }: OutgoingFile): ExpectedFile => ({
+  sourcePath,
+  targetPath,
+  size,
+  mtimeSeconds: wholeSeconds(mtimeNs),
+});
+
 const differing = async (transport: Transport, file: OutgoingFile, checksum: boolean): Promise<string[]> => {
-  const { sourcePath, targetPath, identity } = file;
-  const expected = { sourcePath, targetPath, size: identity.size, mtimeSeconds: wholeSeconds(identity.mtimeNs) };
-  return (await transport.verify([expected], { checksum }, signal)).map(({ kind }) => kind);
+  return (await transport.verify([expected(file)], { checksum }, signal)).map(({ kind }) => kind);
 };
 
 const probe = async (transport: Transport): Promise<string[]> => {
@@ -124,6 +145,26 @@ describe('WebDAV, which keeps neither times nor sums', () => {
     await connect(remote, { allowDeleteFirst: true }).send(changed, signal);
     expect(readFileSync(`${remote.folder}/DC1/file`, 'utf8')).toBe('new content');
   });
+});
+
+it('many small files that were just sent to S3 are compared by their sums, which one listing tells', async () => {
+  const remote = keep(await startS3(folder));
+  const transport = connect(remote);
+  const files = Array.from({ length: 60 }, (_, index) => outgoing(`file-${index}`, randomBytes(1000)));
+  await Promise.all(files.map((file) => transport.send(file, signal)));
+  const there = (name: string): string => `${remote.folder}/DC1/${name}`;
+  const { atime, mtime } = lstatSync(there('file-1'));
+  writeFileSync(there('file-1'), randomBytes(1000));
+  utimesSync(there('file-1'), atime, mtime); // Size and time say nothing.
+  rmSync(there('file-2'));
+  writeFileSync(there('file-3'), 'short');
+  const names = async (checksum = false): Promise<string[]> =>
+    (await transport.verify(files.map(expected), { checksum }, signal))
+      .map(({ file, kind }) => `${file.targetPath} ${kind}`)
+      .toSorted();
+  const wrong = ['DC1/file-1 different', 'DC1/file-2 missing', 'DC1/file-3 different'];
+  expect(await names()).toEqual(wrong);
+  expect(await names(true)).toEqual(wrong);
 });
 
 it('a file that cannot get its name is not there under it, not even in part', async () => {

@@ -6,6 +6,7 @@ import { StagedBatch } from '../rsync/staged-batch.ts';
 import { classify, explain } from './failures.ts';
 import { fromRemotePath } from './names.ts';
 import { DESTINATION, sourceFolder } from './rclone-process.ts';
+import { noteSent } from './send-file.ts';
 import type { Session } from './session.ts';
 
 /** What rclone says of files may come after its answer to the call. */
@@ -29,7 +30,11 @@ export const sendBatch = async (session: Session, sends: readonly PendingSend[])
       const name = line.object === undefined ? undefined : fromRemotePath(line.object);
       if (name === undefined || !left.has(name)) return;
       if (line.level === 'error') failed.set(name, line.text.replace(/^Failed to copy: /, ''));
-      else if (COPIED.test(line.text) && left.delete(name)) staged.confirm([name]);
+      else if (COPIED.test(line.text) && left.delete(name)) {
+        const file = staged.fileOf(name);
+        if (file !== undefined) noteSent(session, file);
+        staged.confirm([name]);
+      }
     }),
   );
   const stop = stack.use(stopWithAll(sends));

@@ -21,7 +21,7 @@ export const sendFile = async (
   names: TemporaryNames,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { targetPath, identity } = file;
+  const { targetPath } = file;
   if (!targetPath.isWellFormed()) throw notUtf8(file);
   const { traits, shared } = session;
   if (session.refusal !== undefined) throw refused(session.refusal, shared.label);
@@ -40,8 +40,7 @@ export const sendFile = async (
       throw error;
     }
     source.checkUnchanged();
-    if (traits.timesWithin === undefined && traits.hash === undefined)
-      shared.sent.set(targetPath, stateOf(identity.size, wholeSeconds(identity.mtimeNs)));
+    noteSent(session, file);
   } catch (error) {
     throw explain(`send "${showName(targetPath)}" to ${shared.label}`, error);
   } finally {
@@ -73,6 +72,15 @@ const copyAside = async (
     await remove(session, temporary).catch(() => undefined); // `tidy` finds what is left.
     throw error;
   }
+};
+
+const MOST_SENT = 100_000;
+
+/** For `verify`. */
+export const noteSent = ({ traits, shared: { sent } }: Session, { targetPath, identity }: OutgoingFile): void => {
+  const hasNothing = traits.timesWithin === undefined && traits.hash === undefined;
+  if (!hasNothing && (!traits.hasSlowTimes || sent.size >= MOST_SENT)) return;
+  sent.set(targetPath, stateOf(identity.size, wholeSeconds(identity.mtimeNs)));
 };
 
 /** A file in one state, as far as a destination without times and sums can be asked for it. */

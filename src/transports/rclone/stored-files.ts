@@ -122,6 +122,23 @@ export const listStored = async (
   }
 };
 
+/** The store's sums of the files in one folder, without their times. @throws TransportError */
+export const listSums = async (
+  session: Session,
+  folder: Name,
+  hash: string,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<Name, unknown>> => {
+  const opt = { filesOnly: true, noModTime: true, noMimeType: true, ...hashOption(hash) };
+  try {
+    const found = await list(session, { fs: DESTINATION, remote: toRemotePath(folder), opt }, signal);
+    return new Map(found.map((item) => [fromRemotePath(String(item.Path)), toFile(item).hashes[hash]]));
+  } catch (error) {
+    if (isMissing(error)) return new Map();
+    throw explain(`list files of ${session.shared.label}`, error);
+  }
+};
+
 const list = async (session: Session, input: object, signal?: AbortSignal): Promise<RcAnswer[]> => {
   const answer = await session.call('operations/list', input, signal);
   if (!Array.isArray(answer.list)) throw new TransportError('network', 'rclone lists no list');
