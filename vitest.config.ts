@@ -6,7 +6,6 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const SECONDS: Readonly<Record<string, number>> = {
   'contract/transports': 290,
   'scenario/install': 190,
-  'contract/rclone': 150,
   'scenario/audit': 174,
   'scenario/servers-1': 160,
   'fault/line': 145,
@@ -27,6 +26,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'contract/round-trips': 43,
   'scenario/told-skipped': 43,
   'scenario/check': 40,
+  'contract/rclone': 40,
   'fault/lying-server': 40,
   'scenario/broken-sites': 38,
 };
