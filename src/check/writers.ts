@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, readlinkSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { systemErrorCode } from '../errors.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
@@ -17,15 +17,31 @@ const MOST_DIRECTORIES = 3;
 export const checkWriters = (config: Config, directories: readonly DirectorySnapshot[]): ProbeResult => {
   const owners = new Set<bigint>();
   for (const { name } of directories.slice(-MOST_DIRECTORIES)) addOwners(config, name, owners);
-  return writersLine(owners, BigInt(process.geteuid?.() ?? 0), hasCapability(CAP_SYS_PTRACE));
+  const user = BigInt(process.geteuid?.() ?? 0);
+  return writersLine(owners, user, { seesAll: hasCapability(CAP_SYS_PTRACE), isApart: hasOwnProcessSpace() });
 };
 
-/** Pure. */
-export const writersLine = (owners: ReadonlySet<bigint>, user: bigint, seesAll: boolean): ProbeResult => {
+/** The kernel's number of the process space of the host itself: include/linux/proc_ns.h. */
+const SPACE_OF_HOST = 'pid:[4026531836]';
+
+const hasOwnProcessSpace = (): boolean => readlinkSync('/proc/self/ns/pid') !== SPACE_OF_HOST;
+
+/** Pure. @param isApart in a container with a process space of its own */
+export const writersLine = (
+  owners: ReadonlySet<bigint>,
+  user: bigint,
+  { seesAll, isApart }: { readonly seesAll: boolean; readonly isApart: boolean },
+): ProbeResult => {
   const what = 'writers';
   const others = [...owners].filter((owner) => owner !== user).toSorted((a, b) => (a < b ? -1 : 1));
   if (seesAll || others.length === 0)
-    return { what, state: 'ok', message: 'it can be seen which process has a file open for writing' };
+    return {
+      what,
+      state: 'ok',
+      message: isApart
+        ? 'it can be seen which process of this container has a file open for writing, and of none outside it: a file that such a one leaves alone for source.settle counts as complete'
+        : 'it can be seen which process has a file open for writing',
+    };
   const users = `user${others.length === 1 ? '' : 's'} ${others.join(', ')}`;
   return {
     what,

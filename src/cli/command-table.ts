@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { RECEIVE_HELP, type HelpSection } from './receive-help.ts';
 
 export type Option = readonly [flags: string, description: string, presence?: 'required'];
 
@@ -15,7 +16,7 @@ export const EXIT_CODES: readonly (readonly [code: string, means: string])[] = [
   ['0', 'done'],
   ['1', 'a defect of isocket'],
   ['2', 'usage or configuration'],
-  ['3', 'files left unsent'],
+  ['3', 'files left unsent; of status: a problem; of prune, verify and restore: something is not as it should be'],
   ['4', 'another isocket works on this root'],
   ['130, 143', 'stopped by SIGINT, SIGTERM'],
 ];
@@ -33,6 +34,8 @@ export interface CommandDefinition {
   readonly description: string;
   /** Flags and description of each option; "required" makes commander refuse a call without it. */
   readonly options?: readonly Option[];
+  /** What else there is to know, below its options. */
+  readonly sections?: readonly HelpSection[];
   /** What one types, and what it does. */
   readonly examples?: readonly (readonly [command: string, does: string])[];
   /** Takes the parsed command line; resolves with the exit code. Imports the command when it is called: --version and an idle scan must not load ssh. */
@@ -224,6 +227,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ['--status-textfile <file>', 'write the metrics there, for the textfile collector of a node exporter'],
       ['--allow-root', 'run as root; a user of its own is safer'],
     ],
+    sections: RECEIVE_HELP,
     examples: [
       [
         'isocket receive --root /backup --listen 0.0.0.0:2222 --authorized-keys keys --append-only',

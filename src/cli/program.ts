@@ -78,7 +78,7 @@ const createProgram = (end: (exitCode: number) => void, writeOut: ((text: string
 
 const addCommand = (
   program: Command,
-  { usage, group, description, options = [], examples = [], run: runCommand }: CommandDefinition,
+  { usage, group, description, options = [], sections = [], examples = [], run: runCommand }: CommandDefinition,
   end: (exitCode: number) => void,
 ): void => {
   const command = program.command(usage).description(description).helpGroup(`${group}:`);
@@ -86,6 +86,7 @@ const addCommand = (
     if (presence === 'required') command.requiredOption(flags, text);
     else command.option(flags, text);
   }
+  for (const { title, rows: all } of sections) command.addHelpText('after', `\n${title}:\n${shown(all)}`);
   if (examples.length > 0) command.addHelpText('after', `\nExamples:\n${shown(examples)}`);
   command.action(async () => end(await runCommand(command)));
 };

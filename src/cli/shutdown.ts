@@ -10,14 +10,20 @@ export interface Shutdown extends Disposable {
   readonly exitCode: number | undefined;
 }
 
-/** Listens for SIGINT and SIGTERM. A second signal ends the process at once. */
-export const listenForShutdown = (): Shutdown => {
+/**
+ * Listens for SIGINT and SIGTERM. A second signal ends the process at once.
+ * @param onSecond is called before that
+ */
+export const listenForShutdown = (onSecond?: () => void): Shutdown => {
   const controller = new AbortController();
   let exitCode: number | undefined;
   let name: NodeJS.Signals | undefined;
   const onSignal = (heard: NodeJS.Signals): void => {
     const code = heard === 'SIGINT' ? EXIT_CODES.SIGINT : EXIT_CODES.SIGTERM;
-    if (exitCode !== undefined) process.exit(code);
+    if (exitCode !== undefined) {
+      onSecond?.();
+      process.exit(code);
+    }
     exitCode = code;
     name = heard;
     controller.abort();

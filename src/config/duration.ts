@@ -9,7 +9,8 @@ const text = z
   .string({ error: DURATION })
   .refine((written) => (parseDurationMs(written) ?? Infinity) <= MAX_TIMER_MS, { error: DURATION });
 
-export const duration = (usual: string) => text.default(usual).describe(`A duration. Default: ${usual}`);
+export const duration = (usual: string, what: string) =>
+  text.default(usual).describe(`${what}. A duration. Default: ${usual}`);
 
 /** null: never. */
 export const durationOrNever = (usual: string | null, what: string) =>

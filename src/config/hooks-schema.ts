@@ -25,8 +25,8 @@ export const hooksSchema = z
       .nullable()
       .default(null)
       .describe('A dead-man URL as healthchecks.io has it: URL/start, URL, URL/fail'),
-    timeout: duration('30s').describe('A command that runs longer is ended. Default: 30s'),
-    pingEvery: duration('5m').describe('The daemon pings so often. Default: 5m'),
+    timeout: duration('30s', 'A command that runs longer is ended'),
+    pingEvery: duration('5m', 'The daemon pings so often, and within 10 s of a change'),
   })
   .prefault({});
 

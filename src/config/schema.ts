@@ -31,10 +31,10 @@ const receiveLimits = z
     connections: z.int().min(1).default(512).describe('Connections that have logged in'),
     connectionsPerAddress: z.int().min(1).default(256).describe('The same, of one address'),
     connectionsPerKey: z.int().min(1).default(64).describe('The same, of one key'),
-    login: duration('20s'),
-    idle: duration('1h'),
-    keepAlive: duration('15s'),
-    end: duration('30s'),
+    login: duration('20s', 'Who has not logged in by then is disconnected'),
+    idle: duration('1h', 'Who asks nothing for so long is disconnected'),
+    keepAlive: duration('15s', 'A silent client is asked so often whether it is there; three times unanswered ends it'),
+    end: duration('30s', 'So long SIGTERM waits for files that are open'),
   })
   .prefault({})
   .describe('How much strangers, one address and one key may take');
@@ -83,11 +83,14 @@ export const configSchema = z.strictObject({
         .default('')
         .describe('Directories whose name begins with this; "" for all'),
       newest: z.enum(['birth', 'name', 'mtime']).default('birth').describe('What makes a directory the newest'),
-      settle: duration('2s'),
-      superseded: duration('30s'),
-      rescan: duration('30s'),
+      settle: duration('2s', 'A file without a close event counts as complete after this quiet time'),
+      superseded: duration('30s', 'A directory that only a newer one closed is finished after this quiet time'),
+      rescan: duration('30s', 'The daemon lists everything again this often'),
       exclude: z.array(z.string()).default(['.*']).describe('Globs of names that are not sent, at any depth'),
-      watcher: z.enum(['auto', 'inotifywait', 'chokidar']).default('auto'),
+      watcher: z
+        .enum(['auto', 'inotifywait', 'chokidar'])
+        .default('auto')
+        .describe('What reports changes. auto: inotifywait where it is installed'),
       trustMarks: z
         .boolean()
         .default(false)
@@ -105,7 +108,15 @@ export const configSchema = z.strictObject({
         .nullable()
         .default(null)
         .describe('For example "20MB/s", or by the hours of the day "08:00 20MB/s, 19:00 off"; null: no limit'),
-      retry: z.strictObject({ first: duration('1s'), most: duration('60s'), hold: holdAfter.default(5) }).prefault({}),
+      retry: z
+        .strictObject({
+          first: duration('1s', 'Back-off doubles from here'),
+          most: duration('60s', 'Up to here, each time anywhere below it'),
+          hold: holdAfter
+            .default(5)
+            .describe('After so many failures a file is held: it is tried again at the slowest pace, and shown'),
+        })
+        .prefault({}),
     })
     .prefault({}),
   verify: z.enum(['sent', 'all', 'checksum', 'off']).default('sent').describe('What is checked before finished.watch'),

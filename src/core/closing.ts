@@ -21,6 +21,8 @@ export interface CycleFacts {
   readonly openClaims: number;
   /** Since the cycle began: files that could not be sent, or failed lately and wait for their turn. */
   readonly failed: number;
+  /** Since the cycle began: files that one destination has, and a slower one is still to get. */
+  readonly leftBehind?: number;
   /** Files that the destination confirmed and does not have. */
   readonly refuted: number;
   /** A process has a file of the directory open for writing. */
@@ -80,7 +82,8 @@ export const nextStep = (facts: CycleFacts, supersededMs: number): NextStep => {
 };
 
 const stepForUnsent = (facts: CycleFacts): NextStep => {
-  const { failed, openClaims, heldBack, reserved = 0, unreadable = 0, unsent, listings } = facts;
+  const { failed, leftBehind = 0, openClaims, heldBack, reserved = 0, unreadable = 0, unsent, listings } = facts;
+  if (leftBehind > 0) return wait(undefined); // Another cycle sends them.
   if (unreadable > 0) return wait(`${counted(unreadable, 'name')} in it cannot be read`);
   if (failed > 0) return wait(`${counted(failed, 'file')} could not be sent`);
   if (openClaims > 0)

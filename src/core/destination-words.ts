@@ -66,6 +66,6 @@ export const localFile = <T extends z.ZodType<string | undefined>>(schema: T): T
 
 /** A folder of this host, by its absolute path. */
 export const rootedPath = (expected: string): z.ZodString =>
-  without(z.string({ error: expected }), rootedMistake).regex(/^\/[^\0]*$/, {
+  z.string({ error: expected }).regex(/^\/[^\0]*$/, {
     error: ({ input }) => (typeof input === 'string' ? rootedMistake(input) : undefined) ?? expected,
   });

@@ -1,5 +1,6 @@
 import type { Name } from '../name.ts';
 import type { TransportErrorClass } from '../errors.ts';
+import type { RefusalKind } from './receiver-figures.ts';
 
 /** Why a file is not sent yet, although nothing is wrong with it. */
 export type HeldBackReason =
@@ -92,16 +93,21 @@ export interface ClientEvent {
   readonly type: 'client';
   /** `cut`: it was gone while it wrote, or a write failed. */
   readonly action: 'login' | 'logout' | 'wrote' | 'cut' | 'renamed' | 'removed' | 'made' | 'refused';
+  /** Of `isocket receive --json`, where each event has it: when, as ISO 8601 has it. */
+  readonly time?: string;
   /** Address and port. */
   readonly client: string;
-  /** The fingerprint of its key; missing before the login. */
+  /** The fingerprint of its key, or of the one that was refused; missing where there is none yet. */
   readonly key?: string;
+  /** Of a login that is refused: the name that the client gave. */
+  readonly user?: string;
   /** As the client names it. */
   readonly path?: Name;
   readonly to?: Name;
   /** What was written into that file. */
   readonly bytes?: number;
-  /** Of `refused`. */
+  /** Of `refused`: as the metrics tell them apart, and in words. */
+  readonly kind?: RefusalKind;
   readonly reason?: string;
   /** So many more of this kind were refused since the last one was told. */
   readonly more?: number;

@@ -29,13 +29,14 @@ export const activityOf = (
 
 /** A server may end a connection on which nothing goes on for long: that one was lost says nothing of the next one. */
 const connectionOf = ({ health, isLost }: RetryingTransport): Activity['connections'][number] => {
-  const { destination, failure, retryInMs } = health;
+  const { destination, failure, downSinceMs, retryInMs } = health;
   const hasEnded = failure === undefined && isLost?.() === true;
   return {
     destination,
     state: failure !== undefined ? 'down' : hasEnded ? 'lost' : 'up',
     message: failure?.message ?? (hasEnded ? LOST : null),
     hint: failure?.hint ?? null,
+    since: downSinceMs === undefined ? null : new Date(downSinceMs).toISOString(),
     nextSeconds: retryInMs === undefined ? null : Math.round(retryInMs / 1000),
   };
 };

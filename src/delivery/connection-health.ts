@@ -35,6 +35,7 @@ export class ConnectionHealth {
   #fatal: TransportError | undefined;
   #waiting: Promise<void> | undefined;
   #waitsUntilMs = 0;
+  #downSinceMs = 0;
   #outages = 0;
 
   constructor(options: HealthOptions) {
@@ -53,6 +54,11 @@ export class ConnectionHealth {
   /** Why it is down now; undefined while it is up, or not yet tried. */
   get failure(): TransportError | undefined {
     return this.#failure;
+  }
+
+  /** When the outage began, in milliseconds since 1970; undefined while it is up. */
+  get downSinceMs(): number | undefined {
+    return this.#failure === undefined ? undefined : this.#downSinceMs;
   }
 
   /** It answered at least once. */
@@ -114,6 +120,7 @@ export class ConnectionHealth {
         retrying,
       });
     }
+    if (this.#failure === undefined) this.#downSinceMs = Date.now();
     this.#failure = error;
     if (!retrying) {
       this.#fatal = error;

@@ -97,7 +97,7 @@ export class DirectoryCycle {
 
   facts(): CycleFacts {
     const { listing } = this;
-    const { failed, stopped, waiting } = this.#options.queue.outcomes;
+    const { failed, stopped, waiting, 'left-behind': leftBehind } = this.#options.queue.outcomes;
     const sentChangeMs = this.#site.state.lastChanges.get(this.plan.directory.name) ?? 0;
     return {
       closedBy: this.plan.closedBy,
@@ -107,6 +107,7 @@ export class DirectoryCycle {
       heldBack: listing?.heldBack ?? 0,
       openClaims: this.openClaims,
       failed: failed + stopped + waiting,
+      leftBehind,
       reserved: listing?.reserved ?? 0,
       unreadable: listing?.unreadable ?? 0,
       refuted: this.refuted,
@@ -123,10 +124,9 @@ export class DirectoryCycle {
     const { directory } = this.plan;
     this.listing = undefined;
     this.awaitsQuiet = false;
-    [this.#isVerified, this.#isConfirmed] = [false, false];
+    [this.#isVerified, this.#isConfirmed, this.#confirmedClaims, this.checked] = [false, false, 0, 0];
     this.#options.manifest?.forget();
     this.#refuted.clear();
-    [this.#confirmedClaims, this.checked] = [0, 0];
     this.#verification = this.#beginVerification();
     this.#twins = new TwinNames(this.#options.record);
     const claims = new ClaimsCheck(this.#site, directory.name, this.#options.record);

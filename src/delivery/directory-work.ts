@@ -2,31 +2,24 @@ import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
-import { showName, type Name } from '../name.ts';
+import { showName } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import type { SiteContext } from './context.ts';
 import { DirectoryCount } from './directory-count.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
 import { FinishedTwin } from './finished-twin.ts';
-import type { HeldBackFile } from './listing.ts';
+import type { CycleEnd } from './cycle-end.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
 import { isFolderThere, whyNotAsPlanned } from './still-as-planned.ts';
 import { takeBack } from './take-back.ts';
 import { UploadQueue } from './upload-queue.ts';
 
-export interface CycleEnd {
-  readonly finished: boolean;
-  /** Milliseconds until another cycle may get further; undefined: when something happens. */
-  readonly dueMs: number | undefined;
-  /** Sub-folders that the last listing met, below the directory. */
-  readonly folders: readonly Name[];
-  readonly heldBack: readonly HeldBackFile[];
-}
-
 /** A cycle is a listing: not more often than this, whatever the configuration says. */
 const SOONEST_MS = 100;
+/** A destination that was left behind has room again when some of what waits for it is sent. */
+const BEHIND_MS = 1000;
 
 /** The work on one directory for as long as it is not finished: one cycle in a pass of `scan`, many in the daemon. */
 export class DirectoryWork implements Disposable {
@@ -102,6 +95,11 @@ export class DirectoryWork implements Disposable {
     const finished = await this.#guarded(() => this.#finishWhenDone());
     const { folders = [], firstHeldBack: heldBack = [] } = this.#cycle.listing ?? {};
     return { finished, dueMs: this.#dueMs(), folders, heldBack };
+  }
+
+  /** Some files are left to another cycle, which sends them to a destination that is slower than others. */
+  get isBehind(): boolean {
+    return this.queue.outcomes['left-behind'] > 0;
   }
 
   /** contract.md §5: files that the last cycle left unsent. Call it when the queue is drained. */
@@ -185,8 +183,8 @@ export class DirectoryWork implements Disposable {
   }
 
   #noteOutcomes(): void {
-    const { failed, changed, stopped } = this.queue.outcomes;
-    this.#isClean &&= failed + changed + stopped === 0;
+    const { failed, changed, stopped, 'left-behind': leftBehind } = this.queue.outcomes;
+    this.#isClean &&= failed + changed + stopped + leftBehind === 0;
   }
 
   /** Before the reason is reported, which is done once. */
@@ -244,6 +242,7 @@ export class DirectoryWork implements Disposable {
     if (plan.closedBy === 'superseded') dues.push(supersededMs);
     // What a connection that is down kept from being sent or asked goes as soon as it may be up again.
     if (this.queue.outcomes.stopped + openClaims > 0 || listing === undefined) dues.push(sender.retryInMs);
+    if (this.isBehind) dues.push(BEHIND_MS);
     const known = dues.filter((due) => due !== undefined);
     return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
   }

@@ -143,6 +143,7 @@ export class NamedFiles implements Disposable {
       mayBegin: () => twin.check(),
       onOutcome: (path, outcome) => {
         queue.failures.resolved(path); // It is tried again when it is named again, and not by itself.
+        if (outcome.result === 'left-behind') queue.close(path); // No listing finds it: the slow destination is waited for.
         this.#note(`${root}/${name}/${path}`, outcome);
       },
     });
@@ -154,7 +155,7 @@ export class NamedFiles implements Disposable {
   #note(file: Name, outcome: Outcome): void {
     if (outcome.result === 'sent') this.#unsent.delete(file);
     else this.#unsent.add(file);
-    if (this.#site.sender.fatal !== undefined) this.#onFatal();
+    if (this.#site.sender.isOver) this.#onFatal();
     if (outcome.result !== 'changed') return;
     this.#fail(
       file,

@@ -85,7 +85,9 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   };
   if (unlisted === 0) foundAll();
   const share = { limits, listed, unsentIn, worked };
-  await passAll(unfinished, site, share);
+  let behind = await passAll(unfinished, site, share);
+  // Where one destination was faster than another, what the other lacks goes when the faster one has all.
+  while (behind.length > 0 && !site.signal.aborted) behind = await passAll(behind, site, share);
   if (rootIdentity(root) === rootAtFirst) {
     const left = worked.filter(({ isFinished }) => !isFinished).map((one) => one.plan);
     if (!site.signal.aborted) await passAll(replacedDirectories(left, config.source, isExcluded), site, share);
@@ -143,11 +145,19 @@ export const reportLinks = (root: Name, links: RootListing['links'], report: Rep
   if (message !== undefined) report({ type: 'note', level: 'warning', message: `${message}; ${LINKED_CURE}` });
 };
 
-/** @throws what is a defect, when all of them are through */
-const passAll = async (plans: readonly DirectoryPlan[], site: SiteContext, share: DirectoryShare): Promise<void> => {
-  const passes = plans.map((one) => passDirectory(one, site, share));
-  const defect = (await Promise.allSettled(passes)).find(({ status }) => status === 'rejected');
+/** Resolves with those in which a destination was left behind. @throws what is a defect, when all of them are through */
+const passAll = async (
+  plans: readonly DirectoryPlan[],
+  site: SiteContext,
+  share: DirectoryShare,
+): Promise<readonly DirectoryPlan[]> => {
+  const ends = await Promise.allSettled(plans.map((one) => passDirectory(one, site, share)));
+  const defect = ends.find(({ status }) => status === 'rejected');
   if (defect?.status === 'rejected') throw defect.reason;
+  return plans.filter((_one, index) => {
+    const end = ends[index];
+    return end?.status === 'fulfilled' && end.value === 'behind';
+  });
 };
 
 /** What the directories of a pass share. */
@@ -164,7 +174,7 @@ const passDirectory = async (
   one: DirectoryPlan,
   site: SiteContext,
   { limits, listed, unsentIn, worked }: DirectoryShare,
-): Promise<void> => {
+): Promise<'behind' | 'done'> => {
   const here: LeftDirectory = { plan: one, count: undefined, isFinished: false };
   const earlier = worked.findIndex(({ plan: { directory } }) => directory.name === one.directory.name);
   worked.splice(earlier === -1 ? worked.length : earlier, 1, here);
@@ -174,16 +184,18 @@ const passDirectory = async (
     listed,
     signal: site.signal,
   });
-  if (cycle === undefined) return;
+  if (cycle === undefined) return 'done';
   using work = cycle.work;
   await work.queue.drain();
   here.count = work.count.current;
   here.isFinished = cycle.end?.finished === true;
-  if (here.isFinished) return;
+  if (here.isFinished) return 'done';
+  if (work.isBehind && !site.signal.aborted) return 'behind';
   const unsent = work.leftUnsent();
   site.counters.failed += unsent;
   if (unsent > 0) unsentIn.push(one.directory.name);
   if (unsent > 0 && one.closedBy !== null) warnOfHeldBack(one.directory.name, cycle.end?.heldBack ?? [], site.report);
+  return 'done';
 };
 
 /** A closed directory is left unsent, so what holds its files back is named: of an open one it is nobody's trouble. */

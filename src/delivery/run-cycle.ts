@@ -1,6 +1,7 @@
 import { createSemaphore, type Semaphore } from '../core/semaphore.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
-import type { CycleEnd, DirectoryWork } from './directory-work.ts';
+import type { CycleEnd } from './cycle-end.ts';
+import type { DirectoryWork } from './directory-work.ts';
 
 /** How much work on the directories of one site goes on side by side. */
 export interface Limits {

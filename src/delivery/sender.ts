@@ -15,6 +15,8 @@ import { createFilesBeneath, type FilesBeneath } from '../source/open-beneath.ts
 import { findOpenFiles } from '../source/open-files.ts';
 import type { OutgoingFile, Transport } from '../transport.ts';
 import { ConnectionHealth, type RetryMode } from './connection-health.ts';
+import { LeftBehind } from './lane.ts';
+import { Lanes } from './lanes.ts';
 import { RetryingTransport } from './retrying-transport.ts';
 import { SendSlots, type Urgency } from './send-slots.ts';
 import { TickCheck } from './tick-check.ts';
@@ -34,10 +36,11 @@ export interface UnsentFile {
 
 /**
  * `changed`: it moved on or vanished while it was sent; list again. `stopped`: a connection is down or a signal came.
- * `failed`: this file only, and why.
+ * `failed`: this file only, and why. `left-behind`: nothing is wrong, but a slow destination has still to get it; list again.
  */
 export type Outcome =
-  { readonly result: 'sent' | 'changed' | 'stopped' } | { readonly result: 'failed'; readonly error: TransportError };
+  | { readonly result: 'sent' | 'changed' | 'stopped' | 'left-behind' }
+  | { readonly result: 'failed'; readonly error: TransportError };
 export type OutcomeKind = Outcome['result'];
 
 interface Outgoing extends OutgoingFile {
@@ -64,6 +67,7 @@ export class Sender {
   readonly #files: FilesBeneath;
   readonly #fineTickMs: number;
   readonly #tickCheck: TickCheck;
+  readonly #lanes: Lanes;
 
   constructor(options: SenderOptions) {
     const { root, destinations, retry, retryMode, clock, report, signal } = options;
@@ -79,16 +83,18 @@ export class Sender {
     });
     const stat = (targetPath: Name): BigIntStats | undefined => this.stat(targetPath);
     this.#tickCheck = new TickCheck({ root, destinations: this.destinations, stat, openFiles: findOpenFiles, signal });
-    this.slots = new SendSlots(() => {
-      let least = Infinity;
-      for (const { inFlight } of this.destinations) least = Math.min(least, inFlight);
-      return least;
-    });
+    this.#lanes = new Lanes(this.destinations, signal);
+    this.slots = new SendSlots(() => this.#lanes.mostUnderWay);
   }
 
   /** Why nothing more can be sent in this run. */
   get fatal(): TransportError | undefined {
     return this.destinations.find(({ health }) => health.fatal !== undefined)?.health.fatal;
+  }
+
+  /** No destination takes anything more in this run. */
+  get isOver(): boolean {
+    return this.destinations.every(({ health }) => health.fatal !== undefined);
   }
 
   /** How often a connection failed so far: a send that was repeated may have left a temporary file. */
@@ -126,6 +132,7 @@ export class Sender {
       return { result: 'sent' };
     } catch (error) {
       if (signal.aborted) return { result: 'stopped' };
+      if (error instanceof LeftBehind) return { result: 'left-behind' };
       const failure = error instanceof TransportError ? error : cannotSend(targetPath, error);
       if (failure.class === 'source-changed') return { result: 'changed' };
       return failure.class === 'file' ? { result: 'failed', error: failure } : { result: 'stopped' };
@@ -147,8 +154,8 @@ export class Sender {
       const outgoing = { sourcePath, targetPath, mode: modeWithoutMark(identity), identity };
       const { sums } = unsent.record;
       let sum: Buffer | undefined;
-      if (sums === undefined) await this.#deliver(outgoing, unsent);
-      else sum = await this.#deliverWithSum(outgoing, unsent);
+      if (sums === undefined) await this.#deliver(outgoing, unsent, urgency);
+      else sum = await this.#deliverWithSum(outgoing, unsent, urgency);
       const marked = mark(sourcePath, identity);
       if (!isMarked(identity)) this.clock.noteChange(marked.ctimeNs);
       if (sum !== undefined) sums?.add(unsent.path, marked, sum);
@@ -178,33 +185,21 @@ export class Sender {
   }
 
   /** Resolves with the sum of what was read, if a transport told it. */
-  async #deliverWithSum(outgoing: Outgoing, unsent: UnsentFile): Promise<Buffer | undefined> {
+  async #deliverWithSum(outgoing: Outgoing, unsent: UnsentFile, urgency: Urgency): Promise<Buffer | undefined> {
     let sum: Buffer | undefined;
     const tellSha256 = (told: Buffer): void => {
       sum = told;
     };
-    await this.#deliver({ ...outgoing, tellSha256 }, unsent);
+    await this.#deliver({ ...outgoing, tellSha256 }, unsent, urgency);
     return sum;
   }
 
   /** What one destination has is not sent there again because another one failed. */
-  #deliver(outgoing: Outgoing, unsent: UnsentFile): Promise<void> {
+  #deliver(outgoing: Outgoing, unsent: UnsentFile, urgency: Urgency): Promise<void> {
     const [only] = this.destinations;
     return only !== undefined && this.destinations.length === 1
       ? only.send(outgoing, this.#options.signal)
-      : this.#deliverToAll(outgoing, unsent);
-  }
-
-  async #deliverToAll(outgoing: Outgoing, { path, record, isPresumed }: UnsentFile): Promise<void> {
-    const state = provenState(outgoing.identity);
-    const sends = this.destinations.map(async (transport, index) => {
-      if (record.has(path, state, index)) return;
-      await transport.send(outgoing, this.#options.signal);
-      if (isPresumed) record.presumeFor(path, state, index);
-      else record.addFor(path, state, index);
-    });
-    const rejected = (await Promise.allSettled(sends)).find((outcome) => outcome.status === 'rejected');
-    if (rejected !== undefined) throw rejected.reason;
+      : this.#lanes.deliver(outgoing, { ...unsent, state: provenState(outgoing.identity) }, urgency);
   }
 
   /**

@@ -39,7 +39,7 @@ interface Sending {
 }
 
 const MOST_NAMED = 3;
-const NO_OUTCOMES = { sent: 0, changed: 0, failed: 0, stopped: 0, waiting: 0 };
+const NO_OUTCOMES = { sent: 0, changed: 0, failed: 0, stopped: 0, 'left-behind': 0, waiting: 0 };
 
 /** The files of one directory on their way: each at most once at a time, whoever found it. */
 export class UploadQueue {

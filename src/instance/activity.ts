@@ -33,6 +33,8 @@ export const activitySchema = z.object({
         state: z.string(),
         message: z.string().nullable().catch(null),
         hint: z.string().nullish().catch(null),
+        /** Of one that is down: since when, ISO 8601. */
+        since: z.string().nullish().catch(null),
         /** Until it is tried again. */
         nextSeconds: z.number().nullish().catch(null),
       }),

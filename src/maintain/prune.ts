@@ -53,6 +53,8 @@ export interface PruneResult {
   readonly bytes: number;
   /** Old enough, but kept because of a doubt. */
   readonly kept: number;
+  /** The newest directory, which stays whatever its age; '' where there is none. */
+  readonly newest: Name;
 }
 
 /**
@@ -64,13 +66,14 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const { root, tag, newest, exclude } = config.source;
   const writers = createOpenFilesView();
   const isStopped = (): boolean => signal.aborted;
-  const result = { pruned: 0, files: 0, bytes: 0, kept: 0 };
   const { directories, unreadable } = readRoot(root, tag, createIsExcluded(exclude));
+  const plans = plan(directories, newest);
+  const result = { pruned: 0, files: 0, bytes: 0, kept: 0, newest: plans.at(-1)?.directory.name ?? '' };
   for (const { name, error } of unreadable) {
     result.kept += 1;
     report({ type: 'kept', directory: name, ...failing(error, 'it cannot be read: ') });
   }
-  const candidates = plan(directories, newest)
+  const candidates = plans
     .slice(0, -1)
     .filter(({ phase, directory }) => phase === 'finished' && finishedMsAgo(root, directory.name) >= olderThanMs);
   const total = untilFree === undefined ? provenTotal(root, candidates.map(nameOf)) : undefined;

@@ -1,3 +1,4 @@
+import { counted } from '../core/units.ts';
 import type { ReceiverLimits } from '../core/receiver-limits.ts';
 
 export const DEFAULT_LIMITS: ReceiverLimits = {
@@ -41,18 +42,25 @@ export class Admission<Connection> {
 
   /**
    * Takes in a new connection.
-   * @returns the one that has to go for it. That a new one always gets in, and the oldest goes, keeps nobody out who logs in faster
+   * @returns the one that has to go for it, and why. That a new one always gets in, and the oldest goes, keeps nobody out who logs in faster
    * than `loginsPerAddress` connections are made from there.
    */
-  enter(connection: Connection, address: string): Connection | undefined {
+  enter(
+    connection: Connection,
+    address: string,
+  ): { readonly leaving: Connection; readonly reason: string } | undefined {
     const ofAddress = countBy(this.#waiting.values(), ({ address: from }) => from);
-    const isFull = this.#waiting.size >= this.limits.logins;
-    const crowd =
-      (ofAddress.get(address) ?? 0) >= this.limits.loginsPerAddress ? address : isFull ? most(ofAddress) : undefined;
+    const { logins, loginsPerAddress } = this.limits;
+    const isCrowd = (ofAddress.get(address) ?? 0) >= loginsPerAddress;
+    const crowd = isCrowd ? address : this.#waiting.size >= logins ? most(ofAddress) : undefined;
     const leaving = [...this.#waiting].find(([, guest]) => guest.address === crowd)?.[0];
     if (leaving !== undefined) this.#waiting.delete(leaving);
     this.#waiting.set(connection, { address });
-    return leaving;
+    if (leaving === undefined) return undefined;
+    const limit = isCrowd
+      ? `${counted(loginsPerAddress, 'connection')} of its address that ${loginsPerAddress === 1 ? 'has' : 'have'} not logged in may be open (limits.loginsPerAddress)`
+      : `${counted(logins, 'connection')} that ${logins === 1 ? 'has' : 'have'} not logged in may be open (limits.logins)`;
+    return { leaving, reason: `${limit}, and it was the oldest of its address` };
   }
 
   /** @returns why it may not stay */
@@ -62,7 +70,7 @@ export class Admission<Connection> {
     const members = [...this.#members.values()];
     const { connections, connectionsPerAddress, connectionsPerKey } = this.limits;
     const full = (what: string, limit: number, key: string): string =>
-      `${limit} connections ${what} are open (limits.${key})`;
+      `${counted(limit, 'connection')} ${what} ${limit === 1 ? 'is' : 'are'} open (limits.${key})`;
     if (members.length >= connections) return full('in all', connections, 'connections');
     if (members.filter(({ address }) => address === guest.address).length >= connectionsPerAddress)
       return full('of its address', connectionsPerAddress, 'connectionsPerAddress');

@@ -12,7 +12,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { decodeName } from '../name.ts';
-import { Status, TEMPORARY_NAME } from '../sftp/protocol.ts';
+import { BELOW_PROBE_FOLDER, PROBE_FOLDER, Status, TEMPORARY_NAME } from '../sftp/protocol.ts';
 import { openFileOrFolder, type ChangeRules } from './change-rules.ts';
 import { parseClientPath } from './client-path.ts';
 import type { ResolvedPath } from './confined-folder.ts';
@@ -31,9 +31,9 @@ const CHANGES = constants.O_WRONLY | constants.O_RDWR | constants.O_APPEND | con
  * contract.md §8: clients can add files, and cannot change complete ones.
  *
  * Files with a temporary name of isocket are incomplete. Every other file is complete: from its rename to the final name or,
- * where it was created under that name, from the close of the handle that created it. Folders can be created, but not removed,
- * renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the temporary file and
- * succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
+ * where it was created under that name, from the close of the handle that created it. Folders can be created, but not removed (that
+ * of a probe aside, once it is empty), renamed or changed. A rename onto an identical complete file (size, mtime and content) removes the
+ * temporary file and succeeds, so that sending a file twice (after a crash, or when the source lost its records) is harmless.
  *
  * With `keepVersions` a complete file may be replaced, by a rename or from its beginning: it stays beside, as a numbered version.
  */
@@ -71,7 +71,8 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
       if (isTemporary(path)) return openTemporary(resolved, flags, mode);
       const existing = lstatSync(resolved, { bigint: true, throwIfNoEntry: false });
       const isReplaced = keepVersions && existing !== undefined && (flags & REPLACES) === constants.O_TRUNC;
-      if ((flags & constants.O_CREAT) === 0 || (existing !== undefined && !isReplaced)) throw existingFile();
+      if ((flags & constants.O_CREAT) === 0) throw existingFile();
+      if (existing !== undefined && !isReplaced) throw keepVersions ? changedInPlace() : existingFile();
       return existing === undefined ? create(resolved, flags, mode) : replace(resolved, existing, flags, mode);
     },
 
@@ -84,6 +85,8 @@ export const createAppendOnlyRules = ({ keepVersions = false } = {}): ChangeRule
     },
 
     assertName: assertTemporaryFile,
+
+    assertFolder: assertProbeFolder,
 
     rename: (folder, from, to, isOver) => {
       let compared = '';
@@ -123,9 +126,23 @@ const inodeOf = ({ dev, ino }: BigIntStats): string => `${dev}:${ino}`;
 const existingFile = (): RefusedError =>
   new RefusedError(Status.PERMISSION_DENIED, 'append-only: existing files and folders cannot be changed');
 
+/** To continue it looks the same: it could be the whole file, or the rest of it. */
+const changedInPlace = (): RefusedError =>
+  new RefusedError(
+    Status.PERMISSION_DENIED,
+    'append-only: a file is replaced from its beginning (put), not in place, as scp does and whoever resumes',
+  );
+
 const always = (): boolean => true;
 
 export const isTemporary = (path: Buffer): boolean => TEMPORARY_NAME.test(parseClientPath(path).at(-1) ?? '');
+
+/** Of `isocket check`, which is to leave nothing. */
+const assertProbeFolder: ChangeRules['assertFolder'] = (path) => {
+  const names = parseClientPath(path);
+  const isInside = names.at(-1) === BELOW_PROBE_FOLDER;
+  if (!PROBE_FOLDER.test(names.at(isInside ? -2 : -1) ?? '')) throw existingFile();
+};
 
 /** A second name may be that of a complete file: a RENAME of version 3 that was interrupted between link and unlink leaves both. */
 const hasNoOtherName = (stats: Stats): boolean => stats.isFile() && stats.nlink === 1;

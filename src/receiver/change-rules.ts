@@ -22,6 +22,8 @@ export interface ChangeRules {
   readonly assertFile: (path: Buffer, stats: () => Stats) => void;
   /** Before a name is removed or moved. @throws RefusedError */
   readonly assertName: (path: Buffer, stats: () => Stats) => void;
+  /** Before RMDIR, which takes away no folder but an empty one. @throws RefusedError */
+  readonly assertFolder: (path: Buffer) => void;
   /**
    * Serves posix-rename. Returns a promise where both files must be compared first, which is given up once `isOver` says so.
    * @throws RefusedError
@@ -42,6 +44,7 @@ export const unrestricted: ChangeRules = {
   assertHandle: allowed,
   assertFile: allowed,
   assertName: allowed,
+  assertFolder: allowed,
   rename: (folder, from, to) => {
     folder.atBoth(from, to, (source, target) => renameSync(source, target));
     return undefined;

@@ -7,6 +7,16 @@ import type { RefusalLog } from './refusal-log.ts';
 export interface Refusal {
   readonly kind: RefusalKind;
   readonly reason: string;
+  /** Of a login. */
+  readonly login?: Login;
+}
+
+/** Who wants to log in. */
+export interface Login {
+  /** The name that the client gave. */
+  readonly user: string;
+  /** The fingerprint of its key. */
+  readonly key: string;
 }
 
 /** What request handlers tell of a client. */
@@ -91,12 +101,13 @@ export class ClientLog implements ActionLog {
     this.#options.counts.read += bytes;
   }
 
-  refused({ kind, reason }: Refusal, path?: Buffer): void {
+  refused({ kind, reason, login }: Refusal, path?: Buffer): void {
     const { counts, refusals, source } = this.#options;
     counts.refused[kind] += 1;
-    const event = this.#event('refused', { reason, ...(path === undefined ? {} : { path: decodeName(path) }) });
+    const where = path === undefined ? {} : { path: decodeName(path) };
+    const event = this.#event('refused', { ...login, kind, reason, ...where });
     // One disk is full for all of them.
-    refusals.add(kind === 'full' ? kind : `${source} ${event.key ?? ''} ${reason}`, event);
+    refusals.add(kind === 'full' ? kind : `${source} ${event.user ?? ''} ${event.key ?? ''} ${reason}`, event);
   }
 
   #tell(action: ClientEvent['action'], more: Partial<ClientEvent>): void {

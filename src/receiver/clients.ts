@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ParsedKey } from 'ssh2';
-import { errorMessage } from '../errors.ts';
 import type { Name } from '../name.ts';
+import { counted } from '../core/units.ts';
 import { noCounts, type ReceiverFigures } from '../core/receiver-figures.ts';
 import type { ReceiverLimits } from '../core/receiver-limits.ts';
 import { Admission, DEFAULT_LIMITS } from './admission.ts';
@@ -10,10 +10,11 @@ import { createAppendOnlyRules } from './append-only.ts';
 import { createAtomicPuts } from './atomic-puts.ts';
 import { isStillAllowed, type AuthorizedKey, type AuthorizedKeys } from './authorized-keys.ts';
 import { unrestricted, type ChangeRules } from './change-rules.ts';
-import { ClientLog } from './client-log.ts';
+import { ClientLog, type Refusal } from './client-log.ts';
 import { openConfinedFolder, type ConfinedFolder } from './confined-folder.ts';
 import { ReceiverConnection } from './connection.ts';
 import { plainAddress, sourceOf } from './from-patterns.ts';
+import { KeyFolders } from './key-folders.ts';
 import { openKeys, type KeyRing } from './keys-file.ts';
 import type { ReceiverOptions } from './receiver-options.ts';
 import type { RootDisk } from './root-disk.ts';
@@ -35,6 +36,7 @@ export class Clients {
   readonly #refusals: RefusalLog;
   readonly #rules: ChangeRules;
   readonly #keys: KeyRing;
+  readonly #folders: KeyFolders;
   readonly #disk: RootDisk;
   readonly #timer: NodeJS.Timeout;
   #seen: AuthorizedKeys | undefined;
@@ -47,8 +49,15 @@ export class Clients {
     this.#admission = new Admission(this.#limits);
     this.#refusals = new RefusalLog((event) => options.tell?.(event));
     this.#rules = options.appendOnly === true ? createAppendOnlyRules(options) : unrestricted;
-    const warn = (message: string): void => options.log('warning', message);
-    this.#keys = openKeys(options.authorizedKeys, (keys) => this.#warnOf(keys), warn);
+    this.#folders = new KeyFolders(options.root, options.log);
+    this.#keys = openKeys(
+      options.authorizedKeys,
+      (keys) => this.#onKeys(keys),
+      (problem) => {
+        if (problem === '') options.log('result', 'the authorized keys let clients in again');
+        else options.log('warning', problem);
+      },
+    );
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
@@ -81,35 +90,43 @@ export class Clients {
       this.#connections.delete(connection);
       this.#admission.leave(connection);
     });
-    const leaving = this.#admission.enter(connection, source);
-    const reason = 'too many connections that have not logged in are open, and it was the oldest of its address';
-    leaving?.drop({ kind: 'crowd', reason });
+    const crowd = this.#admission.enter(connection, source);
+    crowd?.leaving.drop({ kind: 'crowd', reason: crowd.reason });
   }
 
   figures(): Omit<ReceiverFigures, 'disk'> {
     const clients = [...this.#connections].flatMap(({ key, peer, isBusy, sessions }) =>
       key === undefined ? [] : [{ client: peer, key: key.fingerprint, folder: key.folder.join('/'), isBusy, sessions }],
     );
+    this.#lookAtKeys();
     const problem = this.#keys.problem();
     return {
       counts: this.#counts,
       waiting: this.#admission.waiting,
       clients,
-      problems: problem === '' ? [] : [problem],
+      problems: [...(problem === '' ? [] : [problem]), ...this.#folders.problems],
     };
   }
 
-  /** Reads the keys again, and ends the connections of those that are gone. Limits of time hold for new connections. */
-  reload(limits: Partial<ReceiverLimits> = this.#limits): void {
+  /**
+   * Reads the keys again, and ends the connections of those that are gone. Limits of time hold for new connections.
+   * @returns whether somebody can get in
+   */
+  reload(limits: Partial<ReceiverLimits> = this.#limits): boolean {
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#admission.limits = this.#limits;
     this.#keys.reload();
     this.#endRemoved();
+    return this.#keys.problem() === '';
   }
 
   /** Resolves with the number of clients that were still writing when the time was over. */
   async drain(): Promise<number> {
-    const end = performance.now() + this.#limits.endMs;
+    const { endMs } = this.#limits;
+    const busy = [...this.#connections].filter(({ isBusy }) => isBusy).length;
+    const given = `${counted(busy, 'transfer is', 'transfers are')} given up to ${endMs / 1000} s (limits.end); a second signal ends at once`;
+    this.#options.log('result', `ending: ${busy === 0 ? 'no transfer is under way' : given}`);
+    const end = performance.now() + endMs;
     let quiet = new Set<ReceiverConnection>();
     while (this.#connections.size > 0 && performance.now() < end) {
       const idle = [...this.#connections].filter(({ isBusy }) => !isBusy);
@@ -139,7 +156,7 @@ export class Clients {
 
   /** Whoever edits the file may write it in several steps: who is in stays until it is the same at two looks. */
   #look(): void {
-    this.#keys.current();
+    this.#lookAtKeys();
     const keys = this.#keys.lastRead();
     if (keys === this.#seen) this.#endRemoved();
     this.#seen = keys;
@@ -150,20 +167,18 @@ export class Clients {
     for (const connection of this.#connections) {
       const { key, address } = connection;
       if (key === undefined || isStillAllowed(keys, key, address, Date.now())) continue;
-      connection.drop({ kind: 'unauthorized', reason: 'its key is not authorized any more' });
+      const refusal: Refusal = { kind: 'unauthorized', reason: 'its key is not authorized any more' };
+      connection.drop(refusal, 'put it back into the authorized keys there');
     }
   }
 
-  #warnOf({ keys, warnings }: AuthorizedKeys): void {
-    for (const warning of warnings) this.#options.log('warning', warning);
-    for (const { line, folder } of keys) {
-      if (folder.length === 0) continue;
-      try {
-        openConfinedFolder(this.#options.root, folder)[Symbol.dispose]();
-      } catch (error) {
-        const what = `path="${folder.join('/')}" in line ${line} of the authorized keys cannot be opened below the root`;
-        this.#options.log('warning', `${what}: ${errorMessage(error)}; make the folder, the key gets nothing before`);
-      }
-    }
+  #lookAtKeys(): void {
+    this.#keys.current();
+    this.#folders.look(this.#keys.lastRead());
+  }
+
+  #onKeys(keys: AuthorizedKeys): void {
+    for (const warning of keys.warnings) this.#options.log('warning', warning);
+    this.#folders.look(keys);
   }
 }

@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net';
 import type { AuthContext, Connection, ServerChannel, Session } from 'ssh2';
-import { errorMessage } from '../errors.ts';
-import { showName } from '../name.ts';
+import { plainMessage, systemErrorCode } from '../errors.ts';
+import { RECEIVER_SAYS } from '../sftp/receiver-words.ts';
+import { DisconnectReason, tellDisconnect } from '../ssh/internals/disconnect.ts';
 import { chooseKey, fingerprintOf, type AuthorizedKey } from './authorized-keys.ts';
-import type { Refusal } from './client-log.ts';
+import type { Login, Refusal } from './client-log.ts';
 import type { ConfinedFolder } from './confined-folder.ts';
 import type { ConnectionOptions } from './connection-options.ts';
 import { plainAddress } from './from-patterns.ts';
-import { takesSftpOnly } from './sftp-only.ts';
+import { RefusedError } from './refused-error.ts';
+import { endSaying, takesSftpOnly } from './sftp-only.ts';
 import { SftpSession } from './sftp-session.ts';
 import { serveSsh } from './ssh-server.ts';
 
@@ -40,7 +42,7 @@ export class ReceiverConnection {
   #loginAttempts = 0;
   #openSessions = 0;
   /** Whose signature was right. */
-  #proved: AuthorizedKey | undefined;
+  #proved: { readonly key: AuthorizedKey; readonly login: Login } | undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     this.#socket = socket;
@@ -83,8 +85,8 @@ export class ReceiverConnection {
     return [...this.#sessions.keys()].some((session) => session.isBusy);
   }
 
-  /** Ends, and tells why. Nothing more is served, whatever it has sent already. */
-  drop(refusal: Refusal): void {
+  /** Ends, and tells why; the client hears it, and the cure if there is one. Nothing more is served, whatever it has sent already. */
+  drop(refusal: Refusal, cure?: string): void {
     this.#options.clientLog.refused(refusal);
     if (this.#key === undefined) {
       this.#socket.destroy();
@@ -92,7 +94,7 @@ export class ReceiverConnection {
     }
     this.#key = undefined;
     for (const session of this.#sessions.keys()) session.end();
-    this.end();
+    this.#endSaying(refusal, cure);
   }
 
   /** Sends a disconnect message and closes the connection. */
@@ -108,10 +110,21 @@ export class ReceiverConnection {
     socket.destroySoon();
   }
 
+  #endSaying({ kind, reason }: Refusal, cure?: string): void {
+    const code = kind === 'limit' ? DisconnectReason.TOO_MANY_CONNECTIONS : DisconnectReason.SERVICE_NOT_AVAILABLE;
+    const text = `${RECEIVER_SAYS}${reason}${cure === undefined ? '' : `; ${cure}`}`;
+    if (this.#client !== undefined) tellDisconnect(this.#client, code, text);
+    this.end();
+  }
+
   #onClient(client: Connection): void {
     this.#client = client;
     // ssh2 emits several errors for one failure; without a listener each would end the process.
-    client.on('error', (error) => this.#options.log('info', `${this.peer}: ${briefly(error.message)}`));
+    client.on('error', (error: Error & { readonly level?: string }) => {
+      this.#options.log('info', `${this.peer}: ${briefly(error.message)}`);
+      // ssh2 waits for the client to close, too: one that is stopped never does.
+      if (error.level === 'client-timeout') this.end();
+    });
     client.on('authentication', (attempt) => this.#onLoginAttempt(client, attempt));
     client.on('ready', () => this.#onReady());
     client.on('session', (accept, reject) => {
@@ -130,24 +143,29 @@ export class ReceiverConnection {
       attempt.reject(['publickey']);
     } else {
       const chosen = chooseKey(this.#options.keys(), attempt, this.address);
+      const login = { user: briefly(attempt.username), key: fingerprintOf(attempt.key.data) };
       if ('fingerprint' in chosen) {
-        if (attempt.signature !== undefined) this.#proved = chosen;
+        if (attempt.signature !== undefined) this.#proved = { key: chosen, login };
         attempt.accept();
         return;
       }
-      const who = `"${showName(briefly(attempt.username))}" with the key ${fingerprintOf(attempt.key.data)}`;
-      this.#options.clientLog.refused({ kind: chosen.kind, reason: `${who}: ${chosen.reason}` });
+      this.#options.clientLog.refused({ ...chosen, login });
       attempt.reject(['publickey']);
     }
   }
 
   #onReady(): void {
     clearTimeout(this.#timer);
-    const key = this.#proved;
-    const refusal = key === undefined ? 'it has no key' : this.#options.onLogin(key);
-    if (key === undefined || refusal !== undefined) {
-      this.#options.clientLog.refused({ kind: 'limit', reason: refusal ?? '' });
+    if (this.#proved === undefined) {
       this.end();
+      return;
+    }
+    const { key, login } = this.#proved;
+    const reason = this.#options.onLogin(key);
+    if (reason !== undefined) {
+      const refusal: Refusal = { kind: 'limit', reason, login };
+      this.#options.clientLog.refused(refusal);
+      this.#endSaying(refusal, 'raise that limit there, or let fewer clients connect at once');
       return;
     }
     this.#key = key;
@@ -165,13 +183,15 @@ export class ReceiverConnection {
     // Not the event 'sftp': it starts the SFTP class of ssh2, which cannot advertise extensions.
     // ssh2 gives no `reject` where the client wants no reply, and no channel for a second subsystem of a session.
     session.on('subsystem', (accept, reject: (() => void) | undefined, { name }) => {
-      const folder = name === 'sftp' && !isServed ? this.#openFolder() : undefined;
-      if (!folder) {
+      const key = this.#key;
+      if (name !== 'sftp' || isServed || key === undefined) {
         reject?.();
         return;
       }
       isServed = true;
-      this.#serveSftp(session, accept(), folder);
+      const folder = this.#openFolder(key);
+      if (typeof folder === 'string') endSaying(accept(), `${RECEIVER_SAYS}${folder}`);
+      else this.#serveSftp(session, accept(), folder);
     });
   }
 
@@ -188,16 +208,17 @@ export class ReceiverConnection {
     session.on('close', () => sftp.end());
   }
 
-  #openFolder(): ConfinedFolder | undefined {
-    if (this.#key === undefined) return undefined;
-    const { folder } = this.#key;
+  /** @returns why not, for the client: no path of this host but its own folder's */
+  #openFolder({ folder }: AuthorizedKey): ConfinedFolder | string {
     try {
       return this.#options.openFolder(folder);
     } catch (error) {
-      this.#warn(
-        `refused a session: its folder "${folder.join('/')}" below the root cannot be opened: ${errorMessage(error)}`,
-      );
-      return undefined;
+      const what = folder.length === 0 ? 'the root' : `its folder "${folder.join('/')}" below the root`;
+      this.#warn(`refused a session: ${what} cannot be opened: ${plainMessage(error)}`);
+      const isOfFolder = systemErrorCode(error) !== undefined || error instanceof RefusedError;
+      if (folder.length === 0 || !isOfFolder)
+        return 'its root cannot be opened; see its log: a disk may have to be mounted';
+      return `the folder "${folder.join('/')}" of this key (path=) cannot be opened: ${plainMessage(error)}; make it there, below the root`;
     }
   }
 

@@ -15,6 +15,7 @@ export interface KeyLimits {
 /** They forbid only what the receiver never offers. Any unknown option may restrict more than the receiver enforces. */
 const HARMLESS = /^(?:restrict|no-(?:agent-forwarding|port-forwarding|pty|user-rc|x11-forwarding))$/i;
 const WITH_VALUE = /^([a-z-]{1,40})="((?:\\"|[^"])*)"$/i;
+const UNQUOTED = /^(?:path|from|expiry-time|command)=(?!")/i;
 
 /** @returns what they allow, or why the key lets nobody in; that repeats no text that may be a secret */
 export const parseKeyOptions = (options: readonly string[]): KeyLimits | string => {
@@ -55,6 +56,8 @@ const parseValue = (name: string, value: string): Partial<KeyLimits> | string | 
 };
 
 const parseFolder = (value: string): Partial<KeyLimits> | string => {
+  // Elsewhere ".." stays at the root; here another folder than the one that is named would be served.
+  if (value.split('/').includes('..')) return 'path= takes no "..": name the folder as it is below the root';
   const folder = value.includes('\0') ? [] : parseClientPath(Buffer.from(value));
   return folder.length === 0 ? 'path= takes the name of a folder below the root' : { folder };
 };
@@ -63,6 +66,7 @@ const unknown = (option: string): string => {
   const name = option.split('=', 1)[0] ?? option;
   // What is no option at all may be a secret.
   if (!/^[a-z-]{1,40}$/i.test(name)) return 'it holds no public key';
+  if (UNQUOTED.test(option)) return `${name}= takes its value in quotes: ${name}="…"`;
   return `the option "${name}" is not supported${name.toLowerCase() === 'command' ? ' (but command="internal-sftp" is)' : ''}; remove it, or use only "restrict", "path", "from" and "expiry-time"`;
 };
 

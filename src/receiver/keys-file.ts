@@ -11,9 +11,9 @@ export interface KeyRing {
   readonly current: () => AuthorizedKeys;
   /** For those who are in: the keys of the last file that could be read. */
   readonly lastRead: () => AuthorizedKeys;
-  /** Why the file cannot be read; "": it can. */
+  /** Why nobody new gets in; "": somebody can. */
   readonly problem: () => string;
-  /** Reads the file again, whatever its times say. */
+  /** Reads the file again, whatever its times say, and tells of a problem once more. */
   readonly reload: () => void;
 }
 
@@ -21,12 +21,12 @@ const NOBODY = parseAuthorizedKeys('');
 
 /**
  * @param onRead is called with what was read, each time that it was
- * @param onUnreadable is called once, until it can be read again
+ * @param onProblem is called with why nobody new gets in, once; and with "" when that is over
  */
 export const openKeys = (
   source: KeysSource,
   onRead: (keys: AuthorizedKeys) => void,
-  onUnreadable: (message: string) => void,
+  onProblem: (problem: string) => void,
 ): KeyRing => {
   if (typeof source === 'string') {
     const keys = parseAuthorizedKeys(source);
@@ -34,20 +34,26 @@ export const openKeys = (
     return { current: () => keys, lastRead: () => keys, problem: () => '', reload: () => undefined };
   }
   let [stamp, problem, last, now] = ['', '', NOBODY, NOBODY];
+  const tell = (found: string): void => {
+    if (found === problem) return;
+    problem = found;
+    onProblem(found);
+  };
   const read = (): void => {
     try {
       const found = stampOf(source.file);
       if (found === stamp) return;
       // The stamp is that from before: what is written meanwhile is read the next time.
-      now = last = parseAuthorizedKeys(readKeysFile(source.file));
-      [stamp, problem] = [found, ''];
+      now = last = parseKeysFile(source.file);
+      stamp = found;
       onRead(last);
+      tell(last.size > 0 ? '' : noKeyIn(source.file));
     } catch (error) {
-      const message = `Cannot read the authorized keys "${source.file}": ${plainMessage(error)}; nobody new gets in until they can be read. Who is in stays`;
       now = NOBODY;
       stamp = '';
-      if (message !== problem) onUnreadable(message);
-      problem = message;
+      tell(
+        `Cannot read the authorized keys "${source.file}": ${plainMessage(error)}; nobody new gets in until they can be read. Who is in stays`,
+      );
     }
   };
   read();
@@ -59,10 +65,30 @@ export const openKeys = (
     lastRead: () => last,
     problem: () => problem,
     reload: () => {
+      const before = problem;
       stamp = '';
       read();
+      if (problem !== '' && problem === before) onProblem(problem);
     },
   };
+};
+
+const noKeyIn = (file: string): string =>
+  `No key in the authorized keys "${file}" is accepted; nobody gets in until one is: put it back, or correct its line`;
+
+const OTHERS_WRITE = 0o022;
+
+/**
+ * The keys in a file; a file that others may write is told with its warnings: who writes it lets himself in.
+ * @throws as `readKeysFile`
+ */
+export const parseKeysFile = (file: string): AuthorizedKeys => {
+  const keys = parseAuthorizedKeys(readKeysFile(file));
+  const { mode } = statSync(file);
+  if ((mode & OTHERS_WRITE) === 0) return keys;
+  const bits = (mode & 0o777).toString(8).padStart(4, '0');
+  const warning = `the authorized keys "${file}" can be written by other users (mode ${bits}), who could let themselves in; take that away: chmod go-w "${file}"`;
+  return { ...keys, warnings: [...keys.warnings, warning] };
 };
 
 /**

@@ -53,10 +53,8 @@ export const pathRequests: RequestTable = {
 
   [Packet.RMDIR]: ({ folder, log, rules, reply }, id, request) => {
     const path = request.bytes();
-    folder.at(path, (resolved) => {
-      rules.assertName(path, () => statsOf(resolved));
-      rmdirSync(resolved);
-    });
+    rules.assertFolder(path);
+    folder.at(path, (resolved) => rmdirSync(resolved));
     log.did('removed', path);
     writeOk(reply, id);
   },

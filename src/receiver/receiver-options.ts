@@ -19,7 +19,8 @@ export interface ReceiverOptions {
   /** A new file has a temporary name until its CLOSE. Default: false. */
   readonly atomicPuts?: boolean;
   readonly limits?: Partial<ReceiverLimits>;
-  readonly log: (level: 'info' | 'warning', message: string) => void;
+  /** `result`: it is shown whatever is left out of a log. */
+  readonly log: (level: 'info' | 'result' | 'warning', message: string) => void;
   /** Is told what clients do. */
   readonly tell?: (event: ClientEvent) => void;
 }

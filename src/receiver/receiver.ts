@@ -20,8 +20,11 @@ export interface Receiver extends AsyncDisposable {
   /** Of the first host key, in the format of `ssh-keygen -l`. */
   readonly fingerprint: string;
   readonly fingerprints: readonly string[];
-  /** Reads the authorized keys again, and ends the connections of those that are gone. From now on these limits hold; missing: the same ones. */
-  readonly reload: (limits?: Partial<ReceiverLimits>) => void;
+  /**
+   * Reads the authorized keys again, and ends the connections of those that are gone. From now on these limits hold; missing: the same ones.
+   * Returns whether somebody can get in; why not is logged.
+   */
+  readonly reload: (limits?: Partial<ReceiverLimits>) => boolean;
   readonly figures: () => Promise<ReceiverFigures>;
   /** Takes nobody more. Resolves once no file is open for writing, or `limits.endMs` is over, with the number of clients that still write. */
   readonly drain: () => Promise<number>;

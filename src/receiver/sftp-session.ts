@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { ServerChannel } from 'ssh2';
-import { errorMessage } from '../errors.ts';
+import { plainMessage } from '../errors.ts';
 import { MalformedPacketError, createPacketSplitter } from '../sftp/packet-reader.ts';
 import type { ActionLog } from './client-log.ts';
 import type { ChangeRules } from './change-rules.ts';
@@ -150,7 +150,7 @@ export class SftpSession {
       work();
     } catch (error) {
       const what = error instanceof MalformedPacketError ? 'malformed SFTP packet' : 'internal error';
-      this.#warn(`closed a session: ${what}: ${errorMessage(error)}`);
+      this.#warn(`closed a session: ${what}: ${plainMessage(error)}`);
       this.#output.flush();
       this.#finish(1);
     }

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import ssh2, { type Connection, type ParsedKey } from 'ssh2';
-import { letAnyByteCount } from '../ssh/internals/any-byte-counts.ts';
 import { batchWrites } from '../ssh/internals/batch-writes.ts';
 import { prepareCiphers } from '../ssh/internals/ciphers.ts';
+import { countAllLife } from '../ssh/internals/keep-alive.ts';
 import { ALGORITHMS, withoutSha1 } from './algorithms.ts';
 
 /**
@@ -26,7 +26,7 @@ export const serveSsh = (
     },
     (client) => {
       prepareCiphers(client);
-      letAnyByteCount(client, socket);
+      countAllLife(client, socket, keepAliveMs);
       onClient(client);
     },
   );

@@ -88,3 +88,7 @@ export const CommitFlag = { DURABLE: 1 } as const;
 
 /** The name that isocket gives an incomplete file: transport.ts, `owner`. */
 export const TEMPORARY_NAME = /^\.isocket-[0-9a-f]{8}-.+\.part$/s;
+
+/** The folder that `isocket check` makes for a moment, with one in it. */
+export const PROBE_FOLDER = /^\.isocket-[0-9a-f]{8}-probe$/;
+export const BELOW_PROBE_FOLDER = 'below';

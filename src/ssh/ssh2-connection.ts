@@ -2,7 +2,8 @@ import type { Socket } from 'node:net';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { plainMessage } from '../errors.ts';
 import { openSftpClient, type SftpClient } from '../sftp/client.ts';
-import { INITIAL_WINDOW_BYTES } from '../sftp/receive-window.ts';
+import { withRefusal } from '../sftp/receiver-words.ts';
+import { INITIAL_WINDOW_BYTES, type ChannelWindow } from '../sftp/receive-window.ts';
 import { SessionRefusedError, type SshConnection } from './connection.ts';
 import { withSmallWindow } from './internals/channel-window.ts';
 
@@ -59,12 +60,12 @@ export class Ssh2Connection implements SshConnection {
     const channel = await this.#openChannel((done) => {
       windowOf = withSmallWindow(this.#client, INITIAL_WINDOW_BYTES, () => request(done));
     });
-    if (windowOf === undefined) return openSftpClient(channel);
+    if (windowOf === undefined) return openClient(channel);
     const window = windowOf(channel);
-    if (window !== undefined) return openSftpClient(channel, window);
+    if (window !== undefined) return openClient(channel, window);
     // This channel has a small window that cannot grow: the server would wait for ever.
     channel.destroy();
-    return openSftpClient(await this.#openChannel(request));
+    return openClient(await this.#openChannel(request));
   }
 
   readonly openExec = (command: string): Promise<ClientChannel> =>
@@ -97,6 +98,9 @@ export class Ssh2Connection implements SshConnection {
       const channel = await promise;
       channel.stderr.resume();
       return channel;
+    } catch (error) {
+      // ssh2 says "Not connected" while the socket of a connection that has ended closes.
+      throw this.#end === undefined ? error : this.#lost();
     } finally {
       this.#client.off('close', onClose);
     }
@@ -106,6 +110,21 @@ export class Ssh2Connection implements SshConnection {
     return new Error(this.#end ?? `the connection to ${this.#where} was lost`);
   }
 }
+
+const MOST_SAID_CHARS = 4096;
+
+/** A receiver of ours that accepts the session and ends it says why on stderr. */
+const openClient = async (channel: ClientChannel, window?: ChannelWindow): Promise<SftpClient> => {
+  let said = '';
+  channel.stderr.on('data', (chunk: Buffer) => {
+    if (said.length < MOST_SAID_CHARS) said += chunk.toString();
+  });
+  try {
+    return await openSftpClient(channel, window);
+  } catch (error) {
+    throw withRefusal(error, said);
+  }
+};
 
 /** Where a channel is not opened, ssh2 adds the server's reason code (RFC 4254 §5.1). */
 const refusal = (error: Error): Error =>

@@ -7,6 +7,8 @@ import type { DirectoryStatus, SiteStatus } from './site-status.ts';
 export interface StatusTextOptions {
   /** Lists every finished directory and every held file. */
   readonly verbose: boolean;
+  /** The directories were named: each of them is shown. */
+  readonly areNamed?: boolean;
   /** What is wrong comes first: a terminal may have no room for all. Else it comes last, where the eye is when all was printed. */
   readonly problemsFirst: boolean;
 }
@@ -14,10 +16,14 @@ export interface StatusTextOptions {
 const MAX_HELD_SHOWN = 10;
 
 /** The status as text, one line a directory. Pure. */
-export const statusText = (status: SiteStatus, { verbose, problemsFirst }: StatusTextOptions): string => {
+export const statusText = (
+  status: SiteStatus,
+  { verbose, areNamed = false, problemsFirst }: StatusTextOptions,
+): string => {
   const { site, root, directories, totals } = status;
   const finished = directories.filter(({ phase }) => phase === 'finished');
-  const shown = verbose
+  const showsAll = verbose || areNamed;
+  const shown = showsAll
     ? directories
     : directories.filter(({ phase, late, lacks }) => phase !== 'finished' || late || lacks !== undefined);
   const problems = status.problems.map((problem) => `PROBLEM: ${problem}`);
@@ -26,7 +32,7 @@ export const statusText = (status: SiteStatus, { verbose, problemsFirst }: Statu
     ...(problemsFirst ? problems : []),
     ...(directories.length === 0 ? ['no directories'] : []),
     ...table(shown.map(row)),
-    ...(verbose || finished.length === 0
+    ...(showsAll || finished.length === 0
       ? []
       : [`${counted(finished.length, 'finished directory', 'finished directories')}: ${amount(finished)}`]),
     `total: ${counted(totals.files, 'file', 'files')}, ${formatBytes(totals.bytes)}; ${totals.sent} sent, ${totals.unsent} unsent, ${totals.held} held`,
@@ -92,7 +98,9 @@ const amount = (directories: readonly DirectoryStatus[]): string => {
   const files = known.reduce((total, one) => total + (one.files ?? 0), 0);
   const bytes = known.reduce((total, one) => total + (one.bytes ?? 0), 0);
   const unknown = directories.length - known.length;
-  return `${counted(files, 'file', 'files')}, ${formatBytes(bytes)}${unknown === 0 ? '' : `; ${unknown} of them do not say how many`}`;
+  const skipped = directories.reduce((total, one) => total + one.skipped, 0);
+  const more = skipped === 0 ? '' : `, ${skipped} skipped`;
+  return `${counted(files, 'file', 'files')}, ${formatBytes(bytes)}${more}${unknown === 0 ? '' : `; ${unknown} of them do not say how many`}`;
 };
 
 const describeRate = ({ activity, backlog, secondsLeft }: SiteStatus['daemon']): string[] => {
@@ -111,18 +119,35 @@ const describeFirst = ({ inFlight, sending = [] }: Activity): string => {
   return `${showName(partly.path)}, ${formatShare(partly.sent, partly.bytes)}`;
 };
 
+/** Nothing can be on its way. */
+const isCutOff = (connections: Activity['connections']): boolean =>
+  connections.length > 0 && connections.every(({ state }) => state === 'down');
+
+const describeConnection = ({
+  destination,
+  state,
+  message,
+  since,
+  nextSeconds,
+}: Activity['connections'][number]): string => {
+  const begun = since === null || since === undefined ? '' : ` since ${showName(since)}`;
+  const why = message === null ? '' : `: ${showName(message)}`;
+  const isTriedAgain = state === 'down' && nextSeconds !== null && nextSeconds !== undefined;
+  const next = isTriedAgain ? `; tried again in ${formatDuration(nextSeconds * 1000)}` : '';
+  return `connection to ${showName(destination)}: ${showName(state)}${begun}${why}${next}`;
+};
+
 const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] => {
   const { activity } = daemon;
   if (activity === undefined) return [];
   const { inFlight, held, connections, watcher, eventsLost, foundByRescan } = activity;
   const shown = verbose ? held : held.slice(0, MAX_HELD_SHOWN);
   return [
-    ...connections.map(({ destination, state, message }) => {
-      const why = message === null ? '' : `: ${showName(message)}`;
-      return `connection to ${showName(destination)}: ${showName(state)}${why}`;
-    }),
+    ...connections.map(describeConnection),
     ...describeRate(daemon),
-    ...(inFlight.length === 0 ? [] : [`in flight: ${inFlight.length}, first ${describeFirst(activity)}`]),
+    ...(inFlight.length === 0
+      ? []
+      : [`${isCutOff(connections) ? 'waiting' : 'in flight'}: ${inFlight.length}, first ${describeFirst(activity)}`]),
     ...shown.map(({ path, reason, attempts, nextSeconds }) => {
       const next = nextSeconds === null ? '' : `, again in ${formatDuration(nextSeconds * 1000)}`;
       return `held: ${showName(path)}: ${showName(reason)} (${counted(attempts, 'attempt', 'attempts')}${next})`;

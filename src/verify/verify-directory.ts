@@ -1,10 +1,11 @@
-import type { BigIntStats } from 'node:fs';
+import { lstatSync, type BigIntStats } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { isMarked } from '../marks/mark.ts';
 import { heldBack } from '../core/readiness.ts';
+import { fsPath, type Name } from '../name.ts';
 import { unreadableIn } from '../source/directory-failures.ts';
 import { walk, type Entry } from '../source/scanner.ts';
 import type { Discrepancy, Transport, TransportError } from '../transport.ts';
@@ -65,6 +66,7 @@ export const verifyDirectory = async (
 ): Promise<number> => {
   const { root, exclude, settleMs } = config.source;
   let checked = 0;
+  const moved = new Set<Name>();
   const portions = new Portions(compared ?? (() => undefined));
   const verification = new Verification({
     root,
@@ -73,7 +75,8 @@ export const verifyDirectory = async (
     checksum,
     different: (discrepancy, file, destination) => {
       portions.add(file);
-      found(discrepancy, destination);
+      if (isStillSo(`${root}/${directory.name}/${file.path}`, file)) found(discrepancy, destination);
+      else moved.add(file.path);
     },
     ...(compared === undefined ? {} : { equal: (file: LocalFile) => portions.add(file) }),
     ...(uncheckable === undefined
@@ -112,5 +115,11 @@ export const verifyDirectory = async (
   portions.flush();
   // All else is compared first.
   if (unreadable !== undefined) throw unreadableIn(unreadable);
-  return checked;
+  return checked - moved.size;
+};
+
+/** Of a file that was changed or deleted here meanwhile no destination can be wrong. */
+const isStillSo = (path: Name, { size, mtimeNs }: LocalFile): boolean => {
+  const now = lstatSync(fsPath(path), { bigint: true, throwIfNoEntry: false });
+  return now?.size === size && now.mtimeNs === mtimeNs;
 };

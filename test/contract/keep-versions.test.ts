@@ -35,6 +35,10 @@ it.for(PUTS)('OpenSSH’s sftp replaces a file, and the old one stays beside ($p
     }
     for (const command of ['rm file', 'rm file.~1~', 'rename file.~1~ gone', 'chmod 600 file.~1~', 'reput file'])
       expect((await sftp(`lcd ${folder}\n${command}\n`)).exitCode, command).toBe(1);
+    // It opens without TRUNC, as one that resumes.
+    const scp = await execa('scp', [...login, `${folder}/file`, 'root@127.0.0.1:/file'], { reject: false });
+    expect(scp.exitCode, scp.stderr).toBe(1);
+    expect(server.said()).toContain('a file is replaced from its beginning (put), not in place, as scp does');
     expect(contents(server.folder)).toEqual({ file: 'third', 'file.~1~': 'first', 'file.~2~': 'second' });
     expect((await sftp('ls -1\n')).stdout).toContain('file.~2~');
   }),

@@ -64,6 +64,17 @@ describe('rclone', () => {
     expect(await rclone('deletefile', remote('/other'))).toMatchObject({ exitCode: 0 });
     isTidy();
   });
+
+  it('adds to an append-only receiver where it sets no times', async () => {
+    await using only = await startReceiverProcess(`${folder}/only`, { args: ['--append-only'] });
+    const there = `:sftp,host=127.0.0.1,port=${only.port},user=x,key_file=${only.identityFile},known_hosts_file=${only.knownHosts},shell_type=none:/`;
+    const copy = (name: string, ...more: string[]) =>
+      rclone('copyto', ...more, '--retries=1', `${folder}/one`, `${there}${name}`);
+    expect((await copy('with-times')).exitCode).not.toBe(0);
+    for (let time = 0; time < 2; time += 1)
+      expect(await copy('kept', '--sftp-set-modtime=false', '--size-only')).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(`${only.folder}/kept`, 'utf8')).toBe(readFileSync(`${folder}/one`, 'utf8'));
+  });
 });
 
 describe('lftp', () => {

@@ -6,6 +6,7 @@ import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CLI } from '../support/cli.ts';
 import { makeKey } from '../support/keys.ts';
+import { freePort } from '../support/ports.ts';
 import { startReceiverProcess, type ReceiverProcess } from '../support/receiver-process.ts';
 
 const SOON = { timeout: 20_000 };
@@ -25,8 +26,8 @@ const start = async (limits: object = {}): Promise<void> => {
   server = await startReceiverProcess(folder, { args: ['--config', `${folder}/rc.json`, '--verbose'] });
 };
 /** All else is given by options. */
-const writeLimits = (limits: object): void => {
-  const receive = { root: '/', listen: '127.0.0.1:1', authorizedKeys: '/none', limits };
+const writeLimits = (limits: object, more: object = {}): void => {
+  const receive = { root: '/', listen: '127.0.0.1:1', authorizedKeys: '/none', limits, ...more };
   writeFileSync(`${folder}/rc.json`, JSON.stringify({ receive }), { mode: 0o600 });
 };
 
@@ -85,6 +86,8 @@ describe('SIGTERM', () => {
     expect((await client).exitCode).toBe(0);
     expect(statSync(`${server.folder}/slow`).size).toBe(3 * 2 ** 20);
     expect(await server.ended()).toBe(143);
+    expect(server.said()).toContain('ending: 1 transfer is given up to 3600 s (limits.end)');
+    expect(server.said()).not.toContain('second signal\n');
   });
 
   it('a second one ends it at once', async () => {
@@ -98,6 +101,7 @@ describe('SIGTERM', () => {
     await expect.poll(() => logsIn(), SOON).toBe(false);
     server.signal('SIGTERM');
     expect(await server.ended()).toBe(143);
+    expect(server.said()).toContain('ended at once by a second signal\n');
     client.kill('SIGKILL');
     await client;
   });
@@ -135,12 +139,10 @@ describe('SIGHUP', () => {
     expect(await logsIn()).toBe(true);
   });
 
-  const reload = async (): Promise<void> => {
-    const before = server.said().split('read the authorized keys and the limits again').length;
+  const reload = async (says = 'read the authorized keys and the limits again'): Promise<void> => {
+    const before = server.said().split(says).length;
     server.signal('SIGHUP');
-    await expect
-      .poll(() => server.said().split('read the authorized keys and the limits again').length, SOON)
-      .toBe(before + 1);
+    await expect.poll(() => server.said().split(says).length, SOON).toBe(before + 1);
   };
 
   it('reads the keys again: who is gone from them ends, who came gets in', async () => {
@@ -166,8 +168,11 @@ describe('SIGHUP', () => {
     await reload();
     expect(await logsIn()).toBe(false);
     writeLimits({ connectionsPerKey: 'many' });
-    await reload();
-    expect(server.said()).toContain('the limits stay as they are');
+    await reload('the limits stay as they are: ');
+    expect(server.said()).toMatch(
+      /read the authorized keys again\n.*the limits stay as they are: [^\n]*: a problem: line 1: /,
+    );
+    expect(server.said()).not.toContain('\\n');
     expect(await logsIn()).toBe(false);
     writeLimits({ connectionsPerKey: 2 });
     await reload();
@@ -175,6 +180,43 @@ describe('SIGHUP', () => {
     client.stdin.end();
     await client;
   });
+
+  it('names what needs a restart', async () => {
+    await start();
+    writeLimits({}, { keepVersions: true, appendOnly: true });
+    await reload('receive.appendOnly, receive.keepVersions: changed in the configuration, and not in use yet; restart');
+  });
+});
+
+it('with --json each event has its time, and a refused login its user, key and reason', async () => {
+  server = await startReceiverProcess(folder, { args: ['--json'] });
+  await makeKey(`${folder}/stranger`);
+  expect(await logsIn(`${folder}/stranger`)).toBe(false);
+  await expect.poll(server.said, SOON).toContain('"refused"');
+  const events = server
+    .said()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(events.map(({ time }) => new Date(String(time)).toISOString())).toEqual(events.map(({ time }) => time));
+  const { stdout } = await execa('ssh-keygen', ['-lf', `${folder}/stranger`]);
+  expect(events.find(({ action }) => action === 'refused')).toMatchObject({
+    ...{ user: 'x', key: stdout.split(' ')[1], kind: 'key', reason: 'it is not authorized' },
+  });
+});
+
+it('a second receiver on the same folder says so', async () => {
+  await start();
+  const port = String(await freePort());
+  const files = `${folder}/receiver`;
+  await using second = spawnUntilDisposed([
+    ...[CLI, 'receive', '--allow-root', '--root', server.folder, '--listen', `127.0.0.1:${port}`],
+    ...['--host-key', `${files}/host_key`, '--authorized-keys', `${files}/authorized_keys`],
+    ...['--append-only', '--keep-versions', '--atomic-puts'],
+  ]);
+  await expect.poll(second.said, SOON).toContain(', append-only, keeping versions, with atomic puts, on 127.0.0.1:');
+  expect(second.said()).toMatch(/another isocket receive serves ".*destination", too: /);
+  expect(server.said()).not.toContain('another isocket receive');
 });
 
 describe('through a ControlMaster', () => {

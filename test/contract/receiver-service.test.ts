@@ -12,6 +12,9 @@ import { loadHostKey } from '../../src/receiver/host-key.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../src/receiver/receiver.ts';
 import { PacketWriter } from '../../src/sftp/packet-writer.ts';
 import { Packet } from '../../src/sftp/protocol.ts';
+import { openChannels } from '../../src/transports/sftp/channels.ts';
+import { parseSftpOptions } from '../../src/transports/sftp/options.ts';
+import { ServerHabits } from '../../src/transports/sftp/server-habits.ts';
 import { startProxy } from '../support/proxy.ts';
 
 let home: string;
@@ -222,7 +225,12 @@ describe('strangers', () => {
     client.connect({ host: '127.0.0.1', port, username: 'x'.repeat(30_000), privateKey });
     await gone;
     await expect.poll(actions).toContain('refused');
-    expect(told.at(-1)?.reason).toMatch(/^"x{200}…" with the key SHA256:/);
+    expect(told.at(-1)).toMatchObject({
+      kind: 'key',
+      user: `${'x'.repeat(200)}…`,
+      key: expect.stringMatching(/^SHA256:/) as string,
+      reason: 'it is not authorized',
+    });
   });
 
   it('who is refused after its login is served nothing, though it does not wait for a reply', async () => {
@@ -280,6 +288,46 @@ describe('strangers', () => {
     await isGone(client);
     expect(told.map(({ reason }) => reason)).toContain('it asked for nothing for long (limits.idle)');
     expect(await sftp('pwd')).toBe(true);
+  });
+});
+
+describe.each(['builtin', 'system'])('an isocket with ssh: %s that is refused', (ssh) => {
+  const open = (): ReturnType<typeof openChannels> => {
+    const { port = 0 } = receiver ?? {};
+    const hostKey = execFileSync('ssh-keygen', ['-y', '-f', inHome('host_key')], { encoding: 'utf8' });
+    fs.writeFileSync(inHome('known'), `[127.0.0.1]:${port} ${hostKey}`);
+    const login = { host: '127.0.0.1', port, user: 'x', identityFile: inHome('key'), knownHosts: inHome('known') };
+    const log = (): void => undefined;
+    return openChannels(
+      parseSftpOptions({ transport: 'sftp', path: '/', ssh, ...login }),
+      { durable: false, stateFolder: inHome('state'), log },
+      new ServerHabits(log),
+      new AbortController().signal,
+    );
+  };
+
+  it('hears which folder is missing, and what to do', async () => {
+    await start(`path="ED9" ${key}`);
+    await expect(open()).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /isocket receive there says: the folder "ED9" of this key \(path=\) cannot be opened: no such file or directory$/,
+      ) as string,
+      hint: 'make it there, below the root',
+    });
+    expect(warnings.join()).not.toContain('/proc/self');
+  });
+
+  it('hears which limit is reached', async () => {
+    await start(key, { limits: { connectionsPerKey: 1 } });
+    const first = openSftp();
+    await expect.poll(actions).toContain('login');
+    await expect(open()).rejects.toMatchObject({
+      class: 'network',
+      message: expect.stringContaining('1 connection with its key is open (limits.connectionsPerKey)') as string,
+      hint: 'raise that limit there, or let fewer clients connect at once',
+    });
+    first.stdin.end();
+    await once(first, 'close');
   });
 });
 

@@ -88,6 +88,11 @@ describe('the metrics of a receiver', () => {
     expect(valueOf('isocket_receiver_disk_free_bytes')).toBeGreaterThan(0);
     expect(valueOf('isocket_receiver_problems')).toBe(0);
     expect(valueOf('process_open_fds')).toBeGreaterThan(0);
+    // A rule about nothing would never tell.
+    const rules = readFileSync(new URL('../../templates/alert-rules.yaml', import.meta.url), 'utf8');
+    const named = new Set(rules.match(/isocket_receiver_\w+/g));
+    expect(named.size).toBeGreaterThan(3);
+    for (const name of named) expect.soft(text).toContain(`\n${name}{`);
     const { all } = await execa('promtool', ['check', 'metrics'], { input: text, reject: false, all: true });
     expect(all).toBe('');
     await expect.poll(() => readFileSync(textfile, 'utf8'), { timeout: 20_000 }).toContain('isocket_receiver_logins');
@@ -109,6 +114,18 @@ describe('the metrics of a receiver', () => {
   it('/healthz says what keeps clients from getting in', async () => {
     await start();
     expect(await ask(port, '/healthz')).toMatchObject({ code: 200, text: 'ok\n' });
+    const keys = readFileSync(`${folder}/receiver/authorized_keys`, 'utf8');
+    const isUnwell = (why: RegExp) => ({ code: 503, text: expect.stringMatching(why) as string });
+    writeFileSync(`${folder}/receiver/authorized_keys`, `path="ED9" ${keys}`);
+    expect(await ask(port, '/healthz')).toMatchObject(isUnwell(/^path="ED9" in line 1 .*: no such file or directory/));
+    mkdirSync(`${folder}/destination/ED9`);
+    expect(await ask(port, '/healthz')).toMatchObject({ code: 200, text: 'ok\n' });
+    writeFileSync(`${folder}/receiver/authorized_keys`, '');
+    expect(await ask(port, '/healthz')).toMatchObject(isUnwell(/^No key in the authorized keys ".*" is accepted/));
+    writeFileSync(`${folder}/receiver/authorized_keys`, keys);
+    expect(await ask(port, '/healthz')).toMatchObject({ code: 200, text: 'ok\n' });
+    for (const line of ['path="ED9" of the authorized keys is there', 'No key in the', 'let clients in again'])
+      expect.soft(server.said().split(line), line).toHaveLength(2);
     rmSync(`${folder}/receiver/authorized_keys`);
     await sftp('pwd');
     expect(await ask(port, '/healthz')).toMatchObject({

@@ -40,6 +40,8 @@ describe('a site that sends to an append-only receiver', () => {
     }
     const check = await site.run(['check']);
     expect(check.exitCode, check.stdout + check.stderr).toBe(0);
+    expect(check.stdout).not.toContain('warning  clean up');
+    expect(readdirSync(server.folder)).toEqual([]);
     const first = await site.scan();
     expect(first.exitCode, first.stderr).toBe(0);
     const before = inodes();

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeBarePath, NODE_COMMANDS } from '../support/bare-path.ts';
+import { containerSteps, sendThroughServices } from '../support/container.ts';
 import { parser } from '../support/parser.ts';
 import { makeSite } from '../support/site.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
@@ -398,5 +399,17 @@ describe('the .deb', () => {
     expect(existsSync(userland.at('/var/lib/isocket/ED1'))).toBe(true);
     await ok('dpkg', '--purge', 'isocket');
     for (const gone of ['/etc/isocket', '/var/lib/isocket']) expect(existsSync(userland.at(gone)), gone).toBe(false);
+  });
+
+  it('is what a container has: its services send and receive', { timeout: 3 * MINUTES }, async () => {
+    const [file] = readdirSync(place).filter((name) => name.endsWith('.deb'));
+    const { script, user } = containerSteps({ UID: '4242', GID: '4243' });
+    await userland.run('userdel', 'isocket'); // A package that is purged leaves its user.
+    // Where the package comes from is the only difference.
+    const here = script.replace(/apt-get update .* rm -rf \S+ \S+/, `dpkg --install ${place}/${file}`);
+    expect(await userland.run('sh', '-ec', here)).toMatchObject({ exitCode: 0 });
+    const owners = await userland.run('stat', '-c', '%u:%g', '/var/lib/isocket/.ssh', '/etc/isocket', '/datas');
+    expect(owners.stdout.split('\n')).toEqual(['4242:4243', '4242:4243', '4242:4243']);
+    await sendThroughServices(userland, user);
   });
 });

@@ -50,7 +50,10 @@ interface Panel {
   readonly targets: readonly { readonly expr: string }[];
 }
 interface Rules {
-  readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
+  readonly groups: readonly {
+    readonly name: string;
+    readonly rules: readonly { readonly alert: string; readonly expr: string }[];
+  }[];
 }
 
 it('a daemon is scraped by a real Prometheus, and every query of the dashboard and the rules is answered', async () => {
@@ -82,7 +85,7 @@ it('a daemon is scraped by a real Prometheus, and every query of the dashboard a
     expect(found.length, expr).toBeGreaterThan(0);
   }
   const { groups } = defaultLoaders['.yaml']('', readFileSync(`${ROOT}/templates/alert-rules.yaml`, 'utf8')) as Rules;
-  for (const { alert, expr } of groups.flatMap(({ rules }) => rules)) {
+  for (const { alert, expr } of groups.find(({ name }) => name === 'isocket')?.rules ?? []) {
     expect(await prometheus.query(expr), alert).toEqual([]);
     // Each metric that it names is there: a rule about nothing would never tell.
     for (const [metric] of expr.matchAll(/isocket_\w+/g))

@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -301,6 +302,22 @@ test('what was lost of a finished directory comes back into it, and it is finish
   expect(await phases(site)).toEqual(['DC1 finished', 'DC2 open']);
 });
 
+test('a finished directory keeps the proof that it has, and the links in it count', async () => {
+  const site = newSite();
+  fill(`${site.root}/DC1`, { a: 'one', b: 'two', 'finished.parse': '' });
+  symlinkSync('a', `${site.root}/DC1/link`);
+  expect(await site.scan()).toMatchObject({ exitCode: 0 });
+  const proof = (): string => readFileSync(`${site.root}/DC1/finished.watch`, 'utf8');
+  const before = proof();
+  expect(before).toContain('"skipped":1');
+  expect(await site.run(['restore', 'DC1'])).toMatchObject({ exitCode: 0 });
+  expect(proof()).toBe(before);
+  rmSync(`${site.root}/DC1/b`);
+  expect(await site.run(['restore', 'DC1'])).toMatchObject({ exitCode: 0 });
+  expect(proof()).not.toBe(before);
+  expect(proof()).toContain('"skipped":1');
+});
+
 test('a file that differs keeps the directory as it is, and is named; --overwrite takes the one there, and nothing is sent', async () => {
   const site = newSite();
   fill(`${site.root}/DC1`, { a: 'one', b: 'two', 'finished.parse': '' });
@@ -360,7 +377,7 @@ test('what cannot be is refused in words', async () => {
     const { exitCode, stderr } = await site.run(['restore', ...args]);
     return [exitCode, stderr];
   };
-  expect(await refusal('DC7')).toEqual([3, expect.stringContaining('Cannot restore DC7: it is not at folder:')]);
+  expect(await refusal('DC7')).toEqual([3, expect.stringContaining('Cannot restore DC7: nothing of it is at folder:')]);
   expect(readdirSync(site.root)).toEqual([]);
   expect(await refusal('../x')).toEqual([2, expect.stringContaining('it is not the name of a directory of the site')]);
   expect(await refusal('DC1/sub')).toEqual([2, expect.stringContaining('a whole one is brought back')]);

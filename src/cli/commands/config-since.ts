@@ -3,7 +3,7 @@ import type { CommonOptions } from '../options.ts';
 import { findConfigFor, readConfig } from './open-site.ts';
 
 /** A message that lists its problems on lines of their own, for a log: one line an event. */
-const inOneLine = (message: string): string => message.replace(/\s*\n\s*/, ': ').replace(/\s*\n\s*/g, '; ');
+export const inOneLine = (message: string): string => message.replace(/\s*\n\s*/, ': ').replace(/\s*\n\s*/g, '; ');
 
 const ignore = (): void => undefined;
 

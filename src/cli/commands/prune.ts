@@ -5,6 +5,7 @@ import { describe } from '../reporters/describe.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { counted, countedDirectories, formatBytes, parseDurationMs } from '../../core/units.ts';
 import type { Report } from '../../core/events.ts';
+import { showName } from '../../name.ts';
 import { ownCommand } from '../../host/own-command.ts';
 import { openSite } from './open-site.ts';
 import { orStop } from './or-stop.ts';
@@ -38,11 +39,13 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
   const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
   site.refused.throwIfAborted();
   if (json) output.print(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
-  else if (!quiet && result.pruned + result.kept > 0) {
+  else if (!quiet && (dryRun || result.pruned + result.kept > 0)) {
     const what = dryRun ? 'would delete' : 'deleted';
     const next = dryRun && result.pruned > 0 ? `; to delete: ${ownCommand(...withoutDryRun(options))}` : '';
+    const newest = result.newest === '' ? '' : `, and ${showName(result.newest)} as the newest`;
+    const kept = `kept ${result.kept} because of a doubt${newest}`;
     output.print(
-      `${what} ${countedDirectories(result.pruned)}, ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}; kept ${result.kept} because of a doubt${next}\n`,
+      `${what} ${countedDirectories(result.pruned)}, ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}; ${kept}${next}\n`,
     );
   }
   return shutdown.exitCode ?? (result.kept > 0 ? 3 : 0);

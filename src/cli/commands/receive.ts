@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { errorMessage, plainMessage, systemErrorCode, UserError } from '../../errors.ts';
-import type { Report } from '../../core/events.ts';
+import type { IsocketEvent, Report } from '../../core/events.ts';
 import { parseAuthorizedKeys } from '../../receiver/authorized-keys.ts';
 import { loadHostKeys } from '../../receiver/host-key.ts';
 import { readKeysFile } from '../../receiver/keys-file.ts';
@@ -9,7 +9,9 @@ import { counted } from '../../core/units.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { openOutput } from './output.ts';
 import { receiveOptions, type ReceiveFlags, type ReceiveOptions } from './receive-options.ts';
+import { reloadOnHangup } from './receive-reload.ts';
 import { tellReceiverStatus } from './receive-status.ts';
+import { warnOfSecond } from './second-receiver.ts';
 import { whyNotWritable } from '../../receiver/root-problems.ts';
 import { startReceiver, type Receiver, type ReceiverOptions } from '../../receiver/receiver.ts';
 import { homeFolder } from '../../host/home.ts';
@@ -25,21 +27,23 @@ export const runReceive = async (flags: ReceiveFlags): Promise<number> => {
   process.on('SIGHUP', tooEarly);
   using stack = new DisposableStack();
   stack.defer(() => process.off('SIGHUP', tooEarly));
-  using shutdown = listenForShutdown();
+  let write = (line: string): void => void process.stdout.write(`${line}\n`);
+  using shutdown = listenForShutdown(() => write('ended at once by a second signal'));
   using output = await openOutput(flags);
-  const write = (line: string): void => {
-    if (flags.json !== true) process.stdout.write(`${line}\n`);
-    else output.report({ type: 'note', level: 'info', message: line });
-  };
-  const options = await receiveOptions(flags, output.report);
-  const reread = (): Promise<ReceiveOptions> => receiveOptions(flags, output.report);
-  await receive(options, { write, report: output.report, reread }, shutdown.signal);
+  const report: Report = flags.json === true ? (event) => output.report(timed(event)) : output.report;
+  if (flags.json === true) write = (message) => report({ type: 'note', level: 'info', message });
+  const options = await receiveOptions(flags, report);
+  const reread = (): Promise<ReceiveOptions> => receiveOptions(flags, report);
+  await receive(options, { write, report, reread }, shutdown.signal);
   return shutdown.exitCode ?? 0;
 };
 
+/** Nobody else says when it was. */
+const timed = <E extends IsocketEvent>(event: E): E => ({ time: new Date().toISOString(), ...event });
+
 /**
  * Serves until the signal aborts, then ends every connection.
- * @param io.write gets one line once the receiver listens: its address and the fingerprint of its host key
+ * @param io.write gets a line once the receiver listens: its address and the fingerprint of its host key; and one for each signal
  * @param io.reread gives the options again, for SIGHUP
  * @throws UserError for everything that the user can fix
  */
@@ -58,7 +62,10 @@ export const receive = async (
   checkAuthorizedKeys(options.authorizedKeys);
   const authorizedKeys = { file: options.authorizedKeys };
   const hostKey = loadHostKeys([options.hostKey ?? defaultHostKeyFile()].flat());
-  const log: ReceiverOptions['log'] = (level, message) => io.report({ type: 'note', level, message });
+  const log: ReceiverOptions['log'] = (level, message) => {
+    if (level === 'result') io.write(message);
+    else io.report({ type: 'note', level, message });
+  };
 
   const tell = io.report;
   const how = { appendOnly, keepVersions, atomicPuts, limits };
@@ -67,27 +74,26 @@ export const receive = async (
   if (problem !== undefined) log('warning', problem);
   // Who started it takes the line below for its word that all is well.
   using stack = new DisposableStack();
+  stack.use(await warnOfSecond(root, log));
   stack.use(await tellReceiverStatus(options, receiver, io.report));
-  const { host, port, fingerprints } = receiver;
-  io.write(
-    `receiving into ${root}${appendOnly ? ', append-only,' : ''} on ${host.includes(':') ? `[${host}]` : host}:${port}, host key ${fingerprints.join(', ')}`,
-  );
-  let limitsNow = limits;
-  const onHangup = (): void => {
-    // A configuration that is wrong now changes nothing, and keeps no key from being read again.
-    void Promise.resolve(io.reread?.())
-      .then((again) => (limitsNow = again?.limits ?? limitsNow))
-      .catch((error: unknown) => log('warning', `the limits stay as they are: ${errorMessage(error)}`))
-      .then(() => {
-        receiver.reload(limitsNow);
-        io.write('read the authorized keys and the limits again');
-      });
-  };
-  process.on('SIGHUP', onHangup);
-  stack.defer(() => process.off('SIGHUP', onHangup));
+  io.write(banner(options, receiver));
+  if (io.reread !== undefined) stack.use(reloadOnHangup({ options, receiver, reread: io.reread, log }));
   if (!signal.aborted) await once(signal, 'abort');
   const cut = await receiver.drain();
   if (cut > 0) log('warning', `ended ${counted(cut, 'client')} while a file was open for writing: limits.end is over`);
+};
+
+const banner = (
+  { root, appendOnly, keepVersions, atomicPuts }: ReceiveOptions,
+  { host, port, fingerprints }: Receiver,
+): string => {
+  const how = [
+    ...(appendOnly === true ? ['append-only'] : []),
+    ...(keepVersions === true ? ['keeping versions'] : []),
+    ...(atomicPuts === true ? ['with atomic puts'] : []),
+  ];
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `receiving into ${[root, ...how].join(', ')}${how.length > 0 ? ',' : ''} on ${address}, host key ${fingerprints.join(', ')}`;
 };
 
 /** Whatever a client could do by a defect here, it would do as root. */

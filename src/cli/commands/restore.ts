@@ -172,7 +172,8 @@ const restoreOne = async (
     using place = openPlace(directory);
     const isExcluded = createIsExcluded(config.source.exclude);
     const { manifest, announce, send } = config;
-    const how = { overwrite, dryRun, manifest, announce, isExcluded, retry: send.retry, report, signal };
+    const isOnly = config.destinations.length === 1;
+    const how = { overwrite, dryRun, manifest, announce, isOnly, isExcluded, retry: send.retry, report, signal };
     const running = new DirectoryRestore({ transport, directory, place, ...how });
     work = running;
     follow(() => running.partialBytes);

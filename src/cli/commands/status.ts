@@ -30,7 +30,11 @@ export const status = async (options: StatusOptions, named: readonly string[] = 
     const started = performance.now();
     const current = await site.read();
     if (json) process.stdout.write(`${JSON.stringify(current)}\n`);
-    else show(`${watch ? clock() : ''}${statusText(current, { verbose, problemsFirst: watch })}`, watch);
+    else
+      show(
+        `${watch ? clock() : ''}${statusText(current, { verbose, areNamed: named.length > 0, problemsFirst: watch })}`,
+        watch,
+      );
     if (!watch) return shutdown.exitCode ?? (current.problems.length > 0 ? 3 : 0);
     const restMs = Math.max(REDRAW_MS, (performance.now() - started) * REST_FACTOR);
     await delay(restMs, undefined, { signal }).catch(() => undefined);

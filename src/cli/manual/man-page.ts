@@ -14,10 +14,17 @@ const paragraphs = (rows: readonly (readonly [what: string, means: string, prese
     plain(presence === undefined ? means : `${means} (must be given)`),
   ]);
 
-const commandSection = ({ usage, description, options = [], examples = [] }: CommandDefinition): string[] => [
+const commandSection = ({
+  usage,
+  description,
+  options = [],
+  sections = [],
+  examples = [],
+}: CommandDefinition): string[] => [
   `.SS ${plain(usage)}`,
   plain(sentence(description)),
   ...paragraphs(options),
+  ...sections.flatMap(({ title, rows }) => ['.PP', `${plain(title)}:`, ...paragraphs(rows)]),
   ...examples.flatMap(([command, does]) => [
     '.PP',
     plain(sentence(does).replace(/\.$/, ':')),

@@ -38,8 +38,9 @@ const describeTotals = ({ seconds, files, renamed, removed, written, read }: Cli
   return `after ${formatDuration(seconds * 1000)}: ${done}`;
 };
 
-const describeRefusal = ({ client, path, reason = '', more = 0 }: ClientEvent): string => {
+const describeRefusal = ({ client, user, key = '', path, reason: why = '', more = 0 }: ClientEvent): string => {
   const what = path === undefined ? '' : ` "${showName(path)}"`;
+  const reason = user === undefined ? why : `"${showName(user)}" with the key ${key}: ${why}`;
   return more === 0
     ? `refused ${client}${what}: ${reason}`
     : `refused ${counted(more, 'more request')} or logins like that of ${client}${what}: ${reason}`;

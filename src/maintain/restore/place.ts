@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs';
-import type { Name } from '../../name.ts';
+import { showName, type Name } from '../../name.ts';
 import type { Stored } from './directory-plan.ts';
 
 /** Where a directory is brought back to. */
@@ -29,6 +29,8 @@ export interface Complete {
   /** Its regular files that a site would send. */
   readonly files: number;
   readonly bytes: number;
+  /** How many files came back just now. */
+  readonly restored: number;
   /** Names that `source.exclude` leaves out. */
   readonly excluded: number;
   /** mtimes, in seconds since 1970; undefined: there is no file. */
@@ -45,3 +47,28 @@ export interface Finish {
   readonly isFinished: boolean;
   readonly note?: string;
 }
+
+/** Pure. */
+export const describeLacks = (directory: Name, lacks: readonly Name[], label: string): string =>
+  `${showName(directory)} may never have been complete: ${lacks.join(' and ')}, which this site delivers with a directory that the parser has closed, ${lacks.length === 1 ? 'is' : 'are'} not at ${showName(label)}. All that is there is back; ask the parser’s side whether that is all`;
+
+/** What stands at the destination, counted as a site would send it. Pure. */
+export const countStored = (
+  { files, lacks }: Pick<Stored, 'files' | 'lacks'>,
+  isExcluded: (path: Name) => boolean,
+  isMarked: (path: Name) => boolean,
+): Omit<Complete, 'restored' | 'areContentsCompared'> => {
+  const complete = { files: 0, bytes: 0, excluded: 0, first: Infinity, last: -Infinity };
+  for (const [path, { size, mtimeSeconds }] of files) {
+    if (isExcluded(path)) complete.excluded += 1;
+    else if (isMarked(path)) {
+      complete.files += 1;
+      complete.bytes += size;
+      complete.first = Math.min(complete.first, mtimeSeconds);
+      complete.last = Math.max(complete.last, mtimeSeconds);
+    }
+  }
+  const { first, last, files: count } = complete;
+  const times = count === 0 ? { first: undefined, last: undefined } : { first, last };
+  return { ...complete, ...times, lacks };
+};

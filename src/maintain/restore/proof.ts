@@ -8,7 +8,7 @@ import type { Complete } from './place.ts';
 
 /** What `finished.watch` of a directory says that was brought back (contract.md §2): every destination was asked for all of it. Pure but for the time. */
 export const proofOf = (
-  { files, bytes, excluded, first, last, areContentsCompared }: Complete,
+  { files, bytes, skipped = 0, excluded, first, last, areContentsCompared }: Complete & { readonly skipped?: number },
   {
     config,
     directory,
@@ -26,7 +26,7 @@ export const proofOf = (
     directory,
     files,
     bytes,
-    skipped: 0,
+    skipped,
     excluded,
     trusted: 0,
     first: showTime(first),

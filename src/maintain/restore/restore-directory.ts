@@ -10,7 +10,7 @@ import { createPersistently, type Persistently } from './persistence.ts';
 import { heldTimes } from './held-times.ts';
 import { isInTheWay, keepsChanging } from './local-errors.ts';
 import { withoutDisputed } from './other-copies.ts';
-import type { Complete, Place } from './place.ts';
+import { countStored, type Complete, type Place } from './place.ts';
 import { readManifest } from './stored-manifest.ts';
 import { Tally, type RestoreResult } from './tally.ts';
 import { TargetTree } from './target-tree.ts';
@@ -26,6 +26,8 @@ export interface RestoreOptions {
   /** The site delivers `SHA256SUMS`, and `finished.parse`. */
   readonly manifest: boolean;
   readonly announce: boolean;
+  /** The site has no other destination. */
+  readonly isOnly: boolean;
   readonly isExcluded: (path: Name) => boolean;
   readonly retry: RetryOptions;
   readonly report: Report;
@@ -225,21 +227,14 @@ export class DirectoryRestore {
     this.#tally.restored(entry);
   }
 
-  #complete({ files, lacks }: Stored): Complete {
-    const { isExcluded } = this.#options;
-    const complete = { files: 0, bytes: 0, excluded: 0, first: Infinity, last: -Infinity };
-    for (const [path, { size, mtimeSeconds }] of files) {
-      if (isExcluded(path)) complete.excluded += 1;
-      else if (this.#options.place.isMarked(path)) {
-        complete.files += 1;
-        complete.bytes += size;
-        complete.first = Math.min(complete.first, mtimeSeconds);
-        complete.last = Math.max(complete.last, mtimeSeconds);
-      }
-    }
-    const { first, last, files: count } = complete;
-    const times = count === 0 ? { first: undefined, last: undefined } : { first, last };
-    return { ...complete, ...times, lacks, areContentsCompared: this.#uncompared === 0 };
+  #complete(stored: Stored): Complete {
+    const { isExcluded, place } = this.#options;
+    const { restored } = this.result;
+    return {
+      ...countStored(stored, isExcluded, place.isMarked),
+      restored,
+      areContentsCompared: this.#uncompared === 0,
+    };
   }
 
   /** Temporary files of restores that nothing will resume. */

@@ -24,6 +24,8 @@ export interface TallyOptions {
   readonly transport: Transport;
   readonly directory: Name;
   readonly dryRun: boolean;
+  /** The site has no other destination. */
+  readonly isOnly: boolean;
   readonly report: Report;
 }
 
@@ -73,8 +75,9 @@ export class Tally {
 
   absent(): void {
     const { directory, transport } = this.#options;
-    const message = `Cannot restore ${showName(directory)}: it is not at ${transport.label}`;
-    const hint = `${ownCommand('list')} shows what is; --from names another destination`;
+    const message = `Cannot restore ${showName(directory)}: nothing of it is at ${transport.label}`;
+    const { isOnly } = this.#options;
+    const hint = `${ownCommand('list')} shows what is${isOnly ? '' : '; --from names another destination'}`;
     this.failed(directory, new TransportError('file', message, { hint }));
   }
 

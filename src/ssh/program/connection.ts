@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { openSftpClient } from '../../sftp/client.ts';
+import { openSftpClient, type SftpClient } from '../../sftp/client.ts';
+import { withRefusal } from '../../sftp/receiver-words.ts';
 import type { OpenSshLogin } from './options.ts';
 import { startMaster } from './master.ts';
 import { openExecChannel, openSftpChannel, type SftpChannel } from './sftp-channel.ts';
@@ -23,6 +24,15 @@ export const connectSystemSsh = async (
     void channel.ended.then(() => channels.delete(channel));
     return Promise.resolve(channel.duplex);
   };
+  const openSftp = async (): Promise<SftpClient> => {
+    const channel = openSftpChannel(master.socket, noteInbound);
+    try {
+      return await openSftpClient(await track(channel));
+    } catch (error) {
+      await channel.ended;
+      throw withRefusal(error, channel.said());
+    }
+  };
   const noteInbound = (): void => {
     lastInbound = performance.now();
   };
@@ -32,8 +42,7 @@ export const connectSystemSsh = async (
       return master.closed;
     },
     handshakeMs: undefined,
-    openSftp: async () =>
-      openSftpClient(await (master.closed ? lost() : track(openSftpChannel(master.socket, noteInbound)))),
+    openSftp: () => (master.closed ? lost() : openSftp()),
     openExec: (command) => (master.closed ? lost() : track(openExecChannel(master.socket, command, noteInbound))),
     silentMs: () => performance.now() - lastInbound,
     onClose: (listener) => master.onClose(listener),

@@ -1,5 +1,6 @@
 import { TransportError, type TransportErrorClass } from '../../errors.ts';
 import { shellWord } from '../../name.ts';
+import { refusalIn } from '../../sftp/receiver-words.ts';
 import { NetworkHint } from '../network-hints.ts';
 import { refusedLogin } from '../refused-login.ts';
 
@@ -180,7 +181,17 @@ const OTHER_RULES: readonly Rule[] = [
   ),
 ];
 
-const RULES: readonly Rule[] = [...HOST_KEY_RULES, ...KEY_RULES, ...OTHER_RULES];
+/** It lets the login succeed, and ends the connection with a reason. */
+const OUR_RECEIVER: Rule = {
+  pattern: /^.*isocket receive: .*$/m,
+  class: 'network',
+  say: ([line]) => {
+    const { state, hint } = refusalIn(line) ?? { state: line, hint: NetworkHint.NO_SERVER };
+    return [`isocket receive there says: ${state}`, hint];
+  },
+};
+
+const RULES: readonly Rule[] = [OUR_RECEIVER, ...HOST_KEY_RULES, ...KEY_RULES, ...OTHER_RULES];
 
 /** Where ssh talks through a jump host or a ProxyCommand, the connection has no address. */
 const THROUGH_PROXY = /UNKNOWN port 65535/;

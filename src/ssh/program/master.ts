@@ -2,6 +2,7 @@ import { existsSync, lstatSync, watch, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { showName } from '../../name.ts';
+import { RECEIVER_SAYS, refusalIn } from '../../sftp/receiver-words.ts';
 import { collectStderr, isOnPath, startChild } from './child.ts';
 import { fastCiphers } from './ciphers.ts';
 import { neededOverrides, readConfiguration } from './configuration.ts';
@@ -61,7 +62,7 @@ export const startMaster = async (
   let saidAtLogin = 0;
   const lost = (): string => {
     if (isOurs) return `isocket closed the connection to ${where}`;
-    const said = lastLine(stderr().slice(saidAtLogin));
+    const said = reasonIn(stderr().slice(saidAtLogin));
     return `the connection to ${where} was lost${said === '' ? '' : `: ${said}`}`;
   };
   const ended = child.ended.then(() => {
@@ -111,8 +112,12 @@ export const startMaster = async (
   };
 };
 
-/** As a rule the ssh program says who ended it: "Connection to HOST closed by remote host." */
-const lastLine = (text: string): string => showName(text.trim().split('\n').at(-1)?.trim().replace(/\.$/, '') ?? '');
+/** As a rule the ssh program says last who ended it: "Connection to HOST closed by remote host." */
+const reasonIn = (text: string): string => {
+  const refusal = refusalIn(text);
+  if (refusal !== undefined) return showName(`${RECEIVER_SAYS}${refusal.state}; ${refusal.hint}`);
+  return showName(text.trim().split('\n').at(-1)?.trim().replace(/\.$/, '') ?? '');
+};
 
 /** What happens first: the login, the end of ssh, an abort, or the deadline. */
 const waitForLogin = async (

@@ -7,6 +7,8 @@ export interface SftpChannel {
   readonly duplex: Duplex;
   /** Resolves when its child process has ended. Never rejects. */
   readonly ended: Promise<void>;
+  /** What has come on its stderr. */
+  readonly said: () => string;
 }
 
 /** A raw channel to the `sftp` subsystem through a master. It closes where the server offers none. */
@@ -51,5 +53,5 @@ const openChannel = (
   const ended = child.ended.then(() => {
     if (!duplex.destroyed) duplex.destroy(reasonOf(stderr()));
   });
-  return { duplex, ended };
+  return { duplex, ended, said: stderr };
 };

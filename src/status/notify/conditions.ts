@@ -46,6 +46,8 @@ export interface DownDestination {
   /** What to do about it. */
   readonly hint?: string | undefined;
   readonly refused: boolean;
+  /** When it was found so in this run, in milliseconds since 1970. */
+  readonly sinceMs?: number;
 }
 
 export interface HeldFiles {

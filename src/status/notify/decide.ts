@@ -49,7 +49,10 @@ export const decide = (
   { inherited, giving }: Doubts = NO_DOUBTS,
 ): { readonly state: AlertState; readonly notices: readonly Notice[] } => {
   const downMs = new Map(
-    facts.down.map(({ destination }) => [destination, Math.min(before.downMs.get(destination) ?? nowMs, nowMs)]),
+    facts.down.map(({ destination, sinceMs = nowMs }) => [
+      destination,
+      Math.min(before.downMs.get(destination) ?? sinceMs, nowMs),
+    ]),
   );
   // A clock that was set back must not keep a limit from being reached.
   const wholeMs = facts.isWhole ? nowMs : Math.min(before.wholeMs, nowMs);

@@ -4,6 +4,7 @@ import type { HeldFiles, SiteFacts } from './conditions.ts';
 
 /** What the events of a run say of its troubles. */
 export class EventFacts {
+  readonly #now: () => number;
   readonly #down = new Map<string, SiteFacts['down'][number]>();
   /** Destinations of which this process knows something. */
   readonly #met = new Set<string>();
@@ -12,10 +13,16 @@ export class EventFacts {
   /** Why a directory is not finished, where time does not mend it. */
   readonly #stuck = new Map<Name, string>();
 
+  /** @param now milliseconds since 1970 */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
   note(event: IsocketEvent): void {
     switch (event.type) {
       case 'connection': {
         const { destination } = event;
+        const { sinceMs = this.#now() } = this.#down.get(destination) ?? {};
         this.#met.add(destination);
         this.#down.delete(destination);
         if (event.state === 'lost')
@@ -24,6 +31,7 @@ export class EventFacts {
             message: event.message,
             hint: event.hint,
             refused: event.class === 'auth',
+            sinceMs,
           });
         return;
       }

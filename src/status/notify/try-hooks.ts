@@ -48,7 +48,7 @@ const tryAlert = async (
   const said = output === '' ? '' : `; it said: ${output.split('\n').at(-1)}`;
   if (failure === undefined) {
     const took = formatDuration(performance.now() - begunMs);
-    return { what, state: 'ok', message: `was given a test alert, and ended with exit code 0 after ${took}${said}` };
+    return { what, state: 'ok', message: `it was given a test alert, and ended with exit code 0 after ${took}${said}` };
   }
   return {
     what,
@@ -68,6 +68,6 @@ const tryPing = async (url: string, signal: AbortSignal): Promise<ProbeResult> =
   const why = await ping.attempt('fail');
   if (why !== undefined)
     return { what, state: 'failure', message: `Cannot ping ${ping.shown}: ${why}`, hint: 'correct hooks.ping' };
-  const message = `${ping.shown} was told of a failure, and took it: it tells whom it is to tell now, and the next ping of a scan or of the daemon takes it back`;
+  const message = `${ping.shown} accepted a failure ping: it raises its own alarm now, which the next ping of a scan or of the daemon ends`;
   return { what, state: 'ok', message };
 };

@@ -51,7 +51,9 @@ export const remarksOn = (directory: DirectoryStatus, command: string): string =
       : [
           `${reserved.length === 1 ? 'a reserved name' : 'reserved names'}, to be renamed: ${reserved.map(showName).join(', ')}`,
         ]),
-    ...(skipped > 0 ? [`${skipped} links, sockets and the like are not sent`] : []),
+    ...(skipped > 0
+      ? [`${counted(skipped, 'link, socket or the like is', 'links, sockets and the like are')} not sent`]
+      : []),
   ];
   return remarks.join('; ');
 };

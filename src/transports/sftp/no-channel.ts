@@ -1,4 +1,5 @@
 import { errorMessage, TransportError } from '../../errors.ts';
+import { refusalIn } from '../../sftp/receiver-words.ts';
 import { SessionRefusedError } from '../../ssh/connection.ts';
 import { CLEAN_SHELL, isShellText } from './server-words.ts';
 
@@ -14,11 +15,18 @@ const NO_SFTP =
  */
 export const noChannel = (error: unknown, host: string, silentSeconds: number | undefined): TransportError => {
   const state = silentSeconds === undefined ? errorMessage(error) : `no answer for ${silentSeconds} s`;
+  const action = `Cannot open an SFTP channel to ${host}`;
+  const refusal = refusalIn(state);
+  if (refusal !== undefined)
+    return new TransportError('network', `${action}: isocket receive there says: ${refusal.state}`, {
+      hint: refusal.hint,
+      cause: error,
+    });
   const hint =
     error instanceof SessionRefusedError
       ? 'see MaxSessions in sshd_config there: no session is opened'
       : isShellText(state)
         ? CLEAN_SHELL
         : NO_SFTP;
-  return new TransportError('network', `Cannot open an SFTP channel to ${host}: ${state}`, { hint, cause: error });
+  return new TransportError('network', `${action}: ${state}`, { hint, cause: error });
 };

@@ -23,7 +23,12 @@ export const sftpOptionsSchema = z.strictObject({
   path: destinationPath(z.string().regex(/^[^\0]+$/, { error: 'a path at the destination' })).describe(
     'DC1/sub/file lands below it',
   ),
-  port: z.int({ error: PORT }).min(1, { error: PORT }).max(65535, { error: PORT }).default(22),
+  port: z
+    .int({ error: PORT })
+    .min(1, { error: PORT })
+    .max(65535, { error: PORT })
+    .default(22)
+    .describe('Of the SSH server'),
   user: userName.optional().describe('Default: the user that runs isocket'),
   identityFile: file.default('~/.ssh/id_ed25519').describe('The private key'),
   agent: z.boolean().default(false).describe('Keys from the ssh agent instead'),

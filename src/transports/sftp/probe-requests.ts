@@ -1,5 +1,5 @@
 import type { SftpClient } from '../../sftp/client.ts';
-import { OpenFlag, Status } from '../../sftp/protocol.ts';
+import { BELOW_PROBE_FOLDER, OpenFlag, Status } from '../../sftp/protocol.ts';
 import { SftpStatusError } from '../../sftp/replies.ts';
 import { formatBytes } from '../../core/units.ts';
 import { showName, type Name, type ProbeResult } from '../../transport.ts';
@@ -61,7 +61,7 @@ const makeFolder = async (channel: SftpClient, folder: Name, base: Name): Promis
 };
 
 /** What is made in the folder of the probe: no file, which some accounts may not remove. */
-export const folderBelow = (folder: Name): Name => `${folder}/below`;
+export const folderBelow = (folder: Name): Name => `${folder}/${BELOW_PROBE_FOLDER}`;
 
 const listBack = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {
   const what = 'list';
@@ -118,10 +118,12 @@ export const probeRemove = async (channel: SftpClient, { file, folder }: ProbeNa
       what: 'clean up',
       state: 'warning',
       message: `Cannot remove "${showName(path)}": ${describeRefusal(error)?.state ?? error.message}`,
-      hint: 'this is fine if the account may only add files; remove what a broken transfer leaves (.isocket-….part) yourself',
+      hint: `this is fine if the account may only add files; ${path === file ? BROKEN : `at the destination’s host, remove ${showName(folder)} with what is in it: a later check makes no other`}`,
     };
   }
 };
+
+const BROKEN = 'remove what a broken transfer leaves (.isocket-….part) yourself';
 
 /** Some servers announce the request and refuse it. */
 export const probeSpace = async (channel: SftpClient, folder: Name): Promise<ProbeResult> => {

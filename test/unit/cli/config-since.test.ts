@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { rememberConfig } from '../../../src/cli/commands/config-since.ts';
+import { needRestart, reloadLines, type Reloaded } from '../../../src/cli/commands/receive-reload.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -34,4 +35,35 @@ it.each([
   else expect(said).toEqual(words instanceof RegExp ? expect.stringMatching(words) : expect.stringContaining(words));
   // One line an event.
   expect(said ?? '').not.toContain('\n');
+});
+
+describe('a receiver that is told to read its configuration again', () => {
+  const options = { root: '/backup', listen: '127.0.0.1:2222', authorizedKeys: '/keys' };
+
+  it('names what needs a restart', () => {
+    expect(needRestart(options, { ...options, appendOnly: false, limits: { logins: 3 } })).toEqual([]);
+    const now = {
+      ...options,
+      listen: '127.0.0.1:3333',
+      keepVersions: true,
+      status: { listen: '9181', textfile: null },
+    };
+    expect(needRestart(options, now)).toEqual(['receive.listen', 'receive.keepVersions', 'receive.status.listen']);
+  });
+
+  it('says of what was refused nothing that sounds like success', () => {
+    const all = { hasKeys: true, limitsProblem: undefined, restart: [] };
+    const lines = (of: Partial<Reloaded>) =>
+      reloadLines({ ...all, ...of }).map(({ level, message }) => `${level}: ${message}`);
+    expect(lines({})).toEqual(['result: read the authorized keys and the limits again']);
+    expect(lines({ limitsProblem: 'wrong' })).toEqual([
+      'result: read the authorized keys again',
+      'warning: the limits stay as they are: wrong',
+    ]);
+    expect(lines({ hasKeys: false })).toEqual(['result: read the limits again']);
+    expect(lines({ hasKeys: false, limitsProblem: 'wrong' })).toEqual(['warning: the limits stay as they are: wrong']);
+    expect(lines({ restart: ['receive.listen'] }).at(-1)).toBe(
+      'warning: receive.listen: changed in the configuration, and not in use yet; restart isocket to use it',
+    );
+  });
 });

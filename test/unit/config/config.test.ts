@@ -7,6 +7,7 @@ import { ConfigError, type ConfigProblem } from '../../../src/core/config-proble
 import type { Config } from '../../../src/config/config.ts';
 import { parseConfig, parseReceiveSection } from '../../../src/config/parse-config.ts';
 import { configJsonSchema } from '../../../src/config/schema.ts';
+import { configurationPage } from '../../../src/cli/manual/configuration.ts';
 import { UserError } from '../../../src/errors.ts';
 import { bundledTransport, bundledTransportNames } from '../../../src/transports/index.ts';
 import { rcloneOptionsSchema } from '../../../src/transports/rclone/options.ts';
@@ -44,6 +45,14 @@ describe('config', () => {
     expect(JSON.parse(template('isocketrc.schema.json'))).toEqual(
       configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema, rcloneOptionsSchema]),
     );
+  });
+
+  it('the page of all keys is that of the schema, and says something of each', () => {
+    const page = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+    expect(page).toBe(configurationPage(JSON.parse(template('isocketrc.schema.json')) as object));
+    const rows = page.split('\n').filter((line) => /^\| \**`/.test(line));
+    expect(rows.length).toBeGreaterThan(50);
+    expect(rows.filter((line) => / \| {2}\|$/.test(line))).toEqual([]);
   });
 
   it('the schema completes the keys of a destination, and its patterns are such as editors compile', () => {

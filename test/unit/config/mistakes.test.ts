@@ -66,7 +66,14 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
   ['a path with a host', path('drms:/backup'), 'path: /backup'],
   ['a file in the home of another', sftp('identityFile: ~joe/key'), 'destination.identityFile', '"~/"'],
   ['a file with a variable', rsync('knownHosts: $HOME/k'), 'destination.knownHosts', 'no variable'],
-  ['a root in the home', sftp('').replace('/datas', '~/datas'), 'source.root is "~/datas"', 'an absolute path', '"~"'],
+  [
+    'a root in the home',
+    sftp('').replace('/datas', '~/datas'),
+    ': a problem\n',
+    'source.root is "~/datas"',
+    'an absolute path',
+    '"~"',
+  ],
   [
     'a back-off that begins above its end',
     `${sftp('')}send: { retry: { first: 2m } }\n`,

@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { manPage } from '../../../src/cli/manual/man-page.ts';
+import { RECEIVE_HELP } from '../../../src/cli/receive-help.ts';
 import { Admission, DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
 import { RefusalLog } from '../../../src/receiver/refusal-log.ts';
 
@@ -16,14 +18,19 @@ describe('those who have not logged in', () => {
     const admission = new Admission<string>(limits);
     for (const one of ['a1', 'a2', 'a3']) expect(admission.enter(one, 'a')).toBeUndefined();
     expect(admission.enter('b1', 'b')).toBeUndefined();
-    expect(admission.enter('a4', 'a')).toBe('a1');
+    expect(admission.enter('a4', 'a')).toMatchObject({
+      leaving: 'a1',
+      reason: expect.stringContaining('limits.loginsPerAddress') as string,
+    });
   });
 
   it('push out the oldest of the address with the most where there is no room', () => {
     const admission = new Admission<string>(limits);
     for (const one of ['b1', 'a1', 'a2', 'a3']) admission.enter(one, one.charAt(0));
-    expect(admission.enter('c1', 'c')).toBe('a1');
-    expect(admission.enter('c2', 'c')).toBe('a2');
+    const reason =
+      '4 connections that have not logged in may be open (limits.logins), and it was the oldest of its address';
+    expect(admission.enter('c1', 'c')).toEqual({ leaving: 'a1', reason });
+    expect(admission.enter('c2', 'c')?.leaving).toBe('a2');
     expect(admission.waiting).toBe(4);
   });
 });
@@ -46,7 +53,16 @@ describe('those who log in', () => {
     admission.leave('1');
     expect(logIn('9', 'c', 'k')).toBeUndefined();
     expect(admission.members).toBe(5);
+    admission.limits = { ...limits, connections: 1 };
+    expect(logIn('10', 'd', 'o')).toBe('1 connection in all is open (limits.connections)');
   });
+});
+
+it('the help and the manual name the limits as they are, and the signals', () => {
+  const counts = Object.entries(DEFAULT_LIMITS).filter(([key]) => !key.endsWith('Ms'));
+  for (const text of [JSON.stringify(RECEIVE_HELP), manPage('1.0.0')])
+    for (const word of [...counts.map(([key, value]) => `${key}: ${value}`), 'SIGHUP', 'SIGTERM'])
+      expect.soft(text).toContain(word);
 });
 
 it('of many refusals of one kind one is told, and the others in one event', () => {

@@ -163,6 +163,19 @@ describe('a complete file', () => {
   });
 });
 
+it('the folder of a check can be removed once it is empty, and no other one', async () => {
+  const probe = '.isocket-0123abcd-probe';
+  const rmdir = async (path: string) => (await ask(Packet.RMDIR, (w) => w.bytes(path))).status;
+  for (const path of [probe, `${probe}/below`, `${probe}/other`]) fs.mkdirSync(join(root, path));
+  expect(await rmdir(`${probe}/other`)).toBe(Status.PERMISSION_DENIED);
+  expect(await rmdir('below')).toBe(Status.PERMISSION_DENIED);
+  expect(await rmdir(`${probe}/below`)).toBe(Status.OK);
+  expect(await rmdir(probe)).toBe(Status.FAILURE);
+  fs.rmdirSync(join(root, probe, 'other'));
+  expect(await rmdir(probe)).toBe(Status.OK);
+  expect(names()).toEqual(['folder', 'whole']);
+});
+
 describe('a temporary file', () => {
   it('can be written, continued, renamed over another temporary file and removed', async () => {
     const first = await openFile(TEMPORARY, WRITE | CREAT | EXCL);

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAuthorizedKeys } from '../../../src/receiver/authorized-keys.ts';
+import { KeyFolders } from '../../../src/receiver/key-folders.ts';
+import { openKeys } from '../../../src/receiver/keys-file.ts';
 import { loadHostKey, parseHostKey } from '../../../src/receiver/host-key.ts';
 
 let home: string;
@@ -83,6 +85,67 @@ describe('authorized keys', () => {
 
   it('a private key is not accepted', () => {
     expect(parseAuthorizedKeys(fs.readFileSync(join(home, 'key'), 'utf8')).size).toBe(0);
+  });
+});
+
+describe('a file of keys', () => {
+  const problems: string[] = [];
+  const warnings: string[] = [];
+  const open = (file: string) => {
+    problems.length = warnings.length = 0;
+    return openKeys(
+      { file },
+      (read) => warnings.push(...read.warnings),
+      (problem) => void problems.push(problem),
+    );
+  };
+
+  it('that is emptied, or cannot be read, is a problem that is told once, and over once a key is back', () => {
+    const file = join(home, 'keys');
+    fs.writeFileSync(file, `${key}\n`);
+    const ring = open(file);
+    expect(ring.problem()).toBe('');
+    fs.writeFileSync(file, '# nobody\n');
+    for (let look = 0; look < 2; look += 1) expect(ring.current().size).toBe(0);
+    expect(ring.problem()).toMatch(/^No key in the authorized keys ".*keys" is accepted; nobody gets in/);
+    fs.rmSync(file);
+    for (let look = 0; look < 2; look += 1) expect(ring.current().size).toBe(0);
+    expect(ring.problem()).toMatch(/^Cannot read the authorized keys/);
+    ring.reload();
+    fs.writeFileSync(file, `${key}\n`);
+    expect(ring.current().size).toBe(1);
+    expect(problems).toEqual([
+      expect.stringContaining('No key in'),
+      expect.stringContaining('Cannot read'),
+      expect.stringContaining('Cannot read'),
+      '',
+    ]);
+  });
+
+  it('that others may write is told, and taken all the same', () => {
+    const file = join(home, 'keys');
+    fs.writeFileSync(file, `${key}\n`);
+    fs.chmodSync(file, 0o664);
+    const ring = open(file);
+    expect(ring.current().size).toBe(1);
+    expect(warnings).toEqual([expect.stringMatching(/keys" can be written by other users \(mode 0664\).*chmod go-w/)]);
+    fs.chmodSync(file, 0o640);
+    expect(ring.current().size).toBe(1);
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('names a folder that is missing, and says when it is there', () => {
+    const said: string[] = [];
+    const folders = new KeyFolders(home, (_, message) => void said.push(message));
+    const keys = parseAuthorizedKeys(`path="ED1" ${key}\n`);
+    for (let look = 0; look < 2; look += 1) folders.look(keys);
+    expect(folders.problems).toEqual([
+      'path="ED1" in line 1 of the authorized keys cannot be opened below the root: no such file or directory; make the folder, the key gets nothing before',
+    ]);
+    fs.mkdirSync(join(home, 'ED1'));
+    folders.look(keys);
+    expect(folders.problems).toEqual([]);
+    expect(said).toEqual([expect.stringContaining('cannot be opened'), expect.stringContaining('is there')]);
   });
 });
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ReceiverLimits } from '../../../src/core/receiver-limits.ts';
 import { noCounts } from '../../../src/core/receiver-figures.ts';
 import { DEFAULT_LIMITS } from '../../../src/receiver/admission.ts';
 import { parseAuthorizedKeys } from '../../../src/receiver/authorized-keys.ts';
@@ -22,6 +23,7 @@ let root: string;
 let server: Server;
 let connections: ReceiverConnection[];
 let logged: string[];
+let limits: ReceiverLimits;
 let sockets: Socket[];
 
 beforeEach(async () => {
@@ -33,6 +35,7 @@ beforeEach(async () => {
   const keys = parseAuthorizedKeys(`ssh-ed25519 ${userKey.getPublicSSH().toString('base64')}`);
   connections = [];
   logged = [];
+  limits = DEFAULT_LIMITS;
   sockets = [];
   server = createServer((socket) => {
     sockets.push(socket);
@@ -40,7 +43,7 @@ beforeEach(async () => {
       ...{ client: '', source: '', tell: () => undefined, counts: noCounts() },
       refusals: new RefusalLog((event) => void logged.push(`refused: ${event.reason ?? ''}`)),
     });
-    const common = { keys: () => keys, rules: () => unrestricted, limits: DEFAULT_LIMITS, onLogin: () => undefined };
+    const common = { keys: () => keys, rules: () => unrestricted, limits, onLogin: () => undefined };
     const options = { ...common, peer: '', hostKeys: [hostKey], clientLog };
     const openFolder = () => openConfinedFolder(root);
     const log = (level: string, message: string): void => void logged.push(`${level}: ${message}`);
@@ -136,6 +139,29 @@ describe('a connection', () => {
     const { socket } = await logIn();
     await expect.poll(kernelTimers).toEqual(['02']);
     socket.destroy();
+    await Promise.all(connections.map((connection) => connection.closed));
+  });
+
+  it('that answers no keep-alive ends, but not while it may be reading what it was sent', async () => {
+    limits = { ...DEFAULT_LIMITS, keepAliveMs: 50 };
+    fs.writeFileSync(join(root, 'file'), Buffer.alloc(READ_BYTES));
+    const reading = await logIn();
+    const channel = await openSftp(reading.client);
+    reading.socket.pause();
+    channel.write(READS);
+    // As much as the window of the channel lets through.
+    await expect.poll(() => sockets[0]?.bytesWritten ?? 0).toBeGreaterThan(2 * 2 ** 20);
+    const silent = await logIn();
+    silent.socket.pause();
+    await connections[1]?.closed;
+    let bytes = 0;
+    channel.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    channel.end();
+    reading.socket.resume();
+    await once(channel, 'end');
+    expect(bytes).toBeGreaterThan(READ_COUNT * READ_BYTES);
+    expect(logged).toEqual(['info: : Keepalive timeout']);
+    for (const { socket } of [reading, silent]) socket.destroy();
     await Promise.all(connections.map((connection) => connection.closed));
   });
 

@@ -10,6 +10,8 @@ const FILES: Readonly<Record<string, string>> = {
   process: 'test/contract/receiver-process.test.ts',
   attributes: 'test/unit/receiver/attributes.test.ts',
   commit: 'test/unit/receiver/commit.test.ts',
+  connection: 'test/unit/receiver/connection.test.ts',
+  options: 'test/unit/receiver/key-options.test.ts',
 };
 
 it('each abuse in docs/receiver.md names tests that are there', () => {

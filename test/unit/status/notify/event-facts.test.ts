@@ -2,9 +2,29 @@ import { describe, expect, it } from 'vitest';
 import { unfinishableIn } from '../../../../src/core/overview.ts';
 import { nextStep } from '../../../../src/core/closing.ts';
 import { conditionsOf } from '../../../../src/status/notify/conditions.ts';
+import { decide } from '../../../../src/status/notify/decide.ts';
 import { EventFacts } from '../../../../src/status/notify/event-facts.ts';
 
 const held = (directory: string, reason: string) => [{ directory, count: 1, first: directory, reason }];
+
+describe('a destination that is down', () => {
+  it('is so since the first event that said it, whatever reason came after, and until one says that it is over', () => {
+    let nowMs = 1000;
+    const facts = new EventFacts(() => nowMs);
+    const lost = { type: 'connection', destination: 'h', state: 'lost', message: 'm', retrying: true } as const;
+    facts.note({ ...lost, class: 'network' });
+    nowMs = 5000;
+    facts.note({ ...lost, class: 'auth' });
+    expect(facts.down).toMatchObject([{ destination: 'h', refused: true, sinceMs: 1000 }]);
+    facts.note({ type: 'connection', destination: 'h', state: 'restored' });
+    facts.note({ ...lost, class: 'network' });
+    expect(facts.down).toMatchObject([{ sinceMs: 5000 }]);
+    const before = { wholeMs: 0, downMs: new Map<string, number>(), raised: [] };
+    const seen = { down: facts.down, held: [], late: [], isWhole: false };
+    const limits = { unsentMs: null, downMs: 0, successMs: null, silentMs: null, held: true, late: true, umask: true };
+    expect(decide(before, seen, limits, 9000).state.downMs).toEqual(new Map([['h', 5000]]));
+  });
+});
 
 describe('a directory that nothing but a person can finish', () => {
   it('is held from the event that says so until it is finished, or waits for something else', () => {

@@ -1,0 +1,11 @@
+import type { Name } from '../name.ts';
+import type { HeldBackFile } from './listing.ts';
+
+export interface CycleEnd {
+  readonly finished: boolean;
+  /** Milliseconds until another cycle may get further; undefined: when something happens. */
+  readonly dueMs: number | undefined;
+  /** Sub-folders that the last listing met, below the directory. */
+  readonly folders: readonly Name[];
+  readonly heldBack: readonly HeldBackFile[];
+}

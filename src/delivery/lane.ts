@@ -1,0 +1,161 @@
+import type { OutgoingFile } from '../transport.ts';
+import type { RetryingTransport } from './retrying-transport.ts';
+import type { Urgency } from './send-slots.ts';
+
+/** So many files may wait for one destination while another one takes them. */
+export const MOST_WAITING = 1024;
+/** So long others wait for a destination that has not answered yet: a login over a long line takes less. */
+const CONNECTING_MS = 2000;
+/** A transport may allow more while all is in use: channels open, or the server tells its limits. */
+const LOOK_AGAIN_MS = 20;
+/** Share of what a destination takes at once that live files leave to the backlog. */
+const BACKLOG_SHARE = 1 / 4;
+
+/** A destination was left behind: the others have the file, and a later listing sends it there. */
+export class LeftBehind extends Error {
+  constructor(label: string) {
+    super(`${label} is behind the others`);
+    this.name = 'LeftBehind';
+  }
+}
+
+export interface LaneSend {
+  readonly file: OutgoingFile;
+  readonly urgency: Urgency;
+  /** Another destination takes the file meanwhile: then this one need not be waited for. */
+  readonly isTakenElsewhere: () => boolean;
+  readonly signal: AbortSignal;
+}
+
+interface Waiting extends LaneSend {
+  readonly begin: () => void;
+  readonly leave: () => void;
+}
+
+/**
+ * The queue of one destination of several: what it takes at once, and what waits for that. A destination that is slow or does not answer holds
+ * nobody else up: what others can take is left behind where it would wait too long.
+ */
+export class Lane {
+  readonly transport: RetryingTransport;
+  readonly #active = { live: 0, backlog: 0 };
+  readonly #waiting: Record<Urgency, Waiting[]> = { live: [], backlog: [] };
+  /** Sends to a destination that has not answered: all but the first are given up where they need not be waited for. */
+  readonly #unanswered = new Set<{ readonly isTakenElsewhere: () => boolean; readonly giveUp: AbortController }>();
+  readonly #now: () => number;
+  #askedMs: number | undefined;
+  #looksAgain = false;
+
+  /** @param now milliseconds of a clock that only runs forward */
+  constructor(transport: RetryingTransport, now: () => number = () => performance.now()) {
+    this.transport = transport;
+    this.#now = now;
+  }
+
+  /** What it takes arrives, sooner or later. */
+  get answers(): boolean {
+    const { wasReached, failure } = this.transport.health;
+    return wasReached && failure === undefined;
+  }
+
+  /** Resolves when the destination has confirmed the file. @throws LeftBehind; what its transport throws; the signal's reason */
+  async send(send: LaneSend): Promise<void> {
+    const { file, urgency, isTakenElsewhere, signal } = send;
+    // One send shows when it answers again.
+    if (this.#isSilent && this.#unanswered.size > 0 && isTakenElsewhere()) throw new LeftBehind(this.transport.label);
+    if (this.#isFull(urgency)) await this.#turn(send);
+    else this.#active[urgency] += 1;
+    try {
+      signal.throwIfAborted();
+      if (this.answers) await this.transport.send(file, signal);
+      else await this.#sendUnanswered(send);
+    } finally {
+      this.#active[urgency] -= 1;
+      this.#next();
+    }
+  }
+
+  get #size(): number {
+    return this.#waiting.live.length + this.#waiting.backlog.length;
+  }
+
+  /** It has had time enough to answer. */
+  get #isSilent(): boolean {
+    return !this.answers && this.#askedMs !== undefined && this.#now() - this.#askedMs >= CONNECTING_MS;
+  }
+
+  #isFull(urgency: Urgency): boolean {
+    const { inFlight } = this.transport;
+    const { live, backlog } = this.#active;
+    if (urgency === 'live') return live >= inFlight;
+    return backlog >= Math.max(inFlight - live, Math.ceil(inFlight * BACKLOG_SHARE));
+  }
+
+  /** Resolves when it counts as active. */
+  #turn(send: LaneSend): Promise<undefined> {
+    const { label } = this.transport;
+    if (this.#size >= MOST_WAITING && send.isTakenElsewhere()) return Promise.reject(new LeftBehind(label));
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+    const begin = (): void => resolve(undefined);
+    const leave = (): void => reject(new LeftBehind(label));
+    this.#waiting[send.urgency].push({ ...send, begin, leave });
+    this.#lookAgain(LOOK_AGAIN_MS);
+    return promise;
+  }
+
+  async #sendUnanswered({ file, isTakenElsewhere, signal }: LaneSend): Promise<void> {
+    this.#askedMs ??= this.#now();
+    const giveUp = new AbortController();
+    const one = { isTakenElsewhere, giveUp };
+    this.#unanswered.add(one);
+    this.#lookAgain(CONNECTING_MS);
+    try {
+      await this.transport.send(file, AbortSignal.any([signal, giveUp.signal]));
+    } catch (error) {
+      if (giveUp.signal.aborted && !signal.aborted) throw new LeftBehind(this.transport.label);
+      throw error;
+    } finally {
+      this.#unanswered.delete(one);
+      if (this.answers) this.#askedMs = undefined;
+    }
+  }
+
+  /** As many of those that wait as there is room for, live ones first. */
+  #next(): void {
+    for (const urgency of ['live', 'backlog'] as const) {
+      while (!this.#isFull(urgency)) {
+        const next = this.#waiting[urgency].shift();
+        if (next === undefined) break;
+        this.#active[urgency] += 1;
+        next.begin();
+      }
+    }
+  }
+
+  #lookAgain(ms: number): void {
+    if (this.#looksAgain) return;
+    this.#looksAgain = true;
+    setTimeout(() => {
+      this.#looksAgain = false;
+      this.#look();
+    }, ms);
+  }
+
+  #look(): void {
+    if (this.#isSilent) this.#leaveBehind();
+    this.#next();
+    if (this.#size > 0) this.#lookAgain(LOOK_AGAIN_MS);
+    else if (!this.answers && this.#unanswered.size > 0) this.#lookAgain(CONNECTING_MS / 10);
+  }
+
+  #leaveBehind(): void {
+    for (const urgency of ['live', 'backlog'] as const) {
+      const { stay = [], leave = [] } = Object.groupBy(this.#waiting[urgency], ({ isTakenElsewhere }) =>
+        isTakenElsewhere() ? 'leave' : 'stay',
+      );
+      this.#waiting[urgency] = stay;
+      for (const one of leave) one.leave();
+    }
+    for (const { isTakenElsewhere, giveUp } of [...this.#unanswered].slice(1)) if (isTakenElsewhere()) giveUp.abort();
+  }
+}

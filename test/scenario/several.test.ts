@@ -1,0 +1,117 @@
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { startOwnReceiver } from '../support/own-receiver.ts';
+import { isFinished, parser } from '../support/parser.ts';
+import { startProxy, type Proxy } from '../support/proxy.ts';
+import type { TestServer } from '../support/server.ts';
+import { makeSite, type TestSite } from '../support/site.ts';
+import { differences } from '../support/trees.ts';
+
+// Two destinations, of which one does not keep up: each has a queue of its own.
+
+const PATIENCE = { timeout: 40_000 };
+
+let folder: string;
+let server: TestServer;
+let site: TestSite;
+/** In front of the first destination, and of the second one. */
+let [quick, slow]: Proxy[] = [];
+let [atQuick, atSlow] = ['', ''];
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'isocket-several-'));
+  server = await startOwnReceiver(folder);
+  [quick, slow] = [await startProxy(server.port), await startProxy(server.port)];
+  const known = readFileSync(server.knownHosts, 'utf8');
+  for (const { port } of [quick, slow])
+    appendFileSync(server.knownHosts, known.replace(`:${server.port} `, `:${port} `));
+  [atQuick, atSlow] = [`${server.folder}/quick`, `${server.folder}/slow`];
+  for (const path of [atQuick, atSlow]) mkdirSync(path);
+  site = makeSite(folder, server);
+  const config = JSON.parse(readFileSync(site.config, 'utf8')) as { readonly destination: object };
+  const below = server.path === '/' ? '' : server.path;
+  const destination = [
+    { ...config.destination, port: quick.port, path: `${below}/quick` },
+    { ...config.destination, port: slow.port, path: `${below}/slow` },
+  ];
+  writeFileSync(site.config, JSON.stringify({ ...config, destination }));
+});
+afterEach(async () => {
+  for (const proxy of [quick, slow]) await proxy?.[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+const proxies = (): [Proxy, Proxy] => {
+  if (quick === undefined || slow === undefined) throw new Error('no proxies');
+  return [quick, slow];
+};
+const ended = { exitCode: 0, summary: expect.objectContaining({ failed: 0 }) as unknown };
+
+describe('scan', () => {
+  it('has all at one destination while the other one does not answer, and gives that one what it lacks', async () => {
+    const [one, other] = proxies();
+    const names = Array.from({ length: 60 }, (_, index) => `DC${index + 1}`);
+    for (const name of names) {
+      parser(site.root).writeFiles(name, 3);
+      parser(site.root).closeDirectory(name);
+    }
+    other.stall();
+    const scan = site.scan();
+    await expect.poll(() => differences(site.root, atQuick), PATIENCE).toEqual([]);
+    expect(names.some((name) => isFinished(site.root, name))).toBe(false);
+    const before = one.total;
+    other.resume();
+    expect(await scan).toMatchObject(ended);
+    expect(differences(site.root, atSlow)).toEqual([]);
+    expect(names.every((name) => isFinished(site.root, name))).toBe(true);
+    // It was asked what it has, and got nothing once more: 180 files of 1,000 bytes.
+    expect(one.total - before).toBeLessThan(120_000);
+  });
+
+  it('has all at one destination while the other one has stopped in the middle', async () => {
+    const [, other] = proxies();
+    parser(site.root).writeFiles('DC1', 2000);
+    parser(site.root).closeDirectory('DC1');
+    const passed = other.passed(200_000);
+    const scan = site.scan();
+    await passed;
+    other.stall();
+    await expect.poll(() => differences(site.root, atQuick).length, PATIENCE).toBe(0);
+    expect(differences(site.root, atSlow).length).toBeGreaterThan(0);
+    other.resume();
+    expect(await scan).toMatchObject(ended);
+    expect(differences(site.root, atSlow)).toEqual([]);
+    expect(isFinished(site.root, 'DC1')).toBe(true);
+  });
+});
+
+it('the daemon has each file at one destination while the other one does not answer', async () => {
+  const [, other] = proxies();
+  other.stall();
+  await using daemon = site.start(['daemon']);
+  await daemon.event(({ type }) => type === 'started');
+  for (let batch = 1; batch <= 3; batch += 1) {
+    parser(site.root).writeFiles(`DC${batch}`, 100);
+    parser(site.root).closeDirectory(`DC${batch}`);
+    await expect.poll(() => differences(site.root, atQuick), PATIENCE).toEqual([]);
+  }
+  other.resume();
+  for (const name of ['DC1', 'DC2', 'DC3'])
+    await daemon.event((event) => event.type === 'finished' && event.directory === name);
+  expect(differences(site.root, atSlow)).toEqual([]);
+  expect(await daemon.stop()).toBe(143);
+});
+
+it('send has each named file at both in the end', async () => {
+  const [, other] = proxies();
+  parser(site.root).writeFiles('DC1', 200);
+  other.stall();
+  const names = Array.from({ length: 200 }, (_, index) => `${site.root}/DC1/file-${index + 1}`);
+  const sending = site.run(['send', '--json', ...names]);
+  await expect.poll(() => differences(site.root, atQuick), PATIENCE).toEqual([]);
+  other.resume();
+  expect(await sending).toMatchObject(ended);
+  expect(differences(site.root, atSlow)).toEqual([]);
+});
