@@ -55,6 +55,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ['--root <dir>', 'the folder under which the parser makes its directories'],
       ['--tag <text>', 'the beginning of their names'],
       ['--transport <name>', 'how files get there'],
+      ['--remote <remote>', 'a remote of rclone.conf, such as s3:bucket; with --transport rclone'],
       ['--host <name>', 'the destination'],
       ['--port <number>', 'its SSH port'],
       ['--user <name>', 'the user there'],

@@ -85,8 +85,6 @@ const optionProblems = (error: unknown, section: object, path: string): ConfigPr
 const TRANSPORT = 'transport';
 /** Letters by which a word may differ from the one that was meant. */
 const [MISSPELT_KEY, MISSPELT_TRANSPORT] = [3, 2];
-/** contract.md §6 names it; it is not there yet. */
-const LATER_TRANSPORT = 'rclone';
 
 /** A transport that is not named, or not known: told with what is wrong in its section if the one that is meant is clear. */
 const unknownTransport = (
@@ -100,10 +98,9 @@ const unknownTransport = (
   const meant = typeof named === 'string' ? meantWord(named, transportNames, MISSPELT_TRANSPORT) : undefined;
   const known = `one of ${transportNames.join(', ')}, the name of an installed package, or a path such as ./my-transport.mjs`;
   const perhaps = meant === undefined || meant === named ? '' : `perhaps "${meant}"; `;
-  const later = name === LATER_TRANSPORT ? ` (${LATER_TRANSPORT} is not available in this version)` : '';
   const problem =
     misspelt === undefined
-      ? { path: `${path}.${TRANSPORT}`, found: name, expected: `${perhaps}${known}${later}` }
+      ? { path: `${path}.${TRANSPORT}`, found: name, expected: `${perhaps}${known}` }
       : { path: `${path}.${misspelt}`, found: named, expected: expectedKey(misspelt, [TRANSPORT]) };
   const rest = Object.fromEntries(Object.entries(section).filter(([key]) => key !== misspelt));
   try {
@@ -119,7 +116,9 @@ const keyMeaning = (wanted: string, section: object): string | undefined =>
   meantWord(wanted, Object.keys(section), MISSPELT_KEY);
 
 /** Keys that say how to get to a destination, and not which one it is. */
-const NOT_IDENTITY = new Set(['identityFile', 'agent', 'passphraseFile', 'knownHosts', 'ssh', 'allowDeleteFirst']);
+const NOT_IDENTITY = new Set(
+  'identityFile agent passphraseFile knownHosts ssh allowDeleteFirst program transfers'.split(' '),
+);
 
 const identityOf = (section: object): string =>
   JSON.stringify(

@@ -10,6 +10,7 @@ import { configJsonSchema } from '../../../src/config/schema.ts';
 import { configurationPage } from '../../../src/cli/manual/configuration.ts';
 import { UserError } from '../../../src/errors.ts';
 import { bundledTransport, bundledTransportNames } from '../../../src/transports/index.ts';
+import { rcloneOptionsSchema } from '../../../src/transports/rclone/options.ts';
 import { rsyncOptionsSchema } from '../../../src/transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../../../src/transports/sftp/options.ts';
 
@@ -42,7 +43,7 @@ describe('config', () => {
 
   it('the published schema is that of the program', () => {
     expect(JSON.parse(template('isocketrc.schema.json'))).toEqual(
-      configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema]),
+      configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema, rcloneOptionsSchema]),
     );
   });
 

@@ -53,7 +53,6 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
     'line 2: destination: Cannot use transport "./none.mjs"',
     'perhaps "verify"',
   ],
-  ['a transport of a later version', sftp('').replace('sftp', 'rclone'), 'rclone is not available in this version'],
   ['user@host', host('me@drms'), 'destination.host is "me@drms": expected', 'host: drms, user: me'],
   ['ssh://', host('ssh://me@drms:2222/b'), 'host: drms, user: me, port: 2222, path: /b'],
   ['host:port', host('drms:2222'), 'host: drms, port: 2222'],
