@@ -79,7 +79,7 @@ export const callsIn = (shell: string, isCommand: (word: string) => boolean): Ca
 
 const callIn = (segment: string, isCommand: (word: string) => boolean): Call[] => {
   const words = segment.split(/\s+/).filter((word) => word !== '');
-  const calls = words.flatMap((word, index) => {
+  const calls = words.flatMap((word, index): Call[] => {
     if (!/^(?:\/\S*\/)?isocket$/.test(word)) return [];
     const rest = words.slice(index + 1);
     const flags = rest.filter((one) => /^--?[a-z0-9]/.test(one)).map((one) => one.replace(/=.*/, ''));
