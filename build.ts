@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { build, type CodeSplittingNameFunction } from 'rolldown';
@@ -202,8 +203,15 @@ const writeManual = (): void => {
 
 rmSync(FOLDER, { recursive: true, force: true });
 const byName = (libraries: readonly Library[]): Library[] => libraries.toSorted((a, b) => (purl(a) < purl(b) ? -1 : 1));
+/** Of the clone that is built. install.sh builds a copy, and says it. */
+function commitHere(): string {
+  const { status, stdout } = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : 'not known';
+}
+
 const bundled = byName(bundledLibraries([...(await bundle()), ...(await bundlePage())]));
 writeFileSync(`${FOLDER}/licences.txt`, bundled.map(licenceText).join('\n'));
 const bill = softwareBill(readManifest('.'), byName([...bundled, ...installedLibraries()]));
 writeFileSync(`${FOLDER}/sbom.cdx.json`, `${JSON.stringify(bill, null, 2)}\n`);
 writeManual();
+writeFileSync(`${FOLDER}/commit`, `${process.env.ISOCKET_COMMIT ?? commitHere()}\n`);

@@ -161,13 +161,15 @@ fetch_package() { # → $stage/package, with its dependencies
   elif [ -d "$here/src" ]; then
     need_npm
     mkdir "$stage/clone"
-    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json docs README.md ARCHITECTURE.md CHANGELOG.md LICENSE install.sh; do
+    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json docs README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE install.sh; do
       [ ! -e "$here/$name" ] || cp -R "$here/$name" "$stage/clone/"
     done
     say 'building isocket'
     (
       cd "$stage/clone"
       if [ -x "$here/node_modules/.bin/rolldown" ]; then ln -s "$here/node_modules" node_modules; else npm ci --ignore-scripts --no-audit --no-fund; fi
+      ISOCKET_COMMIT=$(git -C "$here" rev-parse --short=12 HEAD 2>/dev/null || echo 'not known')
+      export ISOCKET_COMMIT
       npm run build && npm pack --ignore-scripts --pack-destination "$stage"
     ) >"$stage/log" 2>&1 || fail_with_log 'cannot build isocket'
     tar -xzf "$stage"/isocket-*.tgz -C "$stage"

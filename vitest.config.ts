@@ -25,7 +25,9 @@ const SECONDS: Readonly<Record<string, number>> = {
   'scenario/hooks': 45,
   'contract/round-trips': 43,
   'scenario/told-skipped': 43,
+  'scenario/fill': 41,
   'scenario/check': 40,
+  'contract/rclone': 40,
   'fault/lying-server': 40,
   'scenario/broken-sites': 38,
 };

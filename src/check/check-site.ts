@@ -26,6 +26,8 @@ export interface CheckOptions {
   readonly configPath?: string;
   readonly statePath: string;
   readonly destinations: readonly Transport[];
+  /** Of these, those that are best effort: what is wrong with them stops nothing. */
+  readonly bestEffort?: ReadonlySet<Transport>;
   readonly signal: AbortSignal;
 }
 
@@ -36,7 +38,9 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   const reached: string[] = [];
   const { root, tag } = options.config.source;
   for (const [index, transport] of options.destinations.entries()) {
-    const prefix = options.destinations.length > 1 ? `destination ${index + 1}: ` : '';
+    const isBestEffort = options.bestEffort?.has(transport) === true;
+    const kind = isBestEffort ? ' (best effort)' : '';
+    const prefix = options.destinations.length > 1 ? `destination ${index + 1}${kind}: ` : '';
     const begunMs = Date.now();
     const earlier = earlierProbes(root, tag);
     let made: Overlap | undefined;
@@ -46,7 +50,8 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
       const isWritten = result.what === 'write' && result.state === 'ok';
       const overlap = isWritten ? overlapLine(root, earlier, tag) : undefined;
       isWell &&= result.state !== 'failure';
-      yield { ...result, what: prefix + result.what, end: 'destination' };
+      const state = isBestEffort && result.state === 'failure' ? 'warning' : result.state;
+      yield { ...result, state, what: prefix + result.what, end: 'destination' };
       made ??= overlap;
       if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
     }
@@ -57,6 +62,7 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   const elsewhere = elsewhereLine(root, found.listing?.directories ?? [], {
     site: options.config.site,
     labels: reached,
+    all: options.destinations.map(({ label }) => label),
   });
   if (elsewhere !== undefined) yield { ...elsewhere, end: 'here' };
 }

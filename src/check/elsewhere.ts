@@ -1,6 +1,5 @@
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
-import { finishedElsewhere, ONE_ROOT_ONE_SITE, type OwnSite } from '../marks/finished-elsewhere.ts';
-import { ownCommand } from '../host/own-command.ts';
+import { fillCommand, finishedElsewhere, ONE_ROOT_ONE_SITE, type OwnSite } from '../marks/finished-elsewhere.ts';
 import { showName, type Name } from '../name.ts';
 import type { ProbeResult } from '../transport.ts';
 
@@ -14,14 +13,14 @@ export const elsewhereLine = (
 ): ProbeResult | undefined => {
   const found = finishedElsewhere(root, directories, own);
   if (found.length === 0) return undefined;
-  const named = found.slice(0, MOST_NAMED).map(({ name }) => name);
+  const first = found.slice(0, MOST_NAMED);
   const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
   const lacked = [...new Set(found.flatMap(({ lacks }) => lacks))].map(showName).join(', ');
   const others = [...new Set(found.flatMap(({ by }) => by ?? []))].map(showName);
   return {
     what: 'other destination',
     state: 'warning',
-    message: `finished before ${lacked} was a destination, and not sent there: ${named.map(showName).join(', ')}${more}`,
-    hint: `to send them there: ${ownCommand('reset', ...named)}${others.length === 0 ? '' : `; some were finished by the site ${others.join(', ')}: ${ONE_ROOT_ONE_SITE}`}`,
+    message: `finished before ${lacked} was a destination, and not sent there: ${first.map(({ name }) => showName(name)).join(', ')}${more}`,
+    hint: `to send them there: ${fillCommand(first)}${others.length === 0 ? '' : `; some were finished by the site ${others.join(', ')}: ${ONE_ROOT_ONE_SITE}`}`,
   };
 };

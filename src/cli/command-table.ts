@@ -16,7 +16,7 @@ export const EXIT_CODES: readonly (readonly [code: string, means: string])[] = [
   ['0', 'done'],
   ['1', 'a defect of isocket'],
   ['2', 'usage or configuration'],
-  ['3', 'files left unsent; of status: a problem; of prune, verify and restore: something is not as it should be'],
+  ['3', 'files left unsent; of status: a problem; of prune, verify, restore, fill: not all is as it should be'],
   ['4', 'another isocket works on this root'],
   ['130, 143', 'stopped by SIGINT, SIGTERM'],
 ];
@@ -55,6 +55,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ['--root <dir>', 'the folder under which the parser makes its directories'],
       ['--tag <text>', 'the beginning of their names'],
       ['--transport <name>', 'how files get there'],
+      ['--remote <remote>', 'a remote of rclone.conf, such as s3:bucket; with --transport rclone'],
       ['--host <name>', 'the destination'],
       ['--port <number>', 'its SSH port'],
       ['--user <name>', 'the user there'],
@@ -209,6 +210,17 @@ export const COMMANDS: readonly CommandDefinition[] = [
       ['isocket restore DC12', 'into source.root, as a finished directory'],
     ],
     run: async (parsed) => (await import('./commands/restore.ts')).restore(parsed.args, parsed.optsWithGlobals()),
+  },
+  {
+    usage: 'fill <destination> [dirs...]',
+    group: 'Repair',
+    description: `bring to one destination what the others have and it lacks, of all directories or of those named: for one that was added later. ${PATHS}`,
+    options: [['--dry-run', 'ask the destination, and print what would be sent; send nothing']],
+    examples: [
+      ['isocket fill 2', 'all directories that the second destination lacks'],
+      ['isocket fill backup.example.org DC12 --dry-run', 'what it lacks of one'],
+    ],
+    run: async (parsed) => (await import('./commands/fill.ts')).runFill(parsed.args, parsed.optsWithGlobals()),
   },
   {
     usage: 'receive',

@@ -7,6 +7,7 @@ import { knownCureOf } from '../source/directory-failures.ts';
 import { isJournal } from './log/journal.ts';
 import { withPriority } from './reporters/log-line.ts';
 import { wrapFor } from './reporters/wrap-lines.ts';
+import { TOPICS, topicText } from './manual/topics.ts';
 import { refuseTakenByNpm } from './taken-by-npm.ts';
 import { readVersion } from './version.ts';
 
@@ -23,6 +24,11 @@ export const run = async (args: readonly string[]): Promise<number> => {
   );
   try {
     refuseTakenByNpm(args, process.env);
+    const answer = await answerBeforeCommands(args);
+    if (answer !== undefined) {
+      process.stdout.write(isJson ? `${JSON.stringify(answer.object)}\n` : wrapFor(process.stdout, answer.text));
+      return 0;
+    }
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
@@ -39,6 +45,27 @@ export const run = async (args: readonly string[]): Promise<number> => {
 const asksForJson = (args: readonly string[]): boolean => {
   const end = args.indexOf('--');
   return (end < 0 ? args : args.slice(0, end)).includes('--json');
+};
+
+interface Answer {
+  readonly text: string;
+  readonly object: object;
+}
+
+/** What no command of the table answers: the long version, and what `help` says of a topic. */
+const answerBeforeCommands = async (args: readonly string[]): Promise<Answer | undefined> => {
+  const words = args.filter((word) => word !== '--json');
+  const [first, second] = words;
+  if (words.length === 2 && words.includes('--verbose') && (words.includes('--version') || words.includes('-V'))) {
+    const details = (await import('./manual/versions.ts')).versionDetails();
+    const { isocket: version, ...others } = details;
+    return {
+      text: `${rows(Object.entries(details)).replaceAll(/^ {2}/gm, '')}\n`,
+      object: { type: 'version', version, ...others },
+    };
+  }
+  const topic = first === 'help' && words.length === 2 ? TOPICS.find(({ name }) => name === second) : undefined;
+  return topic && { text: topicText(topic), object: { type: 'help', text: topicText(topic) } };
 };
 
 /** What `--json` prints of --version and --help. */
@@ -100,7 +127,7 @@ const rows = (all: readonly (readonly [left: string, right: string])[]): string 
 const shown = (examples: readonly (readonly [command: string, does: string])[]): string =>
   examples.map(([command, does]) => `  ${command}\n      ${does}`).join('\n');
 
-const AFTER_HELP = `\nEnvironment:\n${rows(ENVIRONMENT)}\n\nExit codes:\n${rows(EXIT_CODES)}`;
+const AFTER_HELP = `\nTopics (isocket help TOPIC):\n${rows(TOPICS.map(({ name, summary }) => [name, summary]))}\n\nEnvironment:\n${rows(ENVIRONMENT)}\n\nExit codes:\n${rows(EXIT_CODES)}`;
 
 const MOST_CAUSES = 3;
 

@@ -20,7 +20,10 @@ export interface Config {
     /** A mark that no record explains counts as sent, unasked. */
     readonly trustMarks: boolean;
   };
+  /** Those that must have a file before it is marked. */
   readonly destinations: readonly Destination[];
+  /** Those that get what the others have, when it can be (`required: false`). */
+  readonly bestEffort: readonly Destination[];
   readonly send: {
     readonly durable: boolean;
     /** Bytes a second; null: no limit. */
@@ -102,4 +105,13 @@ export interface Destination {
   readonly options: unknown;
   /** Tells destinations apart in records: another host, path or transport is another destination. */
   readonly identity: string;
+  /** In the order of the file, from 0. */
+  readonly place: number;
 }
+
+/** All destinations, in the order of the file. */
+export const allDestinations = ({
+  destinations,
+  bestEffort,
+}: Pick<Config, 'destinations' | 'bestEffort'>): readonly Destination[] =>
+  [...destinations, ...bestEffort].toSorted((a, b) => a.place - b.place);

@@ -1,29 +1,12 @@
 import { z } from 'zod';
-import {
-  ConfigError,
-  expectedKey,
-  meantWord,
-  problemsOf,
-  valueAt,
-  type ConfigProblem,
-} from '../core/config-problems.ts';
+import { ConfigError, problemsOf, valueAt, type ConfigProblem } from '../core/config-problems.ts';
 import { parseBandwidth } from '../core/bandwidth.ts';
 import { parseListenAddress } from '../core/listen-address.ts';
 import { parseDurationMs } from '../core/units.ts';
-import { UserError } from '../errors.ts';
 import { showName } from '../name.ts';
-import type { TransportPlugin } from '../transport.ts';
-import type { Config, Destination, ReceiveSection } from './config.ts';
-import { sameDestinations } from './same-destination.ts';
+import type { Config, ReceiveSection } from './config.ts';
+import { bestEffortOf, parseDestinations, type ParseContext } from './parse-destinations.ts';
 import { configSchema, receiveSchema } from './schema.ts';
-
-export interface ParseContext {
-  /** The file, for messages. */
-  readonly path: string;
-  readonly hostname: string;
-  readonly transport: (name: string) => TransportPlugin | undefined;
-  readonly transportNames: readonly string[];
-}
 
 /**
  * The file's content → the configuration. Pure.
@@ -35,6 +18,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
   const parsed = configSchema.safeParse(input ?? {});
   const problems = parsed.success ? [] : problemsOf(parsed.error, input, configSchema);
   const destinations = parseDestinations(input, context, problems);
+  const bestEffort = bestEffortOf(input, problems);
   problems.push(...backOffProblems(input), ...outputProblems(input));
   if (!parsed.success || problems.length > 0) throw new ConfigError(context.path, problems.map(printable));
   const { site, source, send, verify, announce, manifest, state, log, status, hooks, alerts } = parsed.data;
@@ -52,7 +36,8 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
       watcher,
       trustMarks,
     },
-    destinations,
+    destinations: destinations.filter(({ place }) => !bestEffort.has(place)),
+    bestEffort: destinations.filter(({ place }) => bestEffort.has(place)),
     send: {
       durable: send.durable,
       bandwidth: send.bandwidth === null ? null : (parseBandwidth(send.bandwidth) ?? null),
@@ -155,96 +140,3 @@ const printable = ({ path, found, ...rest }: ConfigProblem): ConfigProblem => ({
   path: showName(path),
   found: typeof found === 'number' && !Number.isFinite(found) ? String(found) : found,
 });
-
-const SECTION = 'a section with "transport", or a list of them';
-
-const parseDestinations = (input: unknown, context: ParseContext, problems: ConfigProblem[]): Destination[] => {
-  // A file that is not a section has one problem, which is reported already.
-  if (Array.isArray(input) || (typeof input !== 'object' && input !== undefined)) return [];
-  const section = valueAt(input, ['destination']);
-  if (!Array.isArray(section)) return parseDestination(section, 'destination', context, problems);
-  if (section.length === 0) problems.push({ path: 'destination', found: section, expected: SECTION });
-  const placed = section.flatMap((one: unknown, index) => {
-    const at = `destination.${index}`;
-    return parseDestination(one, at, context, problems).map((destination) => ({ at, destination }));
-  });
-  problems.push(...sameDestinations(placed));
-  return placed.map(({ destination }) => destination);
-};
-
-const parseDestination = (
-  section: unknown,
-  path: string,
-  context: ParseContext,
-  problems: ConfigProblem[],
-): Destination[] => {
-  if (typeof section !== 'object' || section === null || Array.isArray(section)) {
-    problems.push({ path, found: section, expected: SECTION });
-    return [];
-  }
-  const name = valueAt(section, ['transport']);
-  try {
-    const plugin = typeof name === 'string' ? context.transport(name) : undefined;
-    if (plugin !== undefined)
-      return [{ plugin, options: plugin.parseOptions({ ...section }), identity: identityOf(section) }];
-    problems.push(...unknownTransport(section, path, context));
-  } catch (error) {
-    problems.push(...optionProblems(error, section, path));
-  }
-  return [];
-};
-
-/** What a plug-in says of its section, or of itself. */
-const optionProblems = (error: unknown, section: object, path: string): ConfigProblem[] => {
-  if (!(error instanceof UserError)) throw error;
-  if (error instanceof ConfigError)
-    return error.problems.map((problem) => ({ ...problem, path: `${path}.${problem.path}` }));
-  const hint = error.hint === undefined ? '' : `\n${error.hint}`;
-  return [{ path, found: section, expected: 'what its transport expects', message: `${error.message}${hint}` }];
-};
-
-const TRANSPORT = 'transport';
-/** Letters by which a word may differ from the one that was meant. */
-const [MISSPELT_KEY, MISSPELT_TRANSPORT] = [3, 2];
-/** contract.md §6 names it; it is not there yet. */
-const LATER_TRANSPORT = 'rclone';
-
-/** A transport that is not named, or not known: told with what is wrong in its section if the one that is meant is clear. */
-const unknownTransport = (
-  section: object,
-  path: string,
-  { transport, transportNames }: ParseContext,
-): ConfigProblem[] => {
-  const name = valueAt(section, [TRANSPORT]);
-  const misspelt = name === undefined ? keyMeaning(TRANSPORT, section) : undefined;
-  const named = misspelt === undefined ? name : valueAt(section, [misspelt]);
-  const meant = typeof named === 'string' ? meantWord(named, transportNames, MISSPELT_TRANSPORT) : undefined;
-  const known = `one of ${transportNames.join(', ')}, the name of an installed package, or a path such as ./my-transport.mjs`;
-  const perhaps = meant === undefined || meant === named ? '' : `perhaps "${meant}"; `;
-  const later = name === LATER_TRANSPORT ? ` (${LATER_TRANSPORT} is not available in this version)` : '';
-  const problem =
-    misspelt === undefined
-      ? { path: `${path}.${TRANSPORT}`, found: name, expected: `${perhaps}${known}${later}` }
-      : { path: `${path}.${misspelt}`, found: named, expected: expectedKey(misspelt, [TRANSPORT]) };
-  const rest = Object.fromEntries(Object.entries(section).filter(([key]) => key !== misspelt));
-  try {
-    if (meant !== undefined) transport(meant)?.parseOptions({ ...rest, transport: meant });
-    return [problem];
-  } catch (error) {
-    return [problem, ...optionProblems(error, section, path)];
-  }
-};
-
-/** The key of a section that was probably meant to be this one. */
-const keyMeaning = (wanted: string, section: object): string | undefined =>
-  meantWord(wanted, Object.keys(section), MISSPELT_KEY);
-
-/** Keys that say how to get to a destination, and not which one it is. */
-const NOT_IDENTITY = new Set(['identityFile', 'agent', 'passphraseFile', 'knownHosts', 'ssh', 'allowDeleteFirst']);
-
-const identityOf = (section: object): string =>
-  JSON.stringify(
-    Object.entries(section)
-      .filter(([key]) => !NOT_IDENTITY.has(key))
-      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
-  );

@@ -148,6 +148,14 @@ export const configSchema = z.strictObject({
   receive: receiveSchema,
 });
 
+/** Of every destination, whatever its transport. */
+const REQUIRED = {
+  description:
+    'false: best effort. A file is marked, and a directory finished, without it; it gets what the others have when it is there',
+  default: true,
+  type: 'boolean',
+};
+
 /**
  * JSON Schema for editors, from the same definition.
  * @param destinations the section of each bundled transport; a section of another transport may hold any key
@@ -158,11 +166,14 @@ export const configJsonSchema = (destinations: readonly z.ZodObject[]): object =
     required = [],
     ...rest
   } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
-  const bundled = destinations.map((section) => ({ ...z.toJSONSchema(section, { io: 'input' }), $schema: undefined }));
+  const bundled = destinations.map((section) => {
+    const one = z.toJSONSchema(section, { io: 'input' });
+    return { ...one, properties: { ...one.properties, required: REQUIRED }, $schema: undefined };
+  });
   const names = bundled.map((section) => valueAt(section, ['properties', 'transport', 'const']));
   const other = {
     type: 'object',
-    properties: { transport: { type: 'string', not: { enum: names } } },
+    properties: { transport: { type: 'string', not: { enum: names } }, required: REQUIRED },
     required: ['transport'],
   };
   const one = { $ref: '#/$defs/destination' };

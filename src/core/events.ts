@@ -70,6 +70,7 @@ export type IsocketEvent =
   /** A restore left it as it is here: it is another one at the destination. */
   | { readonly type: 'differs'; readonly path: Name; readonly reason: string; readonly hint?: string }
   | BroughtBackEvent
+  | FilledEvent
   | { readonly type: 'kept'; readonly directory: Name; readonly reason: string; readonly hint?: string }
   | AlertEvent
   | {
@@ -187,6 +188,19 @@ export interface BroughtBackEvent {
   /** Files that were here already. */
   readonly equal: number;
   /** It bears `finished.watch`. */
+  readonly isFinished: boolean;
+}
+
+/** One destination has what the others have of a directory. */
+export interface FilledEvent {
+  readonly type: 'filled';
+  readonly directory: Name;
+  readonly destination: string;
+  /** What is there now: of a directory that is not finished, of what is sent so far. */
+  readonly files: number;
+  readonly bytes: number;
+  /** Files that were sent for that. */
+  readonly sent: number;
   readonly isFinished: boolean;
 }
 

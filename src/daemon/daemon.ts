@@ -100,6 +100,9 @@ export class Daemon {
     return this.#site.counters;
   }
 
+  /** Ends everything because of a defect beside it. */
+  readonly fail = (defect: unknown): void => this.#break(defect);
+
   /** Resolves in order after the signal. Rejects with a defect. */
   async run(): Promise<void> {
     const { config, signal, watcher, report } = this.#options;

@@ -72,7 +72,11 @@ const proofOf = (
   };
 };
 
-const announce = async ({ directory }: DirectoryPlan, { config, sender }: SiteContext): Promise<void> => {
+/** Delivers `finished.parse`. */
+export const announce = async (
+  { directory }: Pick<DirectoryPlan, 'directory'>,
+  { config, sender }: Pick<SiteContext, 'config' | 'sender'>,
+): Promise<void> => {
   const targetPath = `${directory.name}/${FINISHED_PARSE}`;
   const sourcePath = `${config.source.root}/${targetPath}`;
   const identity = lstatSync(fsPath(sourcePath), { bigint: true });

@@ -65,7 +65,11 @@ export const beginListing = (closedBy: ClosedBy | null): Listing => ({
 });
 
 /** Did no entry of its folders come, go, or change places since it was listed? False where one of them cannot be looked at. */
-export const isAsListed = (root: Name, name: Name, { folders, foldersNs }: Listing): boolean => {
+export const isAsListed = (
+  root: Name,
+  name: Name,
+  { folders, foldersNs }: Pick<Listing, 'folders' | 'foldersNs'>,
+): boolean => {
   let ns = foldersNs;
   try {
     for (const folder of ['', ...folders])

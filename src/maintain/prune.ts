@@ -17,9 +17,11 @@ import { createIsExcluded } from '../source/exclude.ts';
 import type { Report } from '../core/events.ts';
 import { pathAt, inFolder } from '../source/open-beneath.ts';
 import { plan, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecycle.ts';
+import { ownCommand } from '../host/own-command.ts';
 import { isMarked } from '../marks/mark.ts';
 import { FINISHED_WATCH } from '../source/markers.ts';
 import { fsPath, showName, type Name } from '../name.ts';
+import { namedIn } from '../marks/finished-elsewhere.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import { createStateSet, type StateSet } from '../marks/state-set.ts';
@@ -36,6 +38,8 @@ export interface PruneOptions {
   readonly config: Config;
   readonly state: StateFolder;
   readonly destinations: readonly Transport[];
+  /** Best-effort destinations, as proofs name them: they decide nothing, and one that lacks a directory is named. */
+  readonly bestEffort?: readonly string[];
   /** Finished at least so long ago. */
   readonly olderThanMs: number;
   /** Stop when so much of the file system is free, 0–1; undefined: delete all that are old enough. */
@@ -85,6 +89,7 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
     if (isStopped() || (untilFree !== undefined && freeShare(root) >= untilFree)) break;
     const verdict = await examine(work, options, writers);
     if (isDoubt(verdict) && isStopped()) break;
+    if (!isDoubt(verdict)) warnOfLacking(directory.name, options);
     const outcome = isDoubt(verdict) || dryRun ? verdict : deleteVerified(directory, verdict, options);
     if (isDoubt(outcome)) {
       result.kept += 1;
@@ -98,6 +103,16 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
     report({ type: 'pruned', directory: directory.name, files, bytes, dryRun });
   }
   return result;
+};
+
+/** With the directory goes what a best-effort destination still lacks of it. */
+const warnOfLacking = (name: Name, { config, bestEffort = [], report, dryRun }: PruneOptions): void => {
+  const named = bestEffort.length === 0 ? new Set() : namedIn(readProof(`${config.source.root}/${name}`));
+  for (const label of bestEffort.filter((one) => !named.has(one))) {
+    const first = dryRun ? `; to send it there first: ${ownCommand('fill', label, name)}` : '';
+    const message = `${showName(name)} is not known to be whole at ${showName(label)} (best effort), and cannot be sent there once it is deleted${first}`;
+    report({ type: 'note', level: 'warning', message });
+  }
 };
 
 const nameOf = ({ directory }: DirectoryPlan): Name => directory.name;

@@ -21,40 +21,70 @@ const MOST_NAMED = 10;
  * empty file of the old tool, trusted marks, no files). Pure.
  */
 export const unnamedIn = (proof: unknown, labels: readonly string[]): string[] => {
+  const named = namedIn(proof);
+  return named.size === 0 ? [] : labels.filter((label) => !named.has(label));
+};
+
+/** What a proof names as destinations. Pure. */
+export const namedIn = (proof: unknown): ReadonlySet<unknown> => {
   const { destinations } = (proof ?? {}) as NamedDestinations;
-  if (!Array.isArray(destinations) || destinations.length === 0) return [];
   // Who writes markers of his own may write anything.
-  const named = new Set((destinations as NonNullable<NamedDestinations['destinations']>).map((one) => one?.label));
-  return labels.filter((label) => !named.has(label));
+  if (!Array.isArray(destinations)) return new Set();
+  return new Set((destinations as NonNullable<NamedDestinations['destinations']>).map((one) => one?.label));
 };
 
 /** A site as its directories' proofs name it. */
 export interface OwnSite {
   readonly site: string;
-  /** Its destinations, as messages name them. */
+  /** The destinations of which something may be missed, as messages name them. */
   readonly labels: readonly string[];
+  /** All of its destinations, where there are more. */
+  readonly all?: readonly string[];
+  /** Those that are not required. */
+  readonly bestEffort?: readonly string[];
 }
 
-export interface FinishedElsewhere {
-  readonly name: Name;
+/** What a directory was finished without. */
+export interface Lacking {
   readonly lacks: readonly string[];
   /** The other site that finished it, if another did: it works on the same root, or this one had that name. */
   readonly by: string | undefined;
+  /** This site finished it, and another of its destinations has it. */
+  readonly isFillable: boolean;
+}
+
+/** What a proof says of that. Pure. */
+export const lackingIn = (proof: unknown, { site, labels, all = labels }: OwnSite): Lacking => {
+  const { site: other } = (proof ?? {}) as { readonly site?: unknown };
+  const by = typeof other === 'string' && other !== site ? other : undefined;
+  const named = namedIn(proof);
+  const isFillable = by === undefined && all.some((label) => named.has(label));
+  return { lacks: unnamedIn(proof, labels), by, isFillable };
+};
+
+/** The command that brings these directories where they are not. Pure. */
+export const fillCommand = (found: readonly Pick<FinishedElsewhere, 'name' | 'lacks' | 'isFillable'>[]): string => {
+  const resets = found.filter(({ isFillable }) => !isFillable).map(({ name }) => name);
+  const fillable = found.filter(({ isFillable }) => isFillable);
+  const fills = [...new Set(fillable.flatMap(({ lacks }) => lacks))].map((label) =>
+    ownCommand('fill', label, ...fillable.filter(({ lacks }) => lacks.includes(label)).map(({ name }) => name)),
+  );
+  return [...fills, ...(resets.length === 0 ? [] : [ownCommand('reset', ...resets)])].join(' && ');
+};
+
+export interface FinishedElsewhere extends Lacking {
+  readonly name: Name;
 }
 
 /** Finished directories whose proof does not name every destination, with those that it lacks. Reads a small file of each. */
 export const finishedElsewhere = (
   root: Name,
   directories: readonly DirectorySnapshot[],
-  { site, labels }: OwnSite,
+  own: OwnSite,
 ): FinishedElsewhere[] =>
   directories
     .filter(({ finishedWatch }) => finishedWatch)
-    .map(({ name }) => {
-      const proof = readProof(`${root}/${name}`);
-      const { site: by } = (proof ?? {}) as { readonly site?: unknown };
-      return { name, lacks: unnamedIn(proof, labels), by: typeof by === 'string' && by !== site ? by : undefined };
-    })
+    .map(({ name }) => ({ name, ...lackingIn(readProof(`${root}/${name}`), own) }))
     .filter(({ lacks }) => lacks.length > 0);
 
 /** Why a reset is no way where another site works on the same root: that one would send it again in its turn. */
@@ -93,11 +123,12 @@ export const noteFinishedElsewhere = async (
   return true;
 };
 
-const elsewhereWarning = ({ name, lacks, by }: FinishedElsewhere): string => {
+const elsewhereWarning = (one: FinishedElsewhere): string => {
+  const { name, lacks, by } = one;
   const shown = showName(name);
   if (by !== undefined)
     return `${shown} was finished by the site "${showName(by)}", and is not sent to ${lacks.map(showName).join(', ')}; to send it there: ${ownCommand('reset', name)}; ${ONE_ROOT_ONE_SITE}`;
-  return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: ${ownCommand('reset', name)}`;
+  return `${shown} was finished before ${lacks.map(showName).join(', ')} was a destination, and is not sent there; to send it: ${fillCommand([one])}`;
 };
 
 /** Undefined where the disk refuses, or holds something else: then it is found, and told, once more. */

@@ -1,5 +1,5 @@
 import type { ClosedBy, DirectorySnapshot } from '../core/lifecycle.ts';
-import { unnamedIn } from '../marks/finished-elsewhere.ts';
+import { lackingIn, unnamedIn, type OwnSite } from '../marks/finished-elsewhere.ts';
 import type { Name } from '../name.ts';
 import { readProof } from '../source/read-proof.ts';
 import type { DirectoryStatus } from './site-status.ts';
@@ -10,6 +10,7 @@ export interface FinishedProof {
   readonly bytes: number | null;
   readonly skipped: number;
   readonly excluded: number;
+  readonly site: unknown;
   readonly destinations: unknown;
   readonly closedBy: ClosedBy | null;
 }
@@ -20,12 +21,13 @@ export const readFinishedProof = (directoryPath: Name): FinishedProof => proofIn
 /** What is not as we write it is not known. By hand: there may be thousands, and a schema takes three times as long. Pure. */
 export const proofIn = (content: unknown): FinishedProof => {
   const known: Readonly<Record<string, unknown>> = isObject(content) ? content : {};
-  const { closedBy, destinations } = known;
+  const { closedBy, site, destinations } = known;
   return {
     files: countIn(known.files),
     bytes: countIn(known.bytes),
     skipped: countIn(known.skipped) ?? 0,
     excluded: countIn(known.excluded) ?? 0,
+    site,
     destinations,
     closedBy: closedBy === 'parser' || closedBy === 'superseded' ? closedBy : null,
   };
@@ -41,10 +43,11 @@ const countIn = (value: unknown): number | null =>
 export const finishedStatus = (
   { name, late = false }: Pick<DirectorySnapshot, 'name' | 'late'>,
   proof: FinishedProof,
-  labels: readonly string[],
+  own: OwnSite,
 ): Omit<DirectoryStatus, 'held'> => {
   const { files, bytes, skipped, excluded, closedBy } = proof;
-  const lacks = unnamedIn(proof, labels);
+  const { lacks, isFillable } = lackingIn(proof, own);
+  const notAt = unnamedIn(proof, own.bestEffort ?? []);
   return {
     name,
     phase: 'finished',
@@ -57,6 +60,7 @@ export const finishedStatus = (
     oldestUnsentSeconds: null,
     excluded,
     late,
-    ...(lacks.length === 0 ? {} : { lacks }),
+    ...(lacks.length === 0 ? {} : { lacks, isFillable }),
+    ...(notAt.length === 0 ? {} : { notAt }),
   };
 };

@@ -4,6 +4,8 @@ import { plainMessage, systemErrorCode } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
 import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import type { FileCount } from '../core/survey.ts';
+import { readBestEffort } from '../marks/best-effort.ts';
+import type { OwnSite } from '../marks/finished-elsewhere.ts';
 import { readRecord } from '../marks/record.ts';
 import { destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
@@ -11,6 +13,7 @@ import { readRoot } from '../source/root.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
 import { unmatchedTag } from '../source/unmatched-tag.ts';
+import { bestEffortStatus } from './best-effort-status.ts';
 import { countDirectory, countedStatus, notCounted, type Counted, type CountsAsSent } from './count-directory.ts';
 import { readDaemonLife } from './daemon-life.ts';
 import { finishedStatus, readFinishedProof } from './finished-proof.ts';
@@ -18,17 +21,29 @@ import { readLastFailures } from './last-failures.ts';
 import { problemsOf } from './problems.ts';
 import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';
 
+/** The destinations, as `finished.watch` names them. */
+export interface SiteLabels {
+  readonly required: readonly string[];
+  readonly bestEffort: readonly string[];
+}
+
+export const ownSite = (site: string, { required, bestEffort }: SiteLabels): OwnSite => ({
+  site,
+  labels: required,
+  all: [...required, ...bestEffort],
+  bestEffort,
+});
+
 /**
  * The state on the disk and, if a daemon runs, what it reports. Acquires no lock, creates no folder, writes nothing.
  * @param statePath the site's state folder; it need not exist
- * @param labels the destinations, as `finished.watch` names them
  * @param only these directories; undefined: all
  * @throws UserError if the root cannot be read
  */
 export const readStatus = async (
   config: Config,
   statePath: string,
-  labels: readonly string[] = [],
+  labels: SiteLabels = { required: [], bestEffort: [] },
   only?: ReadonlySet<Name>,
 ): Promise<SiteStatus> => {
   const { root, tag, newest, exclude } = config.source;
@@ -40,6 +55,7 @@ export const readStatus = async (
   const onDisk = plan(directories, newest)
     .filter(({ directory }) => isWanted(directory.name))
     .flatMap((one) => readDirectory(one, config, { state, labels }, isExcluded) ?? []);
+  const bestEffort = bestEffortStatus(labels.bestEffort, onDisk, readBestEffort(statePath));
   const others = unreadable
     .filter(({ name }) => isWanted(name))
     .map(({ name, error }) => ({
@@ -55,6 +71,7 @@ export const readStatus = async (
   const status = siteStatus({ site: config.site, root }, [...others, ...onDisk], activity, {
     ...(lastFailures === undefined ? {} : { lastFailures }),
     ...(lostDaemon === undefined ? {} : { lostDaemon }),
+    bestEffort,
     notes: unmatched === undefined ? [] : [unmatched],
   });
   return { ...status, problems: problemsOf(status) };
@@ -63,12 +80,12 @@ export const readStatus = async (
 const readDirectory = (
   { directory, phase, closedBy }: DirectoryPlan,
   config: Config,
-  { state, labels }: { readonly state: StateView; readonly labels: readonly string[] },
+  { state, labels }: { readonly state: StateView; readonly labels: SiteLabels },
   isExcluded: IsExcluded,
 ): Omit<DirectoryStatus, 'held'> | undefined => {
   const { name } = directory;
   const path = `${config.source.root}/${name}`;
-  if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), labels);
+  if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), ownSite(config.site, labels));
   const silentMs = phase === 'open' ? config.alerts.silentMs : null;
   const count = countQuietly(() => countOnDisk(name, config, state, isExcluded), silentMs);
   return count && { name, phase, closedBy, ...count, late: false };

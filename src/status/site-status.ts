@@ -28,6 +28,10 @@ export interface DirectoryStatus {
   readonly late: boolean;
   /** Finished, and not for these destinations, which were added or changed since. */
   readonly lacks?: readonly string[];
+  /** Finished, and not known to be whole at these best-effort destinations. */
+  readonly notAt?: readonly string[];
+  /** With `lacks`: `isocket fill` brings it there, since another destination of this site has it. Else it takes a reset. */
+  readonly isFillable?: boolean;
   /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
   readonly reserved?: readonly Name[];
   /** Unsent files that had the mark from their birth: whoever looks at marks alone takes them for sent. */
@@ -36,6 +40,19 @@ export interface DirectoryStatus {
   readonly silentSeconds?: number;
   /** Why the directory cannot be counted, if so. */
   readonly unreadable?: string;
+}
+
+/** A destination that is not required: nothing waits for it. */
+export interface BestEffortStatus {
+  readonly destination: string;
+  /** Finished directories that are not known to be whole there. */
+  readonly behind: number;
+  /** When it was tried last: was it there? null: it was not tried yet. */
+  readonly state: 'up' | 'down' | null;
+  /** Of one that is down. */
+  readonly message?: string;
+  /** ISO 8601. */
+  readonly since?: string;
 }
 
 export interface Backlog {
@@ -65,6 +82,8 @@ export interface SiteStatus {
     /** Until it is sent, at the rate of the last minute; null: nobody can say. */
     readonly secondsLeft?: number | null;
   };
+  /** Destinations that are not required, if any. */
+  readonly bestEffort?: readonly BestEffortStatus[];
   /** What failed in the last run, if no process works on the root now. */
   readonly lastFailures?: LastFailures;
   /** A daemon that was not stopped, and does not run. */
@@ -80,18 +99,23 @@ export const siteStatus = (
   { site, root }: Pick<SiteStatus, 'site' | 'root'>,
   onDisk: readonly Omit<DirectoryStatus, 'held'>[],
   activity: Activity | undefined,
-  { lastFailures, lostDaemon, notes = [] }: Pick<SiteStatus, 'lastFailures' | 'lostDaemon' | 'notes'> = {},
+  {
+    lastFailures,
+    lostDaemon,
+    notes = [],
+    bestEffort = [],
+  }: Pick<SiteStatus, 'lastFailures' | 'lostDaemon' | 'notes' | 'bestEffort'> = {},
 ): Omit<SiteStatus, 'problems'> => {
   const held = Map.groupBy(activity?.held ?? [], ({ path }) => path.split('/')[0] ?? '');
   const directories = onDisk.map(
-    ({ skipped, oldestUnsentSeconds, excluded, late, lacks, reserved, unreadable, ...one }) => ({
+    ({ skipped, oldestUnsentSeconds, excluded, late, lacks, isFillable, reserved, unreadable, ...one }) => ({
       ...one,
       held: held.get(one.name)?.length ?? 0,
       skipped,
       oldestUnsentSeconds,
       excluded,
       late,
-      ...(lacks === undefined ? {} : { lacks }),
+      ...(lacks === undefined ? {} : { lacks, isFillable }),
       ...(reserved === undefined ? {} : { reserved }),
       ...(unreadable === undefined ? {} : { unreadable }),
     }),
@@ -115,6 +139,7 @@ export const siteStatus = (
     directories,
     totals: { files, sent, unsent: files - sent, bytes: sum(({ bytes }) => bytes), held: sum((one) => one.held) },
     daemon,
+    ...(bestEffort.length === 0 ? {} : { bestEffort }),
     ...failures,
     ...(running || lostDaemon === undefined ? {} : { lostDaemon }),
     ...(allNotes.length === 0 ? {} : { notes: allNotes }),

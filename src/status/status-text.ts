@@ -1,8 +1,9 @@
 import { ownCommand } from '../host/own-command.ts';
+import { fillCommand } from '../marks/finished-elsewhere.ts';
 import { showName } from '../name.ts';
 import { counted, formatBytes, formatDuration, formatShare } from '../core/units.ts';
 import type { Activity } from '../instance/activity.ts';
-import type { DirectoryStatus, SiteStatus } from './site-status.ts';
+import type { BestEffortStatus, DirectoryStatus, SiteStatus } from './site-status.ts';
 
 export interface StatusTextOptions {
   /** Lists every finished directory and every held file. */
@@ -37,6 +38,7 @@ export const statusText = (
       : [`${counted(finished.length, 'finished directory', 'finished directories')}: ${amount(finished)}`]),
     `total: ${counted(totals.files, 'file', 'files')}, ${formatBytes(totals.bytes)}; ${totals.sent} sent, ${totals.unsent} unsent, ${totals.held} held`,
     ...describeActivity(status, verbose),
+    ...(status.bestEffort ?? []).map(describeBestEffort),
     ...describeLastFailures(status, verbose),
     ...(status.notes ?? []).map((note) => `note: ${note}`),
     ...(problemsFirst ? [] : problems),
@@ -68,8 +70,20 @@ const row = (directory: DirectoryStatus): string[] => {
 
 /** What there is to know of a directory beside its figures. */
 const notes = (directory: DirectoryStatus): string[] => {
-  const { name, files, sent, held, skipped, excluded, oldestUnsentSeconds, late, lacks, reserved, unreadable } =
-    directory;
+  const {
+    name,
+    files,
+    sent,
+    held,
+    skipped,
+    excluded,
+    oldestUnsentSeconds,
+    late,
+    lacks,
+    isFillable,
+    reserved,
+    unreadable,
+  } = directory;
   const unsent = files === null || sent === null ? 0 : files - sent;
   return [
     unreadable === undefined
@@ -83,7 +97,7 @@ const notes = (directory: DirectoryStatus): string[] => {
     excluded === 0 ? '' : `${excluded} excluded`,
     lacks === undefined
       ? ''
-      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: ${ownCommand('reset', name)}`,
+      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: ${fillCommand([{ name, lacks, isFillable: isFillable === true }])}`,
     late ? `LATE: changed after it was finished, and not sent since; to send it: ${ownCommand('reset', name)}` : '',
   ].filter((part) => part !== '');
 };
@@ -135,6 +149,15 @@ const describeConnection = ({
   const isTriedAgain = state === 'down' && nextSeconds !== null && nextSeconds !== undefined;
   const next = isTriedAgain ? `; tried again in ${formatDuration(nextSeconds * 1000)}` : '';
   return `connection to ${showName(destination)}: ${showName(state)}${begun}${why}${next}`;
+};
+
+const describeBestEffort = ({ destination, behind, state, message, since }: BestEffortStatus): string => {
+  const there =
+    behind === 0
+      ? 'it has all that is finished'
+      : `${counted(behind, 'finished directory is', 'finished directories are')} not known to be whole there; to send now what it lacks: ${ownCommand('fill', destination)}`;
+  const down = state === 'down' ? `; down since ${showName(since ?? '')}: ${showName(message ?? '')}` : '';
+  return `best effort, ${showName(destination)}: ${there}${down}`;
 };
 
 const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] => {

@@ -9,6 +9,7 @@ import { registerCrowd } from './crowd.ts';
 import { registerDispose } from './dispose.ts';
 import { registerFailures } from './failures.ts';
 import { registerFetch } from './fetch.ts';
+import type { Lack } from './lacks.ts';
 import { registerList } from './list.ts';
 import { registerNames } from './names.ts';
 import { registerProbe } from './probe.ts';
@@ -22,6 +23,7 @@ import type { SuiteTarget } from './target.ts';
 import { registerUnderWay } from './under-way.ts';
 import { registerVerify } from './verify.ts';
 
+export type { Lack } from './lacks.ts';
 export type { LoginFault, SuiteTarget } from './target.ts';
 
 export interface TransportSuiteOptions {
@@ -34,27 +36,29 @@ export interface TransportSuiteOptions {
    * only where it is named.
    */
   readonly has: readonly ('connection' | 'resume' | 'login' | 'full' | 'read-only' | 'list' | 'fetch')[];
+  /** What the destination cannot have, whatever the transport does. Default: nothing. */
+  readonly lacks?: readonly Lack[];
   /** Also sends a file of more than 4 GiB. */
   readonly slow?: boolean;
 }
 
 /** Registers the tests. */
-export const transportSuite = ({ test, target, has, slow = false }: TransportSuiteOptions): void => {
+export const transportSuite = ({ test, target, has, lacks = [], slow = false }: TransportSuiteOptions): void => {
   const withScope: RegisterTest = (name, run) =>
     test(name, async () => {
       await using scope = createScope(target());
       await run(scope);
     });
-  registerSizes(withScope, { slow });
+  registerSizes(withScope, { slow, lacks });
   registerUnderWay(withScope);
-  registerNames(withScope);
-  registerReplace(withScope);
+  registerNames(withScope, lacks);
+  registerReplace(withScope, lacks);
   registerCrowd(withScope);
   registerAbort(withScope);
-  registerVerify(withScope);
-  registerProbe(withScope, has);
+  registerVerify(withScope, lacks);
+  registerProbe(withScope, has, lacks);
   registerList(withScope, has);
-  registerFetch(withScope, has);
+  registerFetch(withScope, has, lacks);
   registerDispose(withScope);
   registerSourceChanged(withScope);
   registerFailures(withScope, has);

@@ -86,8 +86,8 @@ it('a newcomer stands a site: init, check, scan', async () => {
       ['Folder under which', `${home}/nowhere`],
       ['is not there: create it', `${home}/datas`],
       ['[DC]', ''],
-      ['Transport: sftp or rsync [sftp]', 'ftp'],
-      ['one of sftp, rsync', ''],
+      ['Transport: sftp, rsync, rclone [sftp]', 'ftp'],
+      ['one of sftp, rsync, rclone', ''],
       ['Destination host', ''],
       ['a host is needed', '127.0.0.1'],
       ['SSH port [22]', 'ssh'],
@@ -170,6 +170,30 @@ it('does all of it for rsync: init, check, scan', async () => {
   expect(differences(`${home}/datas/DC1`, `${other.folder}/${count}/DC1`)).toEqual([]);
   expect(unmarked(`${home}/datas/DC1`)).toEqual([]);
   expect(isFinished(`${home}/datas`, 'DC1')).toBe(true);
+});
+
+it('does all of it for rclone, which has no host and no key of ours: init, check, scan', async () => {
+  const there = `${folder}/rclone${count}`;
+  const of = ['--transport', 'rclone', '--site', siteName(), '--root', `${home}/datas`, '--tag', 'DC', '--yes'];
+  const { exitCode, stderr } = await isocket('init', ...of, '--remote', there);
+  expect(exitCode, stderr).toBe(0);
+  const written = readFileSync(`${home}/.isocketrc`, 'utf8');
+  expect(written).toContain(`  remote: ${there} #`);
+  expect(written).toContain(`  path: ${siteName()} #`);
+  const checked = await isocket('check');
+  expect(checked.exitCode, checked.stdout).toBe(0);
+  const scanned = await isocket('scan');
+  expect(scanned.exitCode, scanned.stderr).toBe(0);
+  expect(differences(`${home}/datas/DC1`, `${there}/${siteName()}/DC1`, { contentOnly: true })).toEqual([]);
+  expect(isFinished(`${home}/datas`, 'DC1')).toBe(true);
+
+  rmSync(`${home}/.isocketrc`);
+  for (const wrong of [['--host', 'x', '--remote', there], ['--make-key', '--remote', there], []]) {
+    const refused = await isocket('init', ...of, ...wrong);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain(wrong[0] ?? '--remote');
+  }
+  expect(existsSync(`${home}/.isocketrc`)).toBe(false);
 });
 
 it('never overwrites', async () => {

@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { rclone } from '../../src/transports/rclone/plugin.ts';
 import { rsync as rsyncPlugin } from '../../src/transports/rsync/plugin.ts';
 import { sftp } from '../../src/transports/sftp/plugin.ts';
 
@@ -49,21 +50,23 @@ it.each(UNITS)('%s is exposed 3.0 or less', async (name) => {
   ]);
 });
 
-it('both samples say the same but for the destination', () => {
+it('all samples say the same but for the destination', () => {
   const read = (name: string) =>
     defaultLoaders['.yaml'](name, template(name)) as { destination: Record<string, unknown> };
   const [sftp, rsync] = [read('isocketrc.yaml'), read('isocketrc-rsync.yaml')];
+  expect({ ...read('isocketrc-rclone.yaml'), destination: undefined }).toEqual({ ...sftp, destination: undefined });
   expect({ ...rsync, destination: undefined }).toEqual({ ...sftp, destination: undefined });
   expect(Object.keys(rsync.destination).filter((key) => !(key in sftp.destination))).toEqual([]);
 });
 
 it.each([
-  ['isocketrc.yaml', sftp],
-  ['isocketrc-rsync.yaml', rsyncPlugin],
-] as const)('%s is what its transport takes', (name, plugin) => {
+  ['isocketrc.yaml', sftp, { path: '/backup/ED1' }],
+  ['isocketrc-rsync.yaml', rsyncPlugin, { path: '/backup/ED1' }],
+  ['isocketrc-rclone.yaml', rclone, { remote: 's3:bucket/ED1' }],
+] as const)('%s is what its transport takes', (name, plugin, options) => {
   const { destination } = defaultLoaders['.yaml'](name, template(name)) as { destination: Record<string, unknown> };
   expect(destination.transport).toBe(plugin.name);
-  expect(plugin.parseOptions(destination)).toMatchObject({ path: '/backup/ED1' });
+  expect(plugin.parseOptions(destination)).toMatchObject(options);
   expect(() => plugin.parseOptions({ ...destination, prot: 22 })).toThrow('prot');
 });
 

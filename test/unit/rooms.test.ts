@@ -18,7 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   delivery: ['verify', 'marks', 'source', 'config', 'core'],
   watcher: ['source', 'core'],
   daemon: ['watcher', 'instance', 'delivery', 'marks', 'source', 'config', 'core'],
-  maintain: ['verify', 'marks', 'source', 'config', 'core'],
+  maintain: ['delivery', 'verify', 'marks', 'source', 'config', 'core'],
   instance: ['core'],
   check: ['instance', 'marks', 'source', 'config', 'core'],
   status: ['instance', 'marks', 'source', 'config', 'core'],

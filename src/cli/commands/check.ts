@@ -1,5 +1,5 @@
 import { checkSite, type CheckResult } from '../../check/check-site.ts';
-import type { Config } from '../../config/config.ts';
+import { allDestinations, type Config, type Destination } from '../../config/config.ts';
 import { whyDistrusted } from '../../check/told.ts';
 import { UserError } from '../../errors.ts';
 import type { CommonOptions } from '../options.ts';
@@ -63,9 +63,13 @@ async function* checkAll(options: CheckCommandOptions, signal: AbortSignal): Asy
   }
   const statePath = config.state ?? defaultStatePath(config.site);
   await using stack = new AsyncDisposableStack();
-  const destinations = connectAll(config, statePath, () => undefined);
+  const all = allDestinations(config);
+  const destinations = connectAll({ ...config, destinations: all }, statePath, () => undefined);
+  const bestEffort = new Set(
+    destinations.filter((_one, index) => config.bestEffort.includes(all[index] as Destination)),
+  );
   for (const transport of destinations) stack.use(transport);
-  yield* checkSite({ config, configPath: path, statePath, destinations, signal });
+  yield* checkSite({ config, configPath: path, statePath, destinations, bestEffort, signal });
 }
 
 const writeJson = ({ what, state, message, hint }: CheckResult): void => {

@@ -15,12 +15,17 @@ export const chooseDestination = (destinations: readonly Transport[], from: stri
     if (first !== undefined) return first;
     throw cannotRead(destinations[0]?.label ?? 'the destination');
   }
-  const chosen = find(destinations, from);
+  const chosen = findDestination(destinations, from, '--from ');
   if (isReadable(chosen)) return chosen;
   throw cannotRead(chosen.label);
 };
 
-const find = (destinations: readonly Transport[], from: string): Transport => {
+/**
+ * The one destination that a word names: its number, its label or a part of it.
+ * @param flag before the word on the command line
+ * @throws UserError
+ */
+export const findDestination = (destinations: readonly Transport[], from: string, flag: string): Transport => {
   const exact = destinations.find(({ label }, index) => label === from || String(index + 1) === from);
   // A number is one, and no part of an address.
   const isNumber = /^\d+$/.test(from);
@@ -29,7 +34,7 @@ const find = (destinations: readonly Transport[], from: string): Transport => {
   const [only] = alike;
   if (only !== undefined && alike.length === 1) return only;
   throw new UserError(
-    `Cannot use --from "${showName(from)}": ${alike.length > 1 ? 'it fits several destinations' : 'there is no such destination'}`,
+    `Cannot use ${flag}"${showName(from)}": ${alike.length > 1 ? 'it fits several destinations' : 'there is no such destination'}`,
     {
       hint: `name one of these, or its number: ${destinations.map(({ label }, index) => `${index + 1} ${showName(label)}`).join(', ')}`,
     },

@@ -1,7 +1,7 @@
 import { accessSync, constants, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from '../../config/config.ts';
+import { allDestinations, type Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import { systemErrorCode, TransportError } from '../../errors.ts';
 import { showName } from '../../name.ts';
@@ -19,7 +19,7 @@ export const connectForReading = (
   const state = isOurs(own)
     ? own
     : stack.adopt(mkdtempSync(join(tmpdir(), 'isocket-')), (path) => rmSync(path, { recursive: true, force: true }));
-  const transports = connectAll(config, state, report);
+  const transports = connectAll({ ...config, destinations: allDestinations(config) }, state, report);
   for (const one of transports) stack.use(one);
   return transports;
 };

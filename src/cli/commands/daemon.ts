@@ -18,6 +18,7 @@ import { Throughput } from '../../status/live/throughput.ts';
 import { Ping } from '../../status/notify/ping.ts';
 import { SiteWatch, type SiteWatchOptions } from '../../status/notify/site-watch.ts';
 import { createIsExcluded } from '../../source/exclude.ts';
+import { loopBestEffort, openBestEffort } from './best-effort.ts';
 import { rememberConfig } from './config-since.ts';
 import type { OpenSite } from './open-site.ts';
 import { openWhenThere } from './open-when-there.ts';
@@ -113,6 +114,7 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
     moved: (bytes) => listeners.moves.forEach((tell) => tell(bytes)),
   });
   const tellAll: Report = (event) => listeners.events.forEach((tell) => tell(event));
+  const bestEffort = openBestEffort(site, { isBeside: true, report: tellAll, signal });
   const closed = (path: Name): void => listeners.closes.forEach((tell) => tell(path));
   const running = new Daemon({ ...site, watcher, closed, report: tellAll, signal });
   Object.assign(told, { watcher: watching, daemon: running });
@@ -137,6 +139,12 @@ const work = async (options: CommonOptions, site: OpenSite, around: Surroundings
     const { tellStatus } = await import('./tell-status.ts');
     stack.use(await tellStatus(site, { running, activity, failures, listeners, report, signal }));
   }
+  await using beside =
+    bestEffort && loopBestEffort(bestEffort, { everyMs: config.source.rescanMs, defect: running.fail });
+  listeners.events.push((event) => {
+    bestEffort?.note(event);
+    if (event.type === 'finished') beside?.request();
+  });
   manager.ready(watching);
   manager.feedWatchdog(() => running.isAlive);
   await running.run();

@@ -26,7 +26,11 @@ export interface InitOptions extends CommonOptions, Partial<Answers> {
   readonly acceptHostKey?: string;
 }
 
-const TEMPLATES: Readonly<Record<string, string>> = { sftp: 'isocketrc.yaml', rsync: 'isocketrc-rsync.yaml' };
+const TEMPLATES: Readonly<Record<string, string>> = {
+  sftp: 'isocketrc.yaml',
+  rsync: 'isocketrc-rsync.yaml',
+  rclone: 'isocketrc-rclone.yaml',
+};
 
 /** `isocket init`: writes a commented configuration, asking on a terminal. Never overwrites. Resolves with the exit code. */
 export const init = async (options: InitOptions): Promise<number> => {
@@ -39,6 +43,7 @@ export const init = async (options: InitOptions): Promise<number> => {
   const transports = bundledTransportNames.filter((name) => TEMPLATES[name] !== undefined);
   const context = { given: givenBy(options), configPath, transports, validate };
   const answers = await collectAnswers(context, prompt, (host, port) => connectionProblem({ host, port }, signal));
+  refuseOfSsh(answers, options);
   const notes: string[] = [];
   const knownHosts = options.knownHosts ?? '~/.ssh/known_hosts';
   const publicKey = await createKey(answers, options, prompt);
@@ -65,6 +70,7 @@ const givenBy = (options: InitOptions): Partial<Answers> => {
     'root',
     'tag',
     'transport',
+    'remote',
     'host',
     'port',
     'user',
@@ -72,6 +78,15 @@ const givenBy = (options: InitOptions): Partial<Answers> => {
     'identityFile',
   ];
   return Object.fromEntries(keys.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])));
+};
+
+/** @throws UserError for what is of SSH alone, where the transport is another */
+const refuseOfSsh = ({ host, transport }: Answers, { knownHosts, makeKey, acceptHostKey }: InitOptions): void => {
+  if (host !== undefined) return;
+  const given = { '--known-hosts': knownHosts, '--make-key': makeKey, '--accept-host-key': acceptHostKey };
+  for (const [flag, value] of Object.entries(given))
+    if (value !== undefined)
+      throw new UserError(`Cannot use ${flag}: transport ${transport} has no such thing`, { hint: 'leave it out' });
 };
 
 const refuseToOverwrite = (configPath: string): void => {
@@ -85,17 +100,12 @@ const refuseToOverwrite = (configPath: string): void => {
 
 /** @throws ConfigError */
 const validate = (answers: Answers): void => {
+  const { site, root, tag, port, ...destination } = answers;
+  const number = port !== undefined && /^\d+$/.test(port) ? Number(port) : port;
   const input = {
-    site: answers.site,
-    source: { root: answers.root, tag: answers.tag },
-    destination: {
-      transport: answers.transport,
-      host: answers.host,
-      path: answers.path,
-      port: /^\d+$/.test(answers.port) ? Number(answers.port) : answers.port,
-      user: answers.user,
-      identityFile: answers.identityFile,
-    },
+    site,
+    source: { root, tag },
+    destination: { ...destination, ...(port === undefined ? {} : { port: number }) },
   };
   parseInput(input, '.isocketrc');
 };
@@ -115,7 +125,7 @@ const createKey = async (
   { makeKey = false }: InitOptions,
   prompt: Prompt | undefined,
 ): Promise<string | undefined> => {
-  if (existsSync(expandHome(identityFile))) return undefined;
+  if (identityFile === undefined || existsSync(expandHome(identityFile))) return undefined;
   const wanted =
     makeKey || (prompt !== undefined && (await prompt.confirm(`There is no key ${identityFile}. Make it?`, true)));
   return wanted ? makeKeyPair(identityFile, `isocket@${site}`) : undefined;
@@ -130,6 +140,7 @@ const confirmHostKey = async (
   notes: string[],
   signal: AbortSignal,
 ): Promise<string | undefined> => {
+  if (host === undefined) return undefined; // rclone has its own ways to know whom it talks to.
   let seen;
   try {
     seen = await readHostKey({ host, port: Number(port) }, knownHosts, signal);

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { keptApart } from '../../check/apart.ts';
 import { refuseStateInRoot } from '../../check/overlap.ts';
-import type { Config } from '../../config/config.ts';
+import { allDestinations, type Config, type Destination } from '../../config/config.ts';
 import { parseConfig } from '../../config/parse-config.ts';
 import { describeHolder, idleActivity, type Activity } from '../../instance/activity.ts';
 import { rateAt } from '../../core/bandwidth.ts';
@@ -62,7 +62,10 @@ export interface OpenSite extends AsyncDisposable {
   /** Its file. */
   readonly configPath: string;
   readonly state: StateFolder;
+  /** Those of `config.destinations`. */
   readonly destinations: readonly Transport[];
+  /** Those of `config.bestEffort`. */
+  readonly bestEffort: readonly Transport[];
   /** Aborted, with a UserError as the reason, when a destination turns out to be the root, or one to lie in the other. */
   readonly refused: AbortSignal;
 }
@@ -100,22 +103,26 @@ export const openSite = async (
   const state = openSiteState(config);
   if (!unlocked) stack.use(await namingHolder(locked, lockState(locked, answer)));
   const refused = new AbortController();
-  const destinations = connectAll(config, state.path, report).map((transport, index) =>
-    keptApart(transport, {
-      root: config.source.root,
-      tag: config.source.tag,
-      statePath: state.path,
-      identity: config.destinations[index]?.identity ?? transport.label,
-      onOverlap: (message, hint) => refused.abort(new UserError(message, { hint })),
-    }),
-  );
-  for (const transport of destinations) stack.use(transport);
+  const connect = (some: readonly Destination[]): Transport[] =>
+    connectAll({ ...config, destinations: some }, state.path, report).map((transport, index) => {
+      const apart = keptApart(transport, {
+        root: config.source.root,
+        tag: config.source.tag,
+        statePath: state.path,
+        identity: some[index]?.identity ?? transport.label,
+        onOverlap: (message, hint) => refused.abort(new UserError(message, { hint })),
+      });
+      return stack.use(apart);
+    });
+  const destinations = connect(config.destinations);
+  const bestEffort = connect(config.bestEffort);
   const held = stack.move();
   return {
     config,
     configPath: path,
     state,
     destinations,
+    bestEffort,
     refused: refused.signal,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
@@ -144,17 +151,31 @@ const lockedSite = (config: Config): LockedSite => ({
   state: statePathOf(config),
 });
 
-/** The transports of a site, in the order of its destinations. Nothing is opened yet. */
+/** The best-effort destinations too: for what reads them, or asks. In the order of the file. */
+export const withBestEffort = <Site extends Pick<OpenSite, 'config' | 'destinations' | 'bestEffort'>>(
+  site: Site,
+): Site => {
+  const { config } = site;
+  const transports = new Map<Destination, Transport | undefined>([
+    ...config.destinations.map((one, index) => [one, site.destinations[index]] as const),
+    ...config.bestEffort.map((one, index) => [one, site.bestEffort[index]] as const),
+  ]);
+  const all = allDestinations(config);
+  const destinations = all.flatMap((one) => transports.get(one) ?? []);
+  return { ...site, config: { ...config, destinations: all, bestEffort: [] }, destinations, bestEffort: [] };
+};
+
+/** The transports of a site's required destinations, in their order. Nothing is opened yet. */
 export const connectAll = (
   { site, source, destinations, send }: Config,
   statePath: string,
   report: Report,
 ): Transport[] =>
-  destinations.map(({ plugin, options }, index) =>
+  destinations.map(({ plugin, options, place }) =>
     plugin.connect(options, {
       site,
       owner: createHash('sha256').update(`${site}\0${source.root}`).digest('hex').slice(0, 8),
-      stateFolder: join(statePath, 'transports', String(index)),
+      stateFolder: join(statePath, 'transports', String(place)),
       durable: send.durable,
       get bandwidth() {
         return rateAt(send.bandwidth, new Date());

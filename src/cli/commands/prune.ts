@@ -36,7 +36,8 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
   };
   await using site = await orStop(openSite(options, output.report, { onConfig: useLog(output) }));
   const signal = shutdown.signal;
-  const result = await prune({ ...site, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
+  const bestEffort = site.bestEffort.map(({ label }) => label);
+  const result = await prune({ ...site, bestEffort, olderThanMs, untilFree, dryRun, quick, report: tell, signal });
   site.refused.throwIfAborted();
   if (json) output.print(`${JSON.stringify({ type: 'summary', ...result, dryRun })}\n`);
   else if (!quiet && (dryRun || result.pruned + result.kept > 0)) {

@@ -20,7 +20,7 @@ import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { chooseDestination } from './choose-destination.ts';
 import { connectForReading, orAnother } from './connect-for-reading.ts';
-import { openSite, readConfig, statePathOf } from './open-site.ts';
+import { openSite, readConfig, statePathOf, withBestEffort } from './open-site.ts';
 import { orStop } from './or-stop.ts';
 import { openOutput, useLog, type Output } from './output.ts';
 import { namedDirectory, refuseRootIn, targetFolder } from './restore-target.ts';
@@ -97,9 +97,10 @@ const openWay = async (
   const { to, dryRun = false } = options;
   await using stack = new AsyncDisposableStack();
   if (to === undefined && !dryRun) {
-    const site = stack.use(
+    const opened = stack.use(
       await orStop(openSite(options, report, { onConfig }), '; or restore to another folder with --to'),
     );
+    const site = withBestEffort(opened);
     const transport = chooseDestination(site.destinations, options.from);
     const openPlace = (directory: Name): Place =>
       openRootPlace({ ...site, from: transport, directory, report, signal });
@@ -172,7 +173,7 @@ const restoreOne = async (
     using place = openPlace(directory);
     const isExcluded = createIsExcluded(config.source.exclude);
     const { manifest, announce, send } = config;
-    const isOnly = config.destinations.length === 1;
+    const isOnly = all.length === 1;
     const how = { overwrite, dryRun, manifest, announce, isOnly, isExcluded, retry: send.retry, report, signal };
     const running = new DirectoryRestore({ transport, directory, place, ...how });
     work = running;

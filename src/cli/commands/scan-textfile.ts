@@ -1,3 +1,5 @@
+import { readBestEffort } from '../../marks/best-effort.ts';
+import type { SiteLabels } from '../../status/read-status.ts';
 import type { Config } from '../../config/config.ts';
 import type { IsocketEvent, Report } from '../../core/events.ts';
 import type { PassEnd } from '../../delivery/pass.ts';
@@ -29,11 +31,14 @@ export class ScanTextfile {
   }
 
   /** The scan came to its end, or was stopped. */
-  async end(end: PassEnd, labels: readonly string[], isStopped: boolean): Promise<void> {
+  async end(end: PassEnd, { required: labels, bestEffort }: SiteLabels, isStopped: boolean): Promise<void> {
     const { complete } = end;
     if (complete && !isStopped) this.#totals.noteSuccess();
     const options = { config: this.#config, statePath: statePathOf(this.#config), labels, facts: this.#facts };
-    await this.#write(scanFigures(end, options));
+    const figures = scanFigures(end, options);
+    const tried = [...readBestEffort(options.statePath)].filter(([label]) => bestEffort.includes(label));
+    const up = new Map([...figures.up, ...tried.map(([label, { down }]) => [label, down === null ? 1 : 0] as const)]);
+    await this.#write({ ...figures, up });
   }
 
   /**

@@ -18,6 +18,7 @@ import { removeDaemonLife } from '../../status/daemon-life.ts';
 import { FailureLog } from '../../status/last-failures.ts';
 import { warnOfNewInodes } from '../../source/unreliable-mount.ts';
 import { unmatchedTag } from '../../source/unmatched-tag.ts';
+import { openBestEffort } from './best-effort.ts';
 import { namesOf } from './named-directories.ts';
 import { openSite, readConfig, statePathOf, type OpenSite } from './open-site.ts';
 import { openOutput } from './output.ts';
@@ -83,6 +84,9 @@ const openTextfile = async (path: string, config: Config, report: Report): Promi
   return new ScanTextfile(path, config, report);
 };
 
+/** The next scan of a cron line must find the lock free: what a best-effort destination still lacks goes then. */
+const BEST_EFFORT_MS = 60_000;
+
 interface Surroundings {
   /** undefined: all directories. */
   readonly only: ReadonlySet<Name> | undefined;
@@ -101,11 +105,18 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
   warnOfNewInodes(config.source.root, report);
   using failures = new FailureLog(state.path, notifier.report, 'earlier');
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
+  const withinLimit = new AbortController();
+  const within = { report, signal: AbortSignal.any([signal, withinLimit.signal]) };
+  using bestEffort = openBestEffort(site, { isBeside: false, ...within });
   const tellAll: Report = (event) => {
+    bestEffort?.note(event);
     failures.report(event);
     textfile?.note(event);
   };
   const end = await runPass({ ...site, only, report: tellAll, signal });
+  const limit = setTimeout(() => withinLimit.abort(), BEST_EFFORT_MS).unref();
+  await bestEffort?.run(only);
+  clearTimeout(limit);
   site.refused.throwIfAborted();
   if (!shutdown.signal.aborted) {
     failures.ended(only);
@@ -113,7 +124,7 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
     if (only === undefined) removeDaemonLife(state.path);
   }
   report(end.summary);
-  const labels = site.destinations.map(({ label }) => label);
+  const labels = { required: site.destinations.map(labelOf), bestEffort: site.bestEffort.map(labelOf) };
   await textfile?.end(end, labels, shutdown.signal.aborted);
   if (shutdown.exitCode === undefined) {
     if (Notifier.isWanted(config) && only === undefined) await look(notifier, end, config, shutdown.signal);
@@ -122,6 +133,8 @@ const passOver = async (site: OpenSite, around: Surroundings): Promise<number> =
   await Promise.all([notifier.end(config.hooks.timeoutMs + END_MS, shutdown.signal), ping?.settled()]);
   return shutdown.exitCode ?? (end.complete ? 0 : 3);
 };
+
+const labelOf = ({ label }: { readonly label: string }): string => label;
 
 const look = async (
   notifier: Notifier,

@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import type { Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
-import { readStatus } from '../../status/read-status.ts';
+import { readStatus, type SiteLabels } from '../../status/read-status.ts';
 import { namesOf } from './named-directories.ts';
 import { connectAll, readConfig, statePathOf } from './open-site.ts';
 
@@ -32,7 +32,9 @@ export const statusSource = async (
 };
 
 /** How `finished.watch` names the destinations. Nothing is connected for that. */
-const labelsOf = async (config: Config, statePath: string, report: Report): Promise<string[]> => {
+const labelsOf = async (config: Config, statePath: string, report: Report): Promise<SiteLabels> => {
   await using stack = new AsyncDisposableStack();
-  return connectAll(config, statePath, report).map((transport) => stack.use(transport).label);
+  const labels = (destinations: Config['destinations']): string[] =>
+    connectAll({ ...config, destinations }, statePath, report).map((transport) => stack.use(transport).label);
+  return { required: labels(config.destinations), bestEffort: labels(config.bestEffort) };
 };

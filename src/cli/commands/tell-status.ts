@@ -29,9 +29,11 @@ export interface TellOptions {
   readonly signal: AbortSignal;
 }
 
+const labelOf = ({ label }: { readonly label: string }): string => label;
+
 /** Answers at `status.listen`, and writes `status.textfile`, for as long as the daemon runs. */
 export const tellStatus = async (
-  { config, state, destinations }: Pick<OpenSite, 'config' | 'state' | 'destinations'>,
+  { config, state, destinations, bestEffort }: Pick<OpenSite, 'config' | 'state' | 'destinations' | 'bestEffort'>,
   { running, activity, failures, listeners, report, signal }: TellOptions,
 ): Promise<Disposable> => {
   const failed = onceEach((message) =>
@@ -43,7 +45,8 @@ export const tellStatus = async (
   const live = stack.use(
     new LiveStatus({
       config,
-      labels: destinations.map(({ label }) => label),
+      labels: { required: destinations.map(labelOf), bestEffort: bestEffort.map(labelOf) },
+      statePath: state.path,
       version,
       isExcluded: createIsExcluded(config.source.exclude),
       survey: () => running.survey(),

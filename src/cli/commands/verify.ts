@@ -1,14 +1,16 @@
 import { counted } from '../../core/units.ts';
 import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
 import type { Report } from '../../core/events.ts';
+import type { DirectoryPlan } from '../../core/lifecycle.ts';
 import { showName } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
 import { createRepair } from '../../maintain/repair.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { runPass } from '../../delivery/pass.ts';
-import { Comparison } from './comparison.ts';
+import { ownCommand } from '../../host/own-command.ts';
+import { Comparison, type ComparisonOptions } from './comparison.ts';
 import { namedDirectories } from './named-directories.ts';
-import { openSite } from './open-site.ts';
+import { openSite, type OpenSite } from './open-site.ts';
 import { openOutput, useLog } from './output.ts';
 
 export interface VerifyCommandOptions extends CommonOptions {
@@ -45,15 +47,41 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
     await again.run(plans.filter(({ directory }) => only.has(directory.name)));
     isWell = complete && again.isWell;
   }
+  const beside =
+    site.bestEffort.length === 0 ? undefined : await verifyBestEffort(site, plans, { checksum, report: tell, signal });
   site.refused.throwIfAborted();
   isWell &&= unreadable.length === 0;
-  if (json) output.print(`${JSON.stringify(summaryOf(first))}\n`);
-  else if (!quiet || !isWell) output.print(summaryText(first, repair !== undefined && isWell));
+  const isRepaired = repair !== undefined && isWell;
+  if (json)
+    output.print(`${JSON.stringify({ ...summaryOf(first), ...(beside && { bestEffort: countsOf(beside) }) })}\n`);
+  else if (!quiet || !isWell) {
+    output.print(summaryText(first, isRepaired));
+    if (beside !== undefined) output.print(bestEffortText(beside, site));
+  }
   return shutdown.exitCode ?? (isWell ? 0 : 3);
 };
 
-const summaryOf = ({ checked, missing, different, unchecked }: Comparison): object => ({
-  type: 'summary',
+/** What a best-effort destination lacks is told, and makes nothing of the site wrong. */
+const verifyBestEffort = async (
+  { config, bestEffort }: OpenSite,
+  plans: readonly DirectoryPlan[],
+  how: Pick<ComparisonOptions, 'checksum' | 'report' | 'signal'>,
+): Promise<Comparison> => {
+  const comparison = new Comparison({ config, destinations: bestEffort, repair: undefined, ...how });
+  await comparison.run(plans);
+  return comparison;
+};
+
+const bestEffortText = (comparison: Comparison, { bestEffort }: OpenSite): string => {
+  const [first] = bestEffort;
+  const isWhole = comparison.missing + comparison.different === 0 || first === undefined;
+  const cure = isWhole ? '' : `to send it there: ${ownCommand('fill', first.label)} DIR\n`;
+  return `best effort: ${summaryText(comparison, false)}${cure}`;
+};
+
+const summaryOf = (comparison: Comparison): object => ({ type: 'summary', ...countsOf(comparison) });
+
+const countsOf = ({ checked, missing, different, unchecked }: Comparison): object => ({
   checked,
   missing,
   different,

@@ -6,20 +6,30 @@ import { findKey, findRoot, foldersIn, guessTag, serviceSite } from './defaults.
 import type { Prompt } from './prompt.ts';
 import { homeFolder, ownUserName } from '../../host/home.ts';
 
-/** The values that the sample is filled in with. */
+/** The values that the sample is filled in with: those of the transport's. */
 export interface Answers {
   readonly site: string;
   readonly root: string;
   readonly tag: string;
   readonly transport: string;
-  readonly host: string;
-  readonly port: string;
-  readonly user: string;
   readonly path: string;
-  readonly identityFile: string;
+  /** Only of rclone. */
+  readonly remote?: string;
+  /** These four only of what goes over SSH. */
+  readonly host?: string;
+  readonly port?: string;
+  readonly user?: string;
+  readonly identityFile?: string;
 }
 
 export type AnswerKey = keyof Answers;
+
+/** Of transport rclone, and of no other. */
+const RCLONE = 'rclone';
+const OF_SSH: ReadonlySet<AnswerKey> = new Set(['host', 'port', 'user', 'identityFile']);
+
+const isAsked = (key: AnswerKey, transport: string | undefined): boolean =>
+  transport === RCLONE ? !OF_SSH.has(key) : key !== 'remote';
 
 /** Each question's text, flag and path in the configuration, in the order of asking. */
 const QUESTIONS: Readonly<Record<AnswerKey, { readonly text: string; readonly path: string; readonly flag: string }>> =
@@ -28,6 +38,7 @@ const QUESTIONS: Readonly<Record<AnswerKey, { readonly text: string; readonly pa
     root: { text: 'Folder under which the parser makes its directories', path: 'source.root', flag: '--root' },
     tag: { text: 'Their names begin with (empty: all directories)', path: 'source.tag', flag: '--tag' },
     transport: { text: 'Transport', path: 'destination.transport', flag: '--transport' },
+    remote: { text: 'Remote of rclone.conf, such as s3:bucket', path: 'destination.remote', flag: '--remote' },
     host: { text: 'Destination host', path: 'destination.host', flag: '--host' },
     port: { text: 'Its SSH port', path: 'destination.port', flag: '--port' },
     user: { text: 'User there', path: 'destination.user', flag: '--user' },
@@ -60,14 +71,20 @@ export const collectAnswers = async (
   const missing: string[] = [];
   for (const key of Object.keys(QUESTIONS) as AnswerKey[]) {
     const value = given[key];
-    const problem = (answer: string): string | undefined => problemWith(key, answer, context);
+    if (!isAsked(key, answers.transport)) {
+      if (value === undefined) continue;
+      throw new UserError(`Cannot use ${QUESTIONS[key].flag}: transport ${answers.transport} has no such thing`, {
+        hint: 'leave it out, or name another --transport',
+      });
+    }
+    const problem = (answer: string): string | undefined => problemWith(key, answer, answers.transport, context);
     const usual = usualFor(key, answers, context);
     if (value !== undefined) {
       const found = problem(value);
       if (found !== undefined)
         throw new UserError(`Cannot use ${QUESTIONS[key].flag}: ${found}`, { hint: 'correct it' });
     } else if (prompt !== undefined && !(key === 'transport' && transports.length === 1)) {
-      const text = key === 'transport' ? `Transport: ${transports.join(' or ')}` : QUESTIONS[key].text;
+      const text = key === 'transport' ? `Transport: ${transports.join(', ')}` : QUESTIONS[key].text;
       answers[key] = await prompt.ask(text, { ...(usual === undefined ? {} : { usual }), problem });
     } else if (usual !== undefined) answers[key] = usual;
     else missing.push(`${QUESTIONS[key].flag} (${QUESTIONS[key].text.toLowerCase()})`);
@@ -93,7 +110,7 @@ const askUntilReachable = async (
     if (await prompt.confirm('Keep this host and port all the same?', false)) return;
     for (const key of ['host', 'port'] as const) {
       const usual = answers[key];
-      const problem = (answer: string): string | undefined => problemWith(key, answer, context);
+      const problem = (answer: string): string | undefined => problemWith(key, answer, answers.transport, context);
       answers[key] = await prompt.ask(QUESTIONS[key].text, { ...(usual === undefined ? {} : { usual }), problem });
     }
   }
@@ -114,28 +131,32 @@ const usualFor = (key: AnswerKey, soFar: Partial<Answers>, { configPath }: Quest
     case 'user':
       return ownUserName();
     case 'path':
-      return soFar.site === undefined ? undefined : `/backup/${soFar.site}`;
+      if (soFar.site === undefined) return undefined;
+      return soFar.transport === RCLONE ? soFar.site : `/backup/${soFar.site}`;
     case 'identityFile':
       return findKey(homeFolder() ?? '/');
+    case 'remote':
     case 'host':
       return undefined;
   }
 };
 
-const VALID: Answers = {
-  site: 'site',
-  root: '/datas',
-  tag: '',
-  transport: 'sftp',
-  host: 'localhost',
-  port: '22',
-  user: 'isocket',
-  path: '/backup',
-  identityFile: '~/.ssh/id_ed25519',
-};
+const VALID = { site: 'site', root: '/datas', tag: '', path: '/backup' };
+const VALID_OF_SSH = { host: 'localhost', port: '22', user: 'isocket', identityFile: '~/.ssh/id_ed25519' };
+
+const validFor = (transport = 'sftp'): Answers => ({
+  ...VALID,
+  transport,
+  ...(transport === RCLONE ? { remote: 's3:bucket' } : VALID_OF_SSH),
+});
 
 /** What is wrong with one answer, in a sentence, by the configuration's own rules. */
-const problemWith = (key: AnswerKey, answer: string, { validate }: QuestionsContext): string | undefined => {
+const problemWith = (
+  key: AnswerKey,
+  answer: string,
+  transport: string | undefined,
+  { validate, transports }: QuestionsContext,
+): string | undefined => {
   if (key === 'host' && answer === '') return 'a host is needed: the name or address of the destination';
   if (key === 'root' && answer !== '') {
     if (!existsSync(answer)) return `"${answer}" is not there: create it or mount it first, or name another folder`;
@@ -143,7 +164,8 @@ const problemWith = (key: AnswerKey, answer: string, { validate }: QuestionsCont
       return `"${answer}" is not a folder: name the folder above the parser’s directories`;
   }
   try {
-    validate({ ...VALID, [key]: answer });
+    const valid = key === 'transport' ? validFor(transports.find((name) => name === answer)) : validFor(transport);
+    validate({ ...valid, [key]: answer });
     return undefined;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

@@ -1,3 +1,4 @@
+import { TOPICS } from './topics.ts';
 import { COMMANDS, COMMON_OPTIONS, ENVIRONMENT, EXIT_CODES, type CommandDefinition } from '../command-table.ts';
 
 /** Text in the language of man(7): a minus that can be copied, no escape, no line that begins like a request. */
@@ -47,6 +48,9 @@ const FILES = [
   ['finished.watch', 'written by isocket: every file of this directory is at every destination'],
 ] as const;
 
+/** The others have sections that every man page has. */
+const IN_MAN_PAGE: ReadonlySet<string> = new Set(['marks', 'directories']);
+
 /** isocket(1), from what --help is made of. */
 export const manPage = (version: string): string =>
   [
@@ -61,10 +65,19 @@ export const manPage = (version: string): string =>
       'A program, the parser, fills directories under a root and closes each with finished.parse. isocket sends every file to one or more destinations, sets g+w on a file when all of them have confirmed it, and writes finished.watch when all of the directory is there. Nothing half is seen under a final name.',
     ),
     '.SH OPTIONS',
-    ...paragraphs([...COMMON_OPTIONS, ['-h, --help', 'what a command takes'], ['-V, --version', 'the version']]),
+    ...paragraphs([
+      ...COMMON_OPTIONS,
+      ['-h, --help', 'what a command takes'],
+      ['-V, --version', 'the version; with --verbose, what else a report of a fault needs'],
+    ]),
     ...[...Map.groupBy(COMMANDS, ({ group }) => group)].flatMap(([group, commands]) => [
       `.SH ${group.toUpperCase()}`,
       ...commands.flatMap(commandSection),
+    ]),
+    ...TOPICS.filter(({ name }) => IN_MAN_PAGE.has(name)).flatMap(({ name, text, rows }) => [
+      `.SH ${name.toUpperCase()}`,
+      plain(text),
+      ...paragraphs(rows),
     ]),
     '.SH EXIT STATUS',
     ...paragraphs(EXIT_CODES),

@@ -1,6 +1,7 @@
 import type {
   BroughtBackEvent,
   ClaimsEvent,
+  FilledEvent,
   HeldBackReason,
   IsocketEvent,
   StartedEvent,
@@ -32,11 +33,7 @@ export const describe = (event: IsocketEvent): Description | undefined => {
     case 'planned':
       return { severity: 'result', text: `would send ${showName(event.path)} (${formatBytes(event.bytes)})` };
     case 'held-back':
-      if (event.reason.kind === 'reserved-name') {
-        const message = `Cannot send "${showName(event.path)}": its name is reserved for isocket`;
-        return { severity: 'failure', text: withHint(message, cureForReserved(event.path)) };
-      }
-      return { severity: 'detail', text: `held back ${showName(event.path)}: ${describeReason(event.reason)}` };
+      return describeHeldBack(event);
     case 'skipped':
       return { severity: 'detail', text: `skipped ${showName(event.path)}: ${event.kind}` };
     case 'claims':
@@ -80,6 +77,8 @@ export const describe = (event: IsocketEvent): Description | undefined => {
       return { severity: 'failure', text: describeDiffering(event) };
     case 'brought-back':
       return { severity: 'result', text: describeBroughtBack(event) };
+    case 'filled':
+      return { severity: 'result', text: describeFilled(event) };
     case 'kept':
       return { severity: 'failure', text: withHint(`kept ${showName(event.directory)}: ${event.reason}`, event.hint) };
     case 'unfinished':
@@ -94,6 +93,13 @@ export const describe = (event: IsocketEvent): Description | undefined => {
     default: // For a line of progress, or for programs.
       return undefined;
   }
+};
+
+const describeHeldBack = ({ path, reason }: Extract<IsocketEvent, { readonly type: 'held-back' }>): Description => {
+  if (reason.kind !== 'reserved-name')
+    return { severity: 'detail', text: `held back ${showName(path)}: ${describeReason(reason)}` };
+  const message = `Cannot send "${showName(path)}": its name is reserved for isocket`;
+  return { severity: 'failure', text: withHint(message, cureForReserved(path)) };
 };
 
 const describeRefuted = ({ path, detail }: Extract<IsocketEvent, { readonly type: 'refuted' }>): string =>
@@ -148,6 +154,12 @@ const describeBroughtBack = ({ directory, destination, files, bytes, equal, isFi
   const here = equal > 0 ? `, ${counted(equal, 'was', 'were')} here already` : '';
   const state = isFinished ? '; it is finished, and not sent again' : '';
   return `${showName(directory)} is back from ${destination}: ${counted(files, 'file')}, ${formatBytes(bytes)}${here}${state}`;
+};
+
+const describeFilled = ({ directory, destination, files, bytes, sent, isFinished }: FilledEvent): string => {
+  const there = `${counted(files, 'file')}, ${formatBytes(bytes)}; ${sent} sent now`;
+  const what = isFinished ? `${showName(directory)} is at` : `what is sent of ${showName(directory)} is at`;
+  return `${what} ${showName(destination)} too: ${there}`;
 };
 
 type Summary = Extract<IsocketEvent, { type: 'summary' }>;

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IsocketEvent } from '../../core/events.ts';
 import type { DirectorySnapshot } from '../../core/lifecycle.ts';
+import type { OwnSite } from '../../marks/finished-elsewhere.ts';
 import type { Name } from '../../name.ts';
 import { finishedStatus, readFinishedProof } from '../finished-proof.ts';
 import type { DirectoryStatus } from '../site-status.ts';
@@ -19,13 +20,13 @@ interface Known {
 /** What the finished directories of a site hold. The proof of each is read once: of a million files in them none is looked at. */
 export class FinishedDirectories {
   readonly #root: Name;
-  readonly #labels: readonly string[];
+  readonly #own: OwnSite;
   #listed: readonly DirectorySnapshot[] = [];
   #known = new Map<Name, Known>();
 
-  constructor(root: Name, labels: readonly string[]) {
+  constructor(root: Name, own: OwnSite) {
     this.#root = root;
-    this.#labels = labels;
+    this.#own = own;
   }
 
   /** By name. */
@@ -34,10 +35,15 @@ export class FinishedDirectories {
   }
 
   note(event: IsocketEvent): void {
+    if (event.type === 'filled') {
+      // Its proof says more than it did.
+      this.#known.delete(event.directory);
+      this.#listed = [];
+    }
     if (event.type !== 'finished') return;
     const { directory: name, files, bytes, closedBy } = event;
-    const proof = { files, bytes, closedBy, skipped: 0, excluded: 0, destinations: [] };
-    this.#known.set(name, { status: finishedStatus({ name }, proof, []), key: undefined, missing: 0 });
+    const proof = { files, bytes, closedBy, skipped: 0, excluded: 0, site: this.#own.site, destinations: [] };
+    this.#known.set(name, { status: finishedStatus({ name }, proof, this.#own), key: undefined, missing: 0 });
   }
 
   /** Takes a listing of the root, in portions. The same one costs nothing. */
@@ -55,7 +61,7 @@ export class FinishedDirectories {
         continue;
       }
       const proof = readFinishedProof(`${this.#root}/${one.name}`);
-      known.set(one.name, { status: finishedStatus(one, proof, this.#labels), key, missing: 0 });
+      known.set(one.name, { status: finishedStatus(one, proof, this.#own), key, missing: 0 });
       if ((reads += 1) % READS_A_TURN === 0) await nextTurn();
     }
     for (const [name, { missing, ...one }] of this.#known)

@@ -1,3 +1,6 @@
+import { readBestEffort } from '../../marks/best-effort.ts';
+import { bestEffortStatus } from '../best-effort-status.ts';
+import { ownSite, type SiteLabels } from '../read-status.ts';
 import type { Config } from '../../config/config.ts';
 import type { IsocketEvent } from '../../core/events.ts';
 import { plan, type DirectorySnapshot } from '../../core/lifecycle.ts';
@@ -19,7 +22,8 @@ import { Troubles } from './troubles.ts';
 export interface LiveOptions {
   readonly config: Config;
   /** The destinations, as `finished.watch` names them. */
-  readonly labels: readonly string[];
+  readonly labels: SiteLabels;
+  readonly statePath: string;
   readonly version: string;
   readonly isExcluded: IsExcluded;
   readonly survey: () => Survey;
@@ -81,7 +85,7 @@ export class LiveStatus implements Disposable {
     const { config, labels, isExcluded, survey, failed } = options;
     const { root, rescanMs } = config.source;
     this.#options = options;
-    this.#finished = new FinishedDirectories(root, labels);
+    this.#finished = new FinishedDirectories(root, ownSite(config.site, labels));
     this.#census = new Census({ root, isExcluded, oldMs: rescanMs + 10_000, failed });
     this.#history = new History(() => this.#backlogOf(survey().unfinished));
     this.#troubles = new Troubles(config.alerts);
@@ -118,7 +122,10 @@ export class LiveStatus implements Disposable {
     await this.#finished.take(listed);
     const [activity, seen, now] = [ask(), overview(), Date.now()];
     const directories = this.#directories(listed, unfinished, unworkable, now);
-    const known = siteStatus({ site: config.site, root: config.source.root }, directories, activity);
+    const { labels, statePath } = this.#options;
+    const noted = labels.bestEffort.length === 0 ? new Map<string, never>() : readBestEffort(statePath);
+    const bestEffort = bestEffortStatus(labels.bestEffort, directories, noted);
+    const known = siteStatus({ site: config.site, root: config.source.root }, directories, activity, { bestEffort });
     const backlog = backlogIn(known.directories);
     const status = {
       ...known,

@@ -16,8 +16,16 @@ export interface SiteFigures {
   readonly problems: Readonly<Record<string, number>>;
 }
 
+const upOf = (one: { readonly destination: string; readonly state: string | null }): [string, number] => [
+  one.destination,
+  one.state === 'down' ? 0 : 1,
+];
+
 /** Those of a daemon. Pure. */
-export const liveFigures = ({ status: { directories, totals, daemon }, problems }: LiveReading): SiteFigures => {
+export const liveFigures = ({
+  status: { directories, totals, daemon, bestEffort = [] },
+  problems,
+}: LiveReading): SiteFigures => {
   const phases = { open: 0, closed: 0, finished: 0 };
   for (const { phase } of directories) phases[phase] += 1;
   return {
@@ -25,7 +33,10 @@ export const liveFigures = ({ status: { directories, totals, daemon }, problems 
     oldestUnsentSeconds: Math.max(0, ...directories.map(({ oldestUnsentSeconds }) => oldestUnsentSeconds ?? 0)),
     heldFiles: totals.held,
     directories: phases,
-    up: new Map(daemon.activity?.connections.map(({ destination, state }) => [destination, state === 'down' ? 0 : 1])),
+    up: new Map([
+      ...(daemon.activity?.connections ?? []).map(upOf),
+      ...bestEffort.filter(({ state }) => state !== null).map(upOf),
+    ]),
     watching: daemon.activity,
     problems,
   };

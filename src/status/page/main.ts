@@ -31,7 +31,7 @@ const show = (status: Shown): void => {
   setText(element('sentence'), sentence);
   showList(element('problems'), problems.map(showMessage));
   showFigures(element('figures'), figuresOf(status));
-  showRows(element('destinations'), destinationRows(status));
+  showRows(element('destinations'), [...destinationRows(status), ...bestEffortRows(status)]);
   plots.show(daemon.history);
   showDirectories(status);
   showHeld(status);
@@ -78,6 +78,22 @@ const destinationRows = ({ daemon }: Shown): Row[] =>
       ],
     };
   });
+
+/** Nothing waits for them: that one is down is nothing bad. */
+const bestEffortRows = ({ bestEffort = [] }: Shown): Row[] =>
+  bestEffort.map(({ destination, behind, state, message, since }) => ({
+    key: destination,
+    cells: [
+      showName(destination),
+      `best effort${state === 'down' && since !== undefined ? `, down since ${showTime(since)}` : ''}`,
+      [
+        behind === 0 ? [] : `${counted(behind, 'finished directory', 'finished directories')} behind`,
+        message === undefined ? [] : showMessage(message),
+      ]
+        .flat()
+        .join('; '),
+    ],
+  }));
 
 const showDirectories = ({ directories, more, daemon: { command } }: Shown): void => {
   const { first, finished } = inOrder(directories);

@@ -33,6 +33,12 @@ export const showSeconds = (seconds: number): string =>
 export const phaseOf = ({ phase, closedBy }: DirectoryStatus): string =>
   phase === 'closed' && closedBy === 'superseded' ? 'closed (a newer one is there)' : phase;
 
+/** The command that brings a directory where it is not. */
+const wayThere = ({ name, lacks = [], isFillable = false }: DirectoryStatus, command: string): string =>
+  isFillable
+    ? lacks.map((label) => `${command} fill ${shellWord(label)} ${shellWord(name)}`).join(' && ')
+    : `${command} reset ${shellWord(name)}`;
+
 /**
  * What a person should know of a directory, with the next step. Pure.
  * @param command isocket for this site, as a shell takes it
@@ -45,7 +51,7 @@ export const remarksOn = (directory: DirectoryStatus, command: string): string =
     ...(late ? [`changed after it was finished: ${command} reset ${shellWord(name)}`] : []),
     ...(lacks === undefined || lacks.length === 0
       ? []
-      : [`not at ${lacks.map(showName).join(', ')}: ${command} reset ${shellWord(name)}`]),
+      : [`not at ${lacks.map(showName).join(', ')}: ${wayThere(directory, command)}`]),
     ...(reserved === undefined || reserved.length === 0
       ? []
       : [

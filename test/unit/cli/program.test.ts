@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { COMMANDS } from '../../../src/cli/command-table.ts';
+import { TOPICS } from '../../../src/cli/manual/topics.ts';
 import { run } from '../../../src/cli/program.ts';
 import { idleActivity } from '../../../src/instance/activity.ts';
 import { lockRoot } from '../../../src/instance/lock.ts';
@@ -144,5 +146,32 @@ describe('scan --dry-run', () => {
     const words = `no directory in ${root} begins with "ED" (source.tag); there are: DC1`;
     expect((await isocket('--config', config, 'scan', '--dry-run')).stderr).toContain(words);
     expect((await isocket('--config', config, 'status')).stdout).toContain(words);
+  });
+});
+
+describe('what is told without a command', () => {
+  it('a topic, as text and as an object; a command goes before', async () => {
+    for (const { name, rows } of TOPICS) {
+      const { exitCode, stdout } = await isocket('help', name);
+      expect([exitCode, rows.filter(([what]) => !stdout.includes(what))]).toEqual([0, []]);
+    }
+    expect(objects((await isocket('help', 'marks', '--json')).stdout)).toMatchObject([{ type: 'help' }]);
+    expect((await isocket('help', 'scan')).stdout).toContain('isocket scan [options]');
+    expect(
+      COMMANDS.map(({ usage }) => usage.split(' ')[0]).filter((one) => TOPICS.some(({ name }) => name === one)),
+    ).toEqual([]);
+  });
+
+  it('what a report of a fault needs', async () => {
+    const { exitCode, stdout } = await isocket('--version', '--verbose');
+    expect([exitCode, stdout.split('\n')[0]]).toEqual([0, expect.stringMatching(/^isocket +\d+\.\d+\.\d+/)]);
+    const [object] = objects((await isocket('--json', '--verbose', '-V')).stdout);
+    expect(object).toMatchObject({
+      type: 'version',
+      node: expect.stringContaining(process.versions.node) as string,
+      ssh: expect.stringMatching(/^OpenSSH/) as string,
+      rsync: expect.stringMatching(/version \d/) as string,
+    });
+    expect((await isocket('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\S*\n$/);
   });
 });

@@ -55,8 +55,8 @@ it.each([
     used = stateFolder;
     return { label: 'x', [Symbol.asyncDispose]: () => Promise.resolve() };
   };
-  const destinations = [{ plugin: { connect }, options: {} }];
-  const config = { site: 's', source: { root: '/r' }, destinations, send: { durable: true }, state };
+  const destinations = [{ plugin: { connect }, options: {}, place: 0 }];
+  const config = { site: 's', source: { root: '/r' }, destinations, bestEffort: [], send: { durable: true }, state };
   const stack = new AsyncDisposableStack();
   connectForReading(config as unknown as Config, () => undefined, stack);
   expect(used.startsWith(`${state}/`)).toBe(isThere);

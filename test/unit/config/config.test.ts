@@ -10,6 +10,7 @@ import { configJsonSchema } from '../../../src/config/schema.ts';
 import { configurationPage } from '../../../src/cli/manual/configuration.ts';
 import { UserError } from '../../../src/errors.ts';
 import { bundledTransport, bundledTransportNames } from '../../../src/transports/index.ts';
+import { rcloneOptionsSchema } from '../../../src/transports/rclone/options.ts';
 import { rsyncOptionsSchema } from '../../../src/transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../../../src/transports/sftp/options.ts';
 
@@ -42,7 +43,7 @@ describe('config', () => {
 
   it('the published schema is that of the program', () => {
     expect(JSON.parse(template('isocketrc.schema.json'))).toEqual(
-      configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema]),
+      configJsonSchema([sftpOptionsSchema, rsyncOptionsSchema, rcloneOptionsSchema]),
     );
   });
 
@@ -71,6 +72,14 @@ describe('config', () => {
     const source = { ...least.source, trustMarks: false };
     expect(parse({ ...least, ...reserved, source })).toEqual(parse(least));
     expect(parse({ ...least, status: {}, hooks: {}, alerts: {} })).toEqual(parse(least));
+  });
+
+  it('tells best-effort destinations apart; which one it is to a record does not change with that', () => {
+    const at = (host: string, more = {}) => ({ ...least.destination, host, ...more });
+    const both = parse({ ...least, destination: [at('a', { required: false }), at('b', { required: true })] });
+    expect([both.destinations, both.bestEffort].map((some) => some.map(({ place }) => place))).toEqual([[1], [0]]);
+    const { identity } = parse({ ...least, destination: at('a') }).destinations[0] ?? {};
+    expect(both.bestEffort[0]?.identity).toBe(identity);
   });
 
   it('reads where the daemon answers', () => {

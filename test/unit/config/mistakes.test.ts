@@ -53,7 +53,6 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
     'line 2: destination: Cannot use transport "./none.mjs"',
     'perhaps "verify"',
   ],
-  ['a transport of a later version', sftp('').replace('sftp', 'rclone'), 'rclone is not available in this version'],
   ['user@host', host('me@drms'), 'destination.host is "me@drms": expected', 'host: drms, user: me'],
   ['ssh://', host('ssh://me@drms:2222/b'), 'host: drms, user: me, port: 2222, path: /b'],
   ['host:port', host('drms:2222'), 'host: drms, port: 2222'],
@@ -86,6 +85,12 @@ const mistakes: readonly (readonly [string, string, ...string[]])[] = [
     'line 3: status.listen is ":9180"',
     'expected HOST:PORT, such as 127.0.0.1:9180',
   ],
+  [
+    'no destination that is required',
+    sftp('required: false'),
+    'line 2: destination: one destination at least must be required',
+  ],
+  ['a requirement that is none', sftp('required: no way'), 'destination.required is "no way": expected true or false'],
 ];
 
 describe('a mistake in the configuration', () => {
