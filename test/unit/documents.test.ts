@@ -26,19 +26,22 @@ const commands = new Map(
     return [usage.split(' ', 1)[0] ?? '', new Set([...flags, '--help'])];
   }),
 );
+/** What the parser of arguments has besides. */
+const HELP = 'help';
 const common = new Set([...COMMON_OPTIONS.map(flagsOf).map(({ long }) => `--${long}`), '--help', '--version']);
+
+const isCommand = (word: string): boolean => word === HELP || commands.has(word);
 
 /** What a document has for a shell. */
 const shellIn = ({ blocks, spans }: Document): string[] => [
   ...spans,
   ...blocks.filter(({ language }) => ['', 'sh'].includes(language)).map(({ text }) => text),
 ];
-const callsOf = (document: Document) =>
-  shellIn(document).flatMap((text) => callsIn(text, (word) => commands.has(word)));
+const callsOf = (document: Document) => shellIn(document).flatMap((text) => callsIn(text, isCommand));
 
 const mistakesIn = (calls: ReturnType<typeof callsIn>): string[] =>
   calls.flatMap(({ command, flags }) => {
-    const known = command === undefined ? common : commands.get(command);
+    const known = command === undefined || command === HELP ? common : commands.get(command);
     if (known === undefined) return `isocket ${command}`;
     return flags.filter((flag) => !known.has(flag)).map((flag) => `isocket ${command ?? ''} ${flag}`);
   });
@@ -180,7 +183,7 @@ describe('templates', () => {
       [...text.matchAll(/(?<![\w./@-])(?:docs|templates)\/[\w./@-]*\w/g)].map(([name]) => `${path}: ${name}`),
     );
     expect(paths.filter((named) => !isThere(named.split(': ')[1] ?? ''))).toEqual([]);
-    const calls = templates.flatMap(({ text }) => callsIn(text.replaceAll('`', '\n'), (word) => commands.has(word)));
+    const calls = templates.flatMap(({ text }) => callsIn(text.replaceAll('`', '\n'), isCommand));
     expect(mistakesIn(calls)).toEqual([]);
   });
 });
