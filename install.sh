@@ -161,7 +161,7 @@ fetch_package() { # → $stage/package, with its dependencies
   elif [ -d "$here/src" ]; then
     need_npm
     mkdir "$stage/clone"
-    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json docs README.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE install.sh; do
+    for name in src templates build.ts package.json package-lock.json tsconfig.json tsconfig.build.json docs README.md README.zh-TW.md ARCHITECTURE.md CHANGELOG.md SECURITY.md LICENSE install.sh; do
       [ ! -e "$here/$name" ] || cp -R "$here/$name" "$stage/clone/"
     done
     say 'building isocket'

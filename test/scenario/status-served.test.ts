@@ -76,6 +76,7 @@ it('answers what isocket status --json prints, and more of the daemon', async ()
       state: 'up',
       message: null,
       hint: null,
+      since: null,
       nextSeconds: null,
     },
   ]);
