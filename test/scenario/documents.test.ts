@@ -14,6 +14,7 @@ import { freePort } from '../support/ports.ts';
 
 const documents = readDocuments();
 const shown = documents.flatMap(({ path, blocks }) => {
+  if (path === 'README.zh-TW.md') return []; // It has the same (test/unit/readme.test.ts).
   const shell = blocks.filter(({ language, isExample }) => language === 'sh' && !isExample);
   return shell.length === 0 ? [] : [{ path, shell }];
 });
