@@ -45,14 +45,16 @@ export const readDocuments = (): Document[] =>
 
 /** The anchors of a document's headings, as GitHub makes them. */
 export const anchorsOf = ({ prose }: Document): Set<string> => {
-  const anchors = new Set<string>();
+  const times = new Map<string, number>();
   for (const [, heading = ''] of prose.matchAll(/^#{1,6} +(.*?) *#*$/gm)) {
     const text = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase();
     const anchor = text.replaceAll(/[^\p{L}\p{N}\p{M} _-]/gu, '').replaceAll(' ', '-');
-    const taken = (): number => [...anchors].filter((one) => one === anchor || one.startsWith(`${anchor}-`)).length;
-    anchors.add(anchors.has(anchor) ? `${anchor}-${taken()}` : anchor);
+    times.set(anchor, (times.get(anchor) ?? 0) + 1);
   }
-  return anchors;
+  const numbered = [...times].flatMap(([anchor, count]) =>
+    Array.from({ length: count }, (_, index) => (index === 0 ? anchor : `${anchor}-${index}`)),
+  );
+  return new Set(numbered);
 };
 
 /** A use of isocket that a document names. */
