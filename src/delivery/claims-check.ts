@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { TransportError } from '../errors.ts';
 import { isSameFile, type FileIdentity } from '../identity.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
 import type { SiteContext } from './context.ts';

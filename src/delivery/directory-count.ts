@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import type { FileCount } from '../core/survey.ts';
 import type { SkippedKind } from '../core/events.ts';
 import { isBornMarked } from '../marks/mark.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import { unreadableIn } from '../source/directory-failures.ts';
 import type { ListingVisitor } from './list-directory.ts';

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import type { CycleFacts } from '../core/closing.ts';
 import type { HeldBackReason, SkippedKind } from '../core/events.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
 import { latestOf } from '../core/clock-tick.ts';

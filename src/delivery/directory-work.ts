@@ -1,7 +1,8 @@
 import { KEEPS_CHANGING, nextStep } from '../core/closing.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import { errorMessage, plainMessage, systemErrorCode, TransportError } from '../errors.ts';
-import { openDirectoryRecord, type MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
+import { openDirectoryRecord } from '../marks/record.ts';
 import { showName } from '../name.ts';
 import { cannotWork, failedDirectory, isGone } from '../source/directory-failures.ts';
 import type { SiteContext } from './context.ts';

@@ -1,6 +1,6 @@
 import { TransportError } from '../errors.ts';
 import type { FileState } from '../marks/record-hash.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import type { OutgoingFile } from '../transport.ts';
 import { Lane, LeftBehind, MOST_WAITING } from './lane.ts';

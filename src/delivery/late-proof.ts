@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isHostFailure } from '../errors.ts';
-import type { MarkRecord, PresumedState } from '../marks/record.ts';
+import type { MarkRecord, PresumedState } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import { findOpenFilesInTurns, type OpenFiles } from '../source/open-files.ts';
 
@@ -64,6 +64,7 @@ export class LateProof {
   doubtAll(): void {
     const { record } = this.#options;
     for (const path of record.presumed.keys()) record.doubt(path);
+    record.doubtPartly();
   }
 
   async #watch(): Promise<void> {

@@ -5,7 +5,7 @@ import type { HeldBackReason, SkippedKind } from '../core/events.ts';
 import { isSameDirectory, type ClosedBy, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { heldBack } from '../core/readiness.ts';
 import { isMarked } from '../marks/mark.ts';
-import type { Knowledge, MarkRecord } from '../marks/record.ts';
+import type { Knowledge, MarkRecord } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import type { OpenFiles, OpenFilesView } from '../source/open-files.ts';
 import { isManifestPath } from '../source/markers.ts';

@@ -8,7 +8,7 @@ import { plainMessage, systemErrorCode, TransportError } from '../errors.ts';
 import { wholeSeconds } from '../identity.ts';
 import { isMarked } from '../marks/mark.ts';
 import { createRecordHash } from '../marks/record-hash.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import { manifestPath } from '../marks/state.ts';
 import { showName, type Name } from '../name.ts';
 import { readContentSum } from '../source/content-sum.ts';

@@ -7,7 +7,7 @@ import { isHostFailure, plainMessage, TransportError } from '../errors.ts';
 import { isSameFile } from '../identity.ts';
 import { checkMayMark, isMarked, mark, modeWithoutMark, unmark } from '../marks/mark.ts';
 import { asUnmarked, inNoState, type FileState } from '../marks/record-hash.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import { showName, type Name } from '../name.ts';
 import { cureOf } from '../source/directory-failures.ts';
 import { fineTickMs, type SourceClock } from '../source/file-clock.ts';

@@ -1,6 +1,6 @@
 import { unmarkIfThere } from '../marks/mark.ts';
 import { inNoState } from '../marks/record-hash.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import type { SiteContext } from './context.ts';
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { HashTable } from '../core/hash-table.ts';
 import { createRecordHash, type DestinationKey } from '../marks/record-hash.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import { looseForm, type Name } from '../name.ts';
 import type { LocalFile } from '../verify/folder-check.ts';
 import type { Verification } from '../verify/verification.ts';

@@ -3,7 +3,7 @@ import type { Report } from '../core/events.ts';
 import { createFailures, type Failures } from '../core/failures.ts';
 import type { RetryOptions } from '../core/retry.ts';
 import { lacksRoom, systemErrorCode } from '../errors.ts';
-import type { MarkRecord } from '../marks/record.ts';
+import type { MarkRecord } from '../marks/mark-record.ts';
 import type { StateFolder } from '../marks/state.ts';
 import type { Name } from '../name.ts';
 import type { IsExcluded } from '../source/scanner.ts';

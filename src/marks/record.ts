@@ -6,51 +6,8 @@ import { openRecordFile, type OnFailure, type RecordFile } from './record-file.t
 import { emptyTable, HEADER_BYTES, loadRecord, MAGIC, writeWhole } from './record-format.ts';
 import { createRecordHash, inNoState, type DestinationKey, type FileState, type RecordHash } from './record-hash.ts';
 import { ContentSums } from './content-sums.ts';
+import type { Knowledge, MarkRecord, PresumedState } from './mark-record.ts';
 import { sumsPath, type StateFolder } from './state.ts';
-
-/**
- * What a record says of one name at one destination. `confirmed`: it was confirmed in just this state. `changed`: it was, but in
- * another state: the file was touched or replaced since. `unknown`: this site never recorded the name for this destination.
- */
-export type Knowledge = 'confirmed' | 'changed' | 'unknown';
-
-/** With the device: who has it open for writing is still to be looked at. */
-export interface PresumedState extends FileState {
-  readonly dev: bigint;
-}
-
-/**
- * What proves a mark (contract.md §3): for each name and destination the state of the file right after our `chmod`. Any touch since, by
- * anybody, changed that state; another name, or another destination, has no entry.
- */
-export interface MarkRecord extends Disposable {
-  /** Over all destinations: the weakest of what is known. */
-  lookUp(path: Name, state: FileState): Knowledge;
-  /** At one destination, by its index. */
-  has(path: Name, state: FileState, destination: number): boolean;
-  /** The name was recorded, in whatever state. */
-  knows(path: Name): boolean;
-  /** Some destination confirmed this state to this process: its file is to be verified. */
-  isNew(path: Name): boolean;
-  /** Every destination confirmed it to this process. */
-  add(path: Name, state: FileState): void;
-  /** Every destination was asked and has it: it need not be verified once more. */
-  addClaimed(path: Name, state: FileState): void;
-  /** One destination has it, the others not yet. */
-  addFor(path: Name, state: FileState, destination: number): void;
-  /** As `add`, known to this process alone until `add` is called: it counts as confirmed meanwhile, and a crash leaves it unsent. */
-  presume(path: Name, state: PresumedState): void;
-  /** As `addFor`, known to this process alone. */
-  presumeFor(path: Name, state: FileState, destination: number): void;
-  /** What was presumed, and neither added nor doubted since. */
-  readonly presumed: ReadonlyMap<Name, PresumedState>;
-  /** What was presumed of the name holds no more: its file goes again. */
-  doubt(path: Name): void;
-  /** Where the site writes `SHA256SUMS`: of what was sent. */
-  readonly sums?: ContentSums;
-  /** There was no record: nobody worked on the directory in this state folder before. */
-  readonly isFresh: boolean;
-}
 
 /**
  * Opens the record of a directory, or begins one. A record of another version counts as none: marks are claims then.
@@ -129,6 +86,10 @@ export const createMemoryRecord = (destinations: readonly DestinationKey[] = [[0
   });
 };
 
+/** So many names are kept while one of several destinations is away. */
+const MOST_PARTLY = 500_000;
+const NO_STATE = inNoState({ ino: 0n, size: 0n, mtimeNs: 0n, ctimeNs: 0n });
+
 interface HashedRecordParts {
   readonly hash: RecordHash;
   /** What earlier processes confirmed, and what this one did, which goes first. */
@@ -146,6 +107,8 @@ class HashedRecord implements MarkRecord {
   readonly #hash: RecordHash;
   readonly #before: HashTable;
   readonly #added: HashTable;
+  /** Names that were presumed for some destinations alone. */
+  readonly #partly = new Set<Name>();
   readonly #destinations: readonly DestinationKey[];
   readonly #file: RecordFile | undefined;
 
@@ -185,6 +148,7 @@ class HashedRecord implements MarkRecord {
 
   add(path: Name, state: FileState): void {
     this.presumed.delete(path);
+    this.#partly.delete(path);
     const value = this.#hash.state(state);
     for (const destination of this.#destinations) this.#set(this.#hash.name(path, destination), value);
   }
@@ -204,12 +168,21 @@ class HashedRecord implements MarkRecord {
   }
 
   presume(path: Name, state: PresumedState): void {
-    for (const index of this.#destinations.keys()) this.presumeFor(path, state, index);
+    for (const index of this.#destinations.keys()) this.#presumeAt(path, state, index);
+    this.#partly.delete(path);
     this.presumed.set(path, state);
   }
 
   presumeFor(path: Name, state: FileState, destination: number): void {
-    this.#added.set(...this.#hash.name(path, this.#keyOf(destination)), ...this.#hash.state(state));
+    if (this.#partly.size >= MOST_PARTLY && !this.#partly.has(path)) return; // It goes there once more.
+    this.#partly.add(path);
+    this.#presumeAt(path, state, destination);
+  }
+
+  doubtPartly(): void {
+    const names = [...this.#partly];
+    this.#partly.clear();
+    for (const path of names) for (const index of this.#destinations.keys()) this.addFor(path, NO_STATE, index);
   }
 
   doubt(path: Name): void {
@@ -220,6 +193,10 @@ class HashedRecord implements MarkRecord {
   [Symbol.dispose](): void {
     this.#file?.close();
     this.sums?.[Symbol.dispose]();
+  }
+
+  #presumeAt(path: Name, state: FileState, destination: number): void {
+    this.#added.set(...this.#hash.name(path, this.#keyOf(destination)), ...this.#hash.state(state));
   }
 
   #holds(path: Name, destination: DestinationKey, value0: number, value1: number): boolean | undefined {

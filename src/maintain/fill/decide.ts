@@ -1,4 +1,4 @@
-import type { Knowledge } from '../../marks/record.ts';
+import type { Knowledge } from '../../marks/mark-record.ts';
 
 /** What is known of one file. */
 export interface FillFacts {

@@ -3,7 +3,7 @@ import type { Report } from '../../core/events.ts';
 import type { DirectoryPlan } from '../../core/lifecycle.ts';
 import type { Semaphore } from '../../core/semaphore.ts';
 import type { SiteContext } from '../../delivery/context.ts';
-import type { MarkRecord } from '../../marks/record.ts';
+import type { MarkRecord } from '../../marks/mark-record.ts';
 import type { Transport } from '../../transport.ts';
 import type { LocalFile } from '../../verify/folder-check.ts';
 

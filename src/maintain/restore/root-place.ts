@@ -6,7 +6,8 @@ import { wholeSeconds } from '../../identity.ts';
 import { writeFinishedWatch } from '../../marks/finished-watch.ts';
 import { isMarked } from '../../marks/mark.ts';
 import { destinationKeys } from '../../marks/record-hash.ts';
-import { beginRecord, openDirectoryRecord, type MarkRecord } from '../../marks/record.ts';
+import type { MarkRecord } from '../../marks/mark-record.ts';
+import { beginRecord, openDirectoryRecord } from '../../marks/record.ts';
 import type { StateFolder } from '../../marks/state.ts';
 import { ownCommand } from '../../host/own-command.ts';
 import { fsPath, showName, type Name } from '../../name.ts';
@@ -220,8 +221,7 @@ class RootPlace implements Place {
 
   /** A finished directory into which something came back has a proof that holds again, where all in it is proven. */
   #finishAgain(done: Complete): Finish {
-    const { config, directory } = this.#options;
-    const { root } = config.source;
+    const [{ directory }, { root }] = [this.#options, this.#options.config.source];
     const now = readDirectory(root, directory);
     if (now?.finishedWatch !== true) return { isFinished: false };
     // Its proof holds as it is: that all was compared once more adds nothing to it.

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { LateProof } from '../../../src/delivery/late-proof.ts';
-import { createMemoryRecord, type MarkRecord } from '../../../src/marks/record.ts';
+import type { MarkRecord } from '../../../src/marks/mark-record.ts';
+import { createMemoryRecord } from '../../../src/marks/record.ts';
 import { OpenFiles } from '../../../src/source/open-files.ts';
 
 /** By the fake timers, which are those of the global object. */

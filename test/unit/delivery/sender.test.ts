@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { SourceClock } from '../../../src/source/file-clock.ts';
 import { Sender } from '../../../src/delivery/sender.ts';
-import { createMemoryRecord, type MarkRecord } from '../../../src/marks/record.ts';
+import type { MarkRecord } from '../../../src/marks/mark-record.ts';
+import { createMemoryRecord } from '../../../src/marks/record.ts';
 import { TransportError } from '../../../src/errors.ts';
 import type { Transport } from '../../../src/transport.ts';
 

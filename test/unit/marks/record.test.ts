@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { destinationKeys, type FileState } from '../../../src/marks/record-hash.ts';
-import { beginRecord, openRecord, readRecord, type MarkRecord } from '../../../src/marks/record.ts';
+import type { MarkRecord } from '../../../src/marks/mark-record.ts';
+import { beginRecord, openRecord, readRecord } from '../../../src/marks/record.ts';
 
 let folder: string;
 let path: string;
@@ -163,4 +164,21 @@ it('tells names apart whatever bytes they hold, and has a key of its own', () =>
     return readFileSync(path).subarray(8, 16).toString('hex');
   });
   expect(keys[0]).not.toBe(keys[1]);
+});
+
+it('presumed for some destinations alone: until events are lost, and in no state then, whatever was known before', () => {
+  using record = open(TWO);
+  record.add('a', state(1n));
+  record.addFor('a', state(1n, { size: -1n }), 0); // It is closed once more, and goes again.
+  record.presumeFor('a', state(1n), 0);
+  record.presumeFor('b', state(2n), 0);
+  record.add('c', state(3n));
+  expect([record.has('a', state(1n), 0), record.has('b', state(2n), 0)]).toEqual([true, true]);
+  record.doubtPartly();
+  expect([record.has('a', state(1n), 0), record.has('b', state(2n), 0)]).toEqual([false, false]);
+  expect(['a', 'b', 'c'].map((name, index) => record.lookUp(name, state(BigInt(index + 1))))).toEqual([
+    'changed',
+    'changed',
+    'confirmed',
+  ]);
 });
