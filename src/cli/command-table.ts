@@ -11,21 +11,6 @@ export const COMMON_OPTIONS: readonly Option[] = [
   ['--quiet', 'print nothing but errors'],
 ];
 
-/** What a command of isocket ends with. */
-export const EXIT_CODES: readonly (readonly [code: string, means: string])[] = [
-  ['0', 'done'],
-  ['1', 'a defect of isocket'],
-  ['2', 'usage or configuration'],
-  ['3', 'files left unsent; of status: a problem; of prune, verify, restore, fill: not all is as it should be'],
-  ['4', 'another isocket works on this root'],
-  ['130, 143', 'stopped by SIGINT, SIGTERM'],
-];
-
-export const ENVIRONMENT: readonly (readonly [name: string, means: string])[] = [
-  ['ISOCKET_CONFIG', 'the configuration, where --config is not given'],
-  ['NO_COLOR', 'no colours on a terminal'],
-];
-
 /** One command of isocket, as the command line and its help show it. */
 export interface CommandDefinition {
   /** Name and arguments: "send [files...]". */
@@ -42,6 +27,10 @@ export interface CommandDefinition {
   readonly run: (parsed: Command) => Promise<number>;
 }
 
+const FROM: Option = [
+  '--from <destination>',
+  'one of several destinations: its number, its name in messages, or a part of that which is no number',
+];
 /** How `site-path.ts` reads what is named. */
 const PATHS = 'What you name is a path from here if it leads below the root, else one from the root.';
 
@@ -151,9 +140,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: 'list [dir]',
     group: 'Look',
     description: 'what is at a destination: its directories, or the files of one with size and time',
-    options: [
-      ['--from <destination>', 'one of several destinations: its number, its name in messages, or a part of that'],
-    ],
+    options: [FROM],
     examples: [
       ['isocket list', 'the directories that are there'],
       ['isocket list DC12', 'its files'],
@@ -201,7 +188,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
     description: `bring directories back from a destination, into source.root or to another folder: each file whole, and never over one that differs. ${PATHS}`,
     options: [
       ['--to <folder>', 'bring them back to this folder, without the mark; nothing of the site is changed'],
-      ['--from <destination>', 'one of several destinations: its number, its name in messages, or a part of that'],
+      FROM,
       ['--overwrite', 'replace files that differ here'],
       ['--dry-run', 'print what would be brought back; write nothing'],
     ],
@@ -214,7 +201,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   {
     usage: 'fill <destination> [dirs...]',
     group: 'Repair',
-    description: `bring to one destination what the others have and it lacks, of all directories or of those named: for one that was added later. ${PATHS}`,
+    description: `bring to one destination what the others have and it lacks, of all directories or of those named; with the daemon stopped. ${PATHS}`,
     options: [['--dry-run', 'ask the destination, and print what would be sent; send nothing']],
     examples: [
       ['isocket fill 2', 'all directories that the second destination lacks'],

@@ -1,13 +1,13 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../core/config-problems.ts';
-import { COMMANDS, COMMON_OPTIONS, ENVIRONMENT, EXIT_CODES, type CommandDefinition } from './command-table.ts';
+import { COMMANDS, COMMON_OPTIONS, type CommandDefinition } from './command-table.ts';
 import { errorMessage, isHostFailure, TransportError, UserError } from '../errors.ts';
 import { showLines } from '../name.ts';
 import { knownCureOf } from '../source/directory-failures.ts';
 import { isJournal } from './log/journal.ts';
 import { withPriority } from './reporters/log-line.ts';
 import { wrapFor } from './reporters/wrap-lines.ts';
-import { TOPICS, topicText } from './manual/topics.ts';
+import { ENVIRONMENT, EXIT_CODES, TOPICS, topicText } from './manual/topics.ts';
 import { refuseTakenByNpm } from './taken-by-npm.ts';
 import { readVersion } from './version.ts';
 

@@ -136,7 +136,10 @@ const unreadable = (path: string, error: unknown): UserError => {
   switch (systemErrorCode(error)) {
     case 'ENOENT':
     case 'ENOTDIR':
-      return because('it is not there', 'correct --config or ISOCKET_CONFIG, or the link if it is one');
+      return because(
+        'it is not there',
+        'correct --config or ISOCKET_CONFIG, or the link if it is one; or write it: isocket --config FILE init',
+      );
     case 'EACCES':
       return because('permission denied', 'let the user that runs isocket read it');
     case 'EISDIR':

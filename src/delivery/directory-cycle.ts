@@ -232,7 +232,7 @@ export class DirectoryCycle {
 
   #noteFound(path: Name, stats: BigIntStats): void {
     const { queue, areEventsReported } = this.#options;
-    if (areEventsReported && !queue.failures.mustWait(path)) this.#options.foundByListing();
+    if (areEventsReported && !queue.failures.mustWait(path) && !queue.wasTried(path)) this.#options.foundByListing();
     this.#found.add(stats);
   }
 

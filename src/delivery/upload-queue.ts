@@ -39,6 +39,7 @@ interface Sending {
 }
 
 const MOST_NAMED = 3;
+const MOST_TRIED = 10_000;
 const NO_OUTCOMES = { sent: 0, changed: 0, failed: 0, stopped: 0, 'left-behind': 0, waiting: 0 };
 
 /** The files of one directory on their way: each at most once at a time, whoever found it. */
@@ -55,6 +56,8 @@ export class UploadQueue {
   /** Files with several names that were changed while they were sent, by our mark under another name probably, and went once more. */
   readonly #again = new Set<Name>();
   readonly #sending = new Map<Name, Sending>();
+  /** Some of the files that were on their way and did not arrive at every destination: a listing finds them again. */
+  readonly #tried = new Set<Name>();
   /** Closed files that wait for their turn, in their order. */
   readonly #closed = new Set<Name>();
   #isPumping = false;
@@ -94,6 +97,11 @@ export class UploadQueue {
   /** It is in the queue or on its way already. */
   has(path: Name): boolean {
     return this.#sending.has(path) || this.#closed.has(path);
+  }
+
+  /** It was on its way before, and did not arrive: that a listing finds it says nothing of events. */
+  wasTried(path: Name): boolean {
+    return this.#tried.has(path);
   }
 
   /** Hands over a file that a listing found, as soon as a slot is free, and does not wait for its outcome. */
@@ -148,6 +156,8 @@ export class UploadQueue {
     try {
       const outcome = await sender.send({ directory, path, stats, record, isPresumed, mayBegin }, urgency);
       this.outcomes[outcome.result] += 1;
+      if (outcome.result === 'sent') this.#tried.delete(path);
+      else if (this.#tried.size < MOST_TRIED) this.#tried.add(path);
       if (outcome.result === 'sent') {
         this.failures.resolved(path);
         this.changing.delete(path);

@@ -57,6 +57,8 @@ export interface PruneResult {
   readonly bytes: number;
   /** Old enough, but kept because of a doubt. */
   readonly kept: number;
+  /** Finished, and not old enough. */
+  readonly younger: number;
   /** The newest directory, which stays whatever its age; '' where there is none. */
   readonly newest: Name;
 }
@@ -72,14 +74,14 @@ export const prune = async (options: PruneOptions): Promise<PruneResult> => {
   const isStopped = (): boolean => signal.aborted;
   const { directories, unreadable } = readRoot(root, tag, createIsExcluded(exclude));
   const plans = plan(directories, newest);
-  const result = { pruned: 0, files: 0, bytes: 0, kept: 0, newest: plans.at(-1)?.directory.name ?? '' };
+  const result = { pruned: 0, files: 0, bytes: 0, kept: 0, younger: 0, newest: plans.at(-1)?.directory.name ?? '' };
   for (const { name, error } of unreadable) {
     result.kept += 1;
     report({ type: 'kept', directory: name, ...failing(error, 'it cannot be read: ') });
   }
-  const candidates = plans
-    .slice(0, -1)
-    .filter(({ phase, directory }) => phase === 'finished' && finishedMsAgo(root, directory.name) >= olderThanMs);
+  const finished = plans.slice(0, -1).filter(({ phase }) => phase === 'finished');
+  const candidates = finished.filter(({ directory }) => finishedMsAgo(root, directory.name) >= olderThanMs);
+  result.younger = finished.length - candidates.length;
   const total = untilFree === undefined ? provenTotal(root, candidates.map(nameOf)) : undefined;
   report({ type: 'directories', count: candidates.length, ...(total === undefined ? {} : { total }) });
   for (const [index, work] of candidates.entries()) {

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import type { Activity } from '../instance/activity.ts';
 import { askActivity } from '../instance/ask.ts';
 import { plainMessage, systemErrorCode } from '../errors.ts';
 import { createIsExcluded } from '../source/exclude.ts';
@@ -74,7 +75,17 @@ export const readStatus = async (
     bestEffort,
     notes: unmatched === undefined ? [] : [unmatched],
   });
-  return { ...status, problems: problemsOf(status) };
+  return { ...status, problems: [...problemsOf(status), ...otherDestinations(activity, labels.required)] };
+};
+
+/** A daemon that was started with another list of destinations goes on with that. Pure. */
+export const otherDestinations = (activity: Activity | undefined, labels: readonly string[]): string[] => {
+  if (activity?.kind !== 'daemon' || activity.connections.length === 0) return [];
+  const [its, ours] = [activity.connections.map(({ destination }) => destination), labels].map((all) =>
+    all.toSorted().join('\n'),
+  );
+  if (its === ours || labels.length === 0) return [];
+  return ['the daemon works with other destinations than the configuration has now: restart it to use them'];
 };
 
 const readDirectory = (

@@ -147,7 +147,8 @@ const describeConnection = ({
   const begun = since === null || since === undefined ? '' : ` since ${showName(since)}`;
   const why = message === null ? '' : `: ${showName(message)}`;
   const isTriedAgain = state === 'down' && nextSeconds !== null && nextSeconds !== undefined;
-  const next = isTriedAgain ? `; tried again in ${formatDuration(nextSeconds * 1000)}` : '';
+  const when = nextSeconds === 0 ? 'now' : `in ${formatDuration((nextSeconds ?? 0) * 1000)}`;
+  const next = isTriedAgain ? `; tried again ${when}` : '';
   return `connection to ${showName(destination)}: ${showName(state)}${begun}${why}${next}`;
 };
 

@@ -103,6 +103,7 @@ it('a destination that was added gets what it lacks, and no more; finished.watch
   expect(outcome.exitCode, outcome.stdout).toBe(0);
   expect(sentIn(outcome)).toEqual(['DC1/file-2', 'DC1/file-3', 'DC2/file-1', 'DC2/file-2', 'DC2/file-3']);
   expect(outcome.summary).toMatchObject({ sent: 5, there: 1, directories: 2, failed: 0, bytes: 5000 });
+  expect((await filled('2')).summary).toMatchObject({ sent: 0, directories: 0, failed: 0 });
   expect(statSync(there).ino).toBe(ino);
   for (const name of ['DC1', 'DC2'])
     for (const file of ['file-1', 'file-2', 'file-3'])

@@ -38,6 +38,9 @@ const own = (rest: string): string => `isocket --config ${site.config} ${rest}`;
 it('prune says of each directory that it keeps what to type, and after a dry run how to delete', async () => {
   const dry = await type('prune', '--older-than', '0s', '--dry-run');
   expect(dry.all).toContain(`to delete: ${own('prune --older-than 0s')}\n`.trimEnd());
+  expect((await type('prune', '--older-than', '1d', '--dry-run')).all).toMatch(
+    /a doubt, \d finished less than 1d ago, and DC/,
+  );
   expect(dry.all).toMatch(/kept 0 because of a doubt, and DC\d+ as the newest/);
   chmodSync(`${site.root}/DC1/file-1`, 0o644);
   rmSync(`${server.folder}/DC2/file-1`);

@@ -43,8 +43,9 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
   else if (!quiet && (dryRun || result.pruned + result.kept > 0)) {
     const what = dryRun ? 'would delete' : 'deleted';
     const next = dryRun && result.pruned > 0 ? `; to delete: ${ownCommand(...withoutDryRun(options))}` : '';
+    const younger = result.younger === 0 ? '' : `, ${result.younger} finished less than ${options.olderThan} ago`;
     const newest = result.newest === '' ? '' : `, and ${showName(result.newest)} as the newest`;
-    const kept = `kept ${result.kept} because of a doubt${newest}`;
+    const kept = `kept ${result.kept} because of a doubt${younger}${newest}`;
     output.print(
       `${what} ${countedDirectories(result.pruned)}, ${counted(result.files, 'file')}, ${formatBytes(result.bytes)}; ${kept}${next}\n`,
     );

@@ -29,6 +29,7 @@ const INTRODUCTION = `# Configuration
 
 One site has one file: YAML, or JSON. It is \`.isocketrc\` here or in a folder above, \`~/.config/isocket/.isocketrc\`, \`/etc/isocket/.isocketrc\`, or what \`--config\` or \`ISOCKET_CONFIG\` names.
 A flag goes before the environment, that before the file, and that before the default. All problems of a file are told at once, and \`isocket check\` tries what it says.
+\`~/\` is the home in files of a destination (\`identityFile\`, \`knownHosts\`, \`passphraseFile\`); \`source.root\` and the other paths are absolute.
 \`templates/isocketrc.yaml\` is a sample with every key of a source, \`templates/isocketrc.schema.json\` the same for editors.
 
 This page is made from the definition that isocket reads the file with (\`npm run schema\`). **Bold**: must be given.

@@ -1,5 +1,5 @@
-import { TOPICS } from './topics.ts';
-import { COMMANDS, COMMON_OPTIONS, ENVIRONMENT, EXIT_CODES, type CommandDefinition } from '../command-table.ts';
+import { ENVIRONMENT, EXIT_CODES, TOPICS } from './topics.ts';
+import { COMMANDS, COMMON_OPTIONS, type CommandDefinition } from '../command-table.ts';
 
 /** Text in the language of man(7): a minus that can be copied, no escape, no line that begins like a request. */
 const plain = (text: string): string =>

@@ -1,4 +1,17 @@
-import { EXIT_CODES, ENVIRONMENT } from '../command-table.ts';
+/** What a command of isocket ends with. */
+export const EXIT_CODES: readonly (readonly [code: string, means: string])[] = [
+  ['0', 'done'],
+  ['1', 'a defect of isocket'],
+  ['2', 'usage or configuration'],
+  ['3', 'files left unsent; of status: a problem; of prune, verify, restore, fill: not all is as it should be'],
+  ['4', 'another isocket works on this root'],
+  ['130, 143', 'stopped by SIGINT, SIGTERM'],
+];
+
+export const ENVIRONMENT: readonly (readonly [name: string, means: string])[] = [
+  ['ISOCKET_CONFIG', 'the configuration, where --config is not given'],
+  ['NO_COLOR', 'no colours on a terminal'],
+];
 
 /** What is to be known beside the commands: `isocket help TOPIC`, and in the man page. */
 export interface Topic {

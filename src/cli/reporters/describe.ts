@@ -147,7 +147,7 @@ const describeClaims = ({ directory, confirmed, absent, open }: ClaimsEvent): st
     ...(absent > 0 ? [`${absent} ${absent === 1 ? 'is not and is' : 'are not and are'} sent`] : []),
     ...(open > 0 ? [`${open} could not be asked for`] : []),
   ];
-  return `${showName(directory)}: ${counted(confirmed + absent + open, 'mark')} without a record: ${parts.join(', ')}`;
+  return `${showName(directory)}: ${counted(confirmed + absent + open, 'marked file')} that no record proves at every destination: ${parts.join(', ')}`;
 };
 
 const describeBroughtBack = ({ directory, destination, files, bytes, equal, isFinished }: BroughtBackEvent): string => {

@@ -20,6 +20,8 @@ export interface DirectoryFillOptions {
   readonly others: readonly Transport[];
   /** The parser closed the directory, as its proof says. */
   readonly isClosedByParser: boolean;
+  /** `finished.watch` names the destination already. */
+  readonly isNamed: boolean;
   /** Sends of all directories share them. */
   readonly slots: Semaphore;
   readonly dryRun: boolean;

@@ -23,6 +23,7 @@ export class DirectoryFill {
   readonly #options: DirectoryFillOptions;
   readonly #isFinished: boolean;
   /** Asked for what no record proves. */
+  #hasChanged = false;
   readonly #elsewhere: Verification<FoundFile>;
   readonly #here: Verification<FoundFile>;
   readonly #uploads: Uploads<FoundFile>;
@@ -66,6 +67,11 @@ export class DirectoryFill {
     this.#uploads = new Uploads(slots, (file) => sendFound(file, options, tally));
   }
 
+  /** Something was sent there, or the destination is named now. */
+  get hasChanged(): boolean {
+    return this.#hasChanged;
+  }
+
   /** @throws what is no matter of single files: a connection that fails, the disk, the signal's reason */
   async run(): Promise<void> {
     const { plan, to, dryRun, report, others } = this.#options;
@@ -74,10 +80,12 @@ export class DirectoryFill {
     else if (late || finishedAs !== undefined) this.tally.refuse('', 'it was changed after it was finished');
     else if (others.length > 0) await this.#fill();
     if (this.tally.failed > 0 || dryRun) return;
+    if (this.#options.isNamed && this.tally.sent === 0) return;
     if (this.#isFinished) {
       const asked = { here: this.#askedHere, elsewhere: this.#askedElsewhere };
       if (!(await finishFill(this.#options, this.tally, asked))) return;
     } else if (this.tally.sent === 0) return;
+    this.#hasChanged = true;
     const { files, bytes, sent } = this.tally;
     const isFinished = this.#isFinished;
     report({ type: 'filled', directory: name, destination: to.label, files, bytes, sent, isFinished });

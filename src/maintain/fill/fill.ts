@@ -47,7 +47,7 @@ export interface FillOptions {
 }
 
 export interface FillResult {
-  /** Directories of which everything is there that should be; in a dry run, none. */
+  /** Directories to which something was sent, or that name the destination now; in a dry run, none. */
   directories: number;
   /** Files that were there already. */
   there: number;
@@ -118,13 +118,14 @@ class Filling {
         record,
         elsewhere: this.#elsewhere(name, indices),
         others: indices.flatMap((index) => this.#others[index] ?? []),
+        isNamed: namedIn(proof).has(this.#to.label),
         isClosedByParser: (proof as { readonly closedBy?: unknown } | undefined | null)?.closedBy === 'parser',
         slots: this.#slots,
         dryRun,
         report,
       });
       await work.run();
-      if (work.tally.failed === 0 && !dryRun) this.#result.directories += 1;
+      if (work.hasChanged) this.#result.directories += 1;
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof TransportError) && systemErrorCode(error) === undefined) throw error;

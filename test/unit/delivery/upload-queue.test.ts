@@ -85,3 +85,18 @@ it('sends a file with several names once more where our mark under another name 
   await queue.drain();
   expect(sends).toBe(3);
 });
+
+it('knows what was on its way and did not arrive, until it has', async () => {
+  const sender = senderThatStats(() => statsOf(1n));
+  const results = ['stopped', 'left-behind', 'sent'] as const;
+  let sends = 0;
+  sender.send = () => Promise.resolve({ result: results[(sends += 1) - 1] ?? 'sent' });
+  const queue = queueWith(sender);
+  const tried: boolean[] = [];
+  while (sends < results.length) {
+    tried.push(queue.wasTried('a'));
+    await queue.submit('a', statsOf(1n));
+    await queue.drain();
+  }
+  expect([...tried, queue.wasTried('a')]).toEqual([false, true, true, false]);
+});

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { idleActivity, type Activity } from '../../../src/instance/activity.ts';
 import { problemsOf } from '../../../src/status/problems.ts';
+import { otherDestinations } from '../../../src/status/read-status.ts';
 import type { DirectoryStatus, SiteStatus } from '../../../src/status/site-status.ts';
 
 const directory: DirectoryStatus = {
@@ -85,3 +86,13 @@ it('what failed last is not, where no process can be asked', () =>
     `Cannot connect to h (${at})`,
     `1 file failed in the last run: Cannot send "DC1/a"; make room (${at})`,
   ]));
+
+it('a daemon that was started with other destinations', () => {
+  const connection = (destination: string) => ({ destination, state: 'up', message: null });
+  const running = { ...activity, connections: [connection('b'), connection('a')] };
+  expect(otherDestinations(running, ['a', 'b'])).toEqual([]);
+  expect(otherDestinations(running, ['a', 'b', 'c'])).toEqual([expect.stringContaining('restart it')]);
+  expect(otherDestinations({ ...running, kind: 'scan' }, ['c'])).toEqual([]);
+  expect(otherDestinations({ ...activity, connections: [] }, ['c'])).toEqual([]);
+  expect(otherDestinations(undefined, ['c'])).toEqual([]);
+});

@@ -30,6 +30,7 @@ it('a destination that is down: since when, why, and when it is tried again', ()
   expect(textOf({ connections: [down] })).toContain(
     'connection to h: down since 2026-01-01T00:00:00.000Z: refused; tried again in 8.0 s\n',
   );
+  expect(textOf({ connections: [{ ...down, nextSeconds: 0 }] })).toContain('refused; tried again now\n');
   expect(textOf({ connections: [up] })).toContain('connection to i: up\n');
 });
 
