@@ -26,6 +26,14 @@ export const sameDestinations = (all: readonly PlacedDestination[]): ConfigProbl
 /** By whatever transport; of a transport with a section of its own all that is in it. */
 const placeOf = ({ options, identity }: Destination): string => {
   const [host, port = 22, user, path] = ['host', 'port', 'user', 'path'].map((key) => valueAt(options, [key]));
-  if (typeof host !== 'string' || typeof path !== 'string') return identity;
+  if (typeof host !== 'string' || typeof path !== 'string') return placeOfRemote(options) ?? identity;
   return JSON.stringify([host.toLowerCase(), port, user, posix.normalize(`${path}/`)]);
+};
+
+/** Of `transport: rclone`; a folder of this host may be written in many ways. */
+const placeOfRemote = (options: unknown): string | undefined => {
+  const [remote, config] = ['remote', 'config'].map((key) => valueAt(options, [key]));
+  if (typeof remote !== 'string') return undefined;
+  const [, name = '', path = ''] = /^(:?[^:/]*(?:,.*)?:)?(.*)$/s.exec(remote) ?? [];
+  return JSON.stringify([name === ':local:' ? '' : name, posix.normalize(`${path}/`), config ?? '']);
 };

@@ -22,12 +22,13 @@ export class LeftBehind extends Error {
 export interface LaneSend {
   readonly file: OutgoingFile;
   readonly urgency: Urgency;
-  /** Another destination takes the file meanwhile: then this one need not be waited for. */
+  /** Another destination has taken the file: then this one need not be waited for. */
   readonly isTakenElsewhere: () => boolean;
   readonly signal: AbortSignal;
 }
 
-interface Waiting extends LaneSend {
+interface Waiting {
+  readonly send: LaneSend;
   readonly begin: () => void;
   readonly leave: () => void;
 }
@@ -41,7 +42,7 @@ export class Lane {
   readonly #active = { live: 0, backlog: 0 };
   readonly #waiting: Record<Urgency, Waiting[]> = { live: [], backlog: [] };
   /** Sends to a destination that has not answered: all but the first are given up where they need not be waited for. */
-  readonly #unanswered = new Set<{ readonly isTakenElsewhere: () => boolean; readonly giveUp: AbortController }>();
+  readonly #unanswered = new Map<LaneSend, AbortController>();
   readonly #now: () => number;
   #askedMs: number | undefined;
   #looksAgain = false;
@@ -52,22 +53,30 @@ export class Lane {
     this.#now = now;
   }
 
-  /** What it takes arrives, sooner or later. */
-  get answers(): boolean {
+  /** Another destination has taken what is to be sent here: where that would wait too long it is left behind. */
+  noteTaken(send: LaneSend): void {
+    const waiting = this.#waiting[send.urgency];
+    if (this.#isSilent) {
+      const [probe] = this.#unanswered.keys();
+      if (send !== probe) this.#unanswered.get(send)?.abort();
+    } else if (this.#size <= MOST_WAITING) return;
+    const index = waiting.findIndex((one) => one.send === send);
+    if (index >= 0) for (const { leave } of waiting.splice(index, 1)) leave();
+  }
+
+  get #answers(): boolean {
     const { wasReached, failure } = this.transport.health;
     return wasReached && failure === undefined;
   }
 
   /** Resolves when the destination has confirmed the file. @throws LeftBehind; what its transport throws; the signal's reason */
   async send(send: LaneSend): Promise<void> {
-    const { file, urgency, isTakenElsewhere, signal } = send;
-    // One send shows when it answers again.
-    if (this.#isSilent && this.#unanswered.size > 0 && isTakenElsewhere()) throw new LeftBehind(this.transport.label);
+    const { file, urgency, signal } = send;
     if (this.#isFull(urgency)) await this.#turn(send);
     else this.#active[urgency] += 1;
     try {
       signal.throwIfAborted();
-      if (this.answers) await this.transport.send(file, signal);
+      if (this.#answers) await this.transport.send(file, signal);
       else await this.#sendUnanswered(send);
     } finally {
       this.#active[urgency] -= 1;
@@ -81,7 +90,7 @@ export class Lane {
 
   /** It has had time enough to answer. */
   get #isSilent(): boolean {
-    return !this.answers && this.#askedMs !== undefined && this.#now() - this.#askedMs >= CONNECTING_MS;
+    return !this.#answers && this.#askedMs !== undefined && this.#now() - this.#askedMs >= CONNECTING_MS;
   }
 
   #isFull(urgency: Urgency): boolean {
@@ -98,16 +107,16 @@ export class Lane {
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const begin = (): void => resolve(undefined);
     const leave = (): void => reject(new LeftBehind(label));
-    this.#waiting[send.urgency].push({ ...send, begin, leave });
+    this.#waiting[send.urgency].push({ send, begin, leave });
     this.#lookAgain(LOOK_AGAIN_MS);
     return promise;
   }
 
-  async #sendUnanswered({ file, isTakenElsewhere, signal }: LaneSend): Promise<void> {
+  async #sendUnanswered(send: LaneSend): Promise<void> {
+    const { file, signal } = send;
     this.#askedMs ??= this.#now();
     const giveUp = new AbortController();
-    const one = { isTakenElsewhere, giveUp };
-    this.#unanswered.add(one);
+    this.#unanswered.set(send, giveUp);
     this.#lookAgain(CONNECTING_MS);
     try {
       await this.transport.send(file, AbortSignal.any([signal, giveUp.signal]));
@@ -115,8 +124,8 @@ export class Lane {
       if (giveUp.signal.aborted && !signal.aborted) throw new LeftBehind(this.transport.label);
       throw error;
     } finally {
-      this.#unanswered.delete(one);
-      if (this.answers) this.#askedMs = undefined;
+      this.#unanswered.delete(send);
+      if (this.#answers) this.#askedMs = undefined;
     }
   }
 
@@ -145,17 +154,14 @@ export class Lane {
     if (this.#isSilent) this.#leaveBehind();
     this.#next();
     if (this.#size > 0) this.#lookAgain(LOOK_AGAIN_MS);
-    else if (!this.answers && this.#unanswered.size > 0) this.#lookAgain(CONNECTING_MS / 10);
+    else if (!this.#answers && this.#unanswered.size > 0) this.#lookAgain(CONNECTING_MS / 10);
   }
 
   #leaveBehind(): void {
-    for (const urgency of ['live', 'backlog'] as const) {
-      const { stay = [], leave = [] } = Object.groupBy(this.#waiting[urgency], ({ isTakenElsewhere }) =>
-        isTakenElsewhere() ? 'leave' : 'stay',
-      );
-      this.#waiting[urgency] = stay;
-      for (const one of leave) one.leave();
-    }
-    for (const { isTakenElsewhere, giveUp } of [...this.#unanswered].slice(1)) if (isTakenElsewhere()) giveUp.abort();
+    const all = [
+      ...this.#unanswered.keys(),
+      ...Object.values(this.#waiting).flatMap((some) => some.map(({ send }) => send)),
+    ];
+    for (const send of all) if (send.isTakenElsewhere()) this.noteTaken(send);
   }
 }

@@ -39,15 +39,18 @@ export class Lanes {
       .map((lane, index) => ({ lane, index }))
       .filter(({ index }) => !record.has(path, state, index));
     const taken = new Set<Lane>();
-    const sends = lacking.map(async ({ lane, index }) => {
-      const isTakenElsewhere = (): boolean =>
-        lacking.some(({ lane: other }) => other !== lane && (taken.has(other) || other.answers));
-      await lane.send({ file, urgency, isTakenElsewhere, signal: this.#signal });
-      taken.add(lane);
-      if (isPresumed) record.presumeFor(path, state, index);
-      else record.addFor(path, state, index);
+    const sends = lacking.map(({ lane, index }) => {
+      const isTakenElsewhere = (): boolean => taken.size > 0 && !taken.has(lane);
+      return { lane, index, send: { file, urgency, isTakenElsewhere, signal: this.#signal } };
     });
-    const ends = await Promise.allSettled(sends);
+    const deliveries = sends.map(async ({ lane, index, send }) => {
+      await lane.send(send);
+      taken.add(lane);
+      if (isPresumed) record.presumeFor(path, { ...state, dev: file.identity.dev }, index);
+      else record.addFor(path, state, index);
+      for (const other of sends) if (!taken.has(other.lane)) other.lane.noteTaken(other.send);
+    });
+    const ends = await Promise.allSettled(deliveries);
     const reasons = ends.flatMap((end): unknown[] => (end.status === 'rejected' ? [end.reason] : []));
     if (reasons.length > 0) throw firstToTell(reasons);
   }

@@ -44,7 +44,7 @@ export class LateProof {
 
   /** Looks at once: nothing is sent any more. What a close event says within a moment still counts. */
   async end(): Promise<void> {
-    if (this.#options.record.presumed.size === 0) return;
+    if (!this.#hasPresumed) return;
     const looked = await this.#look();
     await this.#wait(HEARD_AT_END_WITHIN_MS);
     this.add(looked);
@@ -52,7 +52,8 @@ export class LateProof {
 
   /** What is presumed now: for a look that begins now. */
   get presumed(): Presumed {
-    return [...this.#options.record.presumed];
+    const { presumed, partly } = this.#options.record;
+    return [...presumed, ...[...partly].map(([path, { state }]) => [path, state] as const)];
   }
 
   /** It was closed once more. */
@@ -63,15 +64,19 @@ export class LateProof {
   /** Close events were lost: all that is presumed is to be sent again. */
   doubtAll(): void {
     const { record } = this.#options;
-    for (const path of record.presumed.keys()) record.doubt(path);
-    record.doubtPartly();
+    for (const path of [...record.presumed.keys(), ...record.partly.keys()]) record.doubt(path);
+  }
+
+  get #hasPresumed(): boolean {
+    const { presumed, partly } = this.#options.record;
+    return presumed.size + partly.size > 0;
   }
 
   async #watch(): Promise<void> {
-    const { record, signal } = this.#options;
+    const { signal } = this.#options;
     this.#isWatching = true;
     try {
-      while (record.presumed.size > 0) {
+      while (this.#hasPresumed) {
         await this.#wait(LOOK_AFTER_MS, signal);
         const looked = await this.#look();
         await this.#wait(HEARD_WITHIN_MS, signal);
@@ -92,7 +97,7 @@ export class LateProof {
     if (writers === undefined) return [];
     return presumed.filter(([path, state]) => {
       const isWritten = writers.writerOf(state) !== undefined;
-      if (isWritten && record.presumed.get(path) === state) record.doubt(path);
+      if (isWritten && isStill(record, path, state)) record.doubt(path);
       return !isWritten;
     });
   }
@@ -100,9 +105,14 @@ export class LateProof {
   /** A look at all processes found nobody who may write any of it. */
   add(looked: Presumed): void {
     const { record } = this.#options;
-    for (const [path, state] of looked) if (record.presumed.get(path) === state) record.add(path, state);
+    for (const [path, state] of looked)
+      if (record.presumed.get(path) === state) record.add(path, state);
+      else if (record.partly.get(path)?.state === state) record.provePartly(path);
   }
 }
+
+const isStill = ({ presumed, partly }: MarkRecord, path: Name, state: PresumedState): boolean =>
+  presumed.get(path) === state || partly.get(path)?.state === state;
 
 /** undefined: no descriptor was left to look with; later, then. */
 const orNone = async (look: () => Promise<OpenFiles>): Promise<OpenFiles | undefined> => {

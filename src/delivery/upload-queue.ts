@@ -156,12 +156,12 @@ export class UploadQueue {
     try {
       const outcome = await sender.send({ directory, path, stats, record, isPresumed, mayBegin }, urgency);
       this.outcomes[outcome.result] += 1;
+      if (isPresumed) void this.lateProof.begin()?.catch((error: unknown) => this.#defects.push(error));
       if (outcome.result === 'sent') this.#tried.delete(path);
       else if (this.#tried.size < MOST_TRIED) this.#tried.add(path);
       if (outcome.result === 'sent') {
         this.failures.resolved(path);
         this.changing.delete(path);
-        if (isPresumed) void this.lateProof.begin()?.catch((error: unknown) => this.#defects.push(error));
         counters.sent += 1;
         counters.bytes += sending.bytes;
       } else if (outcome.result === 'failed') {

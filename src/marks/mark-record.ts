@@ -13,6 +13,12 @@ export interface PresumedState extends FileState {
   readonly dev: bigint;
 }
 
+/** What some of several destinations have, and the others do not yet. */
+export interface PartlyPresumed {
+  readonly state: PresumedState;
+  readonly destinations: ReadonlySet<number>;
+}
+
 /**
  * What proves a mark (contract.md §3): for each name and destination the state of the file right after our `chmod`. Any touch since, by
  * anybody, changed that state; another name, or another destination, has no entry.
@@ -34,14 +40,16 @@ export interface MarkRecord extends Disposable {
   addFor(path: Name, state: FileState, destination: number): void;
   /** As `add`, known to this process alone until `add` is called: it counts as confirmed meanwhile, and a crash leaves it unsent. */
   presume(path: Name, state: PresumedState): void;
-  /** As `addFor`, known to this process alone; `doubtPartly` tells it to forget. */
-  presumeFor(path: Name, state: FileState, destination: number): void;
+  /** As `addFor`, known to this process alone until `provePartly`. */
+  presumeFor(path: Name, state: PresumedState, destination: number): void;
   /** What was presumed, and neither added nor doubted since. */
   readonly presumed: ReadonlyMap<Name, PresumedState>;
-  /** What was presumed of the name holds no more: its file goes again. */
+  /** What was presumed of the name holds no more, for all destinations or some: its file goes again. */
   doubt(path: Name): void;
-  /** Events were lost: what was presumed for some destinations alone holds no more, and goes again. */
-  doubtPartly(): void;
+  /** What was presumed for some destinations alone, and neither proved nor doubted since. */
+  readonly partly: ReadonlyMap<Name, PartlyPresumed>;
+  /** Nobody may write it any more: it is confirmed at the destinations that have it. */
+  provePartly(path: Name): void;
   /** Where the site writes `SHA256SUMS`: of what was sent. */
   readonly sums?: ContentSums;
   /** There was no record: nobody worked on the directory in this state folder before. */

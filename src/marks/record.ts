@@ -6,7 +6,7 @@ import { openRecordFile, type OnFailure, type RecordFile } from './record-file.t
 import { emptyTable, HEADER_BYTES, loadRecord, MAGIC, writeWhole } from './record-format.ts';
 import { createRecordHash, inNoState, type DestinationKey, type FileState, type RecordHash } from './record-hash.ts';
 import { ContentSums } from './content-sums.ts';
-import type { Knowledge, MarkRecord, PresumedState } from './mark-record.ts';
+import type { Knowledge, MarkRecord, PartlyPresumed, PresumedState } from './mark-record.ts';
 import { sumsPath, type StateFolder } from './state.ts';
 
 /**
@@ -86,10 +86,6 @@ export const createMemoryRecord = (destinations: readonly DestinationKey[] = [[0
   });
 };
 
-/** So many names are kept while one of several destinations is away. */
-const MOST_PARTLY = 500_000;
-const NO_STATE = inNoState({ ino: 0n, size: 0n, mtimeNs: 0n, ctimeNs: 0n });
-
 interface HashedRecordParts {
   readonly hash: RecordHash;
   /** What earlier processes confirmed, and what this one did, which goes first. */
@@ -103,12 +99,11 @@ interface HashedRecordParts {
 class HashedRecord implements MarkRecord {
   readonly isFresh: boolean;
   readonly presumed = new Map<Name, PresumedState>();
+  readonly partly = new Map<Name, PartlyPresumed>();
   sums?: ContentSums;
   readonly #hash: RecordHash;
   readonly #before: HashTable;
   readonly #added: HashTable;
-  /** Names that were presumed for some destinations alone. */
-  readonly #partly = new Set<Name>();
   readonly #destinations: readonly DestinationKey[];
   readonly #file: RecordFile | undefined;
 
@@ -148,7 +143,7 @@ class HashedRecord implements MarkRecord {
 
   add(path: Name, state: FileState): void {
     this.presumed.delete(path);
-    this.#partly.delete(path);
+    this.partly.delete(path);
     const value = this.#hash.state(state);
     for (const destination of this.#destinations) this.#set(this.#hash.name(path, destination), value);
   }
@@ -169,24 +164,25 @@ class HashedRecord implements MarkRecord {
 
   presume(path: Name, state: PresumedState): void {
     for (const index of this.#destinations.keys()) this.#presumeAt(path, state, index);
-    this.#partly.delete(path);
+    this.partly.delete(path);
     this.presumed.set(path, state);
   }
 
-  presumeFor(path: Name, state: FileState, destination: number): void {
-    if (this.#partly.size >= MOST_PARTLY && !this.#partly.has(path)) return; // It goes there once more.
-    this.#partly.add(path);
+  presumeFor(path: Name, state: PresumedState, destination: number): void {
     this.#presumeAt(path, state, destination);
+    const { state: before, destinations = [] } = this.partly.get(path) ?? {};
+    const others = before?.ctimeNs === state.ctimeNs && before.size === state.size ? destinations : [];
+    this.partly.set(path, { state, destinations: new Set([...others, destination]) });
   }
 
-  doubtPartly(): void {
-    const names = [...this.#partly];
-    this.#partly.clear();
-    for (const path of names) for (const index of this.#destinations.keys()) this.addFor(path, NO_STATE, index);
+  provePartly(path: Name): void {
+    const { state, destinations = [] } = this.partly.get(path) ?? {};
+    this.partly.delete(path);
+    if (state !== undefined) for (const index of destinations) this.addFor(path, state, index);
   }
 
   doubt(path: Name): void {
-    const state = this.presumed.get(path);
+    const state = this.presumed.get(path) ?? this.partly.get(path)?.state;
     if (state !== undefined) this.add(path, inNoState(state));
   }
 

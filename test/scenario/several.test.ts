@@ -85,6 +85,37 @@ describe('scan', () => {
     expect(differences(site.root, atSlow)).toEqual([]);
     expect(isFinished(site.root, 'DC1')).toBe(true);
   });
+
+  it('has all at one destination while the other one is slow: a listing that is quicker than both leaves the quick one nothing', async () => {
+    const [, other] = proxies();
+    parser(site.root).writeFiles('DC1', 4000, 10);
+    const passed = other.passed(30_000);
+    const scan = site.scan();
+    await passed;
+    other.trickle(20_000);
+    await expect.poll(() => differences(site.root, atQuick).length, PATIENCE).toBe(0);
+    expect(differences(site.root, atSlow).length).toBeGreaterThan(1000);
+    other.trickle(Infinity);
+    expect(await scan).toMatchObject(ended);
+    expect(differences(site.root, atSlow)).toEqual([]);
+  });
+});
+
+it('what was sent live to one of them does not go there again after a restart', async () => {
+  const [one, other] = proxies();
+  other.stall();
+  {
+    await using daemon = site.start(['daemon']);
+    await daemon.event(({ type }) => type === 'watching');
+    parser(site.root).writeFiles('DC1', 200);
+    await expect.poll(() => differences(site.root, atQuick), PATIENCE).toEqual([]);
+    expect(await daemon.stop()).toBe(143);
+  }
+  other.resume();
+  const before = one.total;
+  expect(await site.scan()).toMatchObject(ended);
+  expect(differences(site.root, atSlow)).toEqual([]);
+  expect(one.total - before).toBeLessThan(120_000); // 200 files of 1,000 bytes are more.
 });
 
 it('the daemon has each file at one destination while the other one does not answer', async () => {

@@ -8,7 +8,7 @@ export const SEE_REMOTE =
 const WORDS: readonly (readonly [words: RegExp, errorClass: TransportErrorClass, hint: string])[] = [
   [/source file is being updated/i, 'source-changed', 'it goes again as soon as it is at rest'],
   [
-    /no space left|disk (?:is )?full|quota|insufficient storage|storage ?(?:limit|full)|\b507\b|not enough (?:free )?space/i,
+    /no space left|remaining disk space|disk (?:is )?full|quota|insufficient storage|storage ?(?:limit|full)|\b507\b|not enough (?:free )?space/i,
     'destination-full',
     'make room at the destination',
   ],

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { ConfigError, problemsOf } from '../../core/config-problems.ts';
 import { destinationPath, localFile } from '../../core/destination-words.ts';
@@ -60,3 +61,14 @@ const joinPath = (remote: string, path: string | undefined): string => {
 
 /** For messages: a remote that is written out (":s3,secret_access_key=…:bucket") may have secrets in it. */
 export const showRemote = (remote: string): string => remote.replace(/^(:?[^,:/]+),.*:/, '$1,…:');
+
+/** For messages and `finished.watch`: what is not shown of a remote, and whose `rclone.conf` it is in, tells destinations apart all the same. */
+export const labelOf = ({ remote, config }: Pick<RcloneOptions, 'remote' | 'config'>): string => {
+  const shown = showRemote(remote);
+  if (shown === remote && config === undefined) return `rclone://${shown}`;
+  const rest = createHash('sha256')
+    .update(JSON.stringify([remote, config]))
+    .digest('hex')
+    .slice(0, 8);
+  return `rclone://${shown}#${rest}`;
+};

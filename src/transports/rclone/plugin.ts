@@ -1,7 +1,7 @@
 import { definePlugin, TransportError, type Name, type Transport, type TransportContext } from '../../transport.ts';
 import { Reconnecting } from '../reconnecting.ts';
 import { createTemporaryNames } from '../sftp/temporary-names.ts';
-import { parseRcloneOptions, showRemote, type RcloneOptions } from './options.ts';
+import { labelOf, parseRcloneOptions, type RcloneOptions } from './options.ts';
 import type { Session } from './session.ts';
 import type { Shared } from './shared.ts';
 
@@ -16,7 +16,7 @@ export const rclone = definePlugin<RcloneOptions>({
 const MOST_IN_FLIGHT = 2000;
 
 const createRcloneTransport = (options: RcloneOptions, context: TransportContext): Transport => {
-  const label = `rclone://${showRemote(options.remote)}`;
+  const label = labelOf(options);
   const underWay = new Map<Name, number>();
   const shared: Shared = { options, context, label, sent: new Map(), underWay };
   const names = createTemporaryNames(context.owner);

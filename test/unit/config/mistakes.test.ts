@@ -121,6 +121,7 @@ describe('one place twice in the list of destinations', () => {
       'transport: sftp, host: h, path: /p',
       'transport: sftp, host: H, port: 22, path: /p/./',
     ],
+    ['by rclone', 'transport: rclone, remote: /x/rl, path: ED1', 'transport: rclone, remote: ":local:/x//rl/./ED1/"'],
     ['with another key', 'transport: sftp, host: h, path: /p', 'transport: sftp, host: h, path: /p, agent: true'],
     [
       'by another transport',

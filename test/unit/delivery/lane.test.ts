@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { Lane, LeftBehind, MOST_WAITING } from '../../../src/delivery/lane.ts';
+import { Lane, LeftBehind, MOST_WAITING, type LaneSend } from '../../../src/delivery/lane.ts';
 import type { RetryingTransport } from '../../../src/delivery/retrying-transport.ts';
 import type { Urgency } from '../../../src/delivery/send-slots.ts';
 import type { OutgoingFile } from '../../../src/transport.ts';
@@ -26,17 +26,30 @@ const controlled = (answers: boolean) => {
 };
 
 const { signal } = new AbortController();
-const send = (lane: Lane, name: string, urgency: Urgency, elsewhere = false): Promise<string> =>
-  lane
-    .send({ file: { targetPath: name } as OutgoingFile, urgency, isTakenElsewhere: () => elsewhere, signal })
+const begin = (lane: Lane, name: string, urgency: Urgency) => {
+  let isTaken = false;
+  const send: LaneSend = {
+    file: { targetPath: name } as OutgoingFile,
+    urgency,
+    isTakenElsewhere: () => isTaken,
+    signal,
+  };
+  const end = lane
+    .send(send)
     .then(() => 'sent')
     .catch((error: unknown) => (error instanceof LeftBehind ? 'left behind' : String(error)));
+  const taken = (): void => {
+    isTaken = true;
+    lane.noteTaken(send);
+  };
+  return { end, taken };
+};
 
 it('begins as many as the destination takes, live ones before those of a listing', async () => {
   const there = controlled(true);
   const lane = new Lane(there.transport);
-  const sends = [send(lane, 'a', 'backlog'), send(lane, 'b', 'backlog'), send(lane, 'c', 'backlog')];
-  sends.push(send(lane, 'live', 'live'));
+  const sends = ['a', 'b', 'c'].map((name) => begin(lane, name, 'backlog').end);
+  sends.push(begin(lane, 'live', 'live').end);
   await nextTurn();
   expect(there.begun).toEqual(['a', 'b', 'live']);
   for (let ended = 0; ended < 4; ended += 1) {
@@ -47,30 +60,36 @@ it('begins as many as the destination takes, live ones before those of a listing
   expect(there.begun).toEqual(['a', 'b', 'live', 'c']);
 });
 
-it('leaves behind what others take when too many wait, and waits where nobody else does', async () => {
+it('leaves behind what another one has taken when too many wait, and nothing else', async () => {
   const there = controlled(true);
   const lane = new Lane(there.transport);
-  const sends = Array.from({ length: MOST_WAITING + 2 }, (_, index) => send(lane, `${index}`, 'backlog', true));
-  expect(await send(lane, 'more', 'backlog', true)).toBe('left behind');
-  const alone = send(lane, 'alone', 'backlog');
-  for (let ended = 0; ended < MOST_WAITING + 3; ended += 1) {
+  const sends = Array.from({ length: MOST_WAITING + 4 }, (_, index) => begin(lane, `${index}`, 'backlog'));
+  for (const { taken } of sends.slice(10, 20)) taken(); // Two more wait than may: two of them leave.
+  const behind = await Promise.all(sends.slice(10, 12).map(({ end }) => end));
+  expect(behind).toEqual(['left behind', 'left behind']);
+  for (let ended = 0; ended < MOST_WAITING + 4; ended += 1) {
     there.end();
     await nextTurn();
   }
-  expect(new Set(await Promise.all([...sends, alone]))).toEqual(new Set(['sent']));
+  const ends = await Promise.all(sends.map(({ end }) => end));
+  expect(ends.filter((end) => end === 'left behind')).toHaveLength(2);
+  expect(ends.filter((end) => end === 'sent')).toHaveLength(MOST_WAITING + 2);
 });
 
-it('is not waited for where it does not answer, under way or not, but by one, and by what nobody else takes', async () => {
+it('is not waited for where it does not answer, but by one, and by what nobody else has taken', async () => {
   const there = controlled(false);
   let nowMs = 0;
   const lane = new Lane(there.transport, () => nowMs);
-  const [probe, ...sends] = ['a', 'b', 'c', 'd'].map((name) => send(lane, name, 'backlog', true));
-  const alone = send(lane, 'alone', 'backlog');
+  const [probe, ...others] = ['a', 'b', 'c', 'd'].map((name) => begin(lane, name, 'backlog'));
+  const alone = begin(lane, 'alone', 'backlog');
+  for (const { taken } of [probe, ...others].flatMap((one) => one ?? [])) taken();
   nowMs = 10_000; // Its timers look at this clock.
-  expect(await Promise.all(sends)).toEqual(['left behind', 'left behind', 'left behind']);
-  expect(await send(lane, 'late', 'backlog', true)).toBe('left behind');
+  expect(await Promise.all(others.map(({ end }) => end))).toEqual(['left behind', 'left behind', 'left behind']);
+  const late = begin(lane, 'late', 'backlog');
+  late.taken();
+  expect(await late.end).toBe('left behind');
   await expect.poll(() => there.begun).toEqual(['a', 'b', 'alone']);
   there.health.wasReached = true;
   for (let ended = 0; ended < 3; ended += 1) there.end();
-  expect(await Promise.all([probe, alone])).toEqual(['sent', 'sent']);
+  expect(await Promise.all([probe?.end, alone.end])).toEqual(['sent', 'sent']);
 });

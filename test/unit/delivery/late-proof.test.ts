@@ -120,3 +120,16 @@ it('proves at the end within a moment', async () => {
   await ended;
   expect(added(record)).toEqual(['a']);
 });
+
+it('proves what some destinations have, and doubts it as all else', async () => {
+  const { record, proof } = presumed();
+  record.presumeFor('a', state(1n), 0);
+  record.presumeFor('b', state(2n), 0);
+  void proof.begin();
+  proof.doubt('b');
+  await vi.advanceTimersByTimeAsync(2600);
+  expect([record.partly.size, record.has('a', state(1n), 0), record.has('b', state(2n), 0)]).toEqual([0, true, false]);
+  record.presumeFor('c', state(3n), 0);
+  proof.doubtAll();
+  expect(record.has('c', state(3n), 0)).toBe(false);
+});

@@ -4,7 +4,7 @@ import { classify } from '../../../src/transports/rclone/failures.ts';
 import { layersOf } from '../../../src/transports/rclone/layers.ts';
 import { parseLine } from '../../../src/transports/rclone/log-lines.ts';
 import { fromRemotePath, toRemotePath } from '../../../src/transports/rclone/names.ts';
-import { parseRcloneOptions, showRemote } from '../../../src/transports/rclone/options.ts';
+import { labelOf, parseRcloneOptions, showRemote } from '../../../src/transports/rclone/options.ts';
 import { refusalOf } from '../../../src/transports/rclone/refusal.ts';
 import { traitsOf } from '../../../src/transports/rclone/traits.ts';
 import { sizeOrTime } from '../../../src/transports/rclone/verify.ts';
@@ -32,6 +32,18 @@ describe('options', () => {
     expect(() => parseRcloneOptions({ transport: 'rclone', remote: 'x', transfers: 0, buckit: 1 })).toThrow(
       /remote[^]*transfers[^]*buckit/,
     ));
+
+  it('names two places apart, whatever is not shown of them', () => {
+    const labels = [
+      { remote: 's3:b', config: undefined },
+      { remote: 's3:b', config: '/a.conf' },
+      { remote: 's3:b', config: '/b.conf' },
+      { remote: ':s3,endpoint=x:b', config: undefined },
+      { remote: ':s3,endpoint=y:b', config: undefined },
+    ].map(labelOf);
+    expect(new Set(labels).size).toBe(5);
+    expect(labels[0]).toBe('rclone://s3:b');
+  });
 
   it('shows no secret of a remote that is written out', () =>
     expect(showRemote(":s3,access_key_id=a,secret_access_key='x:y':bucket/path")).toBe(':s3,…:bucket/path'));
@@ -152,6 +164,7 @@ describe('what a remote is made of', () => {
 
 it.each([
   ['write /mnt/x: no space left on device', 'destination-full'],
+  ['preallocate: file too big for remaining disk space', 'destination-full'],
   ['googleapi: Error 403: The user’s Drive storage quota has been exceeded', 'destination-full'],
   ['AccessDenied: Access Denied status code: 403', 'auth'],
   ["didn't find section in config file", 'auth'],
