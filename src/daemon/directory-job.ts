@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import type { SiteContext } from '../delivery/context.ts';
+import { BEHIND_MS } from '../delivery/cycle-end.ts';
 import { DirectoryWork } from '../delivery/directory-work.ts';
 import { runCycle, type Limits } from '../delivery/run-cycle.ts';
 import type { Name } from '../name.ts';
@@ -38,6 +39,7 @@ export class DirectoryJob implements AsyncDisposable {
   #isGone = false;
   /** A cycle is wanted: now, or once more after the one that runs. */
   #isWanted = false;
+  #isWantedSoon = false;
   #wake: PromiseWithResolvers<void> = Promise.withResolvers();
 
   constructor(plan: DirectoryPlan, context: JobContext) {
@@ -45,7 +47,7 @@ export class DirectoryJob implements AsyncDisposable {
     this.plan = plan;
     this.#context = context;
     this.#signal = AbortSignal.any([site.signal, this.#own.signal]);
-    this.work = new DirectoryWork(plan, { ...site, signal: this.#signal });
+    this.work = new DirectoryWork(plan, { ...site, signal: this.#signal }, () => this.#requestSoon());
     this.#events = createPendingEvents(site.config.source.settleMs, () => this.request());
     this.#signal.addEventListener('abort', () => this.#wake.resolve(), { once: true });
     this.#running = this.#run().catch(context.defect);
@@ -55,6 +57,17 @@ export class DirectoryJob implements AsyncDisposable {
   request(): void {
     this.#isWanted = true;
     this.#wake.resolve();
+  }
+
+  /** A file that was closed did not get to every destination: no event tells of it again. */
+  #requestSoon(): void {
+    if (this.#isWantedSoon) return;
+    this.#isWantedSoon = true;
+    const waitMs = Math.max(BEHIND_MS, this.#context.site.sender.retryInMs ?? 0);
+    setTimeout(() => {
+      this.#isWantedSoon = false;
+      this.request();
+    }, waitMs).unref();
   }
 
   /** From now on its events are heard. Harmless when repeated. */

@@ -9,3 +9,6 @@ export interface CycleEnd {
   readonly folders: readonly Name[];
   readonly heldBack: readonly HeldBackFile[];
 }
+
+/** A destination that was left behind has room again when some of what waits for it is sent. */
+export const BEHIND_MS = 1000;

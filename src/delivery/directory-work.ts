@@ -10,7 +10,7 @@ import { DirectoryCount } from './directory-count.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
 import { FinishedTwin } from './finished-twin.ts';
-import type { CycleEnd } from './cycle-end.ts';
+import { BEHIND_MS, type CycleEnd } from './cycle-end.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
 import { isFolderThere, whyNotAsPlanned } from './still-as-planned.ts';
@@ -19,8 +19,6 @@ import { UploadQueue } from './upload-queue.ts';
 
 /** A cycle is a listing: not more often than this, whatever the configuration says. */
 const SOONEST_MS = 100;
-/** A destination that was left behind has room again when some of what waits for it is sent. */
-const BEHIND_MS = 1000;
 
 /** The work on one directory for as long as it is not finished: one cycle in a pass of `scan`, many in the daemon. */
 export class DirectoryWork implements Disposable {
@@ -41,8 +39,8 @@ export class DirectoryWork implements Disposable {
   #reportedReason: string | undefined;
   #reportedFailure: string | undefined;
 
-  /** @throws UserError where its record cannot be begun */
-  constructor(plan: DirectoryPlan, site: SiteContext) {
+  /** @param onLeft called for each file that is left to another cycle, whether or not one runs @throws UserError where its record cannot be begun */
+  constructor(plan: DirectoryPlan, site: SiteContext, onLeft: () => void = () => undefined) {
     const { config, state, keys, sender, report } = site;
     const { name } = plan.directory;
     this.#site = site;
@@ -61,7 +59,10 @@ export class DirectoryWork implements Disposable {
       record: this.#record,
       retry: config.send.retry,
       mayBegin,
-      onOutcome: this.count.noteOutcome,
+      onOutcome: (path, outcome, stats) => {
+        this.count.noteOutcome(path, outcome, stats);
+        if (outcome.result === 'stopped' || outcome.result === 'left-behind') onLeft();
+      },
     });
     this.#cycle = this.#newCycle(plan);
   }
