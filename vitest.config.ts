@@ -26,6 +26,8 @@ const SECONDS: Readonly<Record<string, number>> = {
   'contract/round-trips': 43,
   'scenario/told-skipped': 43,
   'scenario/fill': 41,
+  'contract/rclone': 40,
+  'scenario/several': 30,
   'scenario/check': 40,
   'contract/rclone': 40,
   'fault/lying-server': 40,

@@ -44,8 +44,7 @@ export class DirectoryWork implements Disposable {
     const { config, state, keys, sender, report } = site;
     const { name } = plan.directory;
     this.#site = site;
-    const warn = (message: string): void => this.#warn(message);
-    this.#record = openDirectoryRecord(state, name, keys, warn, { sums: config.manifest });
+    this.#record = openDirectoryRecord(state, name, keys, (message) => this.#warn(message), { sums: config.manifest });
     this.count = new DirectoryCount(this.#record, config.source.trustMarks);
     this.#manifest = config.manifest ? new Manifest(site, name, this.#record) : undefined;
     this.#isClean = this.#record.isFresh && !state.isOlder(plan.directory);
