@@ -26,7 +26,6 @@ const SECONDS: Readonly<Record<string, number>> = {
   'contract/round-trips': 43,
   'scenario/told-skipped': 43,
   'scenario/fill': 41,
-  'contract/rclone': 40,
   'scenario/several': 30,
   'scenario/check': 40,
   'contract/rclone': 40,
