@@ -231,42 +231,63 @@ it('beside a daemon, without another destination, or with one that is not there 
 const warnings = ({ events }: Pick<Outcome, 'events'>): string[] =>
   events.flatMap((event) => (event.type === 'note' && event.level === 'warning' ? [event.message] : []));
 
-it('nothing waits for a best-effort destination: scan finishes without it, and fills it when it is back', async () => {
+// Twenty commands, each of which starts anew.
+it(
+  'nothing waits for a best-effort destination: scan finishes without it, and fills it when it is back',
+  { timeout: 120_000 },
+  async () => {
+    addSecond({ required: false });
+    await proxy.refuse();
+    parser(site.root).writeFiles('DC1', 3);
+    parser(site.root).closeDirectory('DC1');
+    const without = await site.scan();
+    expect([without.exitCode, without.summary]).toMatchObject([0, { sent: 3, finished: 1, failed: 0 }]);
+    expect(warnings(without)).toEqual([expect.stringMatching(/^best effort, nothing waits for it: .*nothing listens/)]);
+    expect(proofOf('DC1').destinations).toEqual([{ label: label(first), checked: 3 }]);
+    // The outage is told once; meanwhile the site is well.
+    expect(warnings(await site.scan())).toEqual([]);
+    const status = await site.run(['status']);
+    expect([status.exitCode, status.stdout]).toEqual([
+      0,
+      expect.stringMatching(/best effort, .*: 1 finished directory is not known to be whole there.*; down since /),
+    ]);
+    const { stdout } = await site.run(['status', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ bestEffort: [{ destination: label(proxy), behind: 1, state: 'down' }] });
+    expect((await site.run(['prune', '--older-than', '0s', '--dry-run'])).exitCode).toBe(0);
+
+    await proxy.accept();
+    parser(site.root).writeFiles('DC2', 2);
+    const back = await site.scan();
+    expect([back.exitCode, back.summary]).toMatchObject([0, { sent: 2, finished: 0 }]);
+    expect(filesAt(second, 'DC1')).toEqual(['file-1', 'file-2', 'file-3']);
+    expect(filesAt(second, 'DC2')).toEqual(['file-1', 'file-2']); // Open: what is sent of it.
+    expect(proofOf('DC1').destinations).toHaveLength(2);
+    expect((await site.run(['status'])).stdout).toMatch(/best effort, .*: it has all that is finished$/m);
+
+    rmSync(`${second.folder}/DC1/file-2`);
+    const verified = await site.run(['verify', '--json']);
+    expect([verified.exitCode, verified.summary]).toMatchObject([0, { missing: 0, bestEffort: { missing: 1 } }]);
+    rmSync(`${second.folder}/DC1`, { recursive: true });
+    expect((await filled(label(proxy), 'DC1')).summary).toMatchObject({ sent: 3, failed: 0 });
+    const restored = await site.run(['restore', 'DC1', '--from', '2', '--to', `${folder}/back`]);
+    expect([restored.exitCode, readdirSync(`${folder}/back/DC1`).length]).toEqual([0, 3]);
+  },
+);
+
+it('a best-effort destination gets what a repair sent again, and the marker of a directory without files', async () => {
   addSecond({ required: false });
-  await proxy.refuse();
   parser(site.root).writeFiles('DC1', 3);
   parser(site.root).closeDirectory('DC1');
-  const without = await site.scan();
-  expect([without.exitCode, without.summary]).toMatchObject([0, { sent: 3, finished: 1, failed: 0 }]);
-  expect(warnings(without)).toEqual([expect.stringMatching(/^best effort, nothing waits for it: .*nothing listens/)]);
-  expect(proofOf('DC1').destinations).toEqual([{ label: label(first), checked: 3 }]);
-  // The outage is told once; meanwhile the site is well.
-  expect(warnings(await site.scan())).toEqual([]);
-  const status = await site.run(['status']);
-  expect([status.exitCode, status.stdout]).toEqual([
-    0,
-    expect.stringMatching(/best effort, .*: 1 finished directory is not known to be whole there.*; down since /),
-  ]);
-  const { stdout } = await site.run(['status', '--json']);
-  expect(JSON.parse(stdout)).toMatchObject({ bestEffort: [{ destination: label(proxy), behind: 1, state: 'down' }] });
-  expect((await site.run(['prune', '--older-than', '0s', '--dry-run'])).exitCode).toBe(0);
-
-  await proxy.accept();
-  parser(site.root).writeFiles('DC2', 2);
-  const back = await site.scan();
-  expect([back.exitCode, back.summary]).toMatchObject([0, { sent: 2, finished: 0 }]);
-  expect(filesAt(second, 'DC1')).toEqual(['file-1', 'file-2', 'file-3']);
-  expect(filesAt(second, 'DC2')).toEqual(['file-1', 'file-2']); // Open: what is sent of it.
+  expect((await site.scan()).exitCode).toBe(0);
   expect(proofOf('DC1').destinations).toHaveLength(2);
-  expect((await site.run(['status'])).stdout).toMatch(/best effort, .*: it has all that is finished$/m);
-
-  rmSync(`${second.folder}/DC1/file-2`);
-  const verified = await site.run(['verify', '--json']);
-  expect([verified.exitCode, verified.summary]).toMatchObject([0, { missing: 0, bestEffort: { missing: 1 } }]);
-  rmSync(`${second.folder}/DC1`, { recursive: true });
-  expect((await filled(label(proxy), 'DC1')).summary).toMatchObject({ sent: 3, failed: 0 });
-  const restored = await site.run(['restore', 'DC1', '--from', '2', '--to', `${folder}/back`]);
-  expect([restored.exitCode, readdirSync(`${folder}/back/DC1`).length]).toEqual([0, 3]);
+  writeFileSync(site.config, JSON.stringify({ ...read(site.config), announce: true }));
+  parser(site.root).makeDirectory('DC3');
+  parser(site.root).closeDirectory('DC3');
+  rmSync(`${first.folder}/DC1/file-1`);
+  expect((await site.run(['verify', '--repair', 'DC1'])).exitCode).toBe(0);
+  expect((await site.scan()).exitCode).toBe(0);
+  expect(proofOf('DC1').destinations).toHaveLength(2);
+  expect(readdirSync(`${second.folder}/DC3`)).toEqual(['finished.parse']);
 });
 
 it('the daemon fills a best-effort destination beside its work, and finishes without it', async () => {

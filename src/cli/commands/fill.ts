@@ -66,12 +66,12 @@ const endsOf = (
   });
 };
 
-/** A directory whose proof names the destination is there; one that had no file is everywhere. */
+/** A directory whose proof names the destination is there; one that had no file is everywhere, but for its `finished.parse`. */
 const mayLack = ({ phase, directory }: DirectoryPlan, { config }: Pick<OpenSite, 'config'>, to: SiteEnd): boolean => {
   if (phase !== 'finished') return true;
   const proof = readProof(`${config.source.root}/${directory.name}`);
   const { files } = (proof ?? {}) as { readonly files?: unknown };
-  return files !== 0 && !namedIn(proof).has(to.transport.label);
+  return (files !== 0 || config.announce) && !namedIn(proof).has(to.transport.label);
 };
 
 const summaryText = (

@@ -8,6 +8,7 @@ import { createRepair } from '../../maintain/repair.ts';
 import { listenForShutdown } from '../shutdown.ts';
 import { runPass } from '../../delivery/pass.ts';
 import { ownCommand } from '../../host/own-command.ts';
+import { openBestEffort } from './best-effort.ts';
 import { Comparison, type ComparisonOptions } from './comparison.ts';
 import { namedDirectories } from './named-directories.ts';
 import { openSite, type OpenSite } from './open-site.ts';
@@ -42,7 +43,13 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
     // To take a mark off changed the file's ctime: that must not hold it back as if its writer had touched it.
     const config = { ...site.config, source: { ...site.config.source, settleMs: 0 } };
     const repaired = { ...site, config };
-    const { complete } = await runPass({ ...repaired, only, report: json ? report : quietly(report), signal });
+    using bestEffort = openBestEffort(site, { isBeside: false, report, signal });
+    const tellPass = json ? report : quietly(report);
+    const noting: Report = (event) => {
+      bestEffort?.note(event);
+      tellPass(event);
+    };
+    const { complete } = await runPass({ ...repaired, only, report: noting, signal });
     const again = new Comparison({ ...repaired, checksum, repair: undefined, report: tell, signal });
     await again.run(plans.filter(({ directory }) => only.has(directory.name)));
     isWell = complete && again.isWell;

@@ -117,7 +117,8 @@ export class BestEffort implements Disposable {
   #isThere({ phase, directory }: DirectoryPlan, label: string): boolean {
     if (phase !== 'finished') return false;
     const proof = readProof(`${this.#options.config.source.root}/${directory.name}`);
-    return (proof as { readonly files?: unknown } | undefined | null)?.files === 0 || namedIn(proof).has(label);
+    const isEmpty = (proof as { readonly files?: unknown } | undefined | null)?.files === 0;
+    return (isEmpty && !this.#options.config.announce) || namedIn(proof).has(label);
   }
 }
 
