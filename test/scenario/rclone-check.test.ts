@@ -86,7 +86,9 @@ it('tells of a bucket that rclone makes', async () => {
   expect(exitCode).toBe(0);
   expect(lines.find(({ what }) => what === 'folder')).toMatchObject({
     state: 'warning',
-    message: 'there is no rclone://s3test:new yet: rclone makes it with the first file, if it may',
+    message: expect.stringMatching(
+      /^there is no rclone:\/\/s3test:new\S* yet: rclone makes it with the first file, if it may$/,
+    ) as string,
   });
   rmSync(`${folder}/s3/new`, { recursive: true });
 });
