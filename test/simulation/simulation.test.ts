@@ -6,7 +6,7 @@ import { createSchedule, type Schedule } from './support/steps.ts';
 // SEED=n runs one schedule and tells what happens in it; SCHEDULES=n says how many are run, from FIRST on.
 const SEED = process.env.SEED;
 const FIRST = Number(SEED ?? process.env.FIRST ?? 1);
-const SCHEDULES = SEED === undefined ? Number(process.env.SCHEDULES ?? 3000) : 1;
+const SCHEDULES = SEED === undefined ? Number(process.env.SCHEDULES ?? 2000) : 1;
 
 afterAll(removeFolder);
 
