@@ -72,6 +72,8 @@ export class Lane {
   /** Resolves when the destination has confirmed the file. @throws LeftBehind; what its transport throws; the signal's reason */
   async send(send: LaneSend): Promise<void> {
     const { file, urgency, signal } = send;
+    const { fatal } = this.transport.health;
+    if (fatal !== undefined) throw fatal; // Of each file: nothing is to be made for that.
     if (this.#isFull(urgency)) await this.#turn(send);
     else this.#active[urgency] += 1;
     try {
@@ -94,6 +96,8 @@ export class Lane {
   }
 
   #isFull(urgency: Urgency): boolean {
+    // One send shows when it answers.
+    if (this.#isSilent && this.#unanswered.size > 0) return true;
     const { inFlight } = this.transport;
     const { live, backlog } = this.#active;
     if (urgency === 'live') return live >= inFlight;
