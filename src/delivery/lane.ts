@@ -64,6 +64,13 @@ export class Lane {
     if (index >= 0) for (const { leave } of waiting.splice(index, 1)) leave();
   }
 
+  /** How many more files keep it busy; undefined: it takes nothing more. */
+  get room(): number | undefined {
+    const { health, inFlight } = this.transport;
+    const { live, backlog } = this.#active;
+    return health.fatal === undefined ? 2 * inFlight - live - backlog - this.#size : undefined;
+  }
+
   get #answers(): boolean {
     const { wasReached, failure } = this.transport.health;
     return wasReached && failure === undefined;

@@ -20,17 +20,24 @@ export interface Recorded {
 export class Lanes {
   readonly #lanes: readonly Lane[];
   readonly #signal: AbortSignal;
+  #underWay = 0;
 
   constructor(destinations: readonly RetryingTransport[], signal: AbortSignal) {
     this.#lanes = destinations.map((transport) => new Lane(transport));
     this.#signal = signal;
   }
 
-  /** How many files may be under way: what each takes at once, and what waits for all but the fastest. */
+  /**
+   * How many files may be under way: what each takes at once, and what waits for all but the fastest; but no more than keep the one busy that has
+   * the least to do. What waits needlessly is memory, which the collector copies.
+   */
   get mostUnderWay(): number {
-    let most = MOST_WAITING * (this.#lanes.length - 1);
-    for (const { transport } of this.#lanes) most += transport.inFlight;
-    return most;
+    let [most, room] = [MOST_WAITING * (this.#lanes.length - 1), -Infinity];
+    for (const lane of this.#lanes) {
+      most += lane.transport.inFlight;
+      room = Math.max(room, lane.room ?? -Infinity);
+    }
+    return room === -Infinity ? most : Math.min(most, this.#underWay + Math.max(0, room));
   }
 
   /** Resolves when every destination has it. What one has is not sent there again because another one failed, or is slow. */
@@ -50,7 +57,9 @@ export class Lanes {
       else record.addFor(path, state, index);
       for (const other of sends) if (!taken.has(other.lane)) other.lane.noteTaken(other.send);
     });
+    this.#underWay += 1;
     const ends = await Promise.allSettled(deliveries);
+    this.#underWay -= 1;
     const reasons = ends.flatMap((end): unknown[] => (end.status === 'rejected' ? [end.reason] : []));
     if (reasons.length > 0) throw firstToTell(reasons);
   }
