@@ -21,5 +21,6 @@ export const setup = (): (() => void) | undefined => {
   for (const part of ['node_modules', 'package.json', 'templates', 'docs'])
     symlinkSync(join(ROOT, part), `${folder}/${part}`);
   process.env.ISOCKET_CLI = `${folder}/dist/cli.js`;
+  process.env.ISOCKET_CODE_CACHE = `${folder}/cache`;
   return () => rmSync(folder, { recursive: true, force: true });
 };

@@ -2,7 +2,7 @@ import { execa } from 'execa';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Writable } from 'node:stream';
-import { CLI } from './cli.ts';
+import { CLI, CODE_CACHE } from './cli.ts';
 import type { IsocketEvent, SummaryEvent } from '../../src/core/events.ts';
 import type { TestServer } from './server.ts';
 
@@ -98,7 +98,7 @@ export const makeSite = (
       cwd: home,
       // A minimal environment, as cron gives.
       extendEnv: false,
-      env: { PATH: '/usr/bin:/bin', HOME: home },
+      env: { PATH: '/usr/bin:/bin', HOME: home, ...CODE_CACHE },
       ...(input === undefined ? { stdin: 'ignore' } : { input }),
     });
     const events = args.includes('--json') ? parseEvents(result.stdout) : [];
