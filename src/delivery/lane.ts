@@ -1,15 +1,11 @@
 import type { OutgoingFile } from '../transport.ts';
 import type { RetryingTransport } from './retrying-transport.ts';
-import type { Urgency } from './send-slots.ts';
+import { isFull, LOOK_FOR_GROWTH_MS, type Urgency } from './send-slots.ts';
 
 /** So many files may wait for one destination while another one takes them. */
 export const MOST_WAITING = 1024;
 /** So long others wait for a destination that has not answered yet: a login over a long line takes less. */
 const CONNECTING_MS = 2000;
-/** A transport may allow more while all is in use: channels open, or the server tells its limits. */
-const LOOK_AGAIN_MS = 20;
-/** Share of what a destination takes at once that live files leave to the backlog. */
-const BACKLOG_SHARE = 1 / 4;
 
 /** A destination was left behind: the others have the file, and a later listing sends it there. */
 export class LeftBehind extends Error {
@@ -105,21 +101,16 @@ export class Lane {
   #isFull(urgency: Urgency): boolean {
     // One send shows when it answers.
     if (this.#isSilent && this.#unanswered.size > 0) return true;
-    const { inFlight } = this.transport;
-    const { live, backlog } = this.#active;
-    if (urgency === 'live') return live >= inFlight;
-    return backlog >= Math.max(inFlight - live, Math.ceil(inFlight * BACKLOG_SHARE));
+    return isFull(urgency, this.#active, this.transport.inFlight);
   }
 
   /** Resolves when it counts as active. */
   #turn(send: LaneSend): Promise<undefined> {
-    const { label } = this.transport;
-    if (this.#size >= MOST_WAITING && send.isTakenElsewhere()) return Promise.reject(new LeftBehind(label));
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const begin = (): void => resolve(undefined);
-    const leave = (): void => reject(new LeftBehind(label));
+    const leave = (): void => reject(new LeftBehind(this.transport.label));
     this.#waiting[send.urgency].push({ send, begin, leave });
-    this.#lookAgain(LOOK_AGAIN_MS);
+    this.#lookAgain(LOOK_FOR_GROWTH_MS);
     return promise;
   }
 
@@ -164,7 +155,7 @@ export class Lane {
   #look(): void {
     if (this.#isSilent) this.#leaveBehind();
     this.#next();
-    if (this.#size > 0) this.#lookAgain(LOOK_AGAIN_MS);
+    if (this.#size > 0) this.#lookAgain(LOOK_FOR_GROWTH_MS);
     else if (!this.#answers && this.#unanswered.size > 0) this.#lookAgain(CONNECTING_MS / 10);
   }
 

@@ -5,7 +5,15 @@ export type Urgency = 'live' | 'backlog';
 const BACKLOG_SHARE = 1 / 4;
 
 /** A transport may allow more while all slots are in use: channels open, or the server tells its limits. */
-const LOOK_FOR_GROWTH_MS = 20;
+export const LOOK_FOR_GROWTH_MS = 20;
+
+/** Is there no room for one more, where so many may run at once? Live files first, without starving the backlog. Pure. */
+export const isFull = (
+  urgency: Urgency,
+  { live, backlog }: Readonly<Record<Urgency, number>>,
+  total: number,
+): boolean =>
+  urgency === 'live' ? live >= total : backlog >= Math.max(total - live, Math.ceil(total * BACKLOG_SHARE));
 
 /** How many sends may run: live files first, without starving the backlog. */
 export class SendSlots {
@@ -34,10 +42,7 @@ export class SendSlots {
   }
 
   #isFull(urgency: Urgency): boolean {
-    const total = this.#total();
-    const { live, backlog } = this.#active;
-    if (urgency === 'live') return live >= total;
-    return backlog >= Math.max(total - live, Math.ceil(total * BACKLOG_SHARE));
+    return isFull(urgency, this.#active, this.#total());
   }
 
   async #waitForFree(urgency: Urgency): Promise<void> {
