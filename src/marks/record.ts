@@ -59,11 +59,10 @@ export const beginRecord = (
   return new HashedRecord({ hash: createRecordHash(key), before, added, destinations, file, isFresh: true });
 };
 
+export type ReadRecord = Pick<MarkRecord, 'lookUp' | 'has'>;
+
 /** The record as it is, without touching it: another process may be writing it. undefined where there is none, or none for us to read. */
-export const readRecord = (
-  path: string,
-  destinations: readonly DestinationKey[],
-): Pick<MarkRecord, 'lookUp'> | undefined => {
+export const readRecord = (path: string, destinations: readonly DestinationKey[]): ReadRecord | undefined => {
   try {
     const loaded = loadRecord(path, Infinity, { compacts: false });
     return loaded && new HashedRecord({ ...loaded, destinations, file: undefined, isFresh: false });

@@ -10,9 +10,20 @@ import type { DirectoryStatus } from './site-status.ts';
 /** Does this marked file count as sent? contract.md §3. */
 export type CountsAsSent = (stats: BigIntStats, path: Name) => boolean;
 
-/** Counts a directory by one listing; read-only. */
-export const countDirectory = (directoryPath: Name, isExcluded: IsExcluded, countsAsSent: CountsAsSent): FileCount => {
-  const tally = new Tally(countsAsSent);
+/** Has this destination the file, as it is? */
+export type IsThere = (stats: BigIntStats, path: Name) => boolean;
+
+/**
+ * Counts a directory by one listing; read-only.
+ * @param areThere one for each of several destinations
+ */
+export const countDirectory = (
+  directoryPath: Name,
+  isExcluded: IsExcluded,
+  countsAsSent: CountsAsSent,
+  areThere: readonly IsThere[] = [],
+): FileCount => {
+  const tally = new Tally(countsAsSent, areThere);
   for (const entry of walk(directoryPath, isExcluded, tally.noteChange)) tally.visit(entry);
   return tally.count;
 };
@@ -53,19 +64,24 @@ const RESERVED_NAMED = 3;
 
 class Tally {
   readonly #countsAsSent: CountsAsSent;
+  readonly #areThere: readonly IsThere[];
+  readonly #missing: number[];
   readonly #sums = { files: 0, bytes: 0, unsent: 0, unsentBytes: 0, skipped: 0, excluded: 0, bornMarked: 0 };
   #changedMs = 0;
   readonly #reserved: Name[] = [];
   #oldest: { readonly path: Name; readonly sinceMs: number } | undefined;
   #unreadable: string | undefined;
 
-  constructor(countsAsSent: CountsAsSent) {
+  constructor(countsAsSent: CountsAsSent, areThere: readonly IsThere[] = []) {
     this.#countsAsSent = countsAsSent;
+    this.#areThere = areThere;
+    this.#missing = areThere.map(() => 0);
   }
 
   get count(): FileCount {
     return {
       ...this.#sums,
+      ...(this.#missing.length > 0 ? { missing: this.#missing } : {}),
       changedMs: this.#changedMs,
       reserved: this.#reserved,
       oldest: this.#oldest,
@@ -81,6 +97,7 @@ class Tally {
       case 'reserved':
         this.#sums.files += 1;
         this.#sums.unsent += 1;
+        for (const index of this.#missing.keys()) this.#noteMissing(index);
         if (this.#reserved.length < RESERVED_NAMED) this.#reserved.push(entry.path);
         return;
       case 'unreadable':
@@ -100,6 +117,10 @@ class Tally {
     this.#changedMs = Math.max(this.#changedMs, Number(mtimeMs));
   };
 
+  #noteMissing(index: number): void {
+    this.#missing[index] = (this.#missing[index] ?? 0) + 1;
+  }
+
   #visitFile(path: Name, stats: BigIntStats): void {
     const size = Number(stats.size);
     this.#sums.files += 1;
@@ -109,6 +130,7 @@ class Tally {
     if (isBornMarked(stats)) this.#sums.bornMarked += 1;
     this.#sums.unsent += 1;
     this.#sums.unsentBytes += size;
+    for (const [index, isThere] of this.#areThere.entries()) if (!isThere(stats, path)) this.#noteMissing(index);
     const sinceMs = Number(stats.ctimeMs);
     if (this.#oldest === undefined || sinceMs < this.#oldest.sinceMs) this.#oldest = { path, sinceMs };
   }
@@ -118,10 +140,19 @@ export type Counted = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'hel
 
 /**
  * What `status` says of a count. Pure.
+ * @param labels of the destinations
  * @param silentMs of an open directory: after so long without a change it is told that it is silent; null: never
  */
-export const countedStatus = (count: FileCount, nowMs: number, silentMs: number | null = null): Counted => {
+export const countedStatus = (
+  count: FileCount,
+  nowMs: number,
+  { silentMs = null, labels = [] }: { readonly silentMs?: number | null; readonly labels?: readonly string[] } = {},
+): Counted => {
   const { files, bytes, unsent, unsentBytes, skipped, excluded, reserved, oldest, unreadable, bornMarked } = count;
+  const missing = labels.flatMap((destination, index) => {
+    const files = count.missing?.[index];
+    return files === undefined ? [] : [{ destination, files }];
+  });
   const quietMs = nowMs - count.changedMs;
   return {
     files,
@@ -130,6 +161,7 @@ export const countedStatus = (count: FileCount, nowMs: number, silentMs: number 
     sentBytes: bytes - unsentBytes,
     skipped,
     excluded,
+    ...(unsent === 0 || missing.length === 0 ? {} : { missing }),
     ...(reserved.length > 0 ? { reserved } : {}),
     ...(unreadable === undefined ? {} : { unreadable }),
     ...(bornMarked === 0 ? {} : { bornMarked }),

@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import type { Activity } from '../instance/activity.ts';
 import { askActivity } from '../instance/ask.ts';
@@ -7,15 +8,23 @@ import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import type { FileCount } from '../core/survey.ts';
 import { readBestEffort } from '../marks/best-effort.ts';
 import type { OwnSite } from '../marks/finished-elsewhere.ts';
-import { readRecord } from '../marks/record.ts';
-import { destinationKeys } from '../marks/record-hash.ts';
+import { readRecord, type ReadRecord } from '../marks/record.ts';
+import { isMarked } from '../marks/mark.ts';
+import { asUnmarked, destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
 import { readRoot } from '../source/root.ts';
 import type { IsExcluded } from '../source/scanner.ts';
 import { viewState, type StateView } from '../marks/state.ts';
 import { unmatchedTag } from '../source/unmatched-tag.ts';
 import { bestEffortStatus } from './best-effort-status.ts';
-import { countDirectory, countedStatus, notCounted, type Counted, type CountsAsSent } from './count-directory.ts';
+import {
+  countDirectory,
+  countedStatus,
+  notCounted,
+  type Counted,
+  type CountsAsSent,
+  type IsThere,
+} from './count-directory.ts';
 import { readDaemonLife } from './daemon-life.ts';
 import { finishedStatus, readFinishedProof } from './finished-proof.ts';
 import { readLastFailures } from './last-failures.ts';
@@ -98,14 +107,17 @@ const readDirectory = (
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), ownSite(config.site, labels));
   const silentMs = phase === 'open' ? config.alerts.silentMs : null;
-  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded), silentMs);
+  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded), { silentMs, labels: labels.required });
   return count && { name, phase, closedBy, ...count, late: false };
 };
 
 /** undefined for a directory that vanished while it was counted. */
-const countQuietly = (count: () => FileCount, silentMs: number | null): Counted | undefined => {
+const countQuietly = (
+  count: () => FileCount,
+  options: { readonly silentMs: number | null; readonly labels: readonly string[] },
+): Counted | undefined => {
   try {
-    return countedStatus(count(), Date.now(), silentMs);
+    return countedStatus(count(), Date.now(), options);
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') return undefined;
@@ -115,14 +127,25 @@ const countQuietly = (count: () => FileCount, silentMs: number | null): Counted 
 };
 
 /** Counts a directory that is not finished. @throws a system error where the disk refuses, or it vanished meanwhile */
-export const countOnDisk = (name: Name, config: Config, state: StateView, isExcluded: IsExcluded): FileCount =>
-  countDirectory(`${config.source.root}/${name}`, isExcluded, countsAsSent(state, name, config));
-
-/** By the record alone: a mark without one is a claim, and the next pass asks the destination. */
-const countsAsSent = (state: StateView, name: Name, { destinations, source }: Config): CountsAsSent => {
+export const countOnDisk = (name: Name, config: Config, state: StateView, isExcluded: IsExcluded): FileCount => {
+  const { destinations, source } = config;
   const record = readRecord(state.recordPath(name), destinationKeys(destinations));
-  return (stats, path) => {
+  // By the record alone: a mark without one is a claim, and the next pass asks the destination.
+  const countsAsSent: CountsAsSent = (stats, path) => {
     const knowledge = record?.lookUp(path, stats) ?? 'unknown';
     return knowledge === 'confirmed' || (knowledge === 'unknown' && source.trustMarks);
   };
+  const areThere =
+    destinations.length === 1
+      ? []
+      : destinations.map(
+          (_, index): IsThere =>
+            (stats, path) =>
+              isAt(record, path, stats, index),
+        );
+  return countDirectory(`${source.root}/${name}`, isExcluded, countsAsSent, areThere);
 };
+
+/** While the others lack it, its file bears no mark yet. */
+const isAt = (record: ReadRecord | undefined, path: Name, stats: BigIntStats, index: number): boolean =>
+  record?.has(path, isMarked(stats) ? stats : asUnmarked(stats), index) === true;

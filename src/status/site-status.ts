@@ -32,6 +32,8 @@ export interface DirectoryStatus {
   readonly notAt?: readonly string[];
   /** With `lacks`: `isocket fill` brings it there, since another destination of this site has it. Else it takes a reset. */
   readonly isFillable?: boolean;
+  /** Not finished, with several destinations: how many of its files each does not have, by the record. */
+  readonly missing?: readonly { readonly destination: string; readonly files: number }[];
   /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
   readonly reserved?: readonly Name[];
   /** Unsent files that had the mark from their birth: whoever looks at marks alone takes them for sent. */

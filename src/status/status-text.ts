@@ -89,7 +89,7 @@ const notes = (directory: DirectoryStatus): string[] => {
     unreadable === undefined
       ? ''
       : `NOT READABLE: ${unreadable}; let the user that runs isocket read and write it, and all folders in it`,
-    unsent === 0 ? '' : `${unsent} unsent`,
+    unsent === 0 ? '' : `${unsent} unsent${describeMissing(directory)}`,
     oldestUnsentSeconds === null ? '' : `oldest ${formatDuration(oldestUnsentSeconds * 1000)}`,
     held === 0 ? '' : `${held} HELD`,
     reserved === undefined ? '' : `RESERVED NAME, rename it: ${reserved.map(showName).join(', ')}`,
@@ -100,6 +100,12 @@ const notes = (directory: DirectoryStatus): string[] => {
       : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: ${fillCommand([{ name, lacks, isFillable: isFillable === true }])}`,
     late ? `LATE: changed after it was finished, and not sent since; to send it: ${ownCommand('reset', name)}` : '',
   ].filter((part) => part !== '');
+};
+
+/** Which of several destinations it waits for. */
+const describeMissing = ({ missing = [] }: DirectoryStatus): string => {
+  const parts = missing.map(({ destination, files }) => `${files} at ${showName(destination)}`);
+  return parts.length === 0 ? '' : ` (missing: ${parts.join(', ')})`;
 };
 
 const table = (rows: readonly (readonly string[])[]): string[] => {

@@ -186,7 +186,7 @@ export class LiveStatus implements Disposable {
     const { directory, phase, closedBy } = surveyed.plan;
     const count = withQueue(this.#census.of(surveyed) ?? UNKNOWN, surveyed.queued);
     const silentMs = phase === 'open' ? this.#options.config.alerts.silentMs : null;
-    return { name: directory.name, phase, closedBy, ...countedStatus(count, nowMs, silentMs), late: false };
+    return { name: directory.name, phase, closedBy, ...countedStatus(count, nowMs, { silentMs }), late: false };
   }
 
   #oldest(unfinished: readonly SurveyedDirectory[]): { readonly path: Name; readonly sinceMs: number } | undefined {

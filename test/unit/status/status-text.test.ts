@@ -34,6 +34,18 @@ it('a destination that is down: since when, why, and when it is tried again', ()
   expect(textOf({ connections: [up] })).toContain('connection to i: up\n');
 });
 
+it('what is missing at which of several destinations', () => {
+  const missing = [
+    { destination: 'h', files: 1 },
+    { destination: 'i', files: 0 },
+  ];
+  const open: DirectoryStatus = { ...finished, phase: 'open', closedBy: null, sent: 2, missing };
+  const status = siteStatus({ site: 's', root: '/r' }, [open], undefined);
+  expect(statusText({ ...status, problems: [] }, { verbose: false, problemsFirst: false })).toContain(
+    '2 sent  1 unsent (missing: 1 at h, 0 at i), 2 skipped\n',
+  );
+});
+
 it('nothing is in flight while every destination is down', () => {
   const inFlight = ['DC2/a'];
   expect(textOf({ inFlight, connections: [down] })).toContain('waiting: 1, first DC2/a');
