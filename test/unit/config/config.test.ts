@@ -166,9 +166,9 @@ describe('config', () => {
         [
           '^Cannot use rc: 3 problems',
           '  announce is 7: expected boolean',
-          '  destination.0: Cannot use destination.path 7: expected a bucket',
+          '  destination 1: Cannot use destination.path 7: expected a bucket',
           '  name a bucket',
-          '  destination.2 is 7: .*$',
+          '  destination 3 is 7: .*$',
         ].join('\n'),
       ),
     );
