@@ -1,14 +1,4 @@
-import {
-  chmodSync,
-  closeSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -65,7 +55,6 @@ describe('in this order', () => {
   it('0: a directory is finished without a destination of today', async () => {
     const config = readFileSync(site.config, 'utf8');
     const { destination, ...rest } = JSON.parse(config) as { readonly destination: object };
-    mkdirSync(`${server.folder}/second`);
     writeFileSync(site.config, JSON.stringify({ ...rest, destination: [destination, { ...destination, path: '/second' }] })); // prettier-ignore
     const { exitCode, stdout } = await site.run(['status']);
     writeFileSync(site.config, config);
