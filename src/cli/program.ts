@@ -29,7 +29,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
       process.stdout.write(isJson ? `${JSON.stringify(answer.object)}\n` : wrapFor(process.stdout, answer.text));
       return 0;
     }
-    await program.parseAsync(args, { from: 'user' });
+    await program.parseAsync(unknownCommand(program, args) ?? args, { from: 'user' });
     return exitCode;
   } catch (error) {
     const exitCode = reportError(error);
@@ -66,6 +66,14 @@ const answerBeforeCommands = async (args: readonly string[]): Promise<Answer | u
   }
   const topic = first === 'help' && words.length === 2 ? TOPICS.find(({ name }) => name === second) : undefined;
   return topic && { text: topicText(topic), object: { type: 'help', text: topicText(topic) } };
+};
+
+/** The command that is named and not there, alone: with `--help` or after `help`, commander would print the help of them all. */
+const unknownCommand = (program: Command, args: readonly string[]): [string] | undefined => {
+  const { operands } = program.parseOptions([...args]);
+  const [named] = operands[0] === 'help' ? operands.slice(1) : operands;
+  const isKnown = named === undefined || named === 'help' || program.commands.some((one) => one.name() === named);
+  return isKnown ? undefined : [named];
 };
 
 /** What `--json` prints of --version and --help. */

@@ -49,7 +49,7 @@ export const parseConfig = (input: unknown, context: ParseContext): Config => {
     state,
     log,
     status: {
-      listen: status.listen === null ? null : (parseListenAddress(status.listen) ?? null),
+      listen: status.listen === null ? null : (parseListenAddress(String(status.listen)) ?? null),
       textfile: status.textfile,
     },
     hooks: {
@@ -84,7 +84,9 @@ export const parseReceiveSection = (input: unknown, path: string): ReceiveSectio
   if (parsed.data.receive === null) return null;
   const { login, idle, keepAlive, end, ...counts } = parsed.data.receive.limits;
   const times = { loginMs: ms(login), idleMs: ms(idle), keepAliveMs: ms(keepAlive), endMs: ms(end) };
-  return { ...parsed.data.receive, limits: { ...counts, ...times } };
+  const { listen, textfile } = parsed.data.receive.status;
+  const status = { listen: listen === null ? null : String(listen), textfile };
+  return { ...parsed.data.receive, limits: { ...counts, ...times }, status };
 };
 
 /** A first delay that no later one reaches. */

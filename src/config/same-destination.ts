@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { valueAt, type ConfigProblem } from '../core/config-problems.ts';
+import { showPath, valueAt, type ConfigProblem } from '../core/config-problems.ts';
 import type { Destination } from './config.ts';
 
 /** A destination and where it is written: "destination.1". */
@@ -18,7 +18,7 @@ export const sameDestinations = (all: readonly PlacedDestination[]): ConfigProbl
       first.set(place, at);
       return [];
     }
-    const message = `the same place as ${earlier}: what counts as two copies would be one; remove one of them, or correct its host, port, user or path`;
+    const message = `the same place as ${showPath(earlier)}: what counts as two copies would be one; remove one of them, or correct its host, port, user or path`;
     return [{ path: at, found: undefined, expected: 'another place', message }];
   });
 };

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { valueAt } from '../core/config-problems.ts';
 import { localFile, rootedPath } from '../core/destination-words.ts';
 import { parseBandwidth } from '../core/bandwidth.ts';
 import { alertsSchema, hooksSchema } from './hooks-schema.ts';
@@ -15,7 +14,7 @@ const BANDWIDTH =
 
 const NOT_A_ROOT =
   'a folder of the parser alone, or with a source.tag that picks its directories: all files in them are sent and get g+w';
-const absolutePath = rootedPath(PATH).transform((path) => path.replace(/(?<=.)\/+$/, ''));
+const absolutePath = rootedPath(PATH).overwrite((path) => path.replace(/(?<=.)\/+$/, ''));
 
 const file = localFile(z.string().min(1, { error: 'a file' }));
 
@@ -43,7 +42,7 @@ const receiveLimits = z
 export const receiveSchema = z
   .strictObject({
     root: absolutePath.describe('The folder that clients see as /'),
-    listen: address.describe('For example 0.0.0.0:2222'),
+    listen: address.describe('Where it listens'),
     authorizedKeys: file.describe('A file: the public keys that may log in'),
     hostKey: z
       .union([file, z.array(file).min(1)])
@@ -107,7 +106,7 @@ export const configSchema = z.strictObject({
         .refine((text) => parseBandwidth(text) !== undefined, { error: BANDWIDTH })
         .nullable()
         .default(null)
-        .describe('For example "20MB/s", or by the hours of the day "08:00 20MB/s, 19:00 off"; null: no limit'),
+        .describe('As "20MB/s", or by the hours of the day; null: no limit'),
       retry: z
         .strictObject({
           first: duration('1s', 'Back-off doubles from here'),
@@ -128,7 +127,7 @@ export const configSchema = z.strictObject({
   state: absolutePath
     .nullable()
     .default(null)
-    .describe('Default: /var/lib/isocket/SITE, or ~/.local/state/isocket/SITE'),
+    .describe('The state folder. null: /var/lib/isocket/SITE, or ~/.local/state/isocket/SITE'),
   log: z
     .strictObject({
       level: z
@@ -147,41 +146,3 @@ export const configSchema = z.strictObject({
   alerts: alertsSchema,
   receive: receiveSchema,
 });
-
-/** Of every destination, whatever its transport. */
-const REQUIRED = {
-  description:
-    'false: best effort. A file is marked, and a directory finished, without it; it gets what the others have when it is there',
-  default: true,
-  type: 'boolean',
-};
-
-/**
- * JSON Schema for editors, from the same definition.
- * @param destinations the section of each bundled transport; a section of another transport may hold any key
- */
-export const configJsonSchema = (destinations: readonly z.ZodObject[]): object => {
-  const {
-    properties = {},
-    required = [],
-    ...rest
-  } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' });
-  const bundled = destinations.map((section) => {
-    const one = z.toJSONSchema(section, { io: 'input' });
-    return { ...one, properties: { ...one.properties, required: REQUIRED }, $schema: undefined };
-  });
-  const names = bundled.map((section) => valueAt(section, ['properties', 'transport', 'const']));
-  const other = {
-    type: 'object',
-    properties: { transport: { type: 'string', not: { enum: names } }, required: REQUIRED },
-    required: ['transport'],
-  };
-  const one = { $ref: '#/$defs/destination' };
-  return {
-    title: '.isocketrc',
-    ...rest,
-    properties: { ...properties, destination: { anyOf: [one, { type: 'array', items: one, minItems: 1 }] } },
-    required: [...new Set([...required, 'destination'])],
-    $defs: { destination: { anyOf: [...bundled, other] } },
-  };
-};

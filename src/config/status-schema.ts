@@ -11,8 +11,7 @@ const section = (answers: string) =>
     .strictObject({
       listen: z
         .union([z.string(), z.int()], { error: LISTEN })
-        .transform(String)
-        .refine((text) => parseListenAddress(text) !== undefined, { error: LISTEN })
+        .refine((address) => parseListenAddress(String(address)) !== undefined, { error: LISTEN })
         .nullable()
         .default(null)
         .describe(answers),
@@ -25,10 +24,6 @@ const section = (answers: string) =>
     .prefault({});
 
 /** Who may ask how it goes: contract.md §6. */
-export const statusSchema = section(
-  'Where the daemon answers: status page, /metrics, /healthz, /status.json, /events. For example 127.0.0.1:9180',
-);
+export const statusSchema = section('Where the daemon answers: status page, /metrics, /healthz, /status.json, /events');
 
-export const receiveStatusSchema = section(
-  'Where the receiver answers: /metrics, /healthz, /status.json. For example 127.0.0.1:9181',
-);
+export const receiveStatusSchema = section('Where the receiver answers: /metrics, /healthz, /status.json');

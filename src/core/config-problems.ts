@@ -4,7 +4,7 @@ import { UserError } from '../errors.ts';
 
 /** One problem of a configuration. */
 export interface ConfigProblem {
-  /** "source.settle" */
+  /** "source.settle"; of an entry of a list with its place from 0, "destination.1.host" */
   readonly path: string;
   /** What stands there; undefined: nothing. */
   readonly found: unknown;
@@ -30,11 +30,21 @@ export class ConfigError extends UserError {
   }
 }
 
+/** Lists of a configuration. A section may have any key that is not there, a number too. */
+const ENTRY = /^(destination|source\.exclude|receive\.hostKey)\.(\d+)(?:\.(?=.)|$)/;
+
+/** For people, who count from 1 as `--from`, `fill` and `check` do: "destination.1.host" is "destination 2: host". */
+export const showPath = (path: string): string =>
+  path.replace(
+    ENTRY,
+    (entry, list: string, place: string) => `${list} ${Number(place) + 1}${entry.endsWith('.') ? ': ' : ''}`,
+  );
+
 const showProblem = ({ path, found, expected, message, line }: ConfigProblem): string => {
   const at = line === undefined ? '  ' : `  line ${line}: `;
-  if (message !== undefined) return `${at}${path}: ${message.replaceAll('\n', '\n  ')}`;
+  if (message !== undefined) return `${at}${showPath(path)}: ${message.replaceAll('\n', '\n  ')}`;
   const value = found === undefined ? 'is missing' : `is ${JSON.stringify(found)}`;
-  return `${at}${path === '' ? 'the file' : path} ${value}: expected ${expected}`;
+  return `${at}${path === '' ? 'the file' : showPath(path)} ${value}: expected ${expected}`;
 };
 
 const MOST_SHOWN = 200;

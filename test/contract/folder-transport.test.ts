@@ -201,8 +201,8 @@ describe('the example of a transport', () => {
     );
     const { exitCode, stderr } = await isocket('scan');
     expect(stderr).toContain('announce is "perhaps"');
-    expect(stderr).toContain('destination.0: Cannot use destination.path 7: expected an absolute path');
-    expect(stderr).toContain('destination.1: Cannot use transport "./careless.mjs": its parseOptions failed: boom');
+    expect(stderr).toContain('destination 1: Cannot use destination.path 7: expected an absolute path');
+    expect(stderr).toContain('destination 2: Cannot use transport "./careless.mjs": its parseOptions failed: boom');
     expect(stderr).toContain('3 problems');
     expect(exitCode).toBe(2);
   });

@@ -168,15 +168,20 @@ describe('sshfs', () => {
 });
 
 describe('OpenSSH', () => {
-  it('sftp says that a chown is refused, and goes on where told; scp -p keeps times', async () => {
+  it('sftp says that a chown is refused, and ends with 1 or goes on as it is told; scp -p keeps times', async () => {
     const options = ssh()
       .split(' ')
       .slice(1)
       .filter((option) => !['-a', '-x'].includes(option));
-    const outcome = await run('sftp', [...options, '-P', String(server.port), '-b', '-', 'x@127.0.0.1'], {
-      input: `put -p ${folder}/one file\n-chown 1 file\nput ${folder}/two file\n`,
-    });
-    expect(outcome).toMatchObject({ exitCode: 0, all: expect.stringContaining('Permission denied') as string });
+    for (const [chown, exitCode] of [
+      ['chown', 1],
+      ['-chown', 0],
+    ] as const) {
+      const outcome = await run('sftp', [...options, '-P', String(server.port), '-b', '-', 'x@127.0.0.1'], {
+        input: `put -p ${folder}/one file\n${chown} 1 file\nput ${folder}/two file\n`,
+      });
+      expect(outcome).toMatchObject({ exitCode, all: expect.stringContaining('Permission denied') as string });
+    }
     const copied = await run('scp', [
       ...options,
       '-p',

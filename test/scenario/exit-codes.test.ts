@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { freePort } from '../support/ports.ts';
 import type { TestServer } from '../support/server.ts';
 import { makeSite, type TestSite } from '../support/site.ts';
 
-// What README.md says of exit codes, tried; 1 (a defect of isocket) is tried by test/unit/cli and test/unit/daemon.
+// What README.md says of exit codes, tried. test/unit/exit-code-claims.test.ts names what tries each claim of the documents.
 
 let folder: string;
 let server: TestServer;
@@ -30,19 +30,6 @@ afterAll(async () => {
 
 const codeOf = async (...args: string[]): Promise<number | undefined> => (await site.run(args)).exitCode;
 
-it('README.md has a row for each', () => {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  const section = readme.slice(readme.indexOf('## Exit codes'), readme.indexOf('## Getting it back'));
-  expect([...section.matchAll(/^\| ([\d, ]+) \|/gm)].map(([, code]) => code)).toEqual([
-    '0',
-    '1',
-    '2',
-    '3',
-    '4',
-    '130, 143',
-  ]);
-});
-
 describe('in this order', () => {
   it('0: done, whatever was skipped', async () => {
     symlinkSync('file-1', `${site.root}/DC1/link`);
@@ -55,6 +42,34 @@ describe('in this order', () => {
     expect([await codeOf('scan'), await codeOf('status')]).toEqual([0, 0]);
   });
 
+  it('0: a file of an open directory is still being written; 3: of a closed one', async () => {
+    parser(site.root).writeFiles('DC3-open', 1);
+    const written = openSync(`${site.root}/DC3-open/written`, 'w');
+    expect(await codeOf('scan')).toBe(0);
+    parser(site.root).closeDirectory('DC3-open');
+    expect(await codeOf('scan')).toBe(3);
+    closeSync(written);
+    expect(await codeOf('scan')).toBe(0);
+  });
+
+  it('0: a directory is finished without a destination of today', async () => {
+    const config = readFileSync(site.config, 'utf8');
+    const { destination, ...rest } = JSON.parse(config) as { readonly destination: object };
+    writeFileSync(site.config, JSON.stringify({ ...rest, destination: [destination, { ...destination, path: '/second' }] })); // prettier-ignore
+    const { exitCode, stdout } = await site.run(['status']);
+    writeFileSync(site.config, config);
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining('FINISHED WITHOUT')]);
+  });
+
+  it('1: a defect of isocket, with its stack', async () => {
+    const defect = 'Date.prototype.toISOString = () => { throw new TypeError("a defect"); }';
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(defect)}` };
+    await using scan = site.start(['scan'], { env });
+    expect(await scan.ended).toBe(1);
+    expect(scan.stderr()).toMatch(/this is a defect of isocket, please report it:\nTypeError: a defect\n +at /);
+    expect(scan.events.at(-1)).toMatchObject({ type: 'error', exitCode: 1 });
+  });
+
   it('2: usage, and the configuration', async () => {
     expect([await codeOf('nosuch'), await codeOf('--config', `${folder}/none`, 'scan')]).toEqual([2, 2]);
   });
@@ -64,6 +79,22 @@ describe('in this order', () => {
     await daemon.event(({ type }) => type === 'watching');
     expect(await codeOf('scan')).toBe(4); // Another isocket works on this root.
     expect(await daemon.stop(signal)).toBe(signal === 'SIGINT' ? 130 : 143);
+  });
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('130, 143: a receiver is stopped by %s', async (signal) => {
+    const { identityFile: keys } = server;
+    const args = [
+      '--root',
+      server.folder,
+      '--listen',
+      '127.0.0.1:0',
+      '--authorized-keys',
+      `${keys}.pub`,
+      '--allow-root',
+    ];
+    await using receiver = site.start(['receive', ...args, '--host-key', `${folder}/host_key`]);
+    await receiver.event(() => true);
+    expect(await receiver.stop(signal)).toBe(signal === 'SIGINT' ? 130 : 143);
   });
 
   it('3: something is not as it should be', async () => {
@@ -81,5 +112,6 @@ describe('in this order', () => {
     writeFileSync(site.config, JSON.stringify({ ...config, destination }));
     parser(site.root).writeFiles('DC4', 1);
     expect([await codeOf('scan'), await codeOf('status')]).toEqual([3, 3]);
+    expect([await codeOf('scan', '--json'), await codeOf('status', '--json')]).toEqual([3, 3]);
   });
 });

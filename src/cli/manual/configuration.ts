@@ -1,19 +1,8 @@
-/** The part of a JSON Schema that the page is made of. */
-interface Schema {
-  readonly type?: string | readonly string[];
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly properties?: Readonly<Record<string, Schema>>;
-  readonly required?: readonly string[];
-  readonly anyOf?: readonly Schema[];
-  readonly $defs?: Readonly<Record<string, Schema>>;
-}
+import { sectionIn, type Schema } from './json-schema.ts';
 
 /** What is said above the keys of a section, and who reads it. */
 const SECTIONS: Readonly<Record<string, string>> = {
-  '': 'What concerns the site as a whole.',
+  '': 'What concerns the site as a whole. Every command reads `site` and `state`; `verify` and `announce` are of `scan`, `daemon` and `fill`, `manifest` of `restore` too.',
   source:
     'What is sent, and when it is complete. Every command reads `root`, `tag`, `newest` and `exclude`; `settle` and `superseded` are of `scan` and `daemon`, `rescan` and `watcher` of `daemon` and `watch`.',
   send: 'How files are sent: `scan`, `daemon`, `send` and `restore`.',
@@ -39,8 +28,7 @@ This page is made from the definition that isocket reads the file with (\`npm ru
  * docs/configuration.md. Pure.
  * @param schema of the whole file, as `configJsonSchema` has it
  */
-export const configurationPage = (schema: object): string => {
-  const { properties = {}, required = [], $defs = {} } = schema as Schema;
+export const configurationPage = ({ properties = {}, required = [], $defs = {} }: Schema): string => {
   const [plain, sections] = [new Map<string, Schema>(), new Map<string, Schema>()];
   for (const [name, one] of Object.entries(properties)) {
     if (name === 'destination') continue;
@@ -59,7 +47,7 @@ export const configurationPage = (schema: object): string => {
 
 const destinationPart = (transports: readonly Schema[]): string => {
   const words =
-    'Where it goes: one, or a list of them. Which keys there are depends on `transport`: a bundled one, or the path or package of another ([writing-a-transport.md](writing-a-transport.md)), which has keys of its own.';
+    'Where it goes: one, or a list of them. Which keys there are depends on `transport`: a bundled one, or the path or package of another ([writing-a-transport.md](writing-a-transport.md)), which has keys of its own. Every command that asks a destination reads all of them: `scan`, `daemon`, `send`, `check`, `list`, `verify`, `prune`, `restore`, `fill`.';
   const parts = transports.map((one) =>
     table(
       `### \`transport: ${String(one.properties?.transport?.const)}\``,
@@ -72,13 +60,9 @@ const destinationPart = (transports: readonly Schema[]): string => {
 const part = (title: string, words: string, rows: readonly Row[]): string => table(`## ${title}\n\n${words}`, rows);
 
 const table = (above: string, rows: readonly Row[]): string =>
-  `${above}\n\n| key | takes | default | |\n| --- | --- | --- | --- |\n${rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('')}`;
+  `${above}\n\n| key | takes | default | example | |\n| --- | --- | --- | --- | --- |\n${rows.map((cells) => `| ${cells.join(' | ')} |\n`).join('')}`;
 
-type Row = readonly [key: string, takes: string, usual: string, words: string];
-
-/** A section is an object, or null where it may be left out. */
-const sectionIn = (schema: Schema): Schema | undefined =>
-  schema.properties === undefined ? schema.anyOf?.find(({ properties }) => properties !== undefined) : schema;
+type Row = readonly [key: string, takes: string, usual: string, example: string, words: string];
 
 const rowsOf = (above: string, { properties = {}, required = [] }: Schema): Row[] =>
   Object.entries(properties).flatMap(([name, one]): Row[] => {
@@ -86,9 +70,20 @@ const rowsOf = (above: string, { properties = {}, required = [] }: Schema): Row[
     const section = sectionIn(one);
     if (section !== undefined) return rowsOf(key, section);
     const isNeeded = required.includes(name) && one.default === undefined;
-    const usual = one.default === undefined ? '' : `\`${JSON.stringify(one.default)}\``;
-    return [[isNeeded ? `**\`${key}\`**` : `\`${key}\``, takenBy(one), usual, wordsOf(one)]];
+    const [usual, example] = [one.default, one.examples?.[0]].map((value) =>
+      value === undefined ? '' : `\`${written(value)}\``,
+    );
+    return [[isNeeded ? `**\`${key}\`**` : `\`${key}\``, takenBy(one), usual ?? '', example ?? '', wordsOf(one)]];
   });
+
+/** Text that YAML reads as text without quotes, in a list too: no number, no word of its own, no mark of its syntax. */
+const PLAIN = /^(?!(?:true|false|null|~|[\d.]+)$)[\w/~.](?:[\w/~.@:-]*[\w/~.@-])?$/i;
+
+/** As it is written in a file. */
+const written = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`;
+  return typeof value === 'string' && PLAIN.test(value) ? value : JSON.stringify(value);
+};
 
 const takenBy = (schema: Schema): string => {
   if (schema.enum !== undefined) return schema.enum.map((one) => `\`${String(one)}\``).join(', ');

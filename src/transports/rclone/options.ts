@@ -27,7 +27,7 @@ export const rcloneOptionsSchema = z.strictObject({
   remote: z
     .string({ error: REMOTE })
     .regex(REMOTE_FORM, { error: REMOTE })
-    .describe('A remote of rclone.conf, with or without a path: s3:bucket/ED1'),
+    .describe('A remote of rclone.conf, with or without a path'),
   path: destinationPath(z.string().regex(/^[^\0\r\n]+$/, { error: 'a path at the remote' }))
     .optional()
     .describe('DC1/sub/file lands below it; what is written in remote comes before it'),

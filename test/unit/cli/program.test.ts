@@ -67,6 +67,18 @@ describe('options of every command', () => {
   });
 });
 
+it.each([
+  [['nosuch', '--help']],
+  [['nosuch', '-h']],
+  [['help', 'nosuch']],
+  [['--config', '/rc', 'nosuch', '--quiet', '--help']],
+])('%j: help for a command that there is not is an error of usage', async (args) => {
+  expect(await isocket(...args)).toEqual(await isocket('nosuch'));
+  const { exitCode, stdout, stderr } = await isocket(...args, '--json');
+  expect([exitCode, stderr]).toEqual([2, expect.stringContaining("unknown command 'nosuch'")]);
+  expect(objects(stdout)).toEqual([{ type: 'error', exitCode: 2, message: "unknown command 'nosuch'" }]);
+});
+
 describe('an error with --json is an object on stdout too', () => {
   it('of the configuration, with each problem', async () => {
     writeConfig('vrify: all\n');

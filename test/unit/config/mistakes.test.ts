@@ -130,7 +130,7 @@ describe('one place twice in the list of destinations', () => {
     ],
   ])('is told with both entries: %s', async (_, one, other) => {
     const message = await list(one, 'transport: sftp, host: another, path: /p', other);
-    expect(message).toContain('destination.2: the same place as destination.0: ');
+    expect(message).toContain('destination 3: the same place as destination 1: ');
   });
 
   it.each([
@@ -145,8 +145,8 @@ describe('one place twice in the list of destinations', () => {
   it('is told with all other problems', async () => {
     const place = 'transport: sftp, host: h, path: /p';
     const message = await list(place, 'transport: sftp, path: /p', place);
-    expect(message).toContain('destination.1.host is missing');
-    expect(message).toContain('destination.2: the same place as destination.0');
+    expect(message).toContain('destination 2: host is missing');
+    expect(message).toContain('destination 3: the same place as destination 1');
   });
 });
 
@@ -167,8 +167,14 @@ destination:
   it('is the one that an editor shows, in block and flow, quoted and not', async () => {
     const message = await told(block);
     expect(message).toContain('line 4: source.settle is 2');
-    expect(message).toContain('line 10: destination.1.prot is 22');
-    expect(message).toContain('destination.2.host is missing');
+    expect(message).toContain('line 10: destination 2: prot is 22');
+    expect(message).toContain('destination 3: host is missing');
+  });
+
+  it('has entries of a list counted from 1, as the commands count them', async () => {
+    const message = await told(`source: { root: /datas, exclude: ['.*', 7] }\ndestination: [7]\n`);
+    expect(message).toContain('source.exclude 2 is 7: expected string');
+    expect(message).toContain('destination 1 is 7: expected a section');
   });
 
   it('is told of JSON too', async () => {
