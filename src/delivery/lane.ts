@@ -18,8 +18,10 @@ export class LeftBehind extends Error {
 export interface LaneSend {
   readonly file: OutgoingFile;
   readonly urgency: Urgency;
-  /** Another destination has taken the file: then this one need not be waited for. */
-  readonly isTakenElsewhere: () => boolean;
+  /** Another destination has taken the file, or refused it: then this one need not be waited for. */
+  readonly isSettledElsewhere: () => boolean;
+  /** It was closed once more since, and goes again, to all of them, when this send is over. */
+  readonly isOutdated: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -49,13 +51,13 @@ export class Lane {
     this.#now = now;
   }
 
-  /** Another destination has taken what is to be sent here: where that would wait too long it is left behind. */
-  noteTaken(send: LaneSend): void {
-    const waiting = this.#waiting[send.urgency];
+  /** Another destination has settled what is to be sent here: where that would wait too long it is left behind. */
+  noteSettled(send: LaneSend): void {
     if (this.#isSilent) {
       const [probe] = this.#unanswered.keys();
-      if (send !== probe) this.#unanswered.get(send)?.abort();
-    } else if (this.#size <= MOST_WAITING) return;
+      if (send !== probe || send.isOutdated()) this.#unanswered.get(send)?.abort();
+    } else if (this.#size <= MOST_WAITING && !send.isOutdated()) return;
+    const waiting = this.#waiting[send.urgency];
     const index = waiting.findIndex((one) => one.send === send);
     if (index >= 0) for (const { leave } of waiting.splice(index, 1)) leave();
   }
@@ -153,17 +155,16 @@ export class Lane {
   }
 
   #look(): void {
-    if (this.#isSilent) this.#leaveBehind();
+    this.#leaveBehind();
     this.#next();
     if (this.#size > 0) this.#lookAgain(LOOK_FOR_GROWTH_MS);
     else if (!this.#answers && this.#unanswered.size > 0) this.#lookAgain(CONNECTING_MS / 10);
   }
 
   #leaveBehind(): void {
-    const all = [
-      ...this.#unanswered.keys(),
-      ...Object.values(this.#waiting).flatMap((some) => some.map(({ send }) => send)),
-    ];
-    for (const send of all) if (send.isTakenElsewhere()) this.noteTaken(send);
+    const { live, backlog } = this.#waiting;
+    const all = [...this.#unanswered.keys(), ...[...live, ...backlog].map(({ send }) => send)];
+    for (const send of all)
+      if (send.isOutdated() || (this.#isSilent && send.isSettledElsewhere())) this.noteSettled(send);
   }
 }

@@ -14,6 +14,7 @@ export interface Recorded {
   readonly state: FileState;
   readonly record: MarkRecord;
   readonly isPresumed: boolean;
+  readonly isOutdated?: (() => boolean) | undefined;
 }
 
 /** The destinations of a site: each takes files at its own pace. */
@@ -41,21 +42,34 @@ export class Lanes {
   }
 
   /** Resolves when every destination has it. What one has is not sent there again because another one failed, or is slow. */
-  async deliver(file: OutgoingFile, { path, state, record, isPresumed }: Recorded, urgency: Urgency): Promise<void> {
+  async deliver(
+    file: OutgoingFile,
+    { path, state, record, isPresumed, isOutdated = never }: Recorded,
+    urgency: Urgency,
+  ): Promise<void> {
     const lacking = this.#lanes
       .map((lane, index) => ({ lane, index }))
       .filter(({ index }) => !record.has(path, state, index));
-    const taken = new Set<Lane>();
+    /** They have it, or refused it. */
+    const settled = new Set<Lane>();
     const sends = lacking.map(({ lane, index }) => {
-      const isTakenElsewhere = (): boolean => taken.size > 0 && !taken.has(lane);
-      return { lane, index, send: { file, urgency, isTakenElsewhere, signal: this.#signal } };
+      const isSettledElsewhere = (): boolean => settled.size > 0 && !settled.has(lane);
+      return { lane, index, send: { file, urgency, isSettledElsewhere, isOutdated, signal: this.#signal } };
     });
+    const settle = (lane: Lane): void => {
+      settled.add(lane);
+      for (const other of sends) if (!settled.has(other.lane)) other.lane.noteSettled(other.send);
+    };
     const deliveries = sends.map(async ({ lane, index, send }) => {
-      await lane.send(send);
-      taken.add(lane);
+      try {
+        await lane.send(send);
+      } catch (error) {
+        if (!isSlow(error) && !isDown(error)) settle(lane);
+        throw error;
+      }
       if (isPresumed) record.presumeFor(path, { ...state, dev: file.identity.dev }, index);
       else record.addFor(path, state, index);
-      for (const other of sends) if (!taken.has(other.lane)) other.lane.noteTaken(other.send);
+      settle(lane);
     });
     this.#underWay += 1;
     const ends = await Promise.allSettled(deliveries);
@@ -65,10 +79,12 @@ export class Lanes {
   }
 }
 
+const isSlow = (reason: unknown): boolean => reason instanceof LeftBehind;
+const isDown = (reason: unknown): boolean =>
+  reason instanceof TransportError && reason.class !== 'file' && reason.class !== 'source-changed';
+const never = (): boolean => false;
+
 /** What is the file's own, and holds for every destination, goes before one that is slow, and that before one that is down. */
 const firstToTell = (reasons: readonly unknown[]): unknown => {
-  const isSlow = (reason: unknown): boolean => reason instanceof LeftBehind;
-  const isDown = (reason: unknown): boolean =>
-    reason instanceof TransportError && reason.class !== 'file' && reason.class !== 'source-changed';
   return reasons.find((reason) => !isSlow(reason) && !isDown(reason)) ?? reasons.find(isSlow) ?? reasons[0];
 };

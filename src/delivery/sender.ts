@@ -31,6 +31,8 @@ export interface UnsentFile {
   readonly record: MarkRecord;
   /** Somebody else may have it mapped, which was not looked at: see `LateProof`. */
   readonly isPresumed: boolean;
+  /** It was closed once more since this send began. */
+  readonly isOutdated?: (() => boolean) | undefined;
   readonly mayBegin?: (() => Promise<void> | undefined) | undefined;
 }
 

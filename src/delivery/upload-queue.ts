@@ -154,7 +154,8 @@ export class UploadQueue {
     this.#sending.set(path, sending);
     this.#noteChange(Number(stats.ctimeMs));
     try {
-      const outcome = await sender.send({ directory, path, stats, record, isPresumed, mayBegin }, urgency);
+      const isOutdated = (): boolean => sending.again;
+      const outcome = await sender.send({ directory, path, stats, record, isPresumed, isOutdated, mayBegin }, urgency);
       this.outcomes[outcome.result] += 1;
       if (isPresumed) void this.lateProof.begin()?.catch((error: unknown) => this.#defects.push(error));
       if (outcome.result === 'sent') this.#tried.delete(path);

@@ -27,11 +27,12 @@ const controlled = (answers: boolean) => {
 
 const { signal } = new AbortController();
 const begin = (lane: Lane, name: string, urgency: Urgency) => {
-  let isTaken = false;
+  let [isTaken, isOutdated] = [false, false];
   const send: LaneSend = {
     file: { targetPath: name } as OutgoingFile,
     urgency,
-    isTakenElsewhere: () => isTaken,
+    isSettledElsewhere: () => isTaken,
+    isOutdated: () => isOutdated,
     signal,
   };
   const end = lane
@@ -40,9 +41,12 @@ const begin = (lane: Lane, name: string, urgency: Urgency) => {
     .catch((error: unknown) => (error instanceof LeftBehind ? 'left behind' : String(error)));
   const taken = (): void => {
     isTaken = true;
-    lane.noteTaken(send);
+    lane.noteSettled(send);
   };
-  return { end, taken };
+  const outdated = (): void => {
+    isOutdated = true;
+  };
+  return { end, taken, outdated };
 };
 
 it('begins as many as the destination takes, live ones before those of a listing', async () => {
@@ -94,4 +98,24 @@ it('is not waited for where it does not answer, but by one, and by what nobody e
   await expect.poll(() => there.begun).toEqual(['a', 'b', 'alone']);
   for (let ended = 0; ended < 2; ended += 1) there.end(); // That of "b", which was given up, and the last.
   expect(await Promise.all([probe?.end, alone.end])).toEqual(['sent', 'sent']);
+});
+
+it('does not keep what was written anew from the others while it does not answer', async () => {
+  const there = controlled(false);
+  let nowMs = 0;
+  const lane = new Lane(there.transport, () => nowMs);
+  const probe = begin(lane, 'a', 'live');
+  probe.taken();
+  probe.outdated();
+  nowMs = 10_000;
+  expect(await probe.end).toBe('left behind');
+});
+
+it('does not keep what was written anew from the others while it is slow', async () => {
+  const there = controlled(true);
+  const lane = new Lane(there.transport);
+  const sends = ['a', 'b', 'c', 'd'].map((name) => begin(lane, name, 'live'));
+  sends[2]?.outdated();
+  expect(await sends[2]?.end).toBe('left behind');
+  expect(there.begun).toEqual(['a', 'b']);
 });
