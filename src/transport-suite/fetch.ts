@@ -5,7 +5,7 @@ import { fsPath, TransportError, type FetchedFile, type Name } from '../transpor
 import type { Lack } from './lacks.ts';
 import { namesFor } from './names.ts';
 import { all, contentOf, fetch, receive, shown, tree, type Ends, type ReceivedFile } from './received.ts';
-import { expectRejected } from './scope.ts';
+import { MANY_FILES, expectRejected } from './scope.ts';
 import type { RegisterTest } from './register.ts';
 
 const MIB = 1024 * 1024;
@@ -51,19 +51,19 @@ const registerTree = (test: RegisterTest, lacks: readonly Lack[]): void => {
     assert.deepEqual(await tree(scope, 'DC1/not-there/below'), []);
   });
 
-  test('listTree: hostile names byte for byte, of folders too, and 3,000 files once each', async (scope) => {
+  test('listTree: hostile names byte for byte, of folders too, and 1,100 files once each', async (scope) => {
     mkdirSync(scope.arrived('many'), { recursive: true });
     for (const name of names) {
       mkdirSync(scope.arrived(`in/${name}`), { recursive: true });
       writeFileSync(scope.arrived(`in/${name}/${name}`), '');
     }
-    for (let index = 0; index < 3000; index += 1) writeFileSync(scope.arrived(`many/${index}`), '');
+    for (let index = 0; index < MANY_FILES; index += 1) writeFileSync(scope.arrived(`many/${index}`), '');
     const files = (await tree(scope, 'DC1')).filter(({ kind }) => kind === 'file').map(({ path }) => path);
     assert.deepEqual(
       files,
       [
         ...names.map((name) => `DC1/in/${name}/${name}`),
-        ...Array.from({ length: 3000 }, (_, index) => `DC1/many/${index}`),
+        ...Array.from({ length: MANY_FILES }, (_, index) => `DC1/many/${index}`),
       ].toSorted(),
     );
     const stop = new Error('stop');
@@ -99,13 +99,14 @@ const registerContent = (test: RegisterTest, lacks: readonly Lack[]): void => {
     }
   });
 
-  test('fetch: 2,000 files at once, and names that break code which does not treat them as bytes', async (scope) => {
+  test('fetch: 1,100 files at once, and names that break code which does not treat them as bytes', async (scope) => {
     mkdirSync(scope.arrived('sub'), { recursive: true });
-    for (let index = 0; index < 2000; index += 1) writeFileSync(scope.arrived(`file-${index}`), `content of ${index}`);
+    for (let index = 0; index < MANY_FILES; index += 1)
+      writeFileSync(scope.arrived(`file-${index}`), `content of ${index}`);
     for (const name of names) writeFileSync(scope.arrived(`sub/${name}`), Buffer.from(name));
     const files = await all(scope);
     const ends = await fetch(scope, files);
-    assert.equal(ends.size, 2000 + names.length);
+    assert.equal(ends.size, MANY_FILES + names.length);
     for (const file of files)
       assert.ok(file.content().equals(readFileSync(fsPath(`${scope.target.folder}/${file.targetPath}`))));
   });

@@ -17,6 +17,9 @@ import {
 } from '../transport.ts';
 import type { SuiteTarget } from './target.ts';
 
+/** More than stores list a page (1,000), and more than a process may have open where nobody set a limit (1,024). */
+export const MANY_FILES = 1100;
+
 /** The owner of temporary files, in every test. */
 export const OWNER = '01234567';
 
