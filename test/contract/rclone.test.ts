@@ -14,8 +14,8 @@ const OF_NAMES =
 const OF_LACKS = /^(?:keeps neither|makes|replaces|a reader|verifies(?:: | against)|tidies)/;
 const everything = process.env.ALL === '1';
 
-/** rclone's WebDAV client waits 10 ms between two requests, and a file takes seven. */
 const LIMIT_MS = 60_000;
+/** rclone's WebDAV client waits 10 ms between two requests, and a file takes seven. */
 const LIMIT_OF_THOUSANDS_MS = 600_000;
 
 const ALL_LACK = ['permissions', 'bytes', 'links'] as const;
