@@ -145,6 +145,27 @@ describe('WebDAV, which keeps neither times nor sums', () => {
     await connect(remote, { allowDeleteFirst: true }).send(changed, signal);
     expect(readFileSync(`${remote.folder}/DC1/file`, 'utf8')).toBe('new content');
   });
+
+  // rclone's client waits 10 ms between two requests: how many a file takes is what it costs.
+  it('a file takes seven requests, and all files of a folder are compared by a listing of it', async () => {
+    const remote = keep(await startWebdav(folder));
+    const files = Array.from({ length: 11 }, (_, index) => outgoing(`file-${index}`, `content of ${index}`));
+    const [first, ...others] = files as [OutgoingFile, ...OutgoingFile[]];
+    const transport = connect(remote);
+    await transport.send(first, signal); // It makes the folder, too.
+    remote.requests();
+    await Promise.all(others.map((file) => transport.send(file, signal)));
+    expect(remote.requests()).toEqual({ MKCOL: 20, PUT: 10, PROPFIND: 30, MOVE: 10 });
+    rmSync(`${remote.folder}/DC1/file-2`);
+    writeFileSync(`${remote.folder}/DC1/file-3`, 'short');
+    const found = await transport.verify(files.map(expected), { checksum: false }, signal);
+    expect(found.map(({ file, kind }) => `${file.targetPath} ${kind}`).toSorted()).toEqual([
+      'DC1/file-2 missing',
+      'DC1/file-3 different',
+    ]);
+    // Of the path, of the folder, and of what is missing once more.
+    expect(remote.requests()).toEqual({ PROPFIND: 3 });
+  });
 });
 
 it('many small files that were just sent to S3 are compared by their sums, which one listing tells', async () => {

@@ -1,7 +1,9 @@
 import { execa } from 'execa';
 import { once } from 'node:events';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { Agent, createServer, request, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream/promises';
 import { freePort, listening } from './ports.ts';
 import { ACCESS_KEY } from './s3/server.ts';
 import { makeSite, type SiteOptions, type TestSite } from './site.ts';
@@ -58,27 +60,76 @@ export const startCrypt = async (folder: string): Promise<TestRemote> => {
   return { remote: 'sealed:', config, folder: destination, [Symbol.asyncDispose]: NOTHING };
 };
 
+export interface WebdavRemote extends TestRemote {
+  /** Requests since this was asked last, by their method. */
+  readonly requests: () => Readonly<Record<string, number>>;
+}
+
 /** rclone's own WebDAV server, which keeps neither times nor sums. */
-export const startWebdav = async (folder: string): Promise<TestRemote> => {
+export const startWebdav = async (folder: string): Promise<WebdavRemote> => {
   const destination = makeFolder(`${folder}/destination`);
-  const port = await freePort();
-  const address = `127.0.0.1:${port}`;
-  const server = execa('rclone', ['serve', 'webdav', '--addr', address, '--dir-cache-time', '0s', destination], {
+  const [port, control] = [await freePort(), await freePort()];
+  const addresses = ['--addr', `127.0.0.1:${port}`, '--rc', '--rc-no-auth', '--rc-addr', `127.0.0.1:${control}`];
+  const server = execa('rclone', ['serve', 'webdav', ...addresses, destination], {
     reject: false,
-    env: { RCLONE_CONFIG: writeConfig(folder, { dav: { type: 'webdav', url: `http://${address}`, vendor: 'other' } }) },
+    env: { RCLONE_CONFIG: writeConfig(folder, {}) },
   });
   let died: string | undefined;
   void server.then(({ stderr }) => {
     died = `rclone serve webdav ended: ${stderr}`;
   });
-  await listening(port, () => died);
+  for (const one of [port, control]) await listening(one, () => died);
+  const proxy = await startProxy(port, control);
+  const config = writeConfig(folder, {
+    dav: { type: 'webdav', url: `http://127.0.0.1:${proxy.port}`, vendor: 'other' },
+  });
   return {
     remote: 'dav:',
-    config: `${folder}/rclone.conf`,
+    config,
     folder: destination,
+    requests: proxy.requests,
     [Symbol.asyncDispose]: async () => {
+      proxy[Symbol.dispose]();
       server.kill('SIGTERM');
       await server;
+    },
+  };
+};
+
+/**
+ * Before each request the server forgets what it knows of folders, which tests change behind its back. With `--dir-cache-time 0s` it would read
+ * the whole folder anew for each file that it lists.
+ */
+const startProxy = async (server: number, control: number) => {
+  let requests: Record<string, number> = {};
+  const agent = new Agent({ keepAlive: true });
+  const proxy = createServer((incoming, response) => {
+    const { method = '', url, headers } = incoming;
+    requests[method] = (requests[method] ?? 0) + 1;
+    const pass = async (): Promise<void> => {
+      await (await fetch(`http://127.0.0.1:${control}/vfs/forget`, { method: 'POST' })).arrayBuffer();
+      const onward = request({ host: '127.0.0.1', port: server, agent, method, path: url, headers });
+      const [answered] = await Promise.all([once(onward, 'response'), pipeline(incoming, onward)]);
+      const [answer] = answered as [IncomingMessage];
+      response.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
+      await pipeline(answer, response);
+    };
+    pass().catch(() => response.destroy()); // As where the server cuts the connection.
+  });
+  const port = await freePort();
+  proxy.listen(port, '127.0.0.1');
+  await once(proxy, 'listening');
+  return {
+    port,
+    requests: (): Readonly<Record<string, number>> => {
+      const counts = requests;
+      requests = {};
+      return counts;
+    },
+    [Symbol.dispose]: () => {
+      proxy.close();
+      proxy.closeAllConnections();
+      agent.destroy();
     },
   };
 };

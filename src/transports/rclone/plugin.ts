@@ -2,6 +2,7 @@ import { definePlugin, TransportError, type Name, type Transport, type Transport
 import { Reconnecting } from '../reconnecting.ts';
 import { createTemporaryNames } from '../sftp/temporary-names.ts';
 import { labelOf, parseRcloneOptions, type RcloneOptions } from './options.ts';
+import { SentFiles } from './sent-files.ts';
 import type { Session } from './session.ts';
 import type { Shared } from './shared.ts';
 
@@ -18,7 +19,7 @@ const MOST_IN_FLIGHT = 2000;
 const createRcloneTransport = (options: RcloneOptions, context: TransportContext): Transport => {
   const label = labelOf(options);
   const underWay = new Map<Name, number>();
-  const shared: Shared = { options, context, label, sent: new Map(), underWay };
+  const shared: Shared = { options, context, label, sent: new SentFiles(), underWay };
   const names = createTemporaryNames(context.owner);
   const running = new Set<Promise<unknown>>();
   const connection = new Reconnecting<Session>(label, async (signal) => {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { fsPath, wholeSeconds, type ExpectedFile, type Name } from '../../transport.ts';
-import { stateOf } from './send-file.ts';
 import type { Session } from './session.ts';
 import { listSums } from './stored-files.ts';
 
@@ -25,10 +24,7 @@ export const compareAsSent = async (
   const { hash } = traits;
   const found = new Map<ExpectedFile, boolean>();
   if (!traits.hasSlowTimes || traits.timesWithin === undefined || hash === undefined || !KNOWN.has(hash)) return found;
-  const sent = files.filter(
-    ({ targetPath, size, mtimeSeconds }) =>
-      size <= SMALL_BYTES && shared.sent.get(targetPath) === stateOf(size, mtimeSeconds),
-  );
+  const sent = files.filter((file) => file.size <= SMALL_BYTES && shared.sent.has(file));
   for (const [folder, inIt] of Map.groupBy(sent, ({ targetPath }) => folderOf(targetPath))) {
     if (inIt.length < FEW) continue;
     const sums = await listSums(session, folder, hash, signal);
@@ -37,7 +33,6 @@ export const compareAsSent = async (
       const here = sumOfSource(file, hash);
       if (typeof there !== 'string' || there === '' || here === undefined) continue;
       found.set(file, there === here);
-      shared.sent.delete(file.targetPath);
     }
   }
   return found;

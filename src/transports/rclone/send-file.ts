@@ -1,4 +1,4 @@
-import { showName, TransportError, wholeSeconds, type Name, type OutgoingFile } from '../../transport.ts';
+import { showName, TransportError, type Name, type OutgoingFile } from '../../transport.ts';
 import { holdSource, type HeldSource } from '../rsync/outgoing.ts';
 import { createTemporaryNames, type TemporaryNames } from '../sftp/temporary-names.ts';
 import { explain } from './failures.ts';
@@ -74,17 +74,11 @@ const copyAside = async (
   }
 };
 
-const MOST_SENT = 100_000;
-
 /** For `verify`. */
-export const noteSent = ({ traits, shared: { sent } }: Session, { targetPath, identity }: OutgoingFile): void => {
+export const noteSent = ({ traits, shared: { sent } }: Session, file: OutgoingFile): void => {
   const hasNothing = traits.timesWithin === undefined && traits.hash === undefined;
-  if (!hasNothing && (!traits.hasSlowTimes || sent.size >= MOST_SENT)) return;
-  sent.set(targetPath, stateOf(identity.size, wholeSeconds(identity.mtimeNs)));
+  if (hasNothing || traits.hasSlowTimes) sent.note(file);
 };
-
-/** A file in one state, as far as a destination without times and sums can be asked for it. */
-export const stateOf = (size: bigint, mtimeSeconds: number): string => `${size} ${mtimeSeconds}`;
 
 /**
  * Where a move fails in some ways (an I/O error, a full disk of a local folder), rclone copies, by writing under the final name. A copy may not

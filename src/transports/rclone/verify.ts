@@ -1,7 +1,6 @@
 import type { Discrepancy, ExpectedFile } from '../../transport.ts';
 import { hasSameContent } from './compare-content.ts';
 import { compareAsSent } from './same-as-sent.ts';
-import { stateOf } from './send-file.ts';
 import type { Session } from './session.ts';
 import { statMany, statStored, type StoredFile } from './stored-files.ts';
 
@@ -60,7 +59,7 @@ const whatDiffers = async (
   if (detail !== undefined) return detail;
   if (by === 'content' || (by === 'sum' && hash !== undefined && (stored.hashes[hash] ?? '') !== ''))
     return (await hasSameContent(session, file, stored, signal)) ? undefined : 'the content differs';
-  return timesWithin !== undefined || session.shared.sent.get(file.targetPath) === stateOf(file.size, file.mtimeSeconds)
+  return timesWithin !== undefined || session.shared.sent.has(file)
     ? undefined
     : 'its size is the same, and this remote has neither times nor sums that say more: verify --checksum reads all of it';
 };
