@@ -8,7 +8,7 @@ import { startLocal, startS3, startWebdav, type TestRemote } from '../support/rc
 
 // All of it takes a quarter of an hour, most of which rclone and the stores take for thousands of files: CI asks for what the plug-in itself
 // does, of a folder what has to do with temporary names, of WebDAV what it lacks. ALL=1 registers every point.
-const THOUSANDS = /\d,000/;
+const THOUSANDS = /\d,\d{3}/;
 const OF_NAMES =
   /^(?:sizes: \d|keeps|names: one|replaces|a reader|confirms|takes two|abort|tidies|verifies: |probe|source-changed: a source that was)/;
 const OF_LACKS = /^(?:keeps neither|makes|replaces|a reader|verifies(?:: | against)|tidies)/;
