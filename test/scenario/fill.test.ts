@@ -327,3 +327,27 @@ it('one destination at least is required', async () => {
     expect.stringContaining('one destination at least must be required'),
   ]);
 });
+
+it.each([
+  ['best effort', { required: false }],
+  ['filled by hand', undefined],
+])('an older version of the same size and time does not count as there: %s', async (_title, more) => {
+  const { root, config } = site;
+  const alone = readFileSync(config, 'utf8');
+  addSecond(more);
+  parser(root).writeFiles('DC1', 1);
+  expect(await site.scan()).toMatchObject({ exitCode: 0 });
+  expect(filesAt(second, 'DC1')).toEqual(['file-1']);
+  if (more === undefined) writeFileSync(config, alone);
+  const file = `${root}/DC1/file-1`;
+  const { atime, mtime, size } = statSync(file);
+  writeFileSync(file, 'x'.repeat(size));
+  utimesSync(file, atime, mtime);
+  parser(root).closeDirectory('DC1');
+  expect(await site.scan()).toMatchObject({ exitCode: 0 });
+  if (more === undefined) {
+    addSecond();
+    expect(await filled('2')).toMatchObject({ exitCode: 0 });
+  }
+  expect(readFileSync(`${second.folder}/DC1/file-1`)).toEqual(readFileSync(file));
+});

@@ -14,6 +14,8 @@ export interface DirectoryFillOptions {
   readonly to: Transport;
   /** Of the destination to fill alone. */
   readonly record: MarkRecord;
+  /** What is known of the destination to fill, where `record` is not the one on the disk. */
+  readonly here: Pick<MarkRecord, 'lookUp'>;
   /** What the record says of the destinations that have the directory; undefined: nothing. */
   readonly elsewhere: Pick<MarkRecord, 'lookUp'> | undefined;
   /** Those destinations. */

@@ -117,7 +117,7 @@ export class DirectoryFill {
 
   async #visit(entry: Entry): Promise<void> {
     if (entry.kind === 'folder' || entry.kind === 'skipped') return;
-    const { plan, site, record, elsewhere } = this.#options;
+    const { plan, site, here, elsewhere } = this.#options;
     const { path } = entry;
     if (entry.kind === 'unreadable') {
       this.tally.fail(cannotRead(pathIn(plan.directory.name, path), entry.error), path);
@@ -132,11 +132,11 @@ export class DirectoryFill {
       isFinished: this.#isFinished,
       isMarked: isMarked(stats),
       elsewhere: elsewhere?.lookUp(path, stats) ?? 'unknown',
-      isHere: record.has(path, stats, 0),
+      isHere: here.lookUp(path, stats) === 'confirmed',
       writer: site.openFiles(OPEN_FILES_AGE_MS).writerOf(stats),
     });
     const file = { path, size: stats.size, mtimeNs: stats.mtimeNs, stats };
-    if (decision === 'compare') await this.#here.add(file);
+    if (decision === 'compare') await this.#askHere(file);
     else if (decision === 'ask') {
       this.#askedElsewhere += 1;
       await this.#elsewhere.add(file);
@@ -144,7 +144,14 @@ export class DirectoryFill {
   }
 
   async #takeProven(): Promise<void> {
-    for (const file of this.#proven.splice(0)) await this.#here.add(file);
+    for (const file of this.#proven.splice(0)) await this.#askHere(file);
+  }
+
+  /** It has another version, as the record knows: size and time alone would not tell the two apart. */
+  #askHere(file: FoundFile): Promise<void> | undefined {
+    if (this.#options.here.lookUp(file.path, file.stats) !== 'changed') return this.#here.add(file);
+    this.#lacking(file);
+    return undefined;
   }
 
   #there({ path, size, stats }: FoundFile): void {

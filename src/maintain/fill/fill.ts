@@ -104,7 +104,7 @@ class Filling {
   }
 
   async #fill(plan: DirectoryPlan): Promise<void> {
-    const { config, report, signal, dryRun = false } = this.#options;
+    const { config, state, report, signal, dryRun = false } = this.#options;
     const { name } = plan.directory;
     const proof = plan.phase === 'finished' ? readProof(`${config.source.root}/${name}`) : undefined;
     const indices = this.#asked(proof);
@@ -116,6 +116,7 @@ class Filling {
         site: this.#site,
         to: this.#to,
         record,
+        here: readRecord(state.recordPath(name), this.#site.keys) ?? record,
         elsewhere: this.#elsewhere(name, indices),
         others: indices.flatMap((index) => this.#others[index] ?? []),
         isNamed: namedIn(proof).has(this.#to.label),
