@@ -25,7 +25,8 @@ export const parseDestinations = (input: unknown, context: ParseContext, problem
     const at = `destination.${index}`;
     return parseDestination(one, index, at, context, problems).map((destination) => ({ at, destination }));
   });
-  problems.push(...sameDestinations(placed));
+  const tag = valueAt(input, ['source', 'tag']);
+  problems.push(...sameDestinations(placed, typeof tag === 'string' ? tag : ''));
   return placed.map(({ destination }) => destination);
 };
 

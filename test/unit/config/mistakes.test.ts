@@ -142,6 +142,14 @@ describe('one place twice in the list of destinations', () => {
     expect(await list('transport: sftp, host: h, path: /p, user: u', other)).toBe('');
   });
 
+  it.each([
+    ['below another one', 'transport: sftp, host: h, path: /p', 'transport: sftp, host: h, path: /p/DC1'],
+    ['above another one', 'transport: rsync, host: h, path: /p/DC1/x', 'transport: sftp, host: h, path: /p'],
+    ['below it by rclone', 'transport: rclone, remote: "s3:b"', 'transport: rclone, remote: "s3:b/DC1"'],
+  ])('is told where one is %s', async (_, one, other) => {
+    expect(await list(one, other)).toContain('files of one would replace those of the other');
+  });
+
   it('is told with all other problems', async () => {
     const place = 'transport: sftp, host: h, path: /p';
     const message = await list(place, 'transport: sftp, path: /p', place);
