@@ -55,7 +55,7 @@ export const markHint = (code: string | undefined, stranger: bigint | undefined)
   if (code !== 'EPERM') return 'see that the file system is writable and keeps permission bits';
   return stranger === undefined
     ? 'it may be immutable or append-only, which lsattr shows: chattr -i -a it'
-    : `only the owner of a file or root may mark it: run isocket as user ${userName(stranger)} (User= of the service, the user of the cron line)`;
+    : `only the owner of a file or root may mark it: where it is a single file, give it to user ${userName(ownUser)} (chown); where the parser writes as that user, run isocket as user ${userName(stranger)} (User= of the service, the user of the cron line)`;
 };
 
 /** One of this process's effective capabilities, by its number. */

@@ -4,6 +4,7 @@ import { cannotFinish } from '../../../src/source/directory-failures.ts';
 
 it.each<[string, string | undefined, bigint | undefined, string]>([
   ['another user’s file', 'EPERM', 3_999_999_999n, 'run isocket as user 3999999999'],
+  ['a single one of them', 'EPERM', 0n, 'where it is a single file, give it to user'],
   ['an own file that cannot be changed', 'EPERM', undefined, 'lsattr'],
   ['a read-only file system', 'EROFS', undefined, 'writable'],
 ])('%s', (_what, code, stranger, words) => {
