@@ -85,6 +85,5 @@ const isDown = (reason: unknown): boolean =>
 const never = (): boolean => false;
 
 /** What is the file's own, and holds for every destination, goes before one that is slow, and that before one that is down. */
-const firstToTell = (reasons: readonly unknown[]): unknown => {
-  return reasons.find((reason) => !isSlow(reason) && !isDown(reason)) ?? reasons.find(isSlow) ?? reasons[0];
-};
+const firstToTell = (reasons: readonly unknown[]): unknown =>
+  reasons.find((reason) => !isSlow(reason) && !isDown(reason)) ?? reasons.find(isSlow) ?? reasons[0];

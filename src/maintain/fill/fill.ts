@@ -104,7 +104,8 @@ class Filling {
   }
 
   async #fill(plan: DirectoryPlan): Promise<void> {
-    const { config, state, report, signal, dryRun = false } = this.#options;
+    const { config, state, report, signal, dryRun = false, isBeside = false } = this.#options;
+    const keepsNothing = dryRun || isBeside;
     const { name } = plan.directory;
     const proof = plan.phase === 'finished' ? readProof(`${config.source.root}/${name}`) : undefined;
     const indices = this.#asked(proof);
@@ -116,7 +117,7 @@ class Filling {
         site: this.#site,
         to: this.#to,
         record,
-        here: readRecord(state.recordPath(name), this.#site.keys) ?? record,
+        here: (keepsNothing ? readRecord(state.recordPath(name), this.#site.keys) : undefined) ?? record,
         elsewhere: this.#elsewhere(name, indices),
         others: indices.flatMap((index) => this.#others[index] ?? []),
         isNamed: namedIn(proof).has(this.#to.label),
