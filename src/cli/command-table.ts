@@ -202,7 +202,10 @@ export const COMMANDS: readonly CommandDefinition[] = [
     usage: 'fill <destination> [dirs...]',
     group: 'Repair',
     description: `bring to one destination what the others have and it lacks, of all directories or of those named; with the daemon stopped. ${PATHS}`,
-    options: [['--dry-run', 'ask the destination, and print what would be sent; send nothing']],
+    options: [
+      ['--checksum', 'compare what is there by content; without names, all directories'],
+      ['--dry-run', 'ask the destination, and print what would be sent; send nothing'],
+    ],
     examples: [
       ['isocket fill 2', 'all directories that the second destination lacks'],
       ['isocket fill backup.example.org DC12 --dry-run', 'what it lacks of one'],

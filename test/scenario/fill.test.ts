@@ -290,6 +290,30 @@ it('a best-effort destination gets what a repair sent again, and the marker of a
   expect(readdirSync(`${second.folder}/DC3`)).toEqual(['finished.parse']);
 });
 
+it('content that differs at a best-effort destination is sent again with the command that verify names', async () => {
+  addSecond({ required: false });
+  await finish('DC1', 'DC2');
+  const there = `${second.folder}/DC2/file-2`;
+  const { mtime, size } = statSync(there);
+  writeFileSync(there, 'x'.repeat(size));
+  utimesSync(there, mtime, mtime);
+  const { exitCode, stdout } = await site.run(['verify', '--checksum']);
+  const cure = `fill --checksum ${label(proxy)} DC2`;
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining(`isocket ${cure}`) as unknown]);
+  const outcome = await site.run([...cure.split(' '), '--json']);
+  expect(outcome.exitCode, outcome.stdout).toBe(0);
+  expect(sentIn(outcome)).toEqual(['DC2/file-2']);
+  expect(readFileSync(there)).toEqual(readFileSync(`${site.root}/DC2/file-2`));
+  expect(proofOf('DC2').destinations).toHaveLength(2);
+
+  // Of a directory that is not finished, whatever the record says.
+  parser(site.root).writeFiles('DC3', 2);
+  expect((await site.scan()).exitCode).toBe(0);
+  rmSync(`${second.folder}/DC3/file-1`);
+  expect(sentIn(await filled(label(proxy)))).toEqual([]);
+  expect(sentIn(await filled('--checksum', label(proxy)))).toEqual(['DC3/file-1']);
+});
+
 it('the daemon fills a best-effort destination beside its work, and finishes without it', async () => {
   addSecond({ required: false });
   const config = read(site.config);

@@ -18,6 +18,7 @@ import { orStop } from './or-stop.ts';
 import { openOutput, useLog } from './output.ts';
 
 export interface FillCommandOptions extends CommonOptions {
+  readonly checksum?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -26,7 +27,7 @@ export const runFill = async (
   [wanted = '', ...named]: readonly string[],
   options: FillCommandOptions,
 ): Promise<number> => {
-  const { json = false, quiet = false, dryRun = false } = options;
+  const { json = false, quiet = false, dryRun = false, checksum = false } = options;
   using shutdown = listenForShutdown();
   using output = await openOutput(options);
   const report: Report = (event) => {
@@ -38,10 +39,10 @@ export const runFill = async (
   output.follow(() => partialBytesAt([to.transport]));
   const { plans, unreadable } = namedDirectories(site.config.source, named);
   for (const { name, error } of unreadable) report(failedDirectory(name, cannotWork(name, error)));
-  const chosen = named.length > 0 ? plans : plans.filter((one) => mayLack(one, site, to));
+  const chosen = named.length > 0 || checksum ? plans : plans.filter((one) => mayLack(one, site, to));
   const signal = AbortSignal.any([shutdown.signal, site.refused]);
   const { config, state } = site;
-  const result = await fill({ config, state, to, from, plans: chosen, dryRun, report, signal });
+  const result = await fill({ config, state, to, from, plans: chosen, checksum, dryRun, report, signal });
   site.refused.throwIfAborted();
   const failed = result.failed + unreadable.length;
   const { label: destination } = to.transport;

@@ -2,7 +2,7 @@ import { counted } from '../../core/units.ts';
 import { cannotWork, failedDirectory } from '../../source/directory-failures.ts';
 import type { Report } from '../../core/events.ts';
 import type { DirectoryPlan } from '../../core/lifecycle.ts';
-import { showName } from '../../name.ts';
+import { showName, type Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
 import { createRepair } from '../../maintain/repair.ts';
 import { listenForShutdown } from '../shutdown.ts';
@@ -54,8 +54,11 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
     await again.run(plans.filter(({ directory }) => only.has(directory.name)));
     isWell = complete && again.isWell;
   }
+  const lacking = new Lacking(tell);
   const beside =
-    site.bestEffort.length === 0 ? undefined : await verifyBestEffort(site, plans, { checksum, report: tell, signal });
+    site.bestEffort.length === 0
+      ? undefined
+      : await verifyBestEffort(site, plans, { checksum, report: lacking.report, signal });
   site.refused.throwIfAborted();
   isWell &&= unreadable.length === 0;
   const isRepaired = repair !== undefined && isWell;
@@ -63,7 +66,7 @@ export const verify = async (named: readonly string[], options: VerifyCommandOpt
     output.print(`${JSON.stringify({ ...summaryOf(first), ...(beside && { bestEffort: countsOf(beside) }) })}\n`);
   else if (!quiet || !isWell) {
     output.print(summaryText(first, isRepaired));
-    if (beside !== undefined) output.print(bestEffortText(beside, site));
+    if (beside !== undefined) output.print(bestEffortText(beside, lacking.cure({ checksum })));
   }
   return shutdown.exitCode ?? (isWell ? 0 : 3);
 };
@@ -79,12 +82,33 @@ const verifyBestEffort = async (
   return comparison;
 };
 
-const bestEffortText = (comparison: Comparison, { bestEffort }: OpenSite): string => {
-  const [first] = bestEffort;
-  const isWhole = comparison.missing + comparison.different === 0 || first === undefined;
-  const cure = isWhole ? '' : `to send it there: ${ownCommand('fill', first.label)} DIR\n`;
-  return `best effort: ${summaryText(comparison, false)}${cure}`;
-};
+/** In which directories a destination lacks something, by its label. */
+class Lacking {
+  readonly #directories = new Map<string, Set<Name>>();
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  readonly report: Report = (event) => {
+    this.#report(event);
+    if (event.type !== 'discrepancy') return;
+    const [directory = ''] = event.path.split('/', 1);
+    const there = this.#directories.get(event.destination) ?? new Set();
+    this.#directories.set(event.destination, there.add(directory));
+  };
+
+  /** What brings it there; undefined: nothing is lacking. */
+  cure({ checksum }: { readonly checksum: boolean }): string | undefined {
+    const how = checksum ? ['--checksum'] : [];
+    const commands = [...this.#directories].map(([label, names]) => ownCommand('fill', ...how, label, ...names));
+    return commands.length === 0 ? undefined : commands.join(' && ');
+  }
+}
+
+const bestEffortText = (comparison: Comparison, cure: string | undefined): string =>
+  `best effort: ${summaryText(comparison, false)}${cure === undefined ? '' : `to send it there: ${cure}\n`}`;
 
 const summaryOf = (comparison: Comparison): object => ({ type: 'summary', ...countsOf(comparison) });
 

@@ -27,6 +27,8 @@ export interface DirectoryFillOptions {
   /** Sends of all directories share them. */
   readonly slots: Semaphore;
   readonly dryRun: boolean;
+  /** What is there is compared by content, whatever the record says of it. */
+  readonly checksum: boolean;
   readonly report: Report;
 }
 

@@ -34,7 +34,7 @@ export class DirectoryFill {
   #askedElsewhere = 0;
 
   constructor(options: DirectoryFillOptions) {
-    const { plan, site, to, others, slots, report } = options;
+    const { plan, site, to, others, slots, checksum, report } = options;
     const { config, signal } = site;
     const { name } = plan.directory;
     const tally = new FillTally(name, to.label, report);
@@ -44,7 +44,7 @@ export class DirectoryFill {
     const how = {
       root: config.source.root,
       directory: name,
-      checksum: config.verify === 'checksum',
+      checksum,
       uncheckable: (error: Error) => tally.fail(error),
       signal,
     };
@@ -117,7 +117,7 @@ export class DirectoryFill {
 
   async #visit(entry: Entry): Promise<void> {
     if (entry.kind === 'folder' || entry.kind === 'skipped') return;
-    const { plan, site, here, elsewhere } = this.#options;
+    const { plan, site, here, elsewhere, checksum } = this.#options;
     const { path } = entry;
     if (entry.kind === 'unreadable') {
       this.tally.fail(cannotRead(pathIn(plan.directory.name, path), entry.error), path);
@@ -132,7 +132,7 @@ export class DirectoryFill {
       isFinished: this.#isFinished,
       isMarked: isMarked(stats),
       elsewhere: elsewhere?.lookUp(path, stats) ?? 'unknown',
-      isHere: here.lookUp(path, stats) === 'confirmed',
+      isHere: !checksum && here.lookUp(path, stats) === 'confirmed',
       writer: site.openFiles(OPEN_FILES_AGE_MS).writerOf(stats),
     });
     const file = { path, size: stats.size, mtimeNs: stats.mtimeNs, stats };

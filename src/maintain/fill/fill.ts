@@ -40,6 +40,8 @@ export interface FillOptions {
   readonly plans: readonly DirectoryPlan[];
   /** Nothing is sent, nor written here. */
   readonly dryRun?: boolean;
+  /** What is there is compared by content, not only by size and time. */
+  readonly checksum?: boolean;
   /** Nothing is written into the records of directories: others write there meanwhile. */
   readonly isBeside?: boolean;
   readonly report: Report;
@@ -104,7 +106,7 @@ class Filling {
   }
 
   async #fill(plan: DirectoryPlan): Promise<void> {
-    const { config, state, report, signal, dryRun = false, isBeside = false } = this.#options;
+    const { config, state, report, signal, checksum = false, dryRun = false, isBeside = false } = this.#options;
     const keepsNothing = dryRun || isBeside;
     const { name } = plan.directory;
     const proof = plan.phase === 'finished' ? readProof(`${config.source.root}/${name}`) : undefined;
@@ -124,6 +126,7 @@ class Filling {
         isClosedByParser: (proof as { readonly closedBy?: unknown } | undefined | null)?.closedBy === 'parser',
         slots: this.#slots,
         dryRun,
+        checksum: checksum || config.verify === 'checksum',
         report,
       });
       await work.run();

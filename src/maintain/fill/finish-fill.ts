@@ -56,7 +56,7 @@ const hasParserMarker = (path: Name): boolean =>
 
 /** Every file must be what the destination has; what was sent is checked there as the site wants it. */
 const lookAgain = async (
-  { plan, site, to, record }: DirectoryFillOptions,
+  { plan, site, to, record, checksum }: DirectoryFillOptions,
   tally: FillTally,
 ): Promise<Pick<Listing, 'folders' | 'foldersNs'> & { readonly checked: number }> => {
   const { config, signal } = site;
@@ -65,7 +65,7 @@ const lookAgain = async (
     root: config.source.root,
     directory: plan.directory.name,
     destinations: [to],
-    checksum: config.verify === 'checksum',
+    checksum,
     different: ({ detail }, { path }) =>
       tally.refuse(path, `it was sent a moment ago, and ${detail}`, 'see what changes files there; then fill it again'),
     uncheckable: (error) => tally.fail(error),
