@@ -27,6 +27,16 @@ const WORDS: readonly (readonly [words: RegExp, errorClass: TransportErrorClass,
     'network',
     'see the network and the server',
   ],
+  [
+    /read-only file system/i,
+    'file',
+    'mount it for writing at the destination, or correct destination.remote; an error of the disk may have made it so',
+  ],
+  [
+    /permission denied|operation not permitted/i,
+    'file',
+    'see owner and mode of what it names, and as which account the remote is used',
+  ],
 ];
 
 /** Pure. The class of what rclone says, and the cure. */

@@ -175,6 +175,14 @@ it.each([
   ["can't move file onto non-file", 'file'],
 ])('"%s" is of class %s', (message, errorClass) => expect(classify(message).errorClass).toBe(errorClass));
 
+it.each([
+  ['mkdir /mnt/backup/DC1: read-only file system', 'mount it for writing'],
+  ['open /mnt/backup/DC1/.isocket-1.part: permission denied', 'owner and mode'],
+  ['sftp: "Permission denied" (SSH_FX_PERMISSION_DENIED)', 'owner and mode'],
+])('the cure of "%s" is its own', (message, hint) => {
+  expect(classify(message)).toMatchObject({ errorClass: 'file', hint: expect.stringContaining(hint) as unknown });
+});
+
 it('reads its log, in JSON or not', () => {
   expect(parseLine('{"level":"info","msg":"Copied (new)","object":"DC1/f"}')).toEqual({ level: 'info', text: 'Copied (new)', object: 'DC1/f' }); // prettier-ignore
   expect(parseLine('2026/01/02 03:04:05 Failed to load config file')).toEqual({ level: 'error', text: 'Failed to load config file', object: undefined }); // prettier-ignore
