@@ -42,3 +42,23 @@ export const createHalfSipHash = (key: Buffer): ((words: Int32Array, count: numb
     return [first, (v1 ^ v3) >>> 0];
   };
 };
+
+/**
+ * HalfSipHash over so many words of 32 bits, and then a text: its length, and its UTF-16 units, two to a word.
+ * @param key 8 bytes
+ */
+export const createTextHash = (key: Buffer): ((text: string, ...leading: readonly number[]) => Hash64) => {
+  const hash = createHalfSipHash(key);
+  let words = new Int32Array(64);
+  return (text, ...leading) => {
+    const first = leading.length + 1;
+    const count = first + ((text.length + 1) >> 1);
+    if (count > words.length) words = new Int32Array(count * 2);
+    for (const [at, word] of leading.entries()) words[at] = word;
+    words[leading.length] = text.length;
+    // Beyond an odd last unit charCodeAt is NaN, which counts as 0.
+    for (let at = first, unit = 0; at < count; at += 1, unit += 2)
+      words[at] = text.charCodeAt(unit) | (text.charCodeAt(unit + 1) << 16);
+    return hash(words, count);
+  };
+};

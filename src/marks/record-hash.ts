@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createHalfSipHash, type Hash64 } from '../core/half-siphash.ts';
+import { createHalfSipHash, createTextHash, type Hash64 } from '../core/half-siphash.ts';
 import type { Name } from '../name.ts';
 
 /** What must be as it was right after our `chmod`, or the file is no longer the one that was confirmed. Times in nanoseconds. */
@@ -46,19 +46,9 @@ export const createRecordHash = (key: Buffer): RecordHash => {
   const hash = createHalfSipHash(key);
   const numbers = new BigInt64Array(4);
   const stateWords = new Int32Array(numbers.buffer);
-  let words = new Int32Array(64);
+  const hashText = createTextHash(key);
   return {
-    name: (path, destination) => {
-      const count = 3 + ((path.length + 1) >> 1);
-      if (count > words.length) words = new Int32Array(count * 2);
-      words[0] = destination[0];
-      words[1] = destination[1];
-      words[2] = path.length;
-      // Beyond an odd last unit charCodeAt is NaN, which counts as 0.
-      for (let at = 3, unit = 0; at < count; at += 1, unit += 2)
-        words[at] = path.charCodeAt(unit) | (path.charCodeAt(unit + 1) << 16);
-      return hash(words, count);
-    },
+    name: (path, [first, second]) => hashText(path, first, second),
     state: ({ ino, size, mtimeNs, ctimeNs }) => {
       numbers[0] = ino;
       numbers[1] = size;

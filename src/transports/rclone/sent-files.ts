@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { HashTable } from '../../core/hash-table.ts';
-import { createHalfSipHash, type Hash64 } from '../../core/half-siphash.ts';
+import { createTextHash } from '../../core/half-siphash.ts';
 import { wholeSeconds, type ExpectedFile, type Name, type OutgoingFile } from '../../transport.ts';
 
 /** 12 to 23 MB. */
@@ -75,19 +75,6 @@ export class SentFiles {
     }
   }
 }
-
-/** @param key 8 bytes */
-const createTextHash = (key: Buffer): ((text: string) => Hash64) => {
-  const hash = createHalfSipHash(key);
-  return (text) => {
-    const words = new Int32Array(1 + ((text.length + 1) >> 1));
-    words[0] = text.length;
-    // Beyond an odd last unit charCodeAt is NaN, which counts as 0.
-    for (let at = 1, unit = 0; at < words.length; at += 1, unit += 2)
-      words[at] = text.charCodeAt(unit) | (text.charCodeAt(unit + 1) << 16);
-    return hash(words, words.length);
-  };
-};
 
 const directoryOf = (path: Name): Name => path.slice(0, Math.max(0, path.indexOf('/')));
 
