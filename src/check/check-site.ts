@@ -10,6 +10,7 @@ import { checkMark } from './mark.ts';
 import { checkWriters } from './writers.ts';
 import { elsewhereLine } from './elsewhere.ts';
 import { listenLine } from './listen.ts';
+import { earlierAt, samePlaceLine } from './one-place.ts';
 import { earlierProbes, overlapLine, removeMadeFolders, type Overlap } from './overlap.ts';
 import { checkRoot, linkLines, unreadableLines } from './root.ts';
 import { checkState } from './state.ts';
@@ -35,36 +36,49 @@ export interface CheckOptions {
 export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckResult> {
   const found = checkRoot(options.config.source);
   for await (const result of checkThisEnd(options, found)) yield { ...result, end: 'here' };
-  const reached: string[] = [];
-  const { root, tag } = options.config.source;
+  const reached: Transport[] = [];
   for (const [index, transport] of options.destinations.entries()) {
     const isBestEffort = options.bestEffort?.has(transport) === true;
     const kind = isBestEffort ? ' (best effort)' : '';
     const prefix = options.destinations.length > 1 ? `destination ${index + 1}${kind}: ` : '';
-    const begunMs = Date.now();
-    const earlier = earlierProbes(root, tag);
-    let made: Overlap | undefined;
     let isWell = true;
-    for await (const result of transport.probe(options.signal)) {
-      // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
-      const isWritten = result.what === 'write' && result.state === 'ok';
-      const overlap = isWritten ? overlapLine(root, earlier, tag) : undefined;
+    for await (const result of checkDestination(transport, reached, options)) {
       isWell &&= result.state !== 'failure';
-      const state = isBestEffort && result.state === 'failure' ? 'warning' : result.state;
-      yield { ...result, state, what: prefix + result.what, end: 'destination' };
-      made ??= overlap;
-      if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
+      const isTolerated = isBestEffort && result.state === 'failure' && result.end === 'destination';
+      yield { ...result, state: isTolerated ? 'warning' : result.state, what: prefix + result.what };
     }
-    if (made !== undefined) removeMadeFolders(root, made, begunMs);
-    if (isWell) reached.push(transport.label);
+    if (isWell) reached.push(transport);
   }
   // Of a destination that is mistyped, that is what is to be told.
-  const elsewhere = elsewhereLine(root, found.listing?.directories ?? [], {
+  const elsewhere = elsewhereLine(options.config.source.root, found.listing?.directories ?? [], {
     site: options.config.site,
-    labels: reached,
+    labels: reached.map(({ label }) => label),
     all: options.destinations.map(({ label }) => label),
   });
   if (elsewhere !== undefined) yield { ...elsewhere, end: 'here' };
+}
+
+/** @param reached those that were found well before it */
+async function* checkDestination(
+  transport: Transport,
+  reached: readonly Transport[],
+  { config, signal }: Pick<CheckOptions, 'config' | 'signal'>,
+): AsyncGenerator<CheckResult> {
+  const { root, tag } = config.source;
+  const begunMs = Date.now();
+  const earlier = earlierProbes(root, tag);
+  const others = await earlierAt(reached, signal);
+  let made: Overlap | undefined;
+  for await (const result of transport.probe(signal)) {
+    // Now, and not after the probe: it removes its file. The failure is of the configuration, so of this end.
+    const isWritten = result.what === 'write' && result.state === 'ok';
+    const overlap = isWritten ? overlapLine(root, earlier, tag) : undefined;
+    const same = isWritten ? await samePlaceLine(others, signal) : undefined;
+    yield { ...result, end: 'destination' };
+    made ??= overlap;
+    for (const line of [overlap, same]) if (line !== undefined) yield { ...line, end: 'here' };
+  }
+  if (made !== undefined) removeMadeFolders(root, made, begunMs);
 }
 
 async function* checkThisEnd(options: CheckOptions, root: ReturnType<typeof checkRoot>): AsyncGenerator<ProbeResult> {

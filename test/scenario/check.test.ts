@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -20,8 +21,10 @@ import { startOwnReceiver } from '../support/own-receiver.ts';
 import { parser } from '../support/parser.ts';
 import { freePort } from '../support/ports.ts';
 import type { TestServer } from '../support/server.ts';
+import { startProxy } from '../support/proxy.ts';
 import { makeSite, type SiteOptions, type TestSite } from '../support/site.ts';
 import { startSshd } from '../support/sshd.ts';
+import { through } from '../support/through.ts';
 
 const NOBODY = 65_534;
 
@@ -315,6 +318,24 @@ describe.each(['sftp', 'rsync'])('with %s', (transport) => {
     expect(line('overlap').message).toContain(`"${site.root}${below}"`);
     expect(readdirSync(site.root + below).filter((name) => name.startsWith('.isocket'))).toEqual([]);
   });
+});
+
+it.each(['sftp', 'rclone'])('finds two destinations that are one folder: sftp and, by another way, %s', async (way) => {
+  await using proxy = await startProxy(server.port);
+  const one = `${folder}/one-folder-${way}`;
+  const site = newSite({ destination: { path: one } });
+  const config = JSON.parse(readFileSync(site.config, 'utf8')) as { readonly destination: object };
+  const other =
+    way === 'rclone'
+      ? { transport: 'rclone', remote: one }
+      : { ...config.destination, ...through(folder, server, proxy.port) };
+  const write = (destination: readonly object[]): void => writeFileSync(site.config, JSON.stringify({ ...config, destination })); // prettier-ignore
+  write([config.destination, other]);
+  const { exitCode, failures, line } = await check(site);
+  expect([exitCode, failures]).toEqual([2, ['destination 2: overlap']]);
+  expect(line('destination 1: overlap').state).toBe('ok');
+  write([config.destination, { ...config.destination, path: `${one}-other` }]);
+  expect(await check(site)).toMatchObject({ exitCode: 0, failures: [] });
 });
 
 it.each(['scan', 'daemon'])('refuses a state folder in the root: %s', async (command) => {
