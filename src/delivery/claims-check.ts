@@ -5,6 +5,7 @@ import type { MarkRecord } from '../marks/mark-record.ts';
 import type { Name } from '../name.ts';
 import { Verification } from '../verify/verification.ts';
 import type { SiteContext } from './context.ts';
+import type { ListingTurn } from './listing-turn.ts';
 
 type Site = Pick<SiteContext, 'config' | 'sender' | 'report' | 'signal'>;
 
@@ -56,14 +57,14 @@ export class ClaimsCheck {
    * Resolves with what must be sent, and with how many claims stay open because a destination could not be asked.
    * Rejects with what is no failure of a transport.
    */
-  async end(): Promise<{
+  async end(turn: ListingTurn): Promise<{
     readonly absent: ReadonlyMap<Name, BigIntStats>;
     readonly confirmed: number;
     readonly open: number;
   }> {
     if (this.#asked === 0) return { absent: new Map(), confirmed: 0, open: 0 };
     try {
-      await this.#verification.end();
+      await turn.aside(this.#verification.end());
     } catch (error) {
       if (!(error instanceof TransportError)) throw error;
     }

@@ -13,6 +13,7 @@ import { FoundFiles } from './found-files.ts';
 import type { SiteContext } from './context.ts';
 import { listDirectory, type ListingVisitor } from './list-directory.ts';
 import { isAsListed, type Listing } from './listing.ts';
+import type { ListingTurn } from './listing-turn.ts';
 import { SkippedNames } from './skipped-names.ts';
 import { TwinNames } from './twin-names.ts';
 import type { Manifest } from './manifest.ts';
@@ -120,7 +121,7 @@ export class DirectoryCycle {
   }
 
   /** Lists the directory, sends what is unsent, asks for claims, and begins to verify what is sent. */
-  async list({ isFirst }: { readonly isFirst: boolean }): Promise<void> {
+  async list({ isFirst, turn }: { readonly isFirst: boolean; readonly turn: ListingTurn }): Promise<void> {
     const { directory } = this.plan;
     this.listing = undefined;
     this.awaitsQuiet = false;
@@ -131,11 +132,10 @@ export class DirectoryCycle {
     this.#twins = new TwinNames(this.#options.record);
     const claims = new ClaimsCheck(this.#site, directory.name, this.#options.record);
     const listing = await this.#list(this.#options.count.counting(this.#visitor(claims, isFirst)));
-    const { absent, confirmed, open } = await claims.end();
+    const { absent, confirmed, open } = await claims.end(turn);
     this.#options.count.end(listing, absent, open);
     for (const [path, stats] of absent) await this.#options.queue.submit(path, stats);
-    this.openClaims = open;
-    this.#confirmedClaims = confirmed;
+    [this.openClaims, this.#confirmedClaims] = [open, confirmed];
     this.#listings += 1;
     this.#found.flush();
     this.listing = listing;

@@ -10,6 +10,7 @@ import { DirectoryCount } from './directory-count.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
 import { finishDirectory } from './finish-directory.ts';
 import { FinishedTwin } from './finished-twin.ts';
+import { ListingTurn } from './listing-turn.ts';
 import { BEHIND_MS, type CycleEnd } from './cycle-end.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
@@ -51,13 +52,12 @@ export class DirectoryWork implements Disposable {
     this.#unreadable = new UnreadableNames(name, report);
     this.#outagesBefore = sender.outages;
     this.#twin = new FinishedTwin(name, site, () => this.#cycle.plan.directory.twins);
-    const mayBegin = (): Promise<void> | undefined => this.#twin.check();
     this.queue = new UploadQueue({
       ...site,
       directory: name,
       record: this.#record,
       retry: config.send.retry,
-      mayBegin,
+      mayBegin: () => this.#twin.check(),
       onOutcome: (path, outcome, stats) => {
         this.count.noteOutcome(path, outcome, stats);
         if (outcome.result === 'stopped' || outcome.result === 'left-behind') onLeft();
@@ -77,15 +77,15 @@ export class DirectoryWork implements Disposable {
   }
 
   /** Begins a cycle: lists the directory and hands over what is unsent; resolves when the listing is through, with sends still under way. */
-  async list(plan: DirectoryPlan): Promise<void> {
+  async list(plan: DirectoryPlan, turn: ListingTurn): Promise<void> {
     this.#noteOutcomes();
     this.#cycles += 1;
     this.queue.startCycle();
     this.#cycle = this.#newCycle(plan);
     this.#unreadable.startCycle();
     await this.#guarded(async () => {
-      await this.#twin.check();
-      await this.#cycle.list({ isFirst: true });
+      await this.#twin.check(turn);
+      await this.#cycle.list({ isFirst: true, turn });
       return false;
     });
   }
@@ -144,7 +144,7 @@ export class DirectoryWork implements Disposable {
           if (step.reason !== undefined) this.#reportUnfinished(step.reason, step.isStuck);
           return false;
         case 'list':
-          await cycle.list({ isFirst: false });
+          await cycle.list({ isFirst: false, turn: new ListingTurn() });
           await this.queue.drain();
           break;
         case 'verify':

@@ -4,6 +4,7 @@ import { FINISHED_WATCH } from '../source/markers.ts';
 import { walk } from '../source/scanner.ts';
 import { TransportError, type ExpectedFile } from '../transport.ts';
 import type { SiteContext } from './context.ts';
+import { ListingTurn } from './listing-turn.ts';
 import { otherCase } from './twin-names.ts';
 
 type Site = Pick<SiteContext, 'config' | 'isExcluded' | 'sender' | 'signal'>;
@@ -29,15 +30,15 @@ export class FinishedTwin {
   }
 
   /** Rejects with a TransportError `file` where a destination takes this directory for one of them that is finished. */
-  check(): Promise<void> | undefined {
+  check(turn = new ListingTurn()): Promise<void> | undefined {
     const twins = this.#twins();
-    return twins && this.#check(twins);
+    return twins && this.#check(twins, turn);
   }
 
-  async #check(twins: readonly Name[]): Promise<void> {
+  async #check(twins: readonly Name[], turn: ListingTurn): Promise<void> {
     for (const twin of twins) {
       if (this.#site.sender.stat(`${twin}/${FINISHED_WATCH}`)?.isFile() !== true) continue;
-      const isApart = this.#apart.get(twin) ?? !(await this.#isOneWith(twin));
+      const isApart = this.#apart.get(twin) ?? !(await turn.aside(this.#isOneWith(twin)));
       this.#apart.set(twin, isApart);
       if (isApart) continue;
       const [ours, other] = [showName(this.#directory), showName(twin)];

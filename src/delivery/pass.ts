@@ -61,7 +61,8 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
   const late = new LateDirectories(state.path, site.report);
   late.note(directories);
   const labels = sender.destinations.map(({ label }) => label);
-  await noteFinishedElsewhere(
+  // Beside the rest: a destination that is new and silent keeps the others from nothing.
+  const noted = noteFinishedElsewhere(
     state.path,
     root,
     directories,
@@ -71,6 +72,7 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
       isReached: () => areReached(sender.destinations, { root, signal: site.signal }),
     },
   );
+  noted.catch(() => undefined); // It is awaited at the end.
   const limits = createLimits();
   const unsentIn: Name[] = [];
   const unfinished = liveFirst(plan(directories, newest)).filter(
@@ -97,6 +99,7 @@ export const runPass = async (options: PassOptions): Promise<PassEnd> => {
     const { message, hint = '' } = replacedRoot(root);
     site.report({ type: 'note', level: 'warning', message: `${message}: ${hint}` });
   }
+  await noted;
   return {
     complete: counters.failed + counters.unfinished === 0 && sender.fatal === undefined,
     summary: { type: 'summary', ...counters, seconds: (performance.now() - started) / 1000 },

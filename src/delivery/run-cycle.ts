@@ -2,6 +2,7 @@ import { createSemaphore, type Semaphore } from '../core/semaphore.ts';
 import type { DirectoryPlan } from '../core/lifecycle.ts';
 import type { CycleEnd } from './cycle-end.ts';
 import type { DirectoryWork } from './directory-work.ts';
+import { ListingTurn } from './listing-turn.ts';
 
 /** How much work on the directories of one site goes on side by side. */
 export interface Limits {
@@ -39,13 +40,14 @@ export const runCycle = async (
   const isBacklog = plan().phase !== 'open';
   if (isBacklog) await limits.finishing.acquire(1);
   try {
-    if (isBacklog) await limits.listing.acquire(1);
+    const turn = new ListingTurn(isBacklog ? limits.listing : undefined);
+    await turn.begin();
     let work;
     try {
       work = signal.aborted ? undefined : open();
-      await work?.list(plan());
+      await work?.list(plan(), turn);
     } finally {
-      if (isBacklog) limits.listing.release(1);
+      turn.end();
     }
     listed?.();
     if (work === undefined) return undefined;

@@ -7,6 +7,7 @@ import { plan, type DirectoryPlan } from '../../src/core/lifecycle.ts';
 import { readRoot } from '../../src/source/root.ts';
 import { createSiteContext } from '../../src/delivery/context.ts';
 import { DirectoryWork } from '../../src/delivery/directory-work.ts';
+import { ListingTurn } from '../../src/delivery/listing-turn.ts';
 import type { CycleEnd } from '../../src/delivery/cycle-end.ts';
 import { createOpenFilesView, OpenFiles, type OpenFilesView } from '../../src/source/open-files.ts';
 import { startOwnReceiver } from '../support/own-receiver.ts';
@@ -45,7 +46,7 @@ const workOnDc1 = async (openFiles: OpenFilesView) => {
   };
   const work = stack.use(new DirectoryWork(now(), context));
   work.expectEvents();
-  const list = (): Promise<void> => work.list(now());
+  const list = (): Promise<void> => work.list(now(), new ListingTurn());
   const finish = (): Promise<CycleEnd> => work.finish(now());
   const cycle = async (): Promise<CycleEnd> => {
     await list();
