@@ -8,18 +8,16 @@ import { cannotWork, failedDirectory, isGone } from '../source/directory-failure
 import type { SiteContext } from './context.ts';
 import { DirectoryCount } from './directory-count.ts';
 import { DirectoryCycle } from './directory-cycle.ts';
+import { drain } from './drain.ts';
 import { finishDirectory } from './finish-directory.ts';
 import { FinishedTwin } from './finished-twin.ts';
 import { ListingTurn } from './listing-turn.ts';
-import { BEHIND_MS, type CycleEnd } from './cycle-end.ts';
+import { dueMs, type CycleEnd } from './cycle-end.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
 import { isFolderThere, whyNotAsPlanned } from './still-as-planned.ts';
 import { takeBack } from './take-back.ts';
 import { UploadQueue } from './upload-queue.ts';
-
-/** A cycle is a listing: not more often than this, whatever the configuration says. */
-const SOONEST_MS = 100;
 
 /** The work on one directory for as long as it is not finished: one cycle in a pass of `scan`, many in the daemon. */
 export class DirectoryWork implements Disposable {
@@ -95,7 +93,7 @@ export class DirectoryWork implements Disposable {
     this.#cycle.plan = plan;
     const finished = await this.#guarded(() => this.#finishWhenDone());
     const { folders = [], firstHeldBack: heldBack = [] } = this.#cycle.listing ?? {};
-    return { finished, dueMs: this.#dueMs(), folders, heldBack };
+    return { finished, dueMs: dueMs({ cycle: this.#cycle, queue: this.queue, ...this.#site }), folders, heldBack };
   }
 
   /** Some files are left to another cycle, which sends them to a destination that is slower than others. */
@@ -129,12 +127,27 @@ export class DirectoryWork implements Disposable {
     });
   }
 
+  /** Waits for the sends of an open directory, which its cycle leaves under way. */
+  async drain(): Promise<void> {
+    await this.#guarded(async () => {
+      await this.#drain();
+      return false;
+    });
+  }
+
+  /** What a destination lacks that was silent goes there as soon as it answers. */
+  #drain(): Promise<void> {
+    return drain(this.queue, this.#site.sender, async () => {
+      if (this.isBehind) await this.#cycle.list({ isFirst: false, turn: new ListingTurn() });
+    });
+  }
+
   /** Is it finished? */
   async #finishWhenDone(): Promise<boolean> {
     const [{ sender, signal, config }, cycle] = [this.#site, this.#cycle];
     // An open directory goes on with its sends under way.
     if (cycle.plan.closedBy === null || cycle.listing === undefined) return false;
-    await this.queue.drain();
+    await this.#drain();
     while (!signal.aborted && sender.fatal === undefined) {
       this.#noteOutcomes();
       const step = nextStep(cycle.facts(), config.source.supersededMs);
@@ -145,7 +158,7 @@ export class DirectoryWork implements Disposable {
           return false;
         case 'list':
           await cycle.list({ isFirst: false, turn: new ListingTurn() });
-          await this.queue.drain();
+          await this.#drain();
           break;
         case 'verify':
           if (takeBack(await cycle.verify(), cycle.plan.directory.name, this.#record, this.#site))
@@ -230,21 +243,5 @@ export class DirectoryWork implements Disposable {
       this.#reportUnfinished(reason);
       return false;
     }
-  }
-
-  /** When what holds files or the whole directory back may be over. */
-  #dueMs(): number | undefined {
-    const { config, sender } = this.#site;
-    const { settleMs, supersededMs } = config.source;
-    const { plan, listing, awaitsQuiet, openClaims } = this.#cycle;
-    const dues = [this.queue.failures.dueMs];
-    const awaitsWriter = plan.closedBy !== null && listing?.openForWriting === true;
-    if (listing !== undefined && (awaitsQuiet || awaitsWriter)) dues.push(settleMs);
-    if (plan.closedBy === 'superseded') dues.push(supersededMs);
-    // What a connection that is down kept from being sent or asked goes as soon as it may be up again.
-    if (this.queue.outcomes.stopped + openClaims > 0 || listing === undefined) dues.push(sender.retryInMs);
-    if (this.isBehind) dues.push(BEHIND_MS);
-    const known = dues.filter((due) => due !== undefined);
-    return known.length === 0 ? undefined : Math.max(SOONEST_MS, Math.min(...known));
   }
 }

@@ -42,12 +42,23 @@ export class Lane {
   /** Sends to a destination that has not answered: all but the first are given up where they need not be waited for. */
   readonly #unanswered = new Map<LaneSend, AbortController>();
   readonly #now: () => number;
+  readonly #answered: () => void;
   #askedMs: number | undefined;
   #looksAgain = false;
+  /** Since it answered last. */
+  #hasLeftBehind = false;
 
-  /** @param now milliseconds of a clock that only runs forward */
-  constructor(transport: RetryingTransport, now: () => number = () => performance.now()) {
+  /**
+   * @param answered called when it answers after files were left behind
+   * @param now milliseconds of a clock that only runs forward
+   */
+  constructor(
+    transport: RetryingTransport,
+    answered: () => void = () => undefined,
+    now: () => number = () => performance.now(),
+  ) {
     this.transport = transport;
+    this.#answered = answered;
     this.#now = now;
   }
 
@@ -88,6 +99,10 @@ export class Lane {
     } finally {
       this.#active[urgency] -= 1;
       this.#next();
+      if (this.#hasLeftBehind && this.#answers) {
+        this.#hasLeftBehind = false;
+        this.#answered();
+      }
     }
   }
 
@@ -110,7 +125,7 @@ export class Lane {
   #turn(send: LaneSend): Promise<undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<undefined>();
     const begin = (): void => resolve(undefined);
-    const leave = (): void => reject(new LeftBehind(this.transport.label));
+    const leave = (): void => reject(this.#left());
     this.#waiting[send.urgency].push({ send, begin, leave });
     this.#lookAgain(LOOK_FOR_GROWTH_MS);
     return promise;
@@ -125,12 +140,17 @@ export class Lane {
     try {
       await this.transport.send(file, AbortSignal.any([signal, giveUp.signal]));
     } catch (error) {
-      if (giveUp.signal.aborted && !signal.aborted) throw new LeftBehind(this.transport.label);
+      if (giveUp.signal.aborted && !signal.aborted) throw this.#left();
       throw error;
     } finally {
       this.#unanswered.delete(send);
       if (this.#answers) this.#askedMs = undefined;
     }
+  }
+
+  #left(): LeftBehind {
+    this.#hasLeftBehind = true;
+    return new LeftBehind(this.transport.label);
   }
 
   /** As many of those that wait as there is room for, live ones first. */

@@ -21,11 +21,21 @@ export interface Recorded {
 export class Lanes {
   readonly #lanes: readonly Lane[];
   readonly #signal: AbortSignal;
+  readonly #onAnswer = new Set<() => void>();
   #underWay = 0;
 
   constructor(destinations: readonly RetryingTransport[], signal: AbortSignal) {
-    this.#lanes = destinations.map((transport) => new Lane(transport));
+    const answered = (): void => {
+      for (const call of this.#onAnswer) call();
+    };
+    this.#lanes = destinations.map((transport) => new Lane(transport, answered));
     this.#signal = signal;
+  }
+
+  /** Calls when a destination that was silent answers, and lacks what was left behind meanwhile. Returns what ends that. */
+  onAnswer(call: () => void): () => void {
+    this.#onAnswer.add(call);
+    return () => void this.#onAnswer.delete(call);
   }
 
   /**

@@ -189,7 +189,7 @@ const passDirectory = async (
   });
   if (cycle === undefined) return 'done';
   using work = cycle.work;
-  await work.queue.drain();
+  await work.drain();
   here.count = work.count.current;
   here.isFinished = cycle.end?.finished === true;
   if (here.isFinished) return 'done';

@@ -110,6 +110,11 @@ export class Sender {
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
+  /** Calls when a destination that was silent answers, and lacks files that others took meanwhile. Returns what ends that. */
+  onAnswer(call: () => void): () => void {
+    return this.#lanes.onAnswer(call);
+  }
+
   /** Looks at a file below the root ("DC1/sub/file") through no link. undefined where it is not there. */
   stat(targetPath: Name): BigIntStats | undefined {
     return this.#files.stat(targetPath);

@@ -82,8 +82,9 @@ it('leaves behind what another one has taken when too many wait, and nothing els
 
 it('is not waited for where it does not answer, but by one, and by what nobody else has taken', async () => {
   const there = controlled(false);
-  let nowMs = 0;
-  const lane = new Lane(there.transport, () => nowMs);
+  let [nowMs, answers] = [0, 0];
+  const answered = (): void => void (answers += 1);
+  const lane = new Lane(there.transport, answered, () => nowMs);
   const [probe, ...others] = ['a', 'b', 'c', 'd'].map((name) => begin(lane, name, 'backlog'));
   const alone = begin(lane, 'alone', 'backlog');
   for (const { taken } of [probe, ...others].flatMap((one) => one ?? [])) taken();
@@ -93,17 +94,19 @@ it('is not waited for where it does not answer, but by one, and by what nobody e
   late.taken();
   expect(await late.end).toBe('left behind');
   expect(there.begun).toEqual(['a', 'b']);
+  expect(answers).toBe(0);
   there.health.wasReached = true;
   there.end();
   await expect.poll(() => there.begun).toEqual(['a', 'b', 'alone']);
   for (let ended = 0; ended < 2; ended += 1) there.end(); // That of "b", which was given up, and the last.
   expect(await Promise.all([probe?.end, alone.end])).toEqual(['sent', 'sent']);
+  expect(answers).toBe(1); // What was left behind may go now.
 });
 
 it('does not keep what was written anew from the others while it does not answer', async () => {
   const there = controlled(false);
   let nowMs = 0;
-  const lane = new Lane(there.transport, () => nowMs);
+  const lane = new Lane(there.transport, undefined, () => nowMs);
   const probe = begin(lane, 'a', 'live');
   probe.taken();
   probe.outdated();
