@@ -169,6 +169,7 @@ describe('what is told without a command', () => {
     }
     expect(objects((await isocket('help', 'marks', '--json')).stdout)).toMatchObject([{ type: 'help' }]);
     expect((await isocket('help', 'scan')).stdout).toContain('isocket scan [options]');
+    expect(await isocket('help', 'help')).toEqual(await isocket('--help'));
     expect(
       COMMANDS.map(({ usage }) => usage.split(' ')[0]).filter((one) => TOPICS.some(({ name }) => name === one)),
     ).toEqual([]);
