@@ -18,6 +18,8 @@ import { checkTold } from './told.ts';
 /** A line of `isocket check`, and the end that it is about: that decides the exit code. */
 export interface CheckResult extends ProbeResult {
   readonly end: 'here' | 'destination';
+  /** Of several destinations the one that it is about: "destination 2 (best effort)". */
+  readonly of?: string;
 }
 
 export interface CheckOptions {
@@ -40,7 +42,7 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   for (const [index, transport] of options.destinations.entries()) {
     const isBestEffort = options.bestEffort?.has(transport) === true;
     const kind = isBestEffort ? ' (best effort)' : '';
-    const prefix = options.destinations.length > 1 ? `destination ${index + 1}${kind}: ` : '';
+    const about = options.destinations.length > 1 ? { of: `destination ${index + 1}${kind}` } : {};
     const begunMs = Date.now();
     const earlier = earlierProbes(root, tag);
     let made: Overlap | undefined;
@@ -51,9 +53,9 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
       const overlap = isWritten ? overlapLine(root, earlier, tag) : undefined;
       isWell &&= result.state !== 'failure';
       const state = isBestEffort && result.state === 'failure' ? 'warning' : result.state;
-      yield { ...result, state, what: prefix + result.what, end: 'destination' };
+      yield { ...result, ...about, state, end: 'destination' };
       made ??= overlap;
-      if (overlap !== undefined) yield { ...overlap, what: prefix + overlap.what, end: 'here' };
+      if (overlap !== undefined) yield { ...overlap, ...about, end: 'here' };
     }
     if (made !== undefined) removeMadeFolders(root, made, begunMs);
     if (isWell) reached.push(transport.label);
