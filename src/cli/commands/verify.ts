@@ -82,7 +82,7 @@ const verifyBestEffort = async (
 const bestEffortText = (comparison: Comparison, { bestEffort }: OpenSite): string => {
   const [first] = bestEffort;
   const isWhole = comparison.missing + comparison.different === 0 || first === undefined;
-  const cure = isWhole ? '' : `to send it there: ${ownCommand('fill', first.label)} DIR\n`;
+  const cure = isWhole ? '' : `to send it there, with the daemon stopped: ${ownCommand('fill', first.label)} DIR\n`;
   return `best effort: ${summaryText(comparison, false)}${cure}`;
 };
 
