@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { ownCommand } from '../../../src/host/own-command.ts';
 import { idleActivity, type Activity } from '../../../src/instance/activity.ts';
 import { siteStatus, type BestEffortStatus, type DirectoryStatus } from '../../../src/status/site-status.ts';
 import { statusText } from '../../../src/status/status-text.ts';
@@ -66,11 +67,13 @@ it('what a best-effort destination lacks, and what brings it there', () => {
   const behind = (waiting: number, some: Partial<Activity> | null): string =>
     textOf(some, { bestEffort: [{ destination: 'b', state: 'up', behind: 2, waiting }] });
   const lacks = 'best effort, b: 2 finished directories are not known to be whole there';
-  expect(behind(2, null)).toContain(`${lacks}; the next scan brings them there; to send them now: isocket fill b`);
-  expect(behind(0, null)).toContain(`${lacks}; to send them: isocket fill b\n`);
+  expect(behind(2, null)).toContain(
+    `${lacks}; the next scan brings them there; to send them now: ${ownCommand('fill', 'b')}\n`,
+  );
+  expect(behind(0, null)).toContain(`${lacks}; to send them: ${ownCommand('fill', 'b')}\n`);
   expect(behind(2, {})).toContain(`${lacks}; the daemon brings them there\n`);
   expect(behind(1, {})).toContain(`${lacks}; the daemon brings 1 there; to send all, with the daemon stopped: isocket`);
-  expect(behind(0, {})).toContain(`${lacks}; to send them, with the daemon stopped: isocket fill b\n`);
+  expect(behind(0, {})).toContain(`${lacks}; to send them, with the daemon stopped: ${ownCommand('fill', 'b')}\n`);
   expect(behind(2, { kind: 'scan' })).toContain(`${lacks}; the next scan brings them there\n`);
 });
 
@@ -82,12 +85,15 @@ it('what keeps a closed directory from being finished when all of it is sent', (
 
 it('a command that is refused beside a daemon is for when it is stopped', () => {
   const late: DirectoryStatus = { ...finished, late: true, lacks: ['c'], isFillable: true };
-  expect(textOf({}, { directory: late })).toMatch(
-    /to send it there, with the daemon stopped: isocket fill c DC1, LATE: .*to send it, with the daemon stopped: isocket reset DC1\n/,
-  );
-  expect(textOf(null, { directory: late })).toMatch(
-    /to send it there: isocket fill c DC1, LATE: .*to send it: isocket reset DC1\n/,
-  );
+  const [fill, reset] = [ownCommand('fill', 'c', 'DC1'), ownCommand('reset', 'DC1')];
+  for (const [some, when] of [
+    [{}, ', with the daemon stopped'],
+    [null, ''],
+  ] as const) {
+    const text = textOf(some, { directory: late });
+    expect(text).toContain(`; to send it there${when}: ${fill}, LATE: `);
+    expect(text).toContain(`; to send it${when}: ${reset}\n`);
+  }
 });
 
 it('nothing is in flight while every destination is down', () => {
