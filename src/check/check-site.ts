@@ -19,6 +19,8 @@ import { checkTold } from './told.ts';
 /** A line of `isocket check`, and the end that it is about: that decides the exit code. */
 export interface CheckResult extends ProbeResult {
   readonly end: 'here' | 'destination';
+  /** Of several destinations the one that it is about: "destination 2 (best effort)". */
+  readonly of?: string;
 }
 
 export interface CheckOptions {
@@ -40,12 +42,12 @@ export async function* checkSite(options: CheckOptions): AsyncGenerator<CheckRes
   for (const [index, transport] of options.destinations.entries()) {
     const isBestEffort = options.bestEffort?.has(transport) === true;
     const kind = isBestEffort ? ' (best effort)' : '';
-    const prefix = options.destinations.length > 1 ? `destination ${index + 1}${kind}: ` : '';
+    const about = options.destinations.length > 1 ? { of: `destination ${index + 1}${kind}` } : {};
     let isWell = true;
     for await (const result of checkDestination(transport, reached, options)) {
       isWell &&= result.state !== 'failure';
       const isTolerated = isBestEffort && result.state === 'failure' && result.end === 'destination';
-      yield { ...result, state: isTolerated ? 'warning' : result.state, what: prefix + result.what };
+      yield { ...result, ...about, state: isTolerated ? 'warning' : result.state };
     }
     if (isWell) reached.push(transport);
   }

@@ -127,7 +127,10 @@ export const COMMANDS: readonly CommandDefinition[] = [
         '--check',
         'one line and the exit code of a plug-in for Nagios and Icinga: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN',
       ],
-      ['--warn <duration>', 'with --check: WARNING where a file has been unsent so long (default: alerts.unsent)'],
+      [
+        '--warn <duration>',
+        'with --check: WARNING where a file has been unsent so long (default: alerts.unsent; --crit, if shorter)',
+      ],
       ['--crit <duration>', 'with --check: CRITICAL where a file has been unsent so long (default: 1d)'],
     ],
     examples: [

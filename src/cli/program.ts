@@ -29,7 +29,7 @@ export const run = async (args: readonly string[]): Promise<number> => {
       process.stdout.write(isJson ? `${JSON.stringify(answer.object)}\n` : wrapFor(process.stdout, answer.text));
       return 0;
     }
-    await program.parseAsync(unknownCommand(program, args) ?? args, { from: 'user' });
+    await program.parseAsync(meantBy(program, args), { from: 'user' });
     return exitCode;
   } catch (error) {
     const exitCode = reportError(error);
@@ -68,12 +68,17 @@ const answerBeforeCommands = async (args: readonly string[]): Promise<Answer | u
   return topic && { text: topicText(topic), object: { type: 'help', text: topicText(topic) } };
 };
 
-/** The command that is named and not there, alone: with `--help` or after `help`, commander would print the help of them all. */
-const unknownCommand = (program: Command, args: readonly string[]): [string] | undefined => {
+/**
+ * What commander is given. A command that is named and not there, alone: with `--help` or after `help` it would print the help of them all. And
+ * `help help`, which it takes for an error.
+ */
+const meantBy = (program: Command, args: readonly string[]): readonly string[] => {
   const { operands } = program.parseOptions([...args]);
-  const [named] = operands[0] === 'help' ? operands.slice(1) : operands;
+  const [first, second] = operands;
+  if (first === 'help' && second === 'help') return ['--help'];
+  const named = first === 'help' ? second : first;
   const isKnown = named === undefined || named === 'help' || program.commands.some((one) => one.name() === named);
-  return isKnown ? undefined : [named];
+  return isKnown ? args : [named];
 };
 
 /** What `--json` prints of --version and --help. */

@@ -137,7 +137,10 @@ export interface StartedEvent {
   readonly config: string;
   readonly site: string;
   readonly root: Name;
+  /** Those that are required. */
   readonly destinations: readonly string[];
+  /** The others, if any. */
+  readonly bestEffort?: readonly string[];
 }
 
 /** A condition of the site that somebody is to know of, or that is over. */

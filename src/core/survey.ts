@@ -10,7 +10,7 @@ export interface FileCount {
   readonly unsentBytes: number;
   readonly skipped: number;
   readonly excluded: number;
-  /** Of several destinations, in their order: how many of the files each does not have. */
+  /** Of several destinations, the best-effort ones last: how many of the files each does not have. */
   readonly missing?: readonly number[];
   /** The first few names that isocket needs itself. */
   readonly reserved: readonly Name[];

@@ -62,10 +62,20 @@ export const beginRecord = (
 export type ReadRecord = Pick<MarkRecord, 'lookUp' | 'has'>;
 
 /** The record as it is, without touching it: another process may be writing it. undefined where there is none, or none for us to read. */
-export const readRecord = (path: string, destinations: readonly DestinationKey[]): ReadRecord | undefined => {
+export const readRecord = (path: string, destinations: readonly DestinationKey[]): ReadRecord | undefined =>
+  readRecordFor(path, [destinations])?.[0];
+
+/** The same, read once, for each of several lists of destinations. */
+export const readRecordFor = (
+  path: string,
+  lists: readonly (readonly DestinationKey[])[],
+): readonly ReadRecord[] | undefined => {
   try {
     const loaded = loadRecord(path, Infinity, { compacts: false });
-    return loaded && new HashedRecord({ ...loaded, destinations, file: undefined, isFresh: false });
+    return (
+      loaded &&
+      lists.map((destinations) => new HashedRecord({ ...loaded, destinations, file: undefined, isFresh: false }))
+    );
   } catch (error) {
     if (systemErrorCode(error) === undefined) throw error;
     return undefined;

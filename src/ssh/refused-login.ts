@@ -34,7 +34,7 @@ export const refusedLogin = (
     };
   return {
     state: isByProgram ? 'the login was refused' : 'the server refused the key',
-    hint: `put the public key into the account’s authorized_keys (for ProFTPD as ssh-keygen -e -f KEY.pub prints it), or correct destination.user or destination.identityFile${rsaHint(keyType, isByProgram)}`,
+    hint: `put the public key into the account’s authorized_keys (for ProFTPD into the file of SFTPAuthorizedUserKeys, as ssh-keygen -e -f KEY.pub prints it), or correct destination.user or destination.identityFile${rsaHint(keyType, isByProgram)}`,
   };
 };
 

@@ -13,15 +13,26 @@ export type CountsAsSent = (stats: BigIntStats, path: Name) => boolean;
 /** Has this destination the file, as it is? */
 export type IsThere = (stats: BigIntStats, path: Name) => boolean;
 
+/** Something of each destination of a site. */
+interface OfEach<T> {
+  readonly required: readonly T[];
+  readonly bestEffort: readonly T[];
+}
+
+/** The destinations, as `finished.watch` names them. */
+export type SiteLabels = OfEach<string>;
+
+const NONE = { required: [], bestEffort: [] };
+
 /**
  * Counts a directory by one listing; read-only.
- * @param areThere one for each of several destinations
+ * @param areThere none for a site's only destination
  */
 export const countDirectory = (
   directoryPath: Name,
   isExcluded: IsExcluded,
   countsAsSent: CountsAsSent,
-  areThere: readonly IsThere[] = [],
+  areThere: OfEach<IsThere> = NONE,
 ): FileCount => {
   const tally = new Tally(countsAsSent, areThere);
   for (const entry of walk(directoryPath, isExcluded, tally.noteChange)) tally.visit(entry);
@@ -64,7 +75,7 @@ const RESERVED_NAMED = 3;
 
 class Tally {
   readonly #countsAsSent: CountsAsSent;
-  readonly #areThere: readonly IsThere[];
+  readonly #areThere: OfEach<IsThere>;
   readonly #missing: number[];
   readonly #sums = { files: 0, bytes: 0, unsent: 0, unsentBytes: 0, skipped: 0, excluded: 0, bornMarked: 0 };
   #changedMs = 0;
@@ -72,10 +83,10 @@ class Tally {
   #oldest: { readonly path: Name; readonly sinceMs: number } | undefined;
   #unreadable: string | undefined;
 
-  constructor(countsAsSent: CountsAsSent, areThere: readonly IsThere[] = []) {
+  constructor(countsAsSent: CountsAsSent, areThere: OfEach<IsThere> = NONE) {
     this.#countsAsSent = countsAsSent;
     this.#areThere = areThere;
-    this.#missing = areThere.map(() => 0);
+    this.#missing = [...areThere.required, ...areThere.bestEffort].map(() => 0);
   }
 
   get count(): FileCount {
@@ -126,11 +137,14 @@ class Tally {
     this.#sums.files += 1;
     this.#sums.bytes += size;
     this.noteChange(stats);
+    const { required, bestEffort } = this.#areThere;
+    for (const [index, isThere] of bestEffort.entries())
+      if (!isThere(stats, path)) this.#noteMissing(required.length + index);
     if (isMarked(stats) && this.#countsAsSent(stats, path)) return;
     if (isBornMarked(stats)) this.#sums.bornMarked += 1;
     this.#sums.unsent += 1;
     this.#sums.unsentBytes += size;
-    for (const [index, isThere] of this.#areThere.entries()) if (!isThere(stats, path)) this.#noteMissing(index);
+    for (const [index, isThere] of required.entries()) if (!isThere(stats, path)) this.#noteMissing(index);
     const sinceMs = Number(stats.ctimeMs);
     if (this.#oldest === undefined || sinceMs < this.#oldest.sinceMs) this.#oldest = { path, sinceMs };
   }
@@ -146,12 +160,14 @@ export type Counted = Omit<DirectoryStatus, 'name' | 'phase' | 'closedBy' | 'hel
 export const countedStatus = (
   count: FileCount,
   nowMs: number,
-  { silentMs = null, labels = [] }: { readonly silentMs?: number | null; readonly labels?: readonly string[] } = {},
+  { silentMs = null, labels = NONE }: { readonly silentMs?: number | null; readonly labels?: SiteLabels } = {},
 ): Counted => {
   const { files, bytes, unsent, unsentBytes, skipped, excluded, reserved, oldest, unreadable, bornMarked } = count;
-  const missing = labels.flatMap((destination, index) => {
-    const files = count.missing?.[index];
-    return files === undefined ? [] : [{ destination, files }];
+  const missing = [...labels.required, ...labels.bestEffort].flatMap((destination, index) => {
+    const isBestEffort = index >= labels.required.length;
+    const files = count.missing?.[index] ?? 0;
+    if (count.missing === undefined || (unsent === 0 && (!isBestEffort || files === 0))) return [];
+    return [{ destination, files, ...(isBestEffort ? { isBestEffort } : {}) }];
   });
   const quietMs = nowMs - count.changedMs;
   return {
@@ -161,7 +177,7 @@ export const countedStatus = (
     sentBytes: bytes - unsentBytes,
     skipped,
     excluded,
-    ...(unsent === 0 || missing.length === 0 ? {} : { missing }),
+    ...(missing.length === 0 ? {} : { missing }),
     ...(reserved.length > 0 ? { reserved } : {}),
     ...(unreadable === undefined ? {} : { unreadable }),
     ...(bornMarked === 0 ? {} : { bornMarked }),

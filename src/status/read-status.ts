@@ -8,7 +8,7 @@ import { plan, type DirectoryPlan } from '../core/lifecycle.ts';
 import type { FileCount } from '../core/survey.ts';
 import { readBestEffort } from '../marks/best-effort.ts';
 import type { OwnSite } from '../marks/finished-elsewhere.ts';
-import { readRecord, type ReadRecord } from '../marks/record.ts';
+import { readRecordFor, type ReadRecord } from '../marks/record.ts';
 import { isMarked } from '../marks/mark.ts';
 import { asUnmarked, destinationKeys } from '../marks/record-hash.ts';
 import type { Name } from '../name.ts';
@@ -24,18 +24,13 @@ import {
   type Counted,
   type CountsAsSent,
   type IsThere,
+  type SiteLabels,
 } from './count-directory.ts';
 import { readDaemonLife } from './daemon-life.ts';
 import { finishedStatus, readFinishedProof } from './finished-proof.ts';
 import { readLastFailures } from './last-failures.ts';
 import { problemsOf } from './problems.ts';
 import { siteStatus, type DirectoryStatus, type SiteStatus } from './site-status.ts';
-
-/** The destinations, as `finished.watch` names them. */
-export interface SiteLabels {
-  readonly required: readonly string[];
-  readonly bestEffort: readonly string[];
-}
 
 export const ownSite = (site: string, { required, bestEffort }: SiteLabels): OwnSite => ({
   site,
@@ -107,14 +102,14 @@ const readDirectory = (
   const path = `${config.source.root}/${name}`;
   if (phase === 'finished') return finishedStatus(directory, readFinishedProof(path), ownSite(config.site, labels));
   const silentMs = phase === 'open' ? config.alerts.silentMs : null;
-  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded), { silentMs, labels: labels.required });
+  const count = countQuietly(() => countOnDisk(name, config, state, isExcluded), { silentMs, labels });
   return count && { name, phase, closedBy, ...count, late: false };
 };
 
 /** undefined for a directory that vanished while it was counted. */
 const countQuietly = (
   count: () => FileCount,
-  options: { readonly silentMs: number | null; readonly labels: readonly string[] },
+  options: { readonly silentMs: number | null; readonly labels: SiteLabels },
 ): Counted | undefined => {
   try {
     return countedStatus(count(), Date.now(), options);
@@ -128,22 +123,24 @@ const countQuietly = (
 
 /** Counts a directory that is not finished. @throws a system error where the disk refuses, or it vanished meanwhile */
 export const countOnDisk = (name: Name, config: Config, state: StateView, isExcluded: IsExcluded): FileCount => {
-  const { destinations, source } = config;
-  const record = readRecord(state.recordPath(name), destinationKeys(destinations));
+  const { destinations, bestEffort, source } = config;
+  const all = [...destinations, ...bestEffort];
+  const [record, ofAll] = readRecordFor(state.recordPath(name), [destinations, all].map(destinationKeys)) ?? [];
   // By the record alone: a mark without one is a claim, and the next pass asks the destination.
   const countsAsSent: CountsAsSent = (stats, path) => {
     const knowledge = record?.lookUp(path, stats) ?? 'unknown';
     return knowledge === 'confirmed' || (knowledge === 'unknown' && source.trustMarks);
   };
-  const areThere =
-    destinations.length === 1
-      ? []
-      : destinations.map(
-          (_, index): IsThere =>
-            (stats, path) =>
-              isAt(record, path, stats, index),
-        );
-  return countDirectory(`${source.root}/${name}`, isExcluded, countsAsSent, areThere);
+  const areThere = all.map(
+    (_, index): IsThere =>
+      (stats, path) =>
+        isAt(ofAll, path, stats, index),
+  );
+  const ends = all.length === 1 ? [] : areThere;
+  return countDirectory(`${source.root}/${name}`, isExcluded, countsAsSent, {
+    required: ends.slice(0, destinations.length),
+    bestEffort: ends.slice(destinations.length),
+  });
 };
 
 /** While the others lack it, its file bears no mark yet. */

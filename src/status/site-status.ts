@@ -32,8 +32,15 @@ export interface DirectoryStatus {
   readonly notAt?: readonly string[];
   /** With `lacks`: `isocket fill` brings it there, since another destination of this site has it. Else it takes a reset. */
   readonly isFillable?: boolean;
-  /** Not finished, with several destinations: how many of its files each does not have, by the record. */
-  readonly missing?: readonly { readonly destination: string; readonly files: number }[];
+  /**
+   * Not finished, with several destinations: how many of its files each does not have, by the record. Where all is sent, those of the best-effort
+   * ones that lack something.
+   */
+  readonly missing?: readonly {
+    readonly destination: string;
+    readonly files: number;
+    readonly isBestEffort?: boolean;
+  }[];
   /** Names that isocket needs itself, and that keep the directory unfinished: the first few, if any. They count as unsent files. */
   readonly reserved?: readonly Name[];
   /** Unsent files that had the mark from their birth: whoever looks at marks alone takes them for sent. */
@@ -49,6 +56,8 @@ export interface BestEffortStatus {
   readonly destination: string;
   /** Finished directories that are not known to be whole there. */
   readonly behind: number;
+  /** Those of them that the daemon, or the next scan, brings there. */
+  readonly waiting: number;
   /** When it was tried last: was it there? null: it was not tried yet. */
   readonly state: 'up' | 'down' | null;
   /** Of one that is down. */

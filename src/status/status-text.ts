@@ -1,8 +1,8 @@
 import { ownCommand } from '../host/own-command.ts';
-import { fillCommand } from '../marks/finished-elsewhere.ts';
 import { showName } from '../name.ts';
 import { counted, formatBytes, formatDuration, formatShare } from '../core/units.ts';
 import type { Activity } from '../instance/activity.ts';
+import { directoryRow } from './directory-text.ts';
 import type { BestEffortStatus, DirectoryStatus, SiteStatus } from './site-status.ts';
 
 export interface StatusTextOptions {
@@ -32,13 +32,13 @@ export const statusText = (
     `${showName(site)}: ${showName(root)}, ${describeProcess(status)}`,
     ...(problemsFirst ? problems : []),
     ...(directories.length === 0 ? ['no directories'] : []),
-    ...table(shown.map(row)),
+    ...table(shown.map((one) => directoryRow(one, status))),
     ...(showsAll || finished.length === 0
       ? []
       : [`${counted(finished.length, 'finished directory', 'finished directories')}: ${amount(finished)}`]),
     `total: ${counted(totals.files, 'file', 'files')}, ${formatBytes(totals.bytes)}; ${totals.sent} sent, ${totals.unsent} unsent, ${totals.held} held`,
     ...describeActivity(status, verbose),
-    ...(status.bestEffort ?? []).map(describeBestEffort),
+    ...(status.bestEffort ?? []).map((one) => describeBestEffort(one, status.daemon)),
     ...describeLastFailures(status, verbose),
     ...(status.notes ?? []).map((note) => `note: ${note}`),
     ...(problemsFirst ? [] : problems),
@@ -54,58 +54,6 @@ const describeProcess = ({ daemon }: SiteStatus): string => {
   const { activity } = daemon;
   if (activity === undefined) return 'no daemon running';
   return `${activity.kind === 'scan' ? 'a scan' : 'another isocket'} is at work (process ${activity.pid})`;
-};
-
-const row = (directory: DirectoryStatus): string[] => {
-  const { phase, closedBy, files, bytes, sent } = directory;
-  return [
-    showName(directory.name),
-    closedBy === 'superseded' ? `${phase} (superseded)` : phase,
-    files === null ? '? files' : counted(files, 'file', 'files'),
-    bytes === null ? '?' : formatBytes(bytes),
-    phase === 'finished' ? '' : `${sent ?? '?'} sent`,
-    notes(directory).join(', '),
-  ];
-};
-
-/** What there is to know of a directory beside its figures. */
-const notes = (directory: DirectoryStatus): string[] => {
-  const {
-    name,
-    files,
-    sent,
-    held,
-    skipped,
-    excluded,
-    oldestUnsentSeconds,
-    late,
-    lacks,
-    isFillable,
-    reserved,
-    unreadable,
-  } = directory;
-  const unsent = files === null || sent === null ? 0 : files - sent;
-  return [
-    unreadable === undefined
-      ? ''
-      : `NOT READABLE: ${unreadable}; let the user that runs isocket read and write it, and all folders in it`,
-    unsent === 0 ? '' : `${unsent} unsent${describeMissing(directory)}`,
-    oldestUnsentSeconds === null ? '' : `oldest ${formatDuration(oldestUnsentSeconds * 1000)}`,
-    held === 0 ? '' : `${held} HELD`,
-    reserved === undefined ? '' : `RESERVED NAME, rename it: ${reserved.map(showName).join(', ')}`,
-    skipped === 0 ? '' : `${skipped} skipped`,
-    excluded === 0 ? '' : `${excluded} excluded`,
-    lacks === undefined
-      ? ''
-      : `FINISHED WITHOUT ${lacks.map(showName).join(', ')}; to send it there: ${fillCommand([{ name, lacks, isFillable: isFillable === true }])}`,
-    late ? `LATE: changed after it was finished, and not sent since; to send it: ${ownCommand('reset', name)}` : '',
-  ].filter((part) => part !== '');
-};
-
-/** Which of several destinations it waits for. */
-const describeMissing = ({ missing = [] }: DirectoryStatus): string => {
-  const parts = missing.map(({ destination, files }) => `${files} at ${showName(destination)}`);
-  return parts.length === 0 ? '' : ` (missing: ${parts.join(', ')})`;
 };
 
 const table = (rows: readonly (readonly string[])[]): string[] => {
@@ -158,13 +106,31 @@ const describeConnection = ({
   return `connection to ${showName(destination)}: ${showName(state)}${begun}${why}${next}`;
 };
 
-const describeBestEffort = ({ destination, behind, state, message, since }: BestEffortStatus): string => {
-  const there =
-    behind === 0
-      ? 'it has all that is finished'
-      : `${counted(behind, 'finished directory is', 'finished directories are')} not known to be whole there; to send now what it lacks: ${ownCommand('fill', destination)}`;
-  const down = state === 'down' ? `; down since ${showName(since ?? '')}: ${showName(message ?? '')}` : '';
-  return `best effort, ${showName(destination)}: ${there}${down}`;
+const describeBestEffort = (one: BestEffortStatus, daemon: SiteStatus['daemon']): string => {
+  const { destination, behind, state, message, since } = one;
+  const lacks = `${counted(behind, 'finished directory is', 'finished directories are')} not known to be whole there`;
+  return [
+    `best effort, ${showName(destination)}: ${behind === 0 ? 'it has all that is finished' : lacks}`,
+    ...(state === 'down' ? [`down since ${showName(since ?? '')}: ${showName(message ?? '')}`] : []),
+    ...(behind === 0 ? [] : whatBringsThem(one, daemon)),
+  ].join('; ');
+};
+
+/** By itself, and by hand: `fill` is refused beside a daemon, which brings what waits. */
+const whatBringsThem = (
+  { destination, behind, waiting }: BestEffortStatus,
+  { running, activity }: SiteStatus['daemon'],
+): string[] => {
+  const them = behind === 1 ? 'it' : 'them';
+  const all = waiting === behind;
+  const isBusy = activity !== undefined;
+  const when = running ? ', with the daemon stopped' : isBusy ? ', when it has ended' : all ? ' now' : '';
+  return [
+    ...(waiting === 0 ? [] : [`the ${running ? 'daemon' : 'next scan'} brings ${all ? them : waiting} there`]),
+    ...(all && isBusy
+      ? []
+      : [`to send ${waiting === 0 || all ? them : 'all'}${when}: ${ownCommand('fill', destination)}`]),
+  ];
 };
 
 const describeActivity = ({ daemon }: SiteStatus, verbose: boolean): string[] => {

@@ -109,9 +109,9 @@ it('prints one line for each check, and the fix below it', async () => {
   const site = newSite({ destination: { port: await freePort() } });
   const { exitCode, stdout } = await site.run(['check']);
   expect(exitCode).toBe(3);
-  expect(stdout).toMatch(/^ok {7}config {9}/m);
+  expect(stdout).toMatch(/^ok {7}config {12}/m);
   expect(stdout).toMatch(
-    /^failure {2}connect {8}Cannot connect to 127.0.0.1:\d+: nothing listens there\n {24}see that the server runs/m,
+    /^failure {2}connect {11}Cannot connect to 127.0.0.1:\d+: nothing listens there\n {27}see that the server runs/m,
   );
   expect(stdout).toMatch(/\n\d+ ok, \d+ warnings?, 1 failure$/);
 });

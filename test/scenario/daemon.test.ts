@@ -307,11 +307,13 @@ describe('the daemon', () => {
     expect(await ended).toBe(143);
   });
 
-  it('refuses to work beside a scan, and a scan beside it: exit 4', async () => {
+  it('refuses to work beside a scan, and a scan beside it: exit 4; not a dry run', async () => {
     const site = siteOf();
     await using daemon = site.start(['daemon']);
     await daemon.event(({ type }) => type === 'watching');
     expect((await site.run(['scan'])).exitCode).toBe(4);
+    for (const dry of [['scan'], ['prune', '--older-than', '0s']])
+      expect((await site.run([...dry, '--dry-run'])).exitCode).toBe(0);
     expect(await daemon.stop('SIGINT')).toBe(130);
   });
 });

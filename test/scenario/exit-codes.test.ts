@@ -1,4 +1,14 @@
-import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -59,6 +69,15 @@ describe('in this order', () => {
     const { exitCode, stdout } = await site.run(['status']);
     writeFileSync(site.config, config);
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining('FINISHED WITHOUT')]);
+  });
+
+  it('0: of status, a reserved name in an open directory, and files that wait there; 3: of a closed one', async () => {
+    parser(site.root).writeFiles('DC3-reserved', 1);
+    mkdirSync(`${site.root}/DC3-reserved/finished.watch`);
+    expect(await codeOf('status')).toBe(0);
+    parser(site.root).closeDirectory('DC3-reserved');
+    expect(await codeOf('status')).toBe(3);
+    rmSync(`${site.root}/DC3-reserved`, { recursive: true });
   });
 
   it('1: a defect of isocket, with its stack', async () => {

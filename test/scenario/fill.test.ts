@@ -231,6 +231,17 @@ it('beside a daemon, without another destination, or with one that is not there 
 const warnings = ({ events }: Pick<Outcome, 'events'>): string[] =>
   events.flatMap((event) => (event.type === 'note' && event.level === 'warning' ? [event.message] : []));
 
+const rowOf = async (name: string): Promise<unknown> => {
+  const { stdout } = await site.run(['status', '--json', name]);
+  return (JSON.parse(stdout) as { readonly directories: readonly unknown[] }).directories[0];
+};
+
+/** As `status` counts it. */
+const missingAt = (required: number, bestEffort: number): readonly object[] => [
+  { destination: label(first), files: required },
+  { destination: label(proxy), files: bestEffort, isBestEffort: true },
+];
+
 // Twenty commands, each of which starts anew.
 it(
   'nothing waits for a best-effort destination: scan finishes without it, and fills it when it is back',
@@ -251,8 +262,11 @@ it(
       0,
       expect.stringMatching(/best effort, .*: 1 finished directory is not known to be whole there.*; down since /),
     ]);
+    expect(status.stdout).toContain(`the next scan brings it there; to send it now: isocket fill ${label(proxy)}`);
     const { stdout } = await site.run(['status', '--json']);
-    expect(JSON.parse(stdout)).toMatchObject({ bestEffort: [{ destination: label(proxy), behind: 1, state: 'down' }] });
+    expect(JSON.parse(stdout)).toMatchObject({
+      bestEffort: [{ destination: label(proxy), behind: 1, waiting: 1, state: 'down' }],
+    });
     expect((await site.run(['prune', '--older-than', '0s', '--dry-run'])).exitCode).toBe(0);
 
     await proxy.accept();
@@ -261,6 +275,10 @@ it(
     expect([back.exitCode, back.summary]).toMatchObject([0, { sent: 2, finished: 0 }]);
     expect(filesAt(second, 'DC1')).toEqual(['file-1', 'file-2', 'file-3']);
     expect(filesAt(second, 'DC2')).toEqual(['file-1', 'file-2']); // Open: what is sent of it.
+    expect((await site.run(['status', '--json', 'DC2'])).stdout).not.toContain('missing');
+    parser(site.root).writeFile('DC2/new');
+    expect(await rowOf('DC2')).toMatchObject({ missing: missingAt(1, 1) });
+    rmSync(`${site.root}/DC2/new`);
     expect(proofOf('DC1').destinations).toHaveLength(2);
     expect((await site.run(['status'])).stdout).toMatch(/best effort, .*: it has all that is finished$/m);
 
@@ -320,6 +338,8 @@ it('the daemon fills a best-effort destination beside its work, and finishes wit
   writeFileSync(site.config, JSON.stringify({ ...config, source: { ...(config.source as object), rescan: '1s' } }));
   await proxy.refuse();
   await using daemon = site.start(['daemon']);
+  const started = await daemon.event(({ type }) => type === 'started');
+  expect(started).toMatchObject({ destinations: [label(first)], bestEffort: [label(proxy)] });
   await daemon.event(({ type }) => type === 'watching');
   parser(site.root).writeFiles('DC1', 3);
   parser(site.root).closeDirectory('DC1');
@@ -328,6 +348,14 @@ it('the daemon fills a best-effort destination beside its work, and finishes wit
   parser(site.root).writeFiles('DC2', 2);
   parser(site.root).closeDirectory('DC2');
   await daemon.event((event) => event.type === 'finished' && event.directory === 'DC2');
+  // The command that would send it now is refused beside the daemon.
+  await expect
+    .poll(async () => (await site.run(['status'])).stdout, { timeout: 30_000 })
+    .toMatch(/2 finished directories are not known to be whole there; down since .*; the daemon brings them there$/m);
+  parser(site.root).writeFiles('DC3', 2);
+  await daemon.event((event) => event.type === 'sent' && event.path === 'DC3/file-2');
+  await expect.poll(() => rowOf('DC3'), { timeout: 30_000 }).toMatchObject({ sent: 2, missing: [missingAt(0, 2)[1]] });
+  expect((await site.run(['status'])).stdout).toMatch(/DC3 +open .*2 sent {2}2 not yet at .* \(best effort\)/);
   await proxy.accept();
   for (const name of ['DC1', 'DC2'])
     await daemon.event((event) => event.type === 'filled' && event.directory === name && event.isFinished);
@@ -336,7 +364,9 @@ it('the daemon fills a best-effort destination beside its work, and finishes wit
   expect(warnings(daemon).filter((message) => message.startsWith('best effort'))).toHaveLength(1);
   const bestEffort = async (): Promise<unknown> =>
     (JSON.parse((await site.run(['status', '--json'])).stdout) as { bestEffort: unknown }).bestEffort;
-  await expect.poll(bestEffort, { timeout: 30_000 }).toEqual([{ destination: label(proxy), behind: 0, state: 'up' }]);
+  await expect
+    .poll(bestEffort, { timeout: 30_000 })
+    .toEqual([{ destination: label(proxy), behind: 0, waiting: 0, state: 'up' }]);
   expect(await daemon.stop()).toBe(143);
 });
 

@@ -112,6 +112,7 @@ it('a newcomer stands a site: init, check, scan', async () => {
   await execa('ssh-keygen', ['-yf', `${home}/.ssh/id_ed25519`]);
   const publicKey = readFileSync(`${home}/.ssh/id_ed25519.pub`, 'utf8').trim();
   expect(screen).toContain(publicKey);
+  expect(screen).toContain(`ssh-keygen -e -f ${home}/.ssh/id_ed25519.pub`);
 
   const early = await isocket('check');
   expect(early.exitCode).toBe(3);

@@ -137,6 +137,7 @@ describe('status --check', () => {
       'ISOCKET UNKNOWN - --warn "soon" is no duration, such as 30m or 12h',
     ]);
     expect(await check(site, '--warn', '2d')).toEqual([0, expect.stringContaining('oldest=')]);
+    expect(await check(site, '--crit', '30m')).toEqual([0, expect.stringContaining('s;1800;1800;0 ')]);
     expect(await check(site, '--warn', '2h', '--crit', '1h')).toEqual([
       3,
       expect.stringContaining('--warn is more than --crit'),

@@ -19,6 +19,9 @@ const OPEN_OR_CLOSED = 'scenario/exit-codes: 0: a file of an open directory is s
 const DONE = 'scenario/exit-codes: 0: done, whatever was skipped';
 const LATE = 'scenario/exit-codes: 0: a directory is late';
 const FINISHED_WITHOUT = 'scenario/exit-codes: 0: a directory is finished without a destination of today';
+const STATUS_RESERVED =
+  'scenario/exit-codes: 0: of status, a reserved name in an open directory, and files that wait there; 3: of a closed one';
+const NO_ROOT = 'scenario/status: reports a missing root';
 const DEFECT = 'scenario/exit-codes: 1: a defect of isocket, with its stack';
 const USAGE = 'scenario/exit-codes: 2: usage, and the configuration';
 const STOPPED = 'scenario/exit-codes: 130, 143: stopped by %s';
@@ -38,7 +41,7 @@ const RESTORE_DIFFERENT =
 // prettier-ignore
 const CLAIMS: Readonly<Record<string, readonly Claim[]>> = {
   'README.md': [
-    ['ends with 3 unless all is well (late directories and `FINISHED WITHOUT` are told, and do not change it)', UNSENT, LATE, FINISHED_WITHOUT],
+    ['ends with 3 where it prints a `PROBLEM` ([which](docs/operations.md#what-is-a-problem)), with 2 where the root cannot be read. Files that wait, late directories and `FINISHED WITHOUT` are told, and do not change it', UNSENT, NO_ROOT, STATUS_RESERVED, LATE, FINISHED_WITHOUT],
     ['| 0 | done |', DONE, LATE],
     ['| 1 | a defect of isocket |', DEFECT],
     ['| 2 | usage or configuration |', USAGE],
@@ -62,7 +65,7 @@ const CLAIMS: Readonly<Record<string, readonly Claim[]>> = {
     ['| 0 OK |', PLUG_IN],
     ['| 1 WARNING | a file has been unsent for `--warn`', PLUG_IN, 'scenario/broken-sites: a daemon that is dead'],
     ['| 2 CRITICAL | a file has been unsent for `--crit` (default: a day), or the root cannot be read |', PLUG_IN],
-    ['| 3 UNKNOWN | the configuration or an option cannot be used |', UNKNOWN],
+    ['| 3 UNKNOWN | the configuration or an option cannot be used (`--warn` that is longer than `--crit`) |', UNKNOWN],
     ['Exit code 0: both took it, 2: one did not, or neither is set', NOTIFY_FAILED, 'scenario/check-notify: gives one test alert and pings a failure, and says what came back', 'scenario/check-notify: exit code 2 where nobody would be told, and where the command would not be obeyed'],
     ['`URL` when it ends with exit code 0, `URL/fail` otherwise', 'scenario/hooks: tells once that a destination is down, and once that it is not, over several scans'],
     ['Beside another isocket (exit code 4)', 'scenario/hooks: that cannot begin pings a failure; one beside another isocket does not ping'],
@@ -100,6 +103,8 @@ const CLAIMS: Readonly<Record<string, readonly Claim[]>> = {
     ['The exit code is 3 unless `problems` is empty', UNSENT, 'scenario/status: shows what failed in the last run, and ends with 3'],
   ],
   'docs/operations.md': [
+    ['`isocket status` ends with 3 where it prints a `PROBLEM`, and `status --check` is a WARNING', UNSENT, STATUS_RESERVED, PLUG_IN],
+    ['`status` ends with 2, and `status --check` is CRITICAL', NO_ROOT, PLUG_IN],
     ['No reason for exit code 3', FINISHED_WITHOUT],
     ['0: all is sent.', DONE],
     [

@@ -23,12 +23,18 @@ export const check = async (options: CheckCommandOptions): Promise<number> => {
   using shutdown = listenForShutdown();
   const count = { ok: 0, warning: 0, failure: 0 };
   const failed = new Set<CheckResult['end']>();
+  let below: string | undefined;
   const report = (result: CheckResult): void => {
     count[result.state] += 1;
     if (result.state === 'failure') failed.add(result.end);
-    if (options.json === true) writeJson(result);
-    else if (options.quiet !== true || result.state !== 'ok')
-      process.stdout.write(wrapFor(process.stdout, show(result)));
+    if (options.json === true) {
+      writeJson(result);
+      return;
+    }
+    if (options.quiet === true && result.state === 'ok') return;
+    const heading = result.of === below ? '' : `${result.of ?? 'all destinations'}:\n`;
+    below = result.of;
+    process.stdout.write(heading + wrapFor(process.stdout, show(result)));
   };
   try {
     for await (const result of checkAll(options, shutdown.signal)) report(result);
@@ -72,14 +78,17 @@ async function* checkAll(options: CheckCommandOptions, signal: AbortSignal): Asy
   yield* checkSite({ config, configPath: path, statePath, destinations, bestEffort, signal });
 }
 
-const writeJson = ({ what, state, message, hint }: CheckResult): void => {
+const writeJson = ({ of, what: which, state, message, hint }: CheckResult): void => {
+  const what = of === undefined ? which : `${of}: ${which}`;
   process.stdout.write(`${JSON.stringify({ type: 'check', what, state, message, hint })}\n`);
 };
+
+const WIDEST = 'other destination'.length;
 
 /** One line, and one below it with the fix. */
 const show = ({ what, state, message, hint }: CheckResult): string =>
   showLines(
-    `${state.padEnd(8)} ${what.padEnd(14)} ${message}\n${hint === undefined ? '' : `${' '.repeat(24)}${hint}\n`}`,
+    `${state.padEnd(8)} ${what.padEnd(WIDEST)} ${message}\n${hint === undefined ? '' : `${' '.repeat(10 + WIDEST)}${hint}\n`}`,
   );
 
 const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;

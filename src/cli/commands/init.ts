@@ -10,6 +10,7 @@ import { serviceSite } from '../init/defaults.ts';
 import { fillTemplate } from '../init/fill-template.ts';
 import { openPrompt, type Prompt } from '../init/prompt.ts';
 import { collectAnswers, pathOf, type AnswerKey, type Answers } from '../init/questions.ts';
+import { shellWord } from '../../name.ts';
 import { packageFile } from '../../package-file.ts';
 import type { CommonOptions } from '../options.ts';
 import { listenForShutdown } from '../shutdown.ts';
@@ -55,13 +56,25 @@ export const init = async (options: InitOptions): Promise<number> => {
     return 0;
   }
   process.stdout.write(`wrote ${configPath}, readable by you alone\n`);
-  if (publicKey !== undefined)
-    process.stdout.write(
-      `put this line into ~/.ssh/authorized_keys of ${answers.user} at ${answers.host}:\n  ${publicKey}\n`,
-    );
+  if (publicKey !== undefined) process.stdout.write(whereKeyGoes(answers, publicKey));
   for (const line of notes) process.stdout.write(`${line}\n`);
   process.stdout.write(`next: ${next}\n`);
   return 0;
+};
+
+const whereKeyGoes = ({ user, host, transport, identityFile = '' }: Answers, publicKey: string): string => {
+  const file = shellWord(`${expandHome(identityFile)}.pub`);
+  return [
+    `put this line into ~/.ssh/authorized_keys of ${user} at ${host}:`,
+    `  ${publicKey}`,
+    // ProFTPD has no rsync.
+    ...(transport === 'sftp'
+      ? [
+          `or, where that is ProFTPD, into the file of SFTPAuthorizedUserKeys what this prints: ssh-keygen -e -f ${file}`,
+        ]
+      : []),
+    '',
+  ].join('\n');
 };
 
 const givenBy = (options: InitOptions): Partial<Answers> => {

@@ -34,7 +34,7 @@ export const runPrune = async (options: PruneCommandOptions): Promise<number> =>
     if (json || (event.type !== 'pruned' && event.type !== 'kept')) output.report(event);
     else output.print(`${describe(event)?.text ?? ''}\n`);
   };
-  await using site = await orStop(openSite(options, output.report, { onConfig: useLog(output) }));
+  await using site = await orStop(openSite(options, output.report, { unlocked: dryRun, onConfig: useLog(output) }));
   const signal = shutdown.signal;
   const bestEffort = site.bestEffort.map(({ label }) => label);
   const result = await prune({ ...site, bestEffort, olderThanMs, untilFree, dryRun, quick, report: tell, signal });

@@ -1,5 +1,5 @@
 import { readBestEffort } from '../../marks/best-effort.ts';
-import type { SiteLabels } from '../../status/read-status.ts';
+import type { SiteLabels } from '../../status/count-directory.ts';
 import type { Config } from '../../config/config.ts';
 import type { IsocketEvent, Report } from '../../core/events.ts';
 import type { PassEnd } from '../../delivery/pass.ts';

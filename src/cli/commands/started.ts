@@ -5,7 +5,12 @@ import type { OpenSite } from './open-site.ts';
 /** The line that says who works on what. */
 export const startedEvent = (
   command: StartedEvent['command'],
-  { config, configPath, destinations }: Pick<OpenSite, 'config' | 'configPath' | 'destinations'>,
+  {
+    config,
+    configPath,
+    destinations,
+    bestEffort,
+  }: Pick<OpenSite, 'config' | 'configPath' | 'destinations' | 'bestEffort'>,
 ): StartedEvent => ({
   type: 'started',
   command,
@@ -15,4 +20,5 @@ export const startedEvent = (
   site: config.site,
   root: config.source.root,
   destinations: destinations.map(({ label }) => label),
+  ...(bestEffort.length === 0 ? {} : { bestEffort: bestEffort.map(({ label }) => label) }),
 });

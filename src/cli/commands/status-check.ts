@@ -9,7 +9,7 @@ import {
 } from '../../status/check-verdict.ts';
 import { statusSource, type StatusOptions } from './status-source.ts';
 
-/** So old may the oldest unsent file get; `--warn` defaults to `alerts.unsent`. */
+/** So old may the oldest unsent file get; `--warn` defaults to `alerts.unsent`, where `--crit` is no shorter. */
 const [WARN_MS, CRIT_MS] = [3_600_000, 86_400_000];
 
 /** `isocket status --check`: one line for Nagios, Icinga and what else calls its plug-ins. Resolves with their exit code. */
@@ -28,7 +28,7 @@ const judge = async (named: readonly string[], options: StatusOptions): Promise<
     if (options.watch === true) throw new UserError('--check ends at once: it does not go with --watch');
     const [given, critical] = [limitOf('--warn', options.warn), limitOf('--crit', options.crit)];
     const { config, read } = await statusSource(named, options, () => undefined);
-    const warnMs = given ?? config.alerts.unsentMs ?? Math.min(WARN_MS, critical ?? Infinity);
+    const warnMs = given ?? Math.min(config.alerts.unsentMs ?? WARN_MS, critical ?? Infinity);
     const critMs = critical ?? Math.max(CRIT_MS, warnMs);
     if (warnMs > critMs) throw new UserError('--warn is more than --crit: nothing would be a warning');
     state = 'CRITICAL'; // From here on it is the site that is not as it should be.

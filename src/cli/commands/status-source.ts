@@ -2,7 +2,8 @@ import type { Config } from '../../config/config.ts';
 import type { Report } from '../../core/events.ts';
 import type { Name } from '../../name.ts';
 import type { CommonOptions } from '../options.ts';
-import { readStatus, type SiteLabels } from '../../status/read-status.ts';
+import type { SiteLabels } from '../../status/count-directory.ts';
+import { readStatus } from '../../status/read-status.ts';
 import { namesOf } from './named-directories.ts';
 import { connectAll, readConfig, statePathOf } from './open-site.ts';
 

@@ -108,7 +108,7 @@ class Lacking {
 }
 
 const bestEffortText = (comparison: Comparison, cure: string | undefined): string =>
-  `best effort: ${summaryText(comparison, false)}${cure === undefined ? '' : `to send it there: ${cure}\n`}`;
+  `best effort: ${summaryText(comparison, false)}${cure === undefined ? '' : `to send it there, with the daemon stopped: ${cure}\n`}`;
 
 const summaryOf = (comparison: Comparison): object => ({ type: 'summary', ...countsOf(comparison) });
 

@@ -1,3 +1,4 @@
+import { DESTINATIONS_EXAMPLE } from './examples.ts';
 import { sectionIn, type Schema } from './json-schema.ts';
 
 /** What is said above the keys of a section, and who reads it. */
@@ -47,15 +48,22 @@ export const configurationPage = ({ properties = {}, required = [], $defs = {} }
 
 const destinationPart = (transports: readonly Schema[]): string => {
   const words =
-    'Where it goes: one, or a list of them. Which keys there are depends on `transport`: a bundled one, or the path or package of another ([writing-a-transport.md](writing-a-transport.md)), which has keys of its own. Every command that asks a destination reads all of them: `scan`, `daemon`, `send`, `check`, `list`, `verify`, `prune`, `restore`, `fill`.';
+    'Where it goes: one, or a list of them. Which keys there are depends on `transport`: a bundled one, or the path or package of another ([writing-a-transport.md](writing-a-transport.md)), which has keys of its own. Every command that asks a destination reads all of them: `scan`, `daemon`, `send`, `check`, `list`, `verify`, `prune`, `restore`, `fill`. Of a list each has a queue of its own:';
   const parts = transports.map((one) =>
     table(
       `### \`transport: ${String(one.properties?.transport?.const)}\``,
       rowsOf('destination', one).filter(([key]) => !key.includes('.transport`')),
     ),
   );
-  return `## \`destination\`\n\n${words}\n\n${parts.join('\n')}`;
+  const example = `\`\`\`yaml\ndestination:\n${DESTINATIONS_EXAMPLE.map(item).join('')}\`\`\``;
+  return `## \`destination\`\n\n${words}\n\n${example}\n\n${parts.join('\n')}`;
 };
+
+/** One of a list in YAML. */
+const item = (one: Readonly<Record<string, unknown>>): string =>
+  Object.entries(one)
+    .map(([key, value], index) => `  ${index === 0 ? '-' : ' '} ${key}: ${written(value)}\n`)
+    .join('');
 
 const part = (title: string, words: string, rows: readonly Row[]): string => table(`## ${title}\n\n${words}`, rows);
 

@@ -71,6 +71,11 @@ export const EXAMPLE: Omit<Example<typeof configSchema>, 'destination'> = {
 
 /** Of every destination, whatever its transport. */
 export const REQUIRED_EXAMPLE = false;
+/** One that is not required stands beside one that is. */
+export const DESTINATIONS_EXAMPLE: readonly Readonly<Record<string, string | boolean>>[] = [
+  { transport: 'sftp', host: 'drms.example.org', path: '/backup/ED1' },
+  { transport: 'sftp', host: 'second.example.org', path: '/backup/ED1', required: REQUIRED_EXAMPLE },
+];
 /** By path; a package goes by its name. */
 export const OWN_TRANSPORT_EXAMPLE = './my-transport.mjs';
 

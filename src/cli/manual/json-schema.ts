@@ -4,6 +4,7 @@ import { rcloneOptionsSchema } from '../../transports/rclone/options.ts';
 import { rsyncOptionsSchema } from '../../transports/rsync/options.ts';
 import { sftpOptionsSchema } from '../../transports/sftp/options.ts';
 import {
+  DESTINATIONS_EXAMPLE,
   EXAMPLE,
   OWN_TRANSPORT_EXAMPLE,
   RCLONE_EXAMPLE,
@@ -39,7 +40,7 @@ export const sectionIn = (schema: Schema): Schema | undefined =>
 /** Of every destination, whatever its transport. */
 const REQUIRED: Schema = {
   description:
-    'false: best effort. A file is marked, and a directory finished, without it; it gets what the others have when it is there',
+    'false: best effort, of several destinations of which one at least is required. A file is marked, and a directory finished, without it; it gets what the others have when it is there',
   default: true,
   type: 'boolean',
   examples: [REQUIRED_EXAMPLE],
@@ -74,7 +75,7 @@ export const configJsonSchema = (): Schema => {
   const transport = { type: 'string', not: { enum: names }, examples: [OWN_TRANSPORT_EXAMPLE] };
   const other = { type: 'object', properties: { transport, required: REQUIRED }, required: ['transport'] };
   const one = { $ref: '#/$defs/destination' };
-  const destination = { anyOf: [one, { type: 'array', items: one, minItems: 1 }] };
+  const destination = { anyOf: [one, { type: 'array', items: one, minItems: 1 }], examples: [DESTINATIONS_EXAMPLE] };
   return {
     ...{ title: '.isocketrc', ...whole },
     properties: { ...withExamples(whole, EXAMPLE).properties, destination },

@@ -112,8 +112,11 @@ const describeDiffering = ({
 }: Extract<IsocketEvent, { readonly type: 'differs' }>): string =>
   `Did not restore "${showName(path)}": ${reason}; ${hint}`;
 
-const describeStart = ({ command, version, pid, config, site, root, destinations }: StartedEvent): string =>
-  `isocket ${version} begins as ${command === 'daemon' ? 'daemon' : 'a scan'} (process ${pid}): site ${showName(site)}, ${showName(root)} to ${destinations.map(showName).join(' and ')}; configuration ${showName(config)}`;
+const describeStart = (event: StartedEvent): string => {
+  const { command, version, pid, config, site, root, destinations, bestEffort = [] } = event;
+  const ends = [...destinations.map(showName), ...bestEffort.map((one) => `${showName(one)} (best effort)`)];
+  return `isocket ${version} begins as ${command === 'daemon' ? 'daemon' : 'a scan'} (process ${pid}): site ${showName(site)}, ${showName(root)} to ${ends.join(' and ')}; configuration ${showName(config)}`;
+};
 
 const describeStop = ({ reason, isError, sent, bytes, finished, seconds }: StoppedEvent): string =>
   `isocket ends ${isError ? `because of an error: ${reason}` : `on ${reason}`}, after ${formatDuration(seconds * 1000)}: sent ${counted(sent, 'file')}, ${formatBytes(bytes)}; finished ${countedDirectories(finished)}`;

@@ -1,6 +1,6 @@
 import { readBestEffort } from '../../marks/best-effort.ts';
 import { bestEffortStatus } from '../best-effort-status.ts';
-import { ownSite, type SiteLabels } from '../read-status.ts';
+import { ownSite } from '../read-status.ts';
 import type { Config } from '../../config/config.ts';
 import type { IsocketEvent } from '../../core/events.ts';
 import { plan, type DirectorySnapshot } from '../../core/lifecycle.ts';
@@ -10,7 +10,7 @@ import { ownCommand } from '../../host/own-command.ts';
 import type { Activity } from '../../instance/activity.ts';
 import type { Name } from '../../name.ts';
 import type { IsExcluded } from '../../source/scanner.ts';
-import { countedStatus, notCounted } from '../count-directory.ts';
+import { countedStatus, notCounted, type SiteLabels } from '../count-directory.ts';
 import type { LastFailures } from '../last-failures.ts';
 import { problemsOf } from '../problems.ts';
 import { backlogIn, siteStatus, type Backlog, type DirectoryStatus, type SiteStatus } from '../site-status.ts';

@@ -95,7 +95,7 @@ const downCondition = (
       {
         kind: 'refused',
         subject: destination,
-        message: `${showName(destination)} refuses: ${message}${cure(hint)}`,
+        message: `${showName(destination)} is down: ${message}${cure(hint)}`,
         sinceMs,
       },
     ];

@@ -161,6 +161,23 @@ describe('scan --dry-run', () => {
   });
 });
 
+it('check has the lines of each of several destinations below its name, in columns; as an object each has it', async () => {
+  const at = (place: number, more = ''): string =>
+    `{ transport: sftp, host: 127.0.0.1, port: 1, path: /p${place}, knownHosts: /none${more} }`;
+  writeFileSync(
+    config,
+    `source: { root: ${root}, tag: DC }\ndestination: [${at(1)}, ${at(2, ', required: false')}]\nstate: ${folder}/state\n`,
+  );
+  const { stdout } = await isocket('--config', config, 'check');
+  expect(stdout).toMatch(
+    /^destination 1:\n(?:ok {7}.*\n)*failure {2}connect {11}Cannot [^]*^destination 2 \(best effort\):\n(?:ok {7}.*\n)*warning {2}connect {11}Cannot /m,
+  );
+  const lines = stdout.split('\n').filter((line) => /^(?:ok|warning|failure) /.test(line));
+  expect(lines.filter((line) => !/^\S+ +(?<=^.{9})\S.* +(?<=^.{27})\S/.test(line))).toEqual([]);
+  const told = objects((await isocket('--config', config, '--json', 'check')).stdout);
+  expect(told).toContainEqual(expect.objectContaining({ what: 'destination 2 (best effort): connect' }));
+});
+
 describe('what is told without a command', () => {
   it('a topic, as text and as an object; a command goes before', async () => {
     for (const { name, rows } of TOPICS) {
@@ -169,6 +186,7 @@ describe('what is told without a command', () => {
     }
     expect(objects((await isocket('help', 'marks', '--json')).stdout)).toMatchObject([{ type: 'help' }]);
     expect((await isocket('help', 'scan')).stdout).toContain('isocket scan [options]');
+    expect(await isocket('help', 'help')).toEqual(await isocket('--help'));
     expect(
       COMMANDS.map(({ usage }) => usage.split(' ')[0]).filter((one) => TOPICS.some(({ name }) => name === one)),
     ).toEqual([]);

@@ -45,6 +45,8 @@ const withValue = (path: string, value: unknown, least: object): object => {
   return { ...least, [first]: rest.length === 0 ? value : withValue(rest.join('.'), value, { ...(inner as object) }) };
 };
 
+const page = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+
 const exampleOf = ({ schema: { examples = [] } }: Key): unknown => examples[0];
 
 describe('each key has an example that is not its default', () => {
@@ -69,21 +71,24 @@ describe('each example can be loaded', () => {
     expect(read).not.toEqual(before);
   });
 
-  it.each(ofDestinations)('$path of $transport', (key) => {
+  const parsed = (destination: unknown) => parseConfig({ source: { root: '/data' }, destination }, context);
+
+  it.each(ofDestinations.filter(({ path }) => path !== 'required'))('$path of $transport', (key) => {
     const least = LEAST[key.transport] ?? {};
-    const destinations = [least, withValue(key.path, exampleOf(key), least)].map((one) => [
-      one,
-      { transport: 'rclone', remote: 'another:' },
-    ]);
-    const [before, read] = destinations.map((destination) =>
-      parseConfig({ source: { root: '/data' }, destination }, context),
-    );
+    const [before, read] = [least, withValue(key.path, exampleOf(key), least)].map(parsed);
     expect(read).not.toEqual(before);
+  });
+
+  it('destination: of several, one that is not required beside one that is', () => {
+    const [example] = whole.properties?.destination?.examples ?? [];
+    expect(parsed(example)).toMatchObject({ destinations: [{}], bestEffort: [{}] });
+    // It is that of the page, as it is.
+    const [, block = ''] = /^```yaml\n(destination:\n(?:.*\n)+?)```$/m.exec(page) ?? [];
+    expect(defaultLoaders['.yaml']('', block)).toEqual({ destination: example });
   });
 });
 
 describe('docs/configuration.md', () => {
-  const page = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
   /** Example and default of each key, in the order of the page. */
   const rows = [...page.matchAll(/^\| \**`([^`]+)`\** \| [^|]* \| (?:`([^`]*)`)? +\| `([^`]*)` \|/gm)];
 

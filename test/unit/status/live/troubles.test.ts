@@ -41,9 +41,9 @@ describe('what is wrong with a site', () => {
     expect([troubles.reasons(well, Date.now()), troubles.kinds(well, Date.now()).down]).toEqual([[], 1]);
     expect(troubles.reasons(well, Date.now() + 61_000)).toEqual([expect.stringContaining('has been down for 1 m')]);
     troubles.note(lost('auth'));
-    expect(troubles.reasons(well, Date.now())).toEqual(['d refuses: no']);
+    expect(troubles.reasons(well, Date.now())).toEqual(['d is down: no']);
     troubles.note({ ...lost('auth'), hint: 'mend it' });
-    expect(troubles.reasons(well, Date.now())).toEqual(['d refuses: no; mend it']);
+    expect(troubles.reasons(well, Date.now())).toEqual(['d is down: no; mend it']);
     expect(troubles.kinds(well, Date.now())).toMatchObject({ down: 0, refused: 1 });
     troubles.note({ type: 'connection', destination: 'd', state: 'restored' });
     expect([troubles.reasons(well, Date.now()), troubles.down]).toEqual([[], []]);
