@@ -77,7 +77,9 @@ exec /usr/bin/inotifywait "$@"
     env: { PATH: `${programs}:/usr/bin:/bin` },
     /** Resolves when the watch of the directory is about to begin; it waits for what is returned. */
     begins: async (directory: string) => {
-      const gate = execa('sh', ['-c', 'exec 3>"$1"; echo; read -r go; echo go >&3', 'sh', gateOf(directory)]);
+      const gate = execa('sh', ['-c', 'exec 3>"$1"; echo; read -r go; echo go >&3', 'sh', gateOf(directory)], {
+        reject: false, // Who waits at the gate may be ended meanwhile: its directory is finished.
+      });
       await new Promise((resolve) => gate.stdout.once('data', resolve));
       return async (): Promise<void> => {
         gate.stdin.end('go\n');
