@@ -154,6 +154,8 @@ export class DirectoryJob implements AsyncDisposable {
           this.work.queue.lateProof.doubtAll();
           this.#context.eventsLost();
         }
+        // The parser may have closed it before its watch was there, or its event was lost.
+        if (event.path === '') this.#context.wake();
         this.request();
         return;
       case 'gone':

@@ -15,7 +15,7 @@ import { ListingTurn } from './listing-turn.ts';
 import { dueMs, type CycleEnd } from './cycle-end.ts';
 import { UnreadableNames } from './unreadable-names.ts';
 import { Manifest } from './manifest.ts';
-import { isFolderThere, whyNotAsPlanned } from './still-as-planned.ts';
+import { isFolderThere } from './still-as-planned.ts';
 import { takeBack } from './take-back.ts';
 import { UploadQueue } from './upload-queue.ts';
 
@@ -180,18 +180,16 @@ export class DirectoryWork implements Disposable {
 
   async #finish(): Promise<boolean> {
     const { plan, listing } = this.#cycle;
-    const moved = whyNotAsPlanned(this.#site.config.source.root, plan);
-    if (moved !== undefined || listing === undefined) {
-      this.#reportUnfinished(moved ?? 'it was not listed');
+    this.queue.lateProof.add(this.#cycle.presumed); // The listing looked at writers.
+    const isClean =
+      this.#isClean && this.#manifest?.isInterrupted !== true && this.#site.sender.outages === this.#outagesBefore;
+    const options = { isClean, checked: this.#cycle.checked, manifest: this.#manifest?.sha256 };
+    const left =
+      listing === undefined ? 'it was not listed' : await finishDirectory(plan, listing, this.#site, options);
+    if (left !== undefined) {
+      this.#reportUnfinished(left);
       return false;
     }
-    this.queue.lateProof.add(this.#cycle.presumed); // The listing looked at writers.
-    await finishDirectory(plan, listing, this.#site, {
-      isClean:
-        this.#isClean && this.#manifest?.isInterrupted !== true && this.#site.sender.outages === this.#outagesBefore,
-      checked: this.#cycle.checked,
-      manifest: this.#manifest?.sha256,
-    });
     this.#cycle.reportSkipped();
     return true;
   }

@@ -1,7 +1,9 @@
 import { lstatSync } from 'node:fs';
+import { KEEPS_CHANGING } from '../core/closing.ts';
 import { isSameDirectory, type DirectoryPlan, type DirectorySnapshot } from '../core/lifecycle.ts';
 import { FINISHED_PARSE } from '../source/markers.ts';
 import { fsPath, type Name } from '../name.ts';
+import { isAsListed, type Listing } from './listing.ts';
 
 /** Whether the folder under the directory's name is the one that was listed. */
 export const isSameFolder = (root: Name, directory: DirectorySnapshot): boolean => {
@@ -9,16 +11,19 @@ export const isSameFolder = (root: Name, directory: DirectorySnapshot): boolean 
   return isSameDirectory(now && { dev: now.dev, ino: now.ino, birthNs: now.birthtimeNs }, directory);
 };
 
-/** What was planned may no longer be so: made again under the same name, or the parser took its word back. */
-export const whyNotAsPlanned = (root: Name, { directory, closedBy }: DirectoryPlan): string | undefined => {
-  const path = `${root}/${directory.name}`;
+/** Is `finished.parse` there now? */
+export const isClosedByParser = (root: Name, name: Name): boolean =>
+  lstatSync(fsPath(`${root}/${name}/${FINISHED_PARSE}`), { throwIfNoEntry: false })?.isFile() === true;
+
+/** What was planned may no longer be so: made again under the same name, the parser took its word back, or more was put into it. */
+export const whyNotAsPlanned = (
+  root: Name,
+  { directory, closedBy }: DirectoryPlan,
+  listing: Listing,
+): string | undefined => {
   if (!isSameFolder(root, directory)) return 'it was replaced while it was sent';
-  if (
-    closedBy === 'parser' &&
-    lstatSync(fsPath(`${path}/${FINISHED_PARSE}`), { throwIfNoEntry: false }) === undefined
-  ) {
-    return 'finished.parse was taken away';
-  }
+  if (closedBy === 'parser' && !isClosedByParser(root, directory.name)) return 'finished.parse was taken away';
+  if (!isAsListed(root, directory.name, listing)) return KEEPS_CHANGING;
   return undefined;
 };
 

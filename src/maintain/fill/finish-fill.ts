@@ -1,11 +1,11 @@
-import { lstatSync, type BigIntStats } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { announce } from '../../delivery/finish-directory.ts';
 import { isAsListed, type Listing } from '../../delivery/listing.ts';
 import { Manifest } from '../../delivery/manifest.ts';
+import { isClosedByParser } from '../../delivery/still-as-planned.ts';
 import { addToFinishedWatch, type CheckedDestination } from '../../marks/finished-watch.ts';
 import { isMarked } from '../../marks/mark.ts';
-import { fsPath, type Name } from '../../name.ts';
-import { FINISHED_PARSE } from '../../source/markers.ts';
+import type { Name } from '../../name.ts';
 import { readDirectory } from '../../source/root.ts';
 import { Verification } from '../../verify/verification.ts';
 import type { DirectoryFillOptions, FoundFile } from './directory-options.ts';
@@ -36,7 +36,7 @@ export const finishFill = async (options: DirectoryFillOptions, tally: FillTally
   const manifest = config.manifest ? new Manifest(site, name, record) : undefined;
   await manifest?.write();
   await to.tidy([name, ...seen.folders.map((folder) => `${name}/${folder}`)], signal);
-  if (config.announce && options.isClosedByParser && hasParserMarker(`${root}/${name}`)) await announce(plan, site);
+  if (config.announce && options.isClosedByParser && isClosedByParser(root, name)) await announce(plan, site);
   const isLate = readDirectory(root, name)?.late !== false;
   if (manifest?.isWritten === false || isLate || !isAsListed(root, name, seen)) {
     tally.refuse('', MOVED);
@@ -50,9 +50,6 @@ export const finishFill = async (options: DirectoryFillOptions, tally: FillTally
   if (tally.files > 0) addToFinishedWatch(root, plan.directory, added);
   return true;
 };
-
-const hasParserMarker = (path: Name): boolean =>
-  lstatSync(fsPath(`${path}/${FINISHED_PARSE}`), { throwIfNoEntry: false })?.isFile() === true;
 
 /** Every file must be what the destination has; what was sent is checked there as the site wants it. */
 const lookAgain = async (
