@@ -1,17 +1,21 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { errorMessage } from '../errors.ts';
+import type { Destination } from '../config/config.ts';
 import type { Report } from '../core/events.ts';
 import { removeFinishedWatch } from '../marks/finished-watch.ts';
 import type { DirectorySnapshot } from '../core/lifecycle.ts';
 import { isMarked, unmark } from '../marks/mark.ts';
 import type { Name } from '../name.ts';
 import { beginRecord } from '../marks/record.ts';
+import { destinationKeys, inNoState } from '../marks/record-hash.ts';
 import { cannotRead, pathIn } from '../source/directory-failures.ts';
 import { walk, type IsExcluded } from '../source/scanner.ts';
 import type { StateFolder } from '../marks/state.ts';
 
 export interface ResetOptions {
   readonly root: Name;
+  /** They are asked what they have, by size and time: what the record knows to be another version is sent all the same. */
+  readonly bestEffort: readonly Destination[];
   readonly state: StateFolder;
   readonly isExcluded: IsExcluded;
   readonly report: Report;
@@ -26,11 +30,11 @@ const ENTRIES_A_TURN = 256;
  */
 export const resetDirectory = async (
   directory: DirectorySnapshot,
-  { root, state, isExcluded, report }: ResetOptions,
+  { root, bestEffort, state, isExcluded, report }: ResetOptions,
 ): Promise<number> => {
   const { name } = directory;
   removeFinishedWatch(root, directory);
-  beginRecord(state.recordPath(name), [], () => undefined)[Symbol.dispose]();
+  using record = beginRecord(state.recordPath(name), destinationKeys(bestEffort), () => undefined);
   let files = 0;
   let failed = 0;
   let entries = 0;
@@ -43,6 +47,7 @@ export const resetDirectory = async (
     }
     if (entry.kind !== 'file') continue;
     files += 1;
+    record.add(entry.path, inNoState(entry.stats));
     if (!isMarked(entry.stats)) continue;
     try {
       unmark(root, `${name}/${entry.path}`);

@@ -308,6 +308,20 @@ it('a best-effort destination gets what a repair sent again, and the marker of a
   expect(readdirSync(`${second.folder}/DC3`)).toEqual(['finished.parse']);
 });
 
+it('a directory that was reset goes whole to a best-effort destination too, whatever size and time say', async () => {
+  addSecond({ required: false });
+  await finish('DC1');
+  const path = `${site.root}/DC1/file-1`;
+  const { mtime, size } = statSync(path);
+  writeFileSync(path, 'y'.repeat(size));
+  utimesSync(path, mtime, mtime);
+  expect((await site.run(['reset', 'DC1'])).exitCode).toBe(0);
+  expect((await site.scan()).exitCode).toBe(0);
+  expect(proofOf('DC1').destinations).toHaveLength(2);
+  for (const { folder: there } of [first, second])
+    expect(readFileSync(`${there}/DC1/file-1`, 'utf8')).toBe('y'.repeat(size));
+});
+
 it('content that differs at a best-effort destination is sent again with the command that verify names', async () => {
   addSecond({ required: false });
   await finish('DC1', 'DC2');

@@ -14,7 +14,8 @@ export const reset = async (named: readonly string[], options: CommonOptions): P
   using output = await openOutput(options);
   const { report } = output;
   await using site = await orStop(openSite(options, report, { onConfig: useLog(output) }));
-  const { root, exclude } = site.config.source;
+  const { bestEffort, source } = site.config;
+  const { root, exclude } = source;
   const isExcluded = createIsExcluded(exclude);
   const { plans, unreadable } = namedDirectories(site.config.source, named);
   for (const { name, error } of unreadable) report(failedDirectory(name, cannotWork(name, error)));
@@ -22,7 +23,7 @@ export const reset = async (named: readonly string[], options: CommonOptions): P
   for (const { directory } of plans) {
     if (shutdown.signal.aborted) break;
     try {
-      failed += await resetDirectory(directory, { root, state: site.state, isExcluded, report });
+      failed += await resetDirectory(directory, { root, bestEffort, state: site.state, isExcluded, report });
     } catch (error) {
       report(failedDirectory(directory.name, cannotWork(directory.name, error)));
       failed += 1;
