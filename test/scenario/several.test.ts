@@ -116,9 +116,11 @@ describe('scan', () => {
   it('has all at one destination while the other one is slow: a listing that is quicker than both leaves the quick one nothing', async () => {
     const [one, other] = proxies();
     parser(site.root).writeFiles('DC1', 3000, 10);
-    const passed = [one, other].map((proxy) => proxy.passed(30_000));
+    // What one took before the other one answered goes there last: the slow one waits for the quick one to answer.
+    const passed = [one.passed(30_000), other.passed(30_000).then(() => other.stall())];
     const scan = site.scan();
-    await Promise.all(passed); // What one took before the other one answered goes there last.
+    await Promise.all(passed);
+    other.resume();
     other.trickle(2000); // Even in 40 s a fraction of what all takes, however slow the quick one is.
     await allAt(atQuick, 3000);
     expect(arrived(atSlow)).toBeLessThan(2000);
