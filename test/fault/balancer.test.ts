@@ -45,7 +45,7 @@ describe('three sshd of one tree behind HAProxy', () => {
         const site = makeSite(folder, server, {
           name,
           destination: { ...destination, path: `${server.path}/${name}` },
-          more: { send: { bandwidth: '4MB/s', retry: { first: '10ms', most: '200ms' } } },
+          more: { send: { bandwidth: '1MB/s', retry: { first: '10ms', most: '200ms' } } },
         });
         mkdirSync(`${server.folder}/${name}`);
         for (let file = 1; file <= FILES; file += 1) produce(site.root, `DC1/file-${file}`, FILE_BYTES);

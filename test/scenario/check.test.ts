@@ -404,6 +404,7 @@ describe('who is told', () => {
     const site = newSite({ more: { hooks: { alert: 'cat' }, status: { listen: await freePort() } } });
     await using daemon = site.start(['daemon']);
     await daemon.event(({ type }) => type === 'listening');
+    await daemon.event(({ type }) => type === 'sent'); // It has tried the destination, by files of the same names.
     const { line, exitCode } = await check(site);
     expect([exitCode, line('status.listen').state]).toEqual([0, 'ok']);
     chmodSync(site.config, 0o666);
