@@ -153,7 +153,7 @@ const successCondition = ({ wholeMs }: Since, { successMs }: AlertsConfig, nowMs
 const lateCondition = (directory: Name): Condition => ({
   kind: 'late',
   subject: directory,
-  message: `${showName(directory)} was changed after it was finished: what came since is not sent; to send it: ${ownCommand('reset', directory)}`,
+  message: `${showName(directory)} was changed after it was finished: what came since is not sent; to send it, with the daemon stopped: ${ownCommand('reset', directory)}`,
 });
 
 const silentCondition = ({ open }: SiteFacts, { silentMs }: AlertsConfig, nowMs: number): Condition[] => {
